@@ -1,0 +1,208 @@
+"""The one shape that flows: a directory with one model, its `manifest.json` and what people look at.
+
+An artifact is written under a temporary name beside its destination, flushed to disk, then renamed: a stage that is
+killed leaves no half artifact, and a full disk leaves the old one whole.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from compress.errors import UnusableArtifact, UsageError
+
+SCHEMA = 1
+MANIFEST_NAME = "manifest.json"
+Format = Literal["keras", "tflite", "mlpackage"]
+MODEL_NAMES: Mapping[str, str] = {"keras": "model.keras", "tflite": "model.tflite", "mlpackage": "model.mlpackage"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSpec:
+    """What a model's input is: one RGB image."""
+
+    shape: tuple[int | None, int | None, int]
+    """Height, width, channels; `None` where the model takes any size."""
+    layout: Literal["NHWC", "NCHW"] = "NHWC"
+    dtype: Literal["float32", "float16", "int8", "uint8"] = "float32"
+    range: tuple[float, float] = (-1.0, 1.0)
+    """The values of a black and of a white pixel."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a model costs a phone. 1 MAC = 2 FLOPs; `macs` is per image of the manifest's input size."""
+
+    params: int
+    macs: int | None
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Where an artifact comes from and what it is, as `manifest.json` holds it."""
+
+    name: str
+    format: Format
+    stage: str
+    parent: str | None
+    """`fingerprint` of the parent's artifact or, of a teacher, of its file; None when there is no parent."""
+    input: ImageSpec
+    cost: Cost
+    config: dict[str, Any] = field(default_factory=dict)
+    """The stage's resolved configuration, every default spelled out."""
+    seed: int | None = None
+    quantization: dict[str, Any] | None = None
+    """Per tensor name its `scale` and `zero_point`, where the model is quantised."""
+    scores: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished artifact on disk."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def model_path(self) -> Path:
+        return self.path / MODEL_NAMES[self.manifest.format]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the manifest, hexadecimal: what a child writes down as its parent."""
+        return file_fingerprint(self.path / MANIFEST_NAME)
+
+
+def file_fingerprint(path: Path) -> str:
+    """SHA-256 of a file's bytes, or of a directory's relative names and bytes in sorted order, hexadecimal."""
+    digest = hashlib.sha256()
+    members = sorted(member for member in path.rglob("*") if member.is_file()) if path.is_dir() else [path]
+    for member in members:
+        if path.is_dir():
+            digest.update(member.relative_to(path).as_posix().encode() + b"\0")
+        with member.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def is_artifact(path: Path) -> bool:
+    """Whether `path` looks like an artifact directory, whole or not."""
+    return path.is_dir() and (path / MANIFEST_NAME).is_file()
+
+
+def open_artifact(path: Path) -> Artifact:
+    """Read an artifact's manifest and check that its model is there.
+
+    Raises:
+        UnusableArtifact: If the directory, its manifest or its model is missing, torn or of a newer schema.
+    """
+    if not path.exists():
+        raise UnusableArtifact(f"{path} does not exist; expected an artifact directory with {MANIFEST_NAME}.")
+    if not is_artifact(path):
+        raise UnusableArtifact(f"{path} has no {MANIFEST_NAME}; expected a directory that `compress` wrote.")
+    artifact = Artifact(path, _read_manifest(path / MANIFEST_NAME))
+    if not artifact.model_path.exists():
+        raise UnusableArtifact(f"{path} has no {artifact.model_path.name}, which its manifest promises; make it anew.")
+    return artifact
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        known = {item.name for item in fields(Manifest)}
+        if not isinstance(raw, dict) or raw.get("schema") != SCHEMA or set(raw) - known:
+            raise ValueError(f"schema {raw.get('schema') if isinstance(raw, dict) else raw!r}, expected {SCHEMA}")
+        if raw["format"] not in MODEL_NAMES:
+            raise ValueError(f"format {raw['format']!r}, expected one of {', '.join(MODEL_NAMES)}")
+        spec = raw["input"] | {"shape": tuple(raw["input"]["shape"]), "range": tuple(raw["input"]["range"])}
+        return Manifest(**(raw | {"input": ImageSpec(**spec), "cost": Cost(**raw["cost"])}))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnusableArtifact(f"{path} cannot be read as a manifest ({error}); make the artifact anew.") from error
+
+
+def refuse_existing(out: Path, *, overwrite: bool) -> None:
+    """Refuse an output that exists, before any work is spent on it.
+
+    Raises:
+        UsageError: If `out` exists and `overwrite` is false.
+    """
+    if out.exists() and not overwrite:
+        raise UsageError(f"{out} exists already. Pass --overwrite to replace it, or another --out.")
+
+
+@contextmanager
+def written_whole(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a temporary directory that becomes `out` when the block ends well, and vanishes when it does not.
+
+    Raises:
+        UsageError: If `out` exists and `overwrite` is false.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
+    try:
+        yield scratch
+        # mkdtemp makes a private directory; what the user asked for gets ordinary permissions.
+        scratch.chmod(0o777 & ~_current_umask())
+        _flush_to_disk(scratch)
+        _move_into_place(scratch, out)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` into an artifact that is being made, with the versions of what made it."""
+    record = asdict(manifest) | {"versions": manifest.versions or _versions()}
+    (directory / MANIFEST_NAME).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in ("pocketgan", "keras", "tensorflow", "torch", "ai-edge-litert", "numpy"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _current_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _flush_to_disk(directory: Path) -> None:
+    for member in [*directory.rglob("*"), directory]:
+        descriptor = os.open(member, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _move_into_place(scratch: Path, out: Path) -> None:
+    if not out.exists():
+        scratch.rename(out)
+        return
+    # A directory cannot be renamed over a full one: the old one steps aside first and goes only after.
+    retired = Path(tempfile.mkdtemp(prefix=f".{out.name}.retired-", dir=out.parent)) / out.name
+    out.rename(retired)
+    try:
+        scratch.rename(out)
+    except BaseException:
+        retired.rename(out)
+        raise
+    shutil.rmtree(retired.parent)

@@ -1,0 +1,58 @@
+"""Stage configurations: one frozen keyword-only dataclass a stage is its flags, its recipe table and its manifest entry.
+
+The string under a field is its help; cyclopts reads both in `cli.py`. Nothing heavy may be imported by a module that
+defines a configuration, since `--help` reads them all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from compress.errors import UsageError
+
+Config = TypeVar("Config")
+
+
+def from_mapping(kind: type[Config], values: Mapping[str, Any], *, origin: str) -> Config:
+    """Build a configuration from a recipe's table.
+
+    Args:
+        kind: The dataclass.
+        values: Its keys and values as TOML gives them.
+        origin: Where they come from, for the error: `recipes/vintage.toml [distill]`.
+
+    Raises:
+        UsageError: If a key is unknown or a value is of the wrong type.
+    """
+    hints = get_type_hints(kind)
+    known = [item.name for item in fields(kind)]  # pyright: ignore[reportArgumentType]
+    for key, value in values.items():
+        if key not in hints:
+            raise UsageError(f"{origin} has an unknown key {key!r}; expected one of {', '.join(known)}.")
+        if not _fits(value, hints[key]):
+            raise UsageError(f"{origin}: {key} = {value!r}, expected {_describe(hints[key])}.")
+    return kind(**values)
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """A configuration as JSON- and TOML-ready values; paths become strings."""
+    return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(config).items()}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if get_args(hint) and type(None) in get_args(hint):
+        return any(_fits(value, option) for option in get_args(hint) if option is not type(None))
+    return isinstance(value, hint) if isinstance(hint, type) else True
+
+
+def _describe(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return "one of " + ", ".join(repr(choice) for choice in get_args(hint))
+    return getattr(hint, "__name__", str(hint))

@@ -1,0 +1,52 @@
+"""What the teacher makes of each photo: computed once, kept on disk under the content that it depends on.
+
+The cache is one PNG an image, named by the SHA-256 of the input's pixels, in a folder named by the teacher's fingerprint
+and the size. A stopped run goes on where it was; another student of the same teacher starts at once.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from compress import images
+
+Translate = Callable[[np.ndarray], np.ndarray]
+"""`(batch, height, width, 3)` float32 in [-1, 1] to the same."""
+
+
+def cache_folder(teacher_fingerprint: str, image_size_px: int, root: Path | None = None) -> Path:
+    """Where the images of a teacher at a size are kept; `POCKETGAN_CACHE` moves the root."""
+    default = Path(os.environ.get("POCKETGAN_CACHE", "~/.cache/pocketgan")).expanduser()
+    return (root or default) / "teacher_images" / f"{teacher_fingerprint[:16]}-{image_size_px}px"
+
+
+def translate_cached(
+    photos: Sequence[np.ndarray], translate: Translate, cache: Path, *, progress: Callable[[Iterable], Iterable]
+) -> list[np.ndarray]:
+    """Translate photos through the cache.
+
+    Args:
+        photos: Each `(height, width, 3)` uint8.
+        translate: The teacher; called with a batch of one, only for photos that the cache lacks.
+        cache: The folder from `cache_folder`; made if missing.
+        progress: Wraps the iterable of photos, such as `tqdm`.
+
+    Returns:
+        The teacher's images in the order of `photos`, each `(height, width, 3)` uint8.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    return [_translate_one(photo, translate, cache) for photo in progress(photos)]
+
+
+def _translate_one(photo: np.ndarray, translate: Translate, cache: Path) -> np.ndarray:
+    entry = cache / f"{hashlib.sha256(photo.tobytes()).hexdigest()}.png"
+    if entry.exists():
+        return images.read_image(entry)
+    image = images.to_uint8(translate(images.to_float(photo[None]))[0])
+    partial = entry.with_suffix(f".{os.getpid()}.partial")
+    images.write_png(partial, image)
+    partial.rename(entry)
+    return image

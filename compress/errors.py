@@ -1,0 +1,62 @@
+"""Every error that PocketGAN raises on purpose, and the exit code it ends a command with.
+
+PocketGANError
+├── GateFailed          1  the gate failed; the tool itself worked
+├── UsageError          2  a wrong flag or recipe
+├── UnusableInput       3
+│   ├── UnusableModel      a model file that cannot be a generator
+│   ├── UnusableData       an image folder that cannot be used
+│   └── UnusableArtifact   an artifact that is missing, torn or of the wrong kind
+├── UnsupportedLayer    4  a layer that a phone's format cannot express
+└── ParityError         5  an export that does not do what its source does
+
+Anything else is a bug and shows its traceback. A message says what came, what was expected and what to do.
+"""
+
+
+class PocketGANError(Exception):
+    """Base of all errors that are the input's fault, not the program's."""
+
+    exit_code = 3
+
+
+class GateFailed(PocketGANError):
+    """A candidate is worse than its baseline allows."""
+
+    exit_code = 1
+
+
+class UsageError(PocketGANError):
+    """A flag, a recipe key or an output path that cannot be meant."""
+
+    exit_code = 2
+
+
+class UnusableInput(PocketGANError):
+    """Something the user handed over cannot be worked on."""
+
+    exit_code = 3
+
+
+class UnusableModel(UnusableInput):
+    """A model file that is torn, empty, full of NaN, or no image-to-image generator."""
+
+
+class UnusableData(UnusableInput):
+    """An image folder that is missing, empty, or has too many broken files."""
+
+
+class UnusableArtifact(UnusableInput):
+    """An artifact directory that is missing, torn, or holds another kind of model than the stage needs."""
+
+
+class UnsupportedLayer(PocketGANError):
+    """A layer that the deploy graph cannot express; the message names it and what to use instead."""
+
+    exit_code = 4
+
+
+class ParityError(PocketGANError):
+    """An exported model whose output is too far from its source's."""
+
+    exit_code = 5

@@ -1,0 +1,82 @@
+"""A generator as plain data: what every reader of a foreign file returns, and the only thing `build` trusts.
+
+A description holds no code and no object of the framework that wrote the file, so it can cross from the child process
+that reads a stranger's file to the one that works with it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+Kind = Literal[
+    "Conv2D",
+    "Conv2DTranspose",
+    "DepthwiseConv2D",
+    "SeparableConv2D",
+    "BatchNormalization",
+    "InstanceNormalization",
+    "ReflectionPadding2D",
+    "ZeroPadding2D",
+    "Cropping2D",
+    "Activation",
+    "LeakyReLU",
+    "UpSampling2D",
+    "AveragePooling2D",
+    "MaxPooling2D",
+    "Add",
+    "Multiply",
+    "Concatenate",
+    "SpaceToDepth",
+    "DepthToSpace",
+]
+KINDS: frozenset[str] = frozenset(get_args(Kind))
+
+INPUT = "input"
+"""The name under which layers refer to the generator's input image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerDescription:
+    """One layer: its kind, the arguments of the Keras 3 layer of that name, and where its inputs come from."""
+
+    name: str
+    kind: Kind
+    config: Mapping[str, Any]
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorDescription:
+    """A whole generator.
+
+    `weights` maps `layer/role` to an array, where role is `kernel`, `depthwise_kernel`, `pointwise_kernel`, `bias`,
+    `gamma`, `beta`, `moving_mean` or `moving_variance`; layouts are Keras's (height, width, in, out).
+    """
+
+    source_format: str
+    """What kind of file it was, in words a person reads: `PyTorch CycleGAN ResNet (.pth)`."""
+    input_shape: tuple[int | None, int | None, int]
+    layers: tuple[LayerDescription, ...]
+    output: str
+    weights: Mapping[str, np.ndarray]
+
+    def save(self, path: Path) -> None:
+        """Write the description as one `.npz` without pickles."""
+        record = asdict(self) | {"weights": None}
+        np.savez(path, description=np.frombuffer(json.dumps(record).encode(), dtype=np.uint8), **self.weights)
+
+    @staticmethod
+    def load(path: Path) -> "GeneratorDescription":
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as archive:
+            weights = {name: archive[name] for name in archive.files if name != "description"}
+            record = json.loads(archive["description"].tobytes())
+        layers = tuple(
+            LayerDescription(**(layer | {"inputs": tuple(layer["inputs"])})) for layer in record.pop("layers")
+        )
+        shape = tuple(record.pop("input_shape"))
+        return GeneratorDescription(**(record | {"weights": weights, "layers": layers, "input_shape": shape}))
