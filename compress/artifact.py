@@ -162,6 +162,29 @@ def written_whole(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise
 
 
+def write_text_whole(out: Path, text: str, *, overwrite: bool = False) -> None:
+    """Write a text file under a temporary name beside its destination, flush it, then rename it.
+
+    Raises:
+        UsageError: If `out` exists and `overwrite` is false.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{out.name}.partial-", dir=out.parent)
+    scratch = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        # mkstemp makes a private file; what the user asked for gets ordinary permissions.
+        scratch.chmod(0o666 & ~_current_umask())
+        scratch.replace(out)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+
+
 def write_manifest(directory: Path, manifest: Manifest) -> None:
     """Write `manifest.json` into an artifact that is being made, with the versions of what made it."""
     record = asdict(manifest) | {"versions": manifest.versions or _versions()}

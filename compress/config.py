@@ -1,4 +1,4 @@
-"""Stage configurations: one frozen keyword-only dataclass a stage is its flags, its recipe table and its manifest entry.
+"""Stage configurations: one frozen keyword-only dataclass is a stage's flags, its recipe table and its manifest entry.
 
 The string under a field is its help; cyclopts reads both in `cli.py`. Nothing heavy may be imported by a module that
 defines a configuration, since `--help` reads them all.

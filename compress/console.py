@@ -1,4 +1,4 @@
-"""What every command does the same way: results to stdout, everything else to stderr, an exit code that means something.
+"""What every command does the same way: results to stdout, all else to stderr, an exit code that means something.
 
 Each `cli.py` builds a cyclopts App and hands it to `run`; a command ends with `show`.
 """

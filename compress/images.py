@@ -4,33 +4,55 @@ In memory an image is `(height, width, 3)` uint8 RGB. A generator sees float32 i
 """
 
 import logging
+import struct
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
 
 from compress.errors import UnusableData
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 BROKEN_TOLERANCE = 0.01
 """The share of broken files in a folder that is skipped by name; more is an error."""
+LARGEST_PIXELS = 128_000_000
+"""Of one image in memory: 384 MB as RGB, more while transparency is laid on white. A larger JPEG is read all
+the same where it is to be made small, since it can be decoded at a fraction of its size."""
 
 Size = int | tuple[int, int]
 """A side of a square, or `(height, width)`; pixels."""
+
+_BROKEN_NAMED = 10
+_JPEG_MAGIC = b"\xff\xd8\xff"
+_ORIENTATION_TAG = 0x0112
+_FIRST_SIDEWAYS = 5
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What brings an image of that EXIF orientation upright; from 5 on, it swaps height and width."""
 
 _log = logging.getLogger(__name__)
 
 
 def list_images(folder: Path) -> list[Path]:
-    """List the image files of a folder, sorted by name.
+    """List the image files of a folder, sorted by name; hidden ones are left out, as macOS puts `._x.jpg` beside x.jpg.
 
     Raises:
         UnusableData: If the folder is missing or holds no image.
     """
     if not folder.is_dir():
         raise UnusableData(f"{folder} is no folder; expected one with JPEG, PNG or WebP images.")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    paths = sorted(path for path in folder.iterdir() if _is_named_as_image(path) and path.is_file())
     if not paths:
         raise UnusableData(f"{folder} holds no image; expected files that end in {', '.join(sorted(SUFFIXES))}.")
     return paths
@@ -40,23 +62,33 @@ def read_image(path: Path, size: Size | None = None) -> np.ndarray:
     """Read one image, upright and in RGB.
 
     Args:
-        path: A JPEG, PNG or WebP file: greyscale, palette, CMYK, transparent (on white) or EXIF-rotated as it may be.
+        path: A JPEG, PNG or WebP file, told by its content: greyscale, palette, CMYK, transparent (on white), 16-bit,
+            EXIF-rotated or animated (its first frame) as it may be.
         size: Where given, the largest centred part of that shape is cut out and resized to it (Lanczos).
 
     Returns:
         `(height, width, 3)` uint8.
 
     Raises:
-        UnusableData: If the file is broken.
+        UnusableData: If the file is broken, or more than `LARGEST_PIXELS` would have to be decoded.
     """
     try:
-        with Image.open(path) as opened:
+        with _pillow_is_quiet(), _open(path) as opened:
             if size is not None:
-                # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size: a huge photo then costs no huge memory.
-                opened.draft("RGB", tuple(2 * side for side in reversed(_height_width(size))))
-            image = _to_rgb(ImageOps.exif_transpose(opened))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+                _decode_reduced(opened, size)
+            if opened.width * opened.height > LARGEST_PIXELS:
+                raise Image.DecompressionBombError(f"{opened.width}x{opened.height} pixels")
+            turn = _TURNS.get(_orientation(opened))
+            image = _to_rgb(opened)
+    except Image.DecompressionBombError as error:
+        raise UnusableData(
+            f"{path} is too large ({error}); at most {LARGEST_PIXELS / 1e6:.0f} megapixels are read. Scale it down."
+        ) from error
+    # Besides OSError, Pillow's readers let through what their parsing of a torn file happens to raise.
+    except (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, struct.error) as error:
         raise UnusableData(f"{path} is broken: {error}") from error
+    if turn is not None:
+        image = image.transpose(turn)
     if size is not None:
         height, width = _height_width(size)
         image = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
@@ -67,21 +99,18 @@ def read_images(paths: Sequence[Path], size: Size | None = None) -> Iterator[tup
     """Read many images; broken ones are named in the log and skipped.
 
     Raises:
-        UnusableData: If more than `BROKEN_TOLERANCE` of them are broken, naming the first; with fewer than a hundred
-            files, if more than one is.
+        UnusableData: As soon as more than `BROKEN_TOLERANCE` of them are broken, naming those found so far; with fewer
+            than two hundred files, if more than one is. A single file has to be whole.
     """
-    allowed = max(1, int(len(paths) * BROKEN_TOLERANCE))
-    broken: list[Path] = []
+    allowed = max(1, int(len(paths) * BROKEN_TOLERANCE)) if len(paths) > 1 else 0
+    broken: list[UnusableData] = []
     for path in paths:
         try:
             image = read_image(path, size)
         except UnusableData as error:
-            broken.append(path)
-            if len(broken) > allowed or len(paths) == 1:
-                raise UnusableData(
-                    f"{len(broken)} of {len(paths)} images are broken, more than the {BROKEN_TOLERANCE:.0%} that is "
-                    f"skipped; the first is {broken[0]} ({error}). Replace or delete them."
-                ) from error
+            broken.append(error)
+            if len(broken) > allowed:
+                raise UnusableData(_too_many_broken(broken, len(paths))) from error
             _log.warning("skipped: %s", error)
             continue
         yield path, image
@@ -127,12 +156,61 @@ def _height_width(size: Size) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else size
 
 
+def _is_named_as_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def _too_many_broken(broken: Sequence[UnusableData], total: int) -> str:
+    named = "\n".join(str(error) for error in broken[:_BROKEN_NAMED])
+    more = f"\nand {len(broken) - _BROKEN_NAMED} more" if len(broken) > _BROKEN_NAMED else ""
+    return (
+        f"{len(broken)} of {total} images cannot be read, more than the {BROKEN_TOLERANCE:.0%} that is skipped. "
+        f"Replace or delete them:\n{named}{more}"
+    )
+
+
+@contextmanager
+def _pillow_is_quiet() -> Iterator[None]:
+    """Pillow warns of large images and of torn metadata; both are dealt with here, by limits of our own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _open(path: Path) -> Image.Image:
+    with path.open("rb") as stream:
+        is_jpeg = stream.read(len(_JPEG_MAGIC)) == _JPEG_MAGIC
+    # `Image.open` refuses a 200-megapixel JPEG of a phone before it could be told to decode it at an eighth.
+    if is_jpeg:
+        return JpegImageFile(path)
+    # Formats are named, since Pillow's others include some that start programs of the system, such as EPS.
+    return Image.open(path, formats=("PNG", "WEBP", "GIF"))
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 is upright, and what a photo with torn metadata is taken for."""
+    try:
+        found = image.getexif().get(_ORIENTATION_TAG)
+        return found if found in _TURNS else 1
+    except (SyntaxError, ValueError, LookupError, TypeError, struct.error):
+        return 1
+
+
+def _decode_reduced(image: Image.Image, size: Size) -> None:
+    """Let a JPEG be decoded at 1/2, 1/4 or 1/8, with at least two pixels left for each that is wanted, both ways."""
+    if isinstance(image, JpegImageFile):
+        height, width = _height_width(size)
+        stored = (height, width) if _orientation(image) >= _FIRST_SIDEWAYS else (width, height)
+        image.draft(None, (2 * stored[0], 2 * stored[1]))
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.has_transparency_data:
-        layered = image.convert("RGBA")
-        white = Image.new("RGBA", layered.size, "white")
-        return Image.alpha_composite(white, layered).convert("RGB")
     if image.mode.startswith("I;16"):
         # 16-bit greyscale: Pillow's own conversion clips at 255 instead of scaling.
         return Image.fromarray((np.asarray(image) // 257).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        layered = image.convert("RGBA")
+        white = Image.new("RGB", layered.size, "white")
+        white.paste(layered, mask=layered)
+        return white
     return image.convert("RGB")

@@ -1,12 +1,12 @@
 """What the teacher makes of each photo: computed once, kept on disk under the content that it depends on.
 
-The cache is one PNG an image, named by the SHA-256 of the input's pixels, in a folder named by the teacher's fingerprint
-and the size. A stopped run goes on where it was; another student of the same teacher starts at once.
+The cache is one PNG an image, named by the SHA-256 of the input's pixels, in a folder named by the teacher's
+fingerprint and the size. A stopped run goes on where it was; another student of the same teacher starts at once.
 """
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,29 +23,22 @@ def cache_folder(teacher_fingerprint: str, image_size_px: int, root: Path | None
     return (root or default) / "teacher_images" / f"{teacher_fingerprint[:16]}-{image_size_px}px"
 
 
-def translate_cached(
-    photos: Sequence[np.ndarray], translate: Translate, cache: Path, *, progress: Callable[[Iterable], Iterable]
-) -> list[np.ndarray]:
-    """Translate photos through the cache.
+def translate_cached(photo: np.ndarray, translate: Translate, cache: Path) -> np.ndarray:
+    """Translate a photo, or take its translation from the cache.
 
     Args:
-        photos: Each `(height, width, 3)` uint8.
-        translate: The teacher; called with a batch of one, only for photos that the cache lacks.
+        photo: `(height, width, 3)` uint8.
+        translate: The teacher; called with a batch of one where the cache lacks the photo.
         cache: The folder from `cache_folder`; made if missing.
-        progress: Wraps the iterable of photos, such as `tqdm`.
 
     Returns:
-        The teacher's images in the order of `photos`, each `(height, width, 3)` uint8.
+        `(height, width, 3)` uint8.
     """
-    cache.mkdir(parents=True, exist_ok=True)
-    return [_translate_one(photo, translate, cache) for photo in progress(photos)]
-
-
-def _translate_one(photo: np.ndarray, translate: Translate, cache: Path) -> np.ndarray:
     entry = cache / f"{hashlib.sha256(photo.tobytes()).hexdigest()}.png"
     if entry.exists():
         return images.read_image(entry)
     image = images.to_uint8(translate(images.to_float(photo[None]))[0])
+    cache.mkdir(parents=True, exist_ok=True)
     partial = entry.with_suffix(f".{os.getpid()}.partial")
     images.write_png(partial, image)
     partial.rename(entry)

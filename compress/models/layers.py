@@ -102,7 +102,8 @@ class SpaceToDepth(keras.layers.Layer):
 
     def call(self, images: Any) -> Any:
         block = self.block_size
-        _, height, width, channels = ops.shape(images)
+        shape: Any = ops.shape(images)
+        _, height, width, channels = shape
         split = ops.reshape(images, (-1, height // block, block, width // block, block, channels))
         moved = ops.transpose(split, (0, 1, 3, 2, 4, 5))
         return ops.reshape(moved, (-1, height // block, width // block, block * block * channels))
@@ -139,7 +140,8 @@ class DepthToSpace(keras.layers.Layer):
 
     def call(self, features: Any) -> Any:
         block = self.block_size
-        _, height, width, channels = ops.shape(features)
+        shape: Any = ops.shape(features)
+        _, height, width, channels = shape
         depth = channels // (block * block)
         split = ops.reshape(features, (-1, height, width, block, block, depth))
         moved = ops.transpose(split, (0, 1, 3, 2, 4, 5))
@@ -157,3 +159,64 @@ class DepthToSpace(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "block_size": self.block_size}
+
+
+@keras.saving.register_keras_serializable(package=_PACKAGE)
+class ContribInstanceNormalization(keras.layers.Layer):
+    """Instance normalisation as keras_contrib and its many copies compute it; teachers of 2018 to 2020 are trained with it.
+
+    Two things differ from `InstanceNormalization`: epsilon is added to the standard deviation instead of the variance,
+    and all channels can share one mean, deviation, gain and offset.
+
+    Args:
+        epsilon: Added to the standard deviation.
+        per_channel: Whether each channel has its own statistics; keras_contrib's default is False (`axis=None`).
+        center: Whether a trained offset `beta` is added.
+        scale: Whether a trained gain `gamma` is multiplied.
+
+    Source: keras_contrib.layers.InstanceNormalization.
+    """
+
+    def __init__(
+        self,
+        epsilon: float = 1e-3,
+        per_channel: bool = True,
+        center: bool = True,
+        scale: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.epsilon, self.per_channel = float(epsilon), bool(per_channel)
+        self.center, self.scale = bool(center), bool(scale)
+        self.gamma: Any = None
+        self.beta: Any = None
+
+    def build(self, input_shape: Any) -> None:
+        shape = (input_shape[-1] if self.per_channel else 1,)
+        if self.scale:
+            self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones")
+        if self.center:
+            self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros")
+        self.built = True
+
+    def call(self, features: Any) -> Any:
+        wide = ops.cast(features, "float32")
+        mean, variance = ops.moments(wide, axes=(1, 2) if self.per_channel else (1, 2, 3), keepdims=True)
+        normalised = (wide - mean) / (ops.sqrt(variance) + self.epsilon)
+        if self.gamma is not None:
+            normalised = normalised * ops.cast(self.gamma, "float32")
+        if self.beta is not None:
+            normalised = normalised + ops.cast(self.beta, "float32")
+        return ops.cast(normalised, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "epsilon": self.epsilon,
+            "per_channel": self.per_channel,
+            "center": self.center,
+            "scale": self.scale,
+        }

@@ -1,0 +1,189 @@
+"""The command `compress`: flags in, one stage called, its result shown.
+
+The packages above this one are named here alone, as strings: they are loaded when their command is called.
+"""
+
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+from cyclopts.config import Dict
+
+from compress import console, recipe
+from compress.config import to_mapping
+from compress.data.config import AvatarsConfig, PhotosConfig
+from compress.distill.config import DistillConfig
+
+Flags = Parameter(name="*")
+Existing = Annotated[bool, Parameter(negative="")]
+
+app = App(
+    name="compress",
+    help="A trained 44 MB CycleGAN generator becomes a 250 kB student for phones, measured against the original.",
+    version=lambda: metadata.version("pocketgan"),
+    exit_on_error=False,
+    print_error=False,
+)
+data_app = App(name="data", help="Image folders to work on.")
+app.command(data_app)
+app.command("export.cli:app", name="export", help="Write what arrives on the phone: .tflite.")
+app.command("export.cli:translate", name="translate", help="Run any artifact or model file over a folder of images.")
+app.command("eval.cli:app", name="eval", help="Score folders of images and report.")
+app.command("benchmarks.cli:app", name="bench", help="Time models where they run.")
+
+
+def main() -> None:
+    """Run the program."""
+    raise SystemExit(console.run(app))
+
+
+@app.command
+def inspect(
+    model: Path,
+    *,
+    lambda_as: Literal["reflection_pad"] | None = None,
+    image_size_px: int | None = None,
+    json: Existing = False,
+) -> None:
+    """Show what a generator is, what it costs, and what will not run on a phone and why.
+
+    Args:
+        model: A generator file (.h5, .keras, .pth, SavedModel) or an artifact.
+        lambda_as: What the file's Lambda layers do; they are never run.
+        image_size_px: Side of the square to count MACs for; the model's own size when not given.
+        json: Print JSON.
+    """
+    from compress import inspection
+
+    report = inspection.inspect(model, lambda_as=lambda_as, image_size_px=image_size_px)
+    console.show(report, as_json=json, text=inspection.describe_text(report))
+
+
+@data_app.command
+def avatars(
+    *,
+    out: Path,
+    config: Annotated[AvatarsConfig, Flags] | None = None,
+    overwrite: Existing = False,
+    json: Existing = False,
+) -> None:
+    """Draw cartoon men and women as a CycleGAN data set, with the true pair of every test image beside it.
+
+    Args:
+        out: The data set's folder.
+        overwrite: Replace `out` if it exists.
+        json: Print JSON.
+    """
+    from compress.data.avatars import draw_avatars
+
+    console.show(draw_avatars(config or AvatarsConfig(), out, overwrite=overwrite), as_json=json)
+
+
+@data_app.command
+def photos(
+    data: Path,
+    *,
+    out: Path,
+    config: Annotated[PhotosConfig, Flags] | None = None,
+    overwrite: Existing = False,
+    json: Existing = False,
+) -> None:
+    """Lay out a split's photos as a model sees them: cropped, resized, PNG, one folder.
+
+    Args:
+        data: A folder with trainA, trainB, testA, testB.
+        out: The folder to write.
+        overwrite: Replace `out` if it exists.
+        json: Print JSON.
+    """
+    from compress.data.photos import prepare_photos
+
+    console.show(prepare_photos(data, config or PhotosConfig(), out, overwrite=overwrite), as_json=json)
+
+
+def _recipe_beneath_flags(app: App, commands: tuple[str, ...], arguments: Any) -> None:
+    """Let `--recipe` give the values of the flags that were not given."""
+    chosen = next((item for item in arguments if item.name == "--recipe" and item.tokens), None)
+    if chosen is not None:
+        name = chosen.tokens[0].value
+        table = to_mapping(recipe.load(name).distill)
+        Dict(table, source=name, use_commands_as_keys=False)(app, commands, arguments)
+
+
+@app.command(config=_recipe_beneath_flags)
+def distill(
+    *,
+    teacher: Path,
+    data: Path,
+    out: Path,
+    recipe: str | None = None,
+    config: Annotated[DistillConfig, Flags] | None = None,
+    lambda_as: Literal["reflection_pad"] | None = None,
+    overwrite: Existing = False,
+    json: Existing = False,
+) -> None:
+    """Train a small student to do what a teacher does.
+
+    Args:
+        teacher: A CycleGAN generator: .h5, .keras, .pth, SavedModel or artifact.
+        data: A folder with trainA, trainB.
+        out: The student's artifact.
+        recipe: A recipe's name or .toml file; flags given beside it win.
+        lambda_as: What the teacher's Lambda layers do; they are never run.
+        overwrite: Replace `out` if it exists.
+        json: Print JSON.
+    """
+    from compress.distill.stage import distill as run_stage
+
+    student = run_stage(teacher, data, config or DistillConfig(), out, overwrite=overwrite, lambda_as=lambda_as)
+    console.show(_summary(student), as_json=json)
+
+
+@app.command
+def run(
+    recipe: str,
+    *,
+    teacher: Path,
+    data: Path,
+    out: Path,
+    lambda_as: Literal["reflection_pad"] | None = None,
+    json: Existing = False,
+) -> None:
+    """Run every stage of a recipe, from teacher to report; a stopped run goes on where it was.
+
+    Args:
+        recipe: A recipe's name or .toml file.
+        teacher: A CycleGAN generator: .h5, .keras, .pth, SavedModel or artifact.
+        data: A folder with trainA, trainB, testA, testB.
+        out: The run's folder.
+        lambda_as: What the teacher's Lambda layers do; they are never run.
+        json: Print JSON.
+    """
+    from compress import pipeline
+    from compress.recipe import load
+
+    console.show(pipeline.run(teacher, data, load(recipe), out, lambda_as=lambda_as), as_json=json)
+
+
+@app.command
+def demo(*, out: Path = Path("runs/demo"), json: Existing = False) -> None:
+    """Go the whole way with nothing to bring: avatars in; a phone's file, scores, latency and a report out.
+
+    Args:
+        out: The run's folder.
+        json: Print JSON.
+    """
+    from compress.demo import run_demo
+
+    console.show(run_demo(out), as_json=json)
+
+
+def _summary(student: Any) -> dict[str, Any]:
+    manifest = student.manifest
+    return {
+        "artifact": str(student.path),
+        "params": manifest.cost.params,
+        "macs": manifest.cost.macs,
+        **manifest.scores,
+    }

@@ -1,0 +1,124 @@
+"""What a generator costs: parameters and multiply-accumulates, per layer and together.
+
+1 MAC = 2 FLOPs. Convolutions alone are counted, without bias, as the papers of the field do; a transposed convolution
+is counted at its output's resolution, as the published 56.8 GMACs of the CycleGAN generator at 256x256 are.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from compress.artifact import Cost
+from compress.errors import UsageError
+from compress.images import Size
+
+FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerCost:
+    """One layer's share."""
+
+    name: str
+    kind: str
+    """The class of the layer."""
+    output_shape: tuple[int, int, int]
+    """Height, width, channels."""
+    params: int
+    macs: int
+
+
+def measure(model: keras.Model, *, image_size_px: Size | None = None) -> Cost:
+    """Measure a whole generator.
+
+    Args:
+        model: Of one image in, one out.
+        image_size_px: The size MACs are counted at; the model's own when None.
+
+    Returns:
+        `macs` is None where neither the model nor the caller fixes a size; `size_bytes` is that of float32 weights.
+
+    Raises:
+        UsageError: If the model takes another size.
+    """
+    params = sum(math.prod(variable.shape) for variable in model.weights)
+    free = None in model.input_shape[1:3] and image_size_px is None
+    macs = None if free else sum(row.macs for row in layer_costs(model, image_size_px=image_size_px))
+    return Cost(params=params, macs=macs, size_bytes=FLOAT_BYTES * params)
+
+
+def layer_costs(model: keras.Model, *, image_size_px: Size | None = None) -> list[LayerCost]:
+    """Measure every layer, in the order of the model.
+
+    Raises:
+        UsageError: If the model takes another size, or any size and none is given.
+    """
+    height, width = _resolve_size(model, image_size_px)
+    rows: list[LayerCost] = []
+    _walk(model, keras.KerasTensor((1, height, width, 3)), rows)
+    return rows
+
+
+def _resolve_size(model: keras.Model, size: Size | None) -> tuple[int, int]:
+    own = tuple(model.input_shape[1:3])
+    if size is None:
+        if None in own:
+            raise UsageError("the model takes images of any size; pass --image-size-px to count its MACs at one.")
+        return own[0], own[1]
+    asked = (size, size) if isinstance(size, int) else size
+    if any(fixed not in (None, side) for fixed, side in zip(own, asked, strict=True)):
+        raise UsageError(
+            f"the model takes {own[0]}x{own[1]} images, but image_size_px is {asked[0]}x{asked[1]}; "
+            "leave it out, or use a model of that size."
+        )
+    return asked
+
+
+def _walk(model: Any, inputs: Any, rows: list[LayerCost]) -> Any:
+    """Run shapes through a model as Keras itself does for `compute_output_spec`, noting every layer on the way."""
+    functional = model._functional if isinstance(model, keras.Sequential) else model
+    return functional._run_through_graph(inputs, operation_fn=lambda operation: _recorder(operation, rows))
+
+
+def _recorder(operation: Any, rows: list[LayerCost]) -> Callable[..., Any]:
+    def record(*arguments: Any, **options: Any) -> Any:
+        if isinstance(operation, keras.Model):
+            return _walk(operation, arguments[0], rows)
+        output = operation.compute_output_spec(*arguments, **options)
+        rows.append(_row(operation, _shape_of(arguments[0]), tuple(output.shape[1:])))
+        return output
+
+    return record
+
+
+def _shape_of(argument: Any) -> Sequence[int]:
+    first = argument[0] if isinstance(argument, list | tuple) else argument
+    return tuple(first.shape[1:])
+
+
+def _row(layer: Any, input_shape: Sequence[int], output_shape: tuple[int, ...]) -> LayerCost:
+    weights = getattr(layer, "weights", [])
+    return LayerCost(
+        name=layer.name,
+        kind=type(layer).__name__,
+        output_shape=(output_shape[0], output_shape[1], output_shape[2]),
+        params=sum(math.prod(variable.shape) for variable in weights),
+        macs=_macs(layer, input_shape, output_shape),
+    )
+
+
+def _macs(layer: Any, input_shape: Sequence[int], output_shape: Sequence[int]) -> int:
+    height, width = output_shape[:2]
+    if isinstance(layer, keras.layers.Conv2DTranspose):
+        # Input times stride: a valid one also writes a border that generators crop away.
+        height, width = (side * stride for side, stride in zip(input_shape, layer.strides, strict=False))
+    if isinstance(layer, keras.layers.SeparableConv2D):
+        kernels = [layer.depthwise_kernel, layer.pointwise_kernel]
+    elif isinstance(layer, keras.layers.Conv2D | keras.layers.Conv2DTranspose | keras.layers.DepthwiseConv2D):
+        kernels = [layer.kernel]
+    else:
+        return 0
+    return height * width * sum(math.prod(kernel.shape) for kernel in kernels)

@@ -1,0 +1,66 @@
+"""CycleGAN's own layout of a data set: `trainA/ trainB/ testA/ testB/` in one folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from compress.data.config import Domain, Split
+from compress.errors import UnusableData
+from compress.images import list_images
+
+LAYOUT = ("trainA", "trainB", "testA", "testB")
+_NAMES_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class CycleGanFolders:
+    """A data set on disk; a folder is only asked for when it is needed, so a set without `testB` can still train."""
+
+    root: Path
+
+    def folder(self, split: Split, domain: Literal["A", "B"]) -> Path:
+        """Find one of the four folders.
+
+        Raises:
+            UnusableData: If it is missing, naming what is there instead.
+        """
+        wanted = self.root / f"{split}{domain}"
+        if not self.root.is_dir():
+            raise UnusableData(f"{self.root} is no folder; expected one that holds {_join(LAYOUT)}.")
+        if not wanted.is_dir():
+            raise UnusableData(
+                f"{self.root} has no folder {wanted.name}; expected CycleGAN's layout, {_join(LAYOUT)}.\n"
+                f"It holds {_contents(self.root)}. Rename or link a folder of images to {wanted.name}."
+            )
+        return wanted
+
+
+def photos(data: Path, domain: Domain, split: Split) -> list[Path]:
+    """List the photos of one domain, or of A and then B, each sorted by name.
+
+    Args:
+        data: The folder that holds `trainA trainB testA testB`.
+        domain: `both` is for a generator that is to see everything; a name may then occur twice, once in each folder.
+        split: Which half of the layout.
+
+    Raises:
+        UnusableData: If a folder is missing or holds no image.
+    """
+    folders = CycleGanFolders(data)
+    return [path for one in _domains(domain) for path in list_images(folders.folder(split, one))]
+
+
+def _domains(domain: Domain) -> tuple[Literal["A", "B"], ...]:
+    return ("A", "B") if domain == "both" else (domain,)
+
+
+def _contents(folder: Path) -> str:
+    names = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir())
+    if not names:
+        return "nothing"
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return _join(names[:_NAMES_SHOWN]) + more
+
+
+def _join(names: tuple[str, ...] | list[str]) -> str:
+    return ", ".join(names)

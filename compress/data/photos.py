@@ -1,0 +1,36 @@
+"""`compress data photos`: the photos of a split as a model sees them: cut, resized, PNG, one folder."""
+
+import logging
+from pathlib import Path
+
+from tqdm import tqdm
+
+from compress import images
+from compress.artifact import written_whole
+from compress.data.config import PhotosConfig
+from compress.data.folders import photos
+
+_log = logging.getLogger(__name__)
+
+
+def prepare_photos(data: Path, config: PhotosConfig, out: Path, *, overwrite: bool = False) -> dict[str, int]:
+    """Write a split's photos as PNG of one size, so that every model and every score starts from the same pixels.
+
+    A file is named after its domain and its photo, `A_0001.png`: a name that occurs in both domains stays apart.
+
+    Returns:
+        `{"images": how many were written}`.
+
+    Raises:
+        UsageError: If `out` exists and `overwrite` is false.
+        UnusableData: If a folder is missing, or too many photos are broken.
+    """
+    with written_whole(out, overwrite=overwrite) as scratch:
+        paths = photos(data, config.domain, config.split)
+        count = 0
+        with tqdm(total=len(paths), desc="photos", unit="image") as bar:
+            for path, image in images.read_images(paths, config.image_size_px):
+                images.write_png(scratch / f"{path.parent.name.removeprefix(config.split)}_{path.stem}.png", image)
+                count += 1
+                bar.update()
+    return {"images": count}

@@ -1,0 +1,119 @@
+"""Teach a student from pairs of photos and teacher images."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from compress import images, training
+from compress.distill import distiller, losses
+from compress.distill.config import DistillConfig
+from compress.distill.pairs import Pairs
+from compress.models import pocket_generator
+from compress.models.pocket_generator import PocketConfig
+
+_SHEET_ROWS = 6
+_STATISTICS_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A finished student, and how it does on photos that it was not trained on."""
+
+    student: keras.Model
+    held_back_psnr_db: float
+    """Mean PSNR to the teacher's images of the held-back training photos, dB."""
+    sheet: np.ndarray
+    """Rows of photo, teacher's image, student's image; `(height, width, 3)` uint8."""
+
+
+def fit(pairs: Pairs, config: DistillConfig, work: Path, run_identity: str) -> Taught:
+    """Train a student, going on from the checkpoint in `work` if there is one.
+
+    Args:
+        pairs: Photos and targets.
+        config: The student and its training.
+        work: Where checkpoint, logs and sample sheets lie.
+        run_identity: See `training.train`.
+
+    Returns:
+        The student in float32, with averaged weights and BatchNorm statistics that fit them.
+    """
+    training_pairs, held_back = pairs.split(config.holdout, config.seed)
+    keras.utils.set_random_seed(config.seed)
+    with _arithmetic(config.precision):
+        model = distiller.compiled(pocket_generator.build(_shape(config)), config)
+
+    def batch(step: int) -> training.Batch:
+        return _batch(training_pairs, config, step)
+
+    def sample(step: int) -> Mapping[str, float]:
+        images.write_png(work / f"samples-{step:06d}.png", _sheet(model.student, held_back))
+        return {"held_back_psnr_db": _psnr_db(model.student, held_back)}
+
+    training.train(model, _plan(config), batch, work=work, run_identity=run_identity, sample=sample)
+    if config.ema_momentum:
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+        training.refresh_batch_statistics(model, batch, min(_STATISTICS_STEPS, config.steps))
+    student = pocket_generator.build(_shape(config))
+    student.set_weights(model.student.get_weights())
+    return Taught(student, _psnr_db(student, held_back), _sheet(student, held_back))
+
+
+def _batch(pairs: Pairs, config: DistillConfig, step: int) -> training.Batch:
+    positions = training.sample_indices(step, count=len(pairs), batch_size=config.batch_size, seed=config.seed)
+    mirrored = np.random.default_rng((config.seed, step, 1)).random(config.batch_size) < 0.5
+    return pairs.batch(positions, mirrored if config.flip else None)
+
+
+def _shape(config: DistillConfig) -> PocketConfig:
+    return PocketConfig(
+        family=config.family,
+        image_size_px=config.image_size_px,
+        width=config.width,
+        blocks=config.blocks,
+        context=config.context,
+    )
+
+
+def _plan(config: DistillConfig) -> training.Plan:
+    return training.Plan(
+        steps=config.steps,
+        learning_rate=config.learning_rate,
+        warmup_steps=config.warmup_steps,
+        sample_every=config.sample_every,
+        checkpoint_every=config.checkpoint_every,
+    )
+
+
+@contextmanager
+def _arithmetic(precision: str) -> Iterator[None]:
+    """Layers made inside compute in `precision`; their weights are float32 either way."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _generate(student: keras.Model, photos: np.ndarray) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(student.predict_on_batch(photos)), dtype=np.float32)
+
+
+def _psnr_db(student: keras.Model, held_back: Pairs) -> float:
+    scores = []
+    for position in range(len(held_back)):
+        photos, targets = held_back.batch(np.array([position]))
+        scores.append(float(losses.psnr(_generate(student, photos), targets)))
+    return float(np.mean(scores))
+
+
+def _sheet(student: keras.Model, held_back: Pairs) -> np.ndarray:
+    photos, targets = held_back.batch(np.arange(min(_SHEET_ROWS, len(held_back))))
+    generated = np.concatenate([_generate(student, photo[None]) for photo in photos])
+    columns = [images.to_uint8(column) for column in (photos, targets, generated)]
+    return images.contact_sheet([list(row) for row in zip(*columns, strict=True)])

@@ -1,0 +1,116 @@
+"""`compress distill`: a frozen teacher and photos in, a student artifact out.
+
+Everything that can be wrong with the command line is found before TensorFlow is loaded.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from compress import artifact, images, teachers
+from compress.artifact import Artifact, ImageSpec, Manifest
+from compress.config import to_mapping
+from compress.data.folders import photos as list_photos
+from compress.distill.config import DistillConfig
+from compress.distill.teacher_images import Translate, cache_folder
+from compress.errors import UsageError
+
+if TYPE_CHECKING:
+    import keras
+
+    from compress.distill.fit import Taught
+    from compress.teachers.description import GeneratorDescription
+
+_log = logging.getLogger(__name__)
+
+
+def distill(
+    teacher: Path,
+    data: Path,
+    config: DistillConfig,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    lambda_as: Literal["reflection_pad"] | None = None,
+) -> Artifact:
+    """Train a student to do what a teacher does.
+
+    Beside `out` lies `NAME.training` while training runs: checkpoint, TensorBoard logs and sample sheets. The same
+    command goes on from there after a kill; it is removed when the student is finished.
+
+    Args:
+        teacher: A generator file that `compress.teachers.load` reads.
+        data: A folder with `trainA` and `trainB`.
+        config: The student and its training.
+        out: The artifact to write.
+        overwrite: Whether `out` may exist.
+        lambda_as: What the teacher's Lambda layers do, see `teachers.load`.
+
+    Raises:
+        UsageError: If `out` exists, the size does not fit the teacher, or another run was stopped at the same place.
+        UnusableModel: If the teacher cannot be read.
+        UnusableData: If the photos cannot be used.
+    """
+    artifact.refuse_existing(out, overwrite=overwrite)
+    paths = list_photos(data, config.domain, "train")
+    description = teachers.describe(teacher, lambda_as=lambda_as)
+    _check_size(description, teacher, config)
+
+    # From here on Keras and its backend are needed.
+    from compress import training
+    from compress.distill.fit import fit
+    from compress.distill.pairs import collect
+    from compress.teachers.build import build
+
+    fingerprint = artifact.file_fingerprint(teacher)
+    work = out.parent / f"{out.name}.training"
+    work.mkdir(parents=True, exist_ok=True)
+    cache = cache_folder(fingerprint, config.image_size_px)
+    _log.info("%d photos; the teacher's images are kept in %s", len(paths), cache)
+    translate = _translator(build(description))
+    pairs = collect(paths, translate, cache=cache, work=work, image_size_px=config.image_size_px)
+    run_identity = training.identity(to_mapping(config), fingerprint, [str(path) for path in paths])
+    taught = fit(pairs, config, work, run_identity)
+    with artifact.written_whole(out, overwrite=overwrite) as scratch:
+        _write(scratch, out.name, taught, config, fingerprint)
+    shutil.rmtree(work)
+    return artifact.open_artifact(out)
+
+
+def _check_size(description: GeneratorDescription, teacher: Path, config: DistillConfig) -> None:
+    height, width, _ = description.input_shape
+    size = config.image_size_px
+    if (height or size, width or size) != (size, size):
+        raise UsageError(
+            f"{teacher.name} takes {height}x{width} images, but image_size_px = {size}.\n"
+            f"Pass --image-size-px {height}, or a teacher trained at {size}."
+        )
+
+
+def _translator(generator: keras.Model) -> Translate:
+    import numpy as np
+
+    return lambda photos: np.asarray(generator.predict_on_batch(photos))
+
+
+def _write(scratch: Path, name: str, taught: Taught, config: DistillConfig, parent: str) -> None:
+    from compress import cost
+
+    taught.student.save(scratch / artifact.MODEL_NAMES["keras"])
+    images.write_png(scratch / "samples.png", taught.sheet)
+    size = config.image_size_px
+    manifest = Manifest(
+        name=name,
+        format="keras",
+        stage="distill",
+        parent=parent,
+        input=ImageSpec(shape=(size, size, 3)),
+        cost=cost.measure(taught.student),
+        config=to_mapping(config),
+        seed=config.seed,
+        scores={"held_back_psnr_db": round(taught.held_back_psnr_db, 3)},
+    )
+    artifact.write_manifest(scratch, manifest)

@@ -1,0 +1,218 @@
+"""What a model is, what it costs, and what of it will not run on a phone and why: `compress inspect`."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compress.artifact import Artifact, is_artifact, open_artifact
+from compress.errors import UnusableModel
+
+if TYPE_CHECKING:
+    import keras
+
+    from compress.cost import LayerCost
+    from compress.teachers import LambdaAs
+
+DEFAULT_SIDE_PX = 256
+"""Where a model takes any size and none is given, its MACs are counted at what most generators are trained at."""
+INT8_BYTES_PER_CHANNEL = 33
+"""A convolution's bias, scales, zero points and buffers in an int8 .tflite: 31 to 34 bytes per output channel, measured."""
+
+_CONVOLUTIONS = frozenset({"Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D"})
+_NORMS = {
+    "InstanceNormalization": "instance",
+    "ContribInstanceNormalization": "instance",
+    "BatchNormalization": "batch",
+}
+_INSTANCE_NORM_ISSUE = (
+    "its SQUARED_DIFFERENCE and RSQRT are not delegated: an int8 student ran 14 times slower with it",
+    "distil into a student with BatchNormalization, which folds into the convolutions: compress distill",
+)
+# Kind of layer: why a phone's int8 delegate (XNNPACK of LiteRT 2.3) leaves it to slow kernels, and what to do about it.
+_ISSUES = {
+    "ReflectionPadding2D": (
+        "its MIRROR_PAD is not delegated: an int8 student ran 5.5 times slower with it",
+        "distil into a student with zero padding: compress distill (padding cannot be swapped after training)",
+    ),
+    "InstanceNormalization": _INSTANCE_NORM_ISSUE,
+    "ContribInstanceNormalization": _INSTANCE_NORM_ISSUE,
+    "UpSampling2D (nearest)": (
+        "its RESIZE_NEAREST_NEIGHBOR is not delegated in int8",
+        "use bilinear resizing or a pixel shuffle, as the students do: compress distill",
+    ),
+}
+
+
+def inspect(path: Path, *, lambda_as: "LambdaAs | None" = None, image_size_px: int | None = None) -> dict[str, Any]:
+    """Inspect a generator file or an artifact.
+
+    Args:
+        path: A generator in any format that `compress.teachers.load` reads, a `.tflite`, or an artifact directory.
+        lambda_as: What the file's `Lambda` layers do; they are never run.
+        image_size_px: Side of the square that MACs are counted at; the model's own, or `DEFAULT_SIDE_PX`, when None.
+
+    Returns:
+        JSON-ready: `path`, `format`, `size_bytes` and, of a model that can be read, its layers and `phone_issues`; of an
+        artifact, its manifest's facts.
+
+    Raises:
+        UnusableModel: If the file is no generator.
+        UsageError: If the model takes another size than `image_size_px`.
+    """
+    if is_artifact(path):
+        return _inspect_artifact(open_artifact(path), image_size_px)
+    if path.suffix == ".tflite":
+        return _inspect_tflite(path)
+    return {"path": str(path), "format": _format_of(path), **_inspect_generator(path, lambda_as, image_size_px)}
+
+
+def _format_of(path: Path) -> str:
+    return "saved_model" if path.is_dir() else path.suffix.removeprefix(".")
+
+
+def _inspect_artifact(artifact: Artifact, image_size_px: int | None) -> dict[str, Any]:
+    manifest = artifact.manifest
+    facts = {
+        "path": str(artifact.path),
+        "format": manifest.format,
+        "stage": manifest.stage,
+        "name": manifest.name,
+        "parent": manifest.parent,
+        "input": {"shape": list(manifest.input.shape), "dtype": manifest.input.dtype, "layout": manifest.input.layout},
+        "scores": manifest.scores,
+    }
+    if manifest.format == "keras":
+        return facts | _inspect_generator(artifact.path, None, image_size_px)
+    cost = manifest.cost
+    return facts | {"params": cost.params, "macs": cost.macs, "size_bytes": _size_on_disk(artifact.model_path)}
+
+
+def _inspect_tflite(path: Path) -> dict[str, Any]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    if not path.is_file():
+        raise UnusableModel(f"{path} does not exist; expected a .tflite file.")
+    try:
+        interpreter = Interpreter(model_path=str(path))
+    except (ValueError, RuntimeError) as error:
+        raise UnusableModel(f"{path} is no .tflite that LiteRT can load: {error}") from error
+    (entry, *_), (end, *_) = interpreter.get_input_details(), interpreter.get_output_details()
+    return {
+        "path": str(path),
+        "format": "tflite",
+        "size_bytes": _size_on_disk(path),
+        "input": {"shape": entry["shape"].tolist()[1:], "dtype": entry["dtype"].__name__, "layout": "NHWC"},
+        "output": {"shape": end["shape"].tolist()[1:], "dtype": end["dtype"].__name__, "layout": "NHWC"},
+    }
+
+
+def _inspect_generator(path: Path, lambda_as: "LambdaAs | None", image_size_px: int | None) -> dict[str, Any]:
+    from compress import cost, teachers
+    from compress.teachers.build import build
+
+    description = teachers.describe(path, lambda_as=lambda_as)
+    model = build(description)
+    size = image_size_px or (DEFAULT_SIDE_PX if None in model.input_shape[1:3] else None)
+    rows = cost.layer_costs(model, image_size_px=size)
+    measured = cost.measure(model, image_size_px=size)
+    kinds = Counter(_kind(model, row) for row in rows if row.kind != "InputLayer")
+    return {
+        "source_format": description.source_format,
+        "input_shape": list(description.input_shape),
+        "params": measured.params,
+        "macs": measured.macs,
+        "macs_at_px": list(rows[-1].output_shape[:2]),
+        "size_bytes": _size_on_disk(path),
+        "predicted_size_bytes": {"fp32": measured.size_bytes, "int8": _predict_int8_bytes(model, rows)},
+        "norm": _norm(kinds),
+        "residual_blocks": kinds["Add"],
+        "skip_connections": kinds["Concatenate"],
+        "layers": dict(kinds.most_common()),
+        "phone_issues": _phone_issues(kinds),
+    }
+
+
+def _kind(model: "keras.Model", row: "LayerCost") -> str:
+    if row.kind != "UpSampling2D":
+        return row.kind
+    return f"UpSampling2D ({model.get_layer(row.name).interpolation})"
+
+
+def _norm(kinds: Mapping[str, int]) -> str:
+    found = sorted({_NORMS[kind] for kind in kinds if kind in _NORMS})
+    return " and ".join(found) if found else "none"
+
+
+def _phone_issues(kinds: Mapping[str, int]) -> list[dict[str, Any]]:
+    return [
+        {"kind": kind, "count": kinds[kind], "why": why, "what_to_do": remedy}
+        for kind, (why, remedy) in _ISSUES.items()
+        if kinds.get(kind)
+    ]
+
+
+def _predict_int8_bytes(model: "keras.Model", rows: "Sequence[LayerCost]") -> int:
+    """One byte a convolution weight, and what each output channel adds; normalisation folds into it."""
+    convolutions = [row for row in rows if row.kind in _CONVOLUTIONS]
+    kernels = sum(
+        math.prod(variable.shape)
+        for row in convolutions
+        for variable in model.get_layer(row.name).weights
+        if "kernel" in variable.name
+    )
+    return kernels + INT8_BYTES_PER_CHANNEL * sum(row.output_shape[2] for row in convolutions)
+
+
+def _size_on_disk(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    if is_artifact(path):
+        return _size_on_disk(open_artifact(path).model_path)
+    return sum(member.stat().st_size for member in path.rglob("*") if member.is_file())
+
+
+def describe_text(report: Mapping[str, Any]) -> str:
+    """What people read of a report of `inspect`."""
+    lines = [f"{label:<12} {value}" for label, value in _facts(report)]
+    if "layers" in report:
+        lines += ["", "layers", *(f"  {count:>4}  {kind}" for kind, count in report["layers"].items())]
+        lines += ["", *_issue_lines(report["phone_issues"])]
+    return "\n".join(lines)
+
+
+def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    facts = [("model", str(report["path"])), ("format", str(report.get("source_format", report["format"])))]
+    if "stage" in report:
+        facts.append(("stage", report["stage"]))
+    if "input_shape" in report:
+        facts.append(("input", " x ".join("any" if side is None else str(side) for side in report["input_shape"])))
+    elif "input" in report:
+        shape = " x ".join(map(str, report["input"]["shape"]))
+        facts.append(("input", f"{shape} {report['input']['dtype']}"))
+    if "params" in report:
+        facts.append(("params", f"{report['params']:,}"))
+    if report.get("macs") is not None:
+        at = f" at {report['macs_at_px'][0]}x{report['macs_at_px'][1]}" if "macs_at_px" in report else ""
+        facts.append(("macs", f"{report['macs'] / 1e9:.2f} G{at}"))
+    facts.append(("size", _readable(report["size_bytes"])))
+    if "predicted_size_bytes" in report:
+        predicted = report["predicted_size_bytes"]
+        facts.append(("as .tflite", f"{_readable(predicted['fp32'])} fp32, about {_readable(predicted['int8'])} int8"))
+        facts.append(("norm", report["norm"]))
+        facts.append(("blocks", f"{report['residual_blocks']} residual, {report['skip_connections']} concatenated skips"))
+    return facts
+
+
+def _issue_lines(issues: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not issues:
+        return ["every layer runs in a phone's int8 kernels"]
+    lines = ["will not run in a phone's int8 kernels"]
+    for issue in issues:
+        lines += [f"  {issue['count']:>4}  {issue['kind']}: {issue['why']}", f"        -> {issue['what_to_do']}"]
+    return lines
+
+
+def _readable(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:.1f} kB"

@@ -1,0 +1,94 @@
+"""Artifacts: written whole or not at all, read strictly."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from compress import artifact
+from compress.artifact import Cost, ImageSpec, Manifest
+from compress.errors import UnusableArtifact, UsageError
+
+
+def _make(out: Path, *, overwrite: bool = False, content: str = "weights") -> artifact.Artifact:
+    with artifact.written_whole(out, overwrite=overwrite) as scratch:
+        (scratch / "model.keras").write_text(content)
+        artifact.write_manifest(scratch, _manifest())
+    return artifact.open_artifact(out)
+
+
+def _manifest() -> Manifest:
+    spec = ImageSpec(shape=(8, 8, 3))
+    cost = Cost(params=1, macs=2, size_bytes=3)
+    return Manifest(
+        name="net", format="keras", stage="distill", parent=None, input=spec, cost=cost, config={"steps": 5}
+    )
+
+
+def test_a_written_artifact_reads_back_equal(tmp_path: Path) -> None:
+    made = _make(tmp_path / "net")
+    expected = _manifest()
+    assert made.model_path.read_text() == "weights"
+    assert (made.manifest.input, made.manifest.cost) == (expected.input, expected.cost)
+    assert made.manifest.config == {"steps": 5}
+    assert made.manifest.versions["numpy"]
+
+
+def test_a_stage_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="disk"), artifact.written_whole(tmp_path / "net") as scratch:
+        (scratch / "model.keras").write_text("half")
+        raise RuntimeError("disk full")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_leaves_the_old_artifact_whole(tmp_path: Path) -> None:
+    _make(tmp_path / "net", content="old")
+    with (
+        pytest.raises(KeyboardInterrupt),
+        artifact.written_whole(tmp_path / "net", overwrite=True) as scratch,
+    ):
+        (scratch / "model.keras").write_text("half")
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == ["net"]
+    assert (tmp_path / "net/model.keras").read_text() == "old"
+
+
+def test_an_existing_output_is_refused_unless_it_may_be_replaced(tmp_path: Path) -> None:
+    _make(tmp_path / "net", content="old")
+    with pytest.raises(UsageError, match="--overwrite"):
+        _make(tmp_path / "net", content="new")
+    assert _make(tmp_path / "net", overwrite=True, content="new").model_path.read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["net"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: (path / "manifest.json").write_text("{"),
+        lambda path: (path / "manifest.json").write_text("[]"),
+        lambda path: (path / "model.keras").unlink(),
+        lambda path: _edit(path, schema=99),
+        lambda path: _edit(path, format="onnx"),
+        lambda path: _edit(path, surprise=1),
+    ],
+    ids=["torn", "not an object", "no model", "newer schema", "unknown format", "unknown key"],
+)
+def test_a_damaged_artifact_is_refused_with_its_path(tmp_path: Path, damage) -> None:
+    _make(tmp_path / "net")
+    damage(tmp_path / "net")
+    with pytest.raises(UnusableArtifact, match="net"):
+        artifact.open_artifact(tmp_path / "net")
+
+
+def _edit(path: Path, **changes: object) -> None:
+    manifest = path / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | changes))
+
+
+def test_a_fingerprint_follows_content_and_names(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one/a").write_text("x")
+    before = artifact.file_fingerprint(tmp_path / "one")
+    assert artifact.file_fingerprint(tmp_path / "one") == before
+    (tmp_path / "one/a").rename(tmp_path / "one/b")
+    assert artifact.file_fingerprint(tmp_path / "one") != before

@@ -1,0 +1,288 @@
+"""Photos as they come: every mode and orientation, huge and broken ones."""
+
+import io
+import logging
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from compress.errors import UnusableData
+from compress.images import (
+    contact_sheet,
+    list_images,
+    read_image,
+    read_images,
+    to_float,
+    to_uint8,
+    write_png,
+)
+
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+JPEG_ERROR = 6
+"""Quality 95 without chroma subsampling keeps flat areas this close."""
+
+
+def quadrants(height: int, width: int) -> np.ndarray:
+    """Red and green above, blue and white below: every flip and turn of it is another image."""
+    image = np.empty((height, width, 3), np.uint8)
+    image[: height // 2, : width // 2], image[: height // 2, width // 2 :] = RED, GREEN
+    image[height // 2 :, : width // 2], image[height // 2 :, width // 2 :] = BLUE, WHITE
+    return image
+
+
+def corners(image: np.ndarray) -> list[tuple[int, ...]]:
+    """The four quadrants' middle pixels, as pure colours: top left, top right, bottom left, bottom right."""
+    height, width, _ = image.shape
+    rows, columns = (height // 4, 3 * height // 4), (width // 4, 3 * width // 4)
+    return [tuple((image[row, column] > 127) * 255) for row in rows for column in columns]
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that declares a size and holds almost nothing: what a decompression bomb starts with."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(64))) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".png", ".webp"])
+def test_every_format_reads_as_rgb(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"photo{suffix}"
+    Image.fromarray(quadrants(32, 48)).save(path, quality=95, subsampling=0, lossless=True)
+    assert np.abs(read_image(path).astype(int) - quadrants(32, 48)).max() <= JPEG_ERROR
+
+
+def test_greyscale_becomes_three_equal_channels(tmp_path: Path) -> None:
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "grey.png"), np.repeat(grey[..., None], 3, axis=-1))
+
+
+def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[[0, 255], [0, 128], [0, 0]]], np.uint8), mode="LA").save(tmp_path / "la.png")
+    assert read_image(tmp_path / "la.png")[0, :, 0].tolist() == [0, 127, 255]
+    Image.fromarray(np.array([[[255, 0, 0, 255], [255, 0, 0, 0]]], np.uint8)).save(
+        tmp_path / "rgba.webp", lossless=True
+    )
+    assert read_image(tmp_path / "rgba.webp").tolist() == [[list(RED), list(WHITE)]]
+
+
+@pytest.mark.parametrize("transparency", [1, bytes([255, 0])], ids=["one entry", "alpha per entry"])
+def test_transparent_palette_entry_is_white(tmp_path: Path, transparency: int | bytes) -> None:
+    image = Image.fromarray(np.array([[0, 1]], np.uint8), mode="P")
+    image.putpalette([*BLUE, *GREEN])
+    image.save(tmp_path / "palette.png", transparency=transparency)
+    assert read_image(tmp_path / "palette.png").tolist() == [[list(BLUE), list(WHITE)]]
+
+
+def test_cmyk_jpeg_with_adobes_inverted_inks_keeps_its_colours(tmp_path: Path) -> None:
+    path = tmp_path / "print.jpg"
+    Image.fromarray(quadrants(32, 32)).convert("CMYK").save(path, quality=95, subsampling=0)
+    assert b"Adobe" in path.read_bytes()
+    assert corners(read_image(path)) == [RED, GREEN, BLUE, WHITE]
+
+
+def test_16_bit_png_is_scaled_not_clipped(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 257 * 100, 65535]], np.uint16)).save(tmp_path / "deep.png")
+    assert read_image(tmp_path / "deep.png")[0, :, 0].tolist() == [0, 100, 255]
+
+
+@pytest.mark.parametrize("kind", ["webp", "gif", "apng"])
+def test_first_frame_of_an_animation_is_taken(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / ("moving.webp" if kind == "webp" else "moving.png")
+    frames = [Image.new("RGB", (8, 8), color) for color in (RED, BLUE)]
+    frames[0].save(path, "PNG" if kind == "apng" else kind, save_all=True, append_images=frames[1:], lossless=True)
+    assert (read_image(path) == RED).all()
+
+
+def test_a_jpeg_named_png_is_told_by_its_content(tmp_path: Path) -> None:
+    Image.fromarray(quadrants(16, 16)).save(tmp_path / "photo.png", "JPEG", quality=95, subsampling=0)
+    assert corners(read_image(tmp_path / "photo.png")) == [RED, GREEN, BLUE, WHITE]
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+@pytest.mark.parametrize(
+    ("orientation", "seen"),
+    [
+        (1, [RED, GREEN, BLUE, WHITE]),
+        (2, [GREEN, RED, WHITE, BLUE]),
+        (3, [WHITE, BLUE, GREEN, RED]),
+        (4, [BLUE, WHITE, RED, GREEN]),
+        (5, [RED, BLUE, GREEN, WHITE]),
+        (6, [BLUE, RED, WHITE, GREEN]),
+        (7, [WHITE, GREEN, BLUE, RED]),
+        (8, [GREEN, WHITE, RED, BLUE]),
+    ],
+)
+def test_every_exif_orientation_is_brought_upright(
+    tmp_path: Path, suffix: str, orientation: int, seen: list[tuple[int, ...]]
+) -> None:
+    path = tmp_path / f"turned.{suffix}"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(quadrants(64, 128)).save(path, exif=exif)
+    assert corners(read_image(path)) == seen
+    assert read_image(path).shape == ((64, 128, 3) if orientation <= 4 else (128, 64, 3))
+    assert corners(read_image(path, (32, 16))) == seen
+
+
+def test_torn_exif_is_taken_for_upright(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    Image.fromarray(quadrants(16, 16)).save(path, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\0\0", subsampling=0)
+    assert corners(read_image(path)) == [RED, GREEN, BLUE, WHITE]
+
+
+def test_the_largest_centred_part_is_cut_out(tmp_path: Path) -> None:
+    wide = np.zeros((40, 120, 3), np.uint8)
+    wide[:, 34:86] = 255  # the square, and as far as Lanczos looks beyond it
+    write_png(tmp_path / "wide.png", wide)
+    square = read_image(tmp_path / "wide.png", 20)
+    assert square.shape == (20, 20, 3)
+    assert square.min() == 255
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("size", [(100, 400), (400, 100), (128, 128)])
+def test_reduced_jpeg_decoding_loses_no_detail(tmp_path: Path, orientation: int, size: tuple[int, int]) -> None:
+    """A photo stored 1600x800 is cut to other aspects, where a reduction chosen without its turn would go too far."""
+    noise = np.random.default_rng(0).integers(0, 256, (100, 200, 3), dtype=np.uint8)
+    photo = Image.fromarray(noise).resize((1600, 800), Image.Resampling.NEAREST)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo.save(tmp_path / "photo.jpg", exif=exif, quality=95, subsampling=0)
+    write_png(tmp_path / "whole.png", read_image(tmp_path / "photo.jpg"))
+    difference = read_image(tmp_path / "photo.jpg", size).astype(float) - read_image(tmp_path / "whole.png", size)
+    # 1.4 at most; 4.5 where the reduction is chosen without the turn and goes below the target's size.
+    assert np.abs(difference).mean() < 2.5
+
+
+def test_a_200_megapixel_jpeg_is_read_small_and_refused_whole(tmp_path: Path) -> None:
+    path = tmp_path / "phone.jpg"
+    Image.new("L", (16320, 12240), 200).save(path, quality=50)
+    image = read_image(path, 64)
+    assert image.shape == (64, 64, 3)
+    assert (image == 200).all()
+    with pytest.raises(UnusableData, match=r"too large .*at most 128 megapixels are read\. Scale it down"):
+        read_image(path)
+
+
+@pytest.mark.parametrize(("width", "height"), [(20000, 20000), (13000, 10000)])
+def test_a_decompression_bomb_is_refused_by_its_size(tmp_path: Path, width: int, height: int) -> None:
+    (tmp_path / "bomb.png").write_bytes(png_header(width, height))
+    with pytest.raises(UnusableData, match=r"bomb\.png is too large"):
+        read_image(tmp_path / "bomb.png", 64)
+
+
+def torn_files() -> dict[str, bytes]:
+    def encoded(kind: str) -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(buffer, kind)
+        return buffer.getvalue()
+
+    cut = {f"cut.{kind}": encoded(kind)[:-400] for kind in ("jpeg", "png", "webp")}
+    only_head = {f"head.{kind}": encoded(kind)[:40] for kind in ("jpeg", "png", "webp")}
+    return (
+        cut
+        | only_head
+        | {
+            "empty.jpg": b"",
+            "text.jpg": b"<html>404 not found</html>",
+            "drawing.png": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n",
+            "checksum.png": encoded("png").replace(b"IDAT", b"IDAX", 1),
+        }
+    )
+
+
+@pytest.mark.parametrize(("name", "content"), torn_files().items(), ids=torn_files())
+@pytest.mark.parametrize("size", [None, 16])
+def test_a_broken_file_is_named(tmp_path: Path, name: str, content: bytes, size: int | None) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UnusableData, match=f"{name} is broken: ."):
+        read_image(tmp_path / name, size)
+
+
+def test_random_damage_is_always_an_image_or_an_error_of_ours(tmp_path: Path) -> None:
+    """Warnings are errors in this suite, so this also shows that none of Pillow's gets out."""
+    generator = np.random.default_rng(1)
+    path = tmp_path / "damaged.png"
+    outcomes = {"read": 0, "refused": 0}
+    for content in [good for name, good in torn_files().items() if name.startswith("cut")] * 60:
+        damaged = np.frombuffer(content, np.uint8).copy()
+        damaged[generator.integers(0, 200, 3)] = generator.integers(0, 256, 3)
+        path.write_bytes(damaged.tobytes() + bytes(400))
+        try:
+            assert read_image(path, 16).shape == (16, 16, 3)
+            outcomes["read"] += 1
+        except UnusableData:
+            outcomes["refused"] += 1
+    assert min(outcomes.values()) > 5
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in range(200):
+        write_png(tmp_path / f"{number:03}.png", np.full((4, 4, 3), number, np.uint8))
+    return tmp_path
+
+
+def test_one_percent_of_broken_files_is_skipped_by_name(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("007.png", "150.png"):
+        (folder / name).write_bytes(b"")
+    with caplog.at_level(logging.WARNING):
+        found = list(read_images(list_images(folder)))
+    assert len(found) == 198
+    assert all((image == int(path.stem)).all() for path, image in found)
+    assert [record.getMessage().split(" is broken")[0] for record in caplog.records] == [
+        f"skipped: {folder / name}" for name in ("007.png", "150.png")
+    ]
+
+
+def test_more_than_one_percent_is_an_error_that_names_them(folder: Path) -> None:
+    for name in ("007.png", "150.png", "151.png"):
+        (folder / name).write_bytes(b"")
+    with pytest.raises(UnusableData, match="3 of 200 images cannot be read, more than the 1%") as caught:
+        list(read_images(list_images(folder)))
+    assert all(name in str(caught.value) for name in ("007.png", "150.png", "151.png"))
+
+
+def test_the_only_image_has_to_be_whole(tmp_path: Path) -> None:
+    (tmp_path / "only.png").write_bytes(b"")
+    with pytest.raises(UnusableData, match=r"only\.png is broken"):
+        list(read_images([tmp_path / "only.png"]))
+
+
+def test_listing_is_sorted_and_leaves_out_what_is_no_image(tmp_path: Path) -> None:
+    for name in ("b.PNG", "a.jpg", "notes.txt", "._a.jpg", ".hidden.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.png").mkdir()
+    assert [path.name for path in list_images(tmp_path)] == ["a.jpg", "b.PNG"]
+
+
+def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UnusableData, match=r"holds no image; expected files that end in \.jpeg, \.jpg, \.png, \.webp"):
+        list_images(tmp_path)
+    with pytest.raises(UnusableData, match="is no folder"):
+        list_images(tmp_path / "missing")
+
+
+def test_pixel_values_survive_the_way_to_float_and_back() -> None:
+    values = np.arange(256, dtype=np.uint8)
+    assert (to_float(values)[0], to_float(values)[-1], to_float(values).dtype) == (-1.0, 1.0, np.float32)
+    np.testing.assert_array_equal(to_uint8(to_float(values)), values)
+    np.testing.assert_array_equal(to_uint8(np.array([-7.0, 7.0])), [0, 255])
+
+
+def test_contact_sheet_places_images_by_row_and_column() -> None:
+    tiles = [[np.full((2, 3, 3), 10 * row + column, np.uint8) for column in range(3)] for row in range(2)]
+    sheet = contact_sheet(tiles, gap_px=1)
+    assert sheet.shape == (2 * 3 + 1, 3 * 4 + 1, 3)
+    assert sheet[1, 1, 0] == 0
+    assert sheet[5, 11, 0] == 12
+    assert (sheet[0] == 255).all()
+    assert (sheet[:, -1] == 255).all()
