@@ -201,7 +201,9 @@ def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         predicted = report["predicted_size_bytes"]
         facts.append(("as .tflite", f"{_readable(predicted['fp32'])} fp32, about {_readable(predicted['int8'])} int8"))
         facts.append(("norm", report["norm"]))
-        facts.append(("blocks", f"{report['residual_blocks']} residual, {report['skip_connections']} concatenated skips"))
+        facts.append(
+            ("blocks", f"{report['residual_blocks']} residual, {report['skip_connections']} concatenated skips")
+        )
     return facts
 
 

@@ -82,7 +82,7 @@ def _stages(teacher: Path, data: Path, recipe: Recipe, out: Path, lambda_as: str
         ("distill", "--teacher", str(teacher), "--data", str(data), *_flags(to_mapping(recipe.distill)), *lambda_flag),
     )
     export = ("export", "tflite")
-    yield Stage("teacher_fp32", (*export, str(teacher), "--image-size-px", size, *lambda_flag))
+    yield Stage("teacher", (*export, str(teacher), "--image-size-px", size, *lambda_flag))
     yield Stage("student_fp32", (*export, str(out / "student")))
     calibration = ("--data", str(data), "--calibration-images", str(measure.calibration_images))
     int8 = ("--precision", "int8", "--ends", measure.ends, *calibration)
@@ -96,15 +96,15 @@ def _stages(teacher: Path, data: Path, recipe: Recipe, out: Path, lambda_as: str
     yield from _measurements(recipe, out)
 
 
-MODELS = ("teacher_fp32", "student_fp32", "student_int8")
+MODELS = ("teacher", "student_fp32", "student_int8")
 
 
 def _measurements(recipe: Recipe, out: Path) -> Iterator[Stage]:
     images, measure = out / "images", recipe.measure
-    real = images / ("real" if measure.reference == "real" else "teacher_fp32")
+    real = images / ("real" if measure.reference == "real" else "teacher")
     scored = [model for model in MODELS if images / model != real]
     for model in ["inputs", *scored]:
-        teacher_flag = ("--teacher", str(images / "teacher_fp32")) if model in scored else ()
+        teacher_flag = ("--teacher", str(images / "teacher")) if model in scored else ()
         yield Stage(
             f"scores/{model}.json", ("eval", "score", "--real", str(real), "--fake", str(images / model), *teacher_flag)
         )
@@ -135,7 +135,7 @@ def _execute(stage: Stage, out: Path) -> float:
         How long it took, seconds.
     """
     started = time.monotonic()
-    command = [sys.executable, "-m", "compress", *stage.command, "--out", str(out / stage.output), "--overwrite"]
+    command = [sys.executable, "-P", "-m", "compress", *stage.command, "--out", str(out / stage.output), "--overwrite"]
     (out / stage.output).parent.mkdir(parents=True, exist_ok=True)
     finished = subprocess.run(command, stdout=sys.stderr, check=False)
     if finished.returncode != 0:

@@ -1,0 +1,1 @@
+"""Image folders in, scores out. A generator is never loaded here, TensorFlow never imported."""

@@ -20,7 +20,7 @@ def command() -> CommandLine:
     """Run `python -m compress …` as a user would; stdout and stderr are captured apart."""
 
     def run(*arguments: object, module: str = "compress", **options: object) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, "-m", module, *map(str, arguments)]
+        line = [sys.executable, "-P", "-m", module, *map(str, arguments)]
         return subprocess.run(line, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
 
     return run

@@ -1,0 +1,1 @@
+"""Image folders to work on: CycleGAN layout, and avatars where nobody has photos."""

@@ -1,1 +1,64 @@
-"""Any CycleGAN generator people really have becomes a Keras 3 generator; nothing inside a file is ever executed."""
+"""Any CycleGAN generator people really have becomes a Keras 3 generator; nothing inside a file is ever executed.
+
+A file is read in a child process (`sandbox`, `read`) by the reader of its format into a `description`: plain data. Only
+that crosses back, and `build` makes a Keras 3 model of it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import keras
+
+    from compress.teachers.description import GeneratorDescription
+
+LambdaAs = Literal["reflection_pad"]
+
+
+def load(path: Path, *, lambda_as: LambdaAs | None = None) -> keras.Model:
+    """Load a generator from any file that people have.
+
+    Args:
+        path: A Keras 2 or 3 `.h5`, a `.keras`, a PyTorch `.pth` or `.pt`, a TensorFlow SavedModel directory, or an
+            artifact directory with a `model.keras`.
+        lambda_as: What the `Lambda` layers of the file do, since their code is never run. `reflection_pad`: each mirrors
+            the border by as much as the convolution behind it takes away.
+
+    Returns:
+        A functional model: `(batch, height, width, 3)` float32 in [-1, 1] to the same; height and width are `None` where
+        the file takes any size.
+
+    Raises:
+        UnusableModel: If the file is missing, torn, of an unknown format, or no image-to-image generator.
+    """
+    from compress.teachers.build import build
+
+    return build(describe(path, lambda_as=lambda_as))
+
+
+def describe(path: Path, *, lambda_as: LambdaAs | None = None) -> GeneratorDescription:
+    """What `load` reads, before a framework is loaded to build it.
+
+    Raises:
+        UnusableModel: As `load`.
+    """
+    from compress.teachers.sandbox import describe_in_child
+
+    return describe_in_child(_model_file(path), lambda_as=lambda_as)
+
+
+def _model_file(path: Path) -> Path:
+    """The file to read: an artifact stands for its model."""
+    from compress.artifact import is_artifact, open_artifact
+    from compress.errors import UnusableModel
+
+    if not path.exists():
+        raise UnusableModel(f"{path} does not exist; expected a .h5, .keras, .pth, SavedModel or artifact directory.")
+    if not is_artifact(path):
+        return path
+    artifact = open_artifact(path)
+    if artifact.manifest.format != "keras":
+        raise UnusableModel(f"{path} holds a {artifact.model_path.name}; expected an artifact with a model.keras.")
+    return artifact.model_path

@@ -19,14 +19,18 @@ Kind = Literal[
     "SeparableConv2D",
     "BatchNormalization",
     "InstanceNormalization",
+    "ContribInstanceNormalization",
     "ReflectionPadding2D",
     "ZeroPadding2D",
     "Cropping2D",
     "Activation",
+    "ReLU",
     "LeakyReLU",
+    "PReLU",
     "UpSampling2D",
     "AveragePooling2D",
     "MaxPooling2D",
+    "GlobalAveragePooling2D",
     "Add",
     "Multiply",
     "Concatenate",
@@ -54,7 +58,7 @@ class GeneratorDescription:
     """A whole generator.
 
     `weights` maps `layer/role` to an array, where role is `kernel`, `depthwise_kernel`, `pointwise_kernel`, `bias`,
-    `gamma`, `beta`, `moving_mean` or `moving_variance`; layouts are Keras's (height, width, in, out).
+    `gamma`, `beta`, `moving_mean`, `moving_variance` or `alpha`; layouts are Keras's (height, width, in, out).
     """
 
     source_format: str

@@ -1,50 +1,34 @@
 """Read state dicts of junyanz/pytorch-CycleGAN-and-pix2pix and its many relatives: the ResNet generator.
 
-Names differ between relatives (`model.10.conv_block.1.weight`, `model.10.block.1.weight`, `module.` in front), shapes
-and order do not, so layers are found by the order of their numbers and the rank of their weights.
+Relatives include mit-han-lab/gan-compression, whose mobile and sub-mobile generators have separable convolutions in
+their blocks and any list of channels. Names differ between relatives (`model.10.conv_block.1.weight`,
+`model.10.block.1.weight`, `model.10.conv_block.1.conv.0.weight`), shapes and order do not, so layers are found by the
+order of their numbers and the shape of their weights.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from compress.errors import UnusableModel
-from compress.teachers.description import INPUT, GeneratorDescription, Kind, LayerDescription
+from compress.teachers.description import GeneratorDescription
+from compress.teachers.graph_writer import GraphWriter
+from compress.teachers.pytorch_layers import Parameters, add_norm
 
 FORMAT = "PyTorch CycleGAN ResNet generator (.pth)"
-PYTORCH_NORM_EPSILON = 1e-5
+MOBILE_FORMAT = "PyTorch GAN Compression mobile ResNet generator (.pth)"
 
-_NUMBERED = re.compile(r"^model\.(\d+)(?:\.\w+\.(\d+))?\.(weight|bias|running_mean|running_var)$")
-_NORM_ROLES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
-
-
-@dataclass
-class GraphWriter:
-    """Layers and weights of a description as they come, each layer fed by the one before unless told otherwise."""
-
-    layers: list[LayerDescription] = field(default_factory=list)
-    weights: dict[str, np.ndarray] = field(default_factory=dict)
-    last: str = INPUT
-
-    def add(
-        self, kind: Kind, config: Mapping[str, Any], *, inputs: tuple[str, ...] = (), **weights: np.ndarray | None
-    ) -> str:
-        """Append a layer and return its name; a weight that is None is one that the layer does not have."""
-        name = f"{kind.lower()}_{len(self.layers)}"
-        self.layers.append(LayerDescription(name=name, kind=kind, config=config, inputs=inputs or (self.last,)))
-        self.weights |= {f"{name}/{role}": value for role, value in weights.items() if value is not None}
-        self.last = name
-        return name
+_NUMBERED = re.compile(r"^model\.(\d+)(?:\.\w+\.(\d+)(?:\.conv\.(\d+))?)?\.(weight|bias|running_mean|running_var)$")
 
 
 def accepts(state: Mapping[str, np.ndarray]) -> bool:
-    """Whether a state dict is of this family: numbered layers, a first convolution from RGB, no depthwise ones."""
+    """Whether a state dict is of this family: numbered layers, convolutions from RGB to RGB."""
     convolutions = [value for value in state.values() if value.ndim == 4]
     numbered = all(_NUMBERED.match(name) or name.endswith("num_batches_tracked") for name in state)
-    return bool(convolutions) and numbered and convolutions[0].shape[1] == 3
+    # A PatchGAN's layers are numbered too, and begin at RGB, but end in one channel.
+    return bool(convolutions) and numbered and convolutions[0].shape[1] == convolutions[-1].shape[0] == 3
 
 
 def describe(state: Mapping[str, np.ndarray]) -> GeneratorDescription:
@@ -65,16 +49,8 @@ def describe(state: Mapping[str, np.ndarray]) -> GeneratorDescription:
         _add_upsampling(writer, step)
     _add_reflected_convolution(writer, head[-1].convolution)
     writer.add("Activation", {"activation": "tanh"})
-    return GeneratorDescription(
-        source_format=FORMAT,
-        input_shape=(None, None, 3),
-        layers=tuple(writer.layers),
-        output=writer.last,
-        weights=writer.weights,
-    )
-
-
-Parameters = dict[str, np.ndarray]
+    mobile = any(_is_depthwise(step) for block in blocks for step in block)
+    return writer.finish(MOBILE_FORMAT if mobile else FORMAT, (None, None, 3))
 
 
 @dataclass
@@ -85,29 +61,36 @@ class _Step:
     norm: Parameters = field(default_factory=dict)
 
 
-def _group(state: Mapping[str, np.ndarray]) -> dict[int, dict[int, Parameters]]:
-    """Sort weights by the number of their top-level layer, then of their layer within a block (-1: not in one)."""
-    groups: dict[int, dict[int, Parameters]] = {}
+Place = tuple[int, int]
+"""The number of a layer within its block, and within the separable convolution there; -1: not in one."""
+
+_TOP_LEVEL: Place = (-1, -1)
+
+
+def _group(state: Mapping[str, np.ndarray]) -> dict[int, dict[Place, Parameters]]:
+    """Sort weights by the number of their top-level layer, then by their place within it."""
+    groups: dict[int, dict[Place, Parameters]] = {}
     for name, value in state.items():
         if match := _NUMBERED.match(name):
-            top, inner, role = match.groups()
-            groups.setdefault(int(top), {}).setdefault(int(inner or -1), {})[role] = value
+            top, inner, part, role = match.groups()
+            place = (int(inner or -1), int(part or -1))
+            groups.setdefault(int(top), {}).setdefault(place, {})[role] = value
     return dict(sorted(groups.items()))
 
 
-def _split(groups: dict[int, dict[int, Parameters]]) -> tuple[list[_Step], list[list[_Step]], list[_Step]]:
+def _split(groups: dict[int, dict[Place, Parameters]]) -> tuple[list[_Step], list[list[_Step]], list[_Step]]:
     """Part the layers into what comes before the residual blocks, the blocks, and what comes after."""
-    block_numbers = [number for number, members in groups.items() if -1 not in members]
+    block_numbers = [number for number, members in groups.items() if _TOP_LEVEL not in members]
     if not block_numbers:
         raise UnusableModel("this state dict has no residual blocks; a CycleGAN ResNet generator has 6 or 9.")
-    before = [members[-1] for number, members in groups.items() if number < min(block_numbers)]
-    after = [members[-1] for number, members in groups.items() if number > max(block_numbers)]
+    before = [members[_TOP_LEVEL] for number, members in groups.items() if number < min(block_numbers)]
+    after = [members[_TOP_LEVEL] for number, members in groups.items() if number > max(block_numbers)]
     blocks = [_steps([inner for _, inner in sorted(groups[number].items())]) for number in block_numbers]
     stem, head = _steps(before), _steps(after)
-    if not stem or not head or any(len(block) != 2 for block in blocks):
+    if not stem or not head or any(not _is_residual(block) for block in blocks):
         raise UnusableModel(
             f"this state dict has {len(stem)} convolutions, {len(blocks)} blocks and {len(head)} convolutions; "
-            "a CycleGAN ResNet generator has convolutions on both sides and two in each block."
+            "a CycleGAN ResNet generator has convolutions on both sides and two, plain or separable, in each block."
         )
     return stem, blocks, head
 
@@ -123,9 +106,21 @@ def _steps(layers: list[Parameters]) -> list[_Step]:
 
 
 def _add_reflected_convolution(writer: GraphWriter, parameters: Parameters) -> None:
-    margin = parameters["weight"].shape[-1] // 2
-    writer.add("ReflectionPadding2D", {"padding": ((margin, margin), (margin, margin))})
+    _add_reflection(writer, parameters)
     _add_convolution(writer, parameters)
+
+
+def _add_reflected_depthwise(writer: GraphWriter, parameters: Parameters) -> None:
+    _add_reflection(writer, parameters)
+    kernel = parameters["weight"].transpose(2, 3, 0, 1)
+    bias = parameters.get("bias")
+    config = {"kernel_size": list(kernel.shape[:2]), "use_bias": bias is not None}
+    writer.add("DepthwiseConv2D", config, kernel=kernel, bias=bias)
+
+
+def _add_reflection(writer: GraphWriter, parameters: Parameters) -> None:
+    if margin := parameters["weight"].shape[-1] // 2:
+        writer.add("ReflectionPadding2D", {"padding": ((margin, margin), (margin, margin))})
 
 
 def _add_convolution(writer: GraphWriter, parameters: Parameters, *, strides: int = 1) -> None:
@@ -158,28 +153,30 @@ def _add_upsampling(writer: GraphWriter, step: _Step) -> None:
 
 
 def _add_block(writer: GraphWriter, block: list[_Step]) -> None:
+    """Two convolutions, plain or separable, with a ReLU between them; a separable one is two steps."""
     entry = writer.last
-    _add_reflected_convolution(writer, block[0].convolution)
-    _add_norm_and_relu(writer, block[0])
-    _add_reflected_convolution(writer, block[1].convolution)
-    _add_norm(writer, block[1].norm)
+    for number, step in enumerate(block, start=1):
+        if _is_depthwise(step):
+            _add_reflected_depthwise(writer, step.convolution)
+        else:
+            _add_reflected_convolution(writer, step.convolution)
+        add_norm(writer, step.norm)
+        if 2 * number == len(block):
+            writer.add("Activation", {"activation": "relu"})
     writer.add("Add", {}, inputs=(entry, writer.last))
 
 
+def _is_residual(block: list[_Step]) -> bool:
+    return [_is_depthwise(step) for step in block] in ([False, False], [True, False, True, False])
+
+
+def _is_depthwise(step: _Step) -> bool:
+    return step.convolution["weight"].shape[1] == 1 and step.convolution["weight"].shape[0] > 1
+
+
 def _add_norm_and_relu(writer: GraphWriter, step: _Step) -> None:
-    _add_norm(writer, step.norm)
+    add_norm(writer, step.norm)
     writer.add("Activation", {"activation": "relu"})
-
-
-def _add_norm(writer: GraphWriter, norm: Parameters) -> None:
-    """BatchNorm has weights and running statistics; InstanceNorm of early PyTorch has unused statistics alone."""
-    if "weight" in norm and "running_mean" in norm:
-        roles = {_NORM_ROLES[role]: value for role, value in norm.items()}
-        writer.add("BatchNormalization", {"epsilon": PYTORCH_NORM_EPSILON}, **roles)
-        return
-    affine = "weight" in norm
-    config = {"epsilon": PYTORCH_NORM_EPSILON, "center": affine, "scale": affine}
-    writer.add("InstanceNormalization", config, gamma=norm.get("weight"), beta=norm.get("bias"))
 
 
 def _channels(writer: GraphWriter) -> int:

@@ -1,33 +1,88 @@
 """The child process of `sandbox`: one foreign file in, one description out. Loads no framework it does not need."""
 
+import resource
 import sys
 from pathlib import Path
 
 from compress.errors import UnusableModel
+from compress.teachers import check, lambdas
 from compress.teachers.description import GeneratorDescription
 
+ADDRESS_SPACE_BYTES = 8 << 30
+FRAMEWORK_ADDRESS_SPACE_BYTES = 24 << 30
+"""PyTorch with CUDA maps 11 GB of libraries before it reads a byte."""
 
-def describe(path: Path) -> GeneratorDescription:
-    """Find the reader for a file and let it describe the generator.
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+ZIP_MAGIC = b"PK\x03\x04"
+
+
+def describe(path: Path, *, lambda_as: str | None = None) -> GeneratorDescription:
+    """Find the reader for a file by its content, let it describe the generator, and check what it says.
 
     Raises:
-        UnusableModel: If no reader knows the file.
+        UnusableModel: If no reader knows the file, or what it holds is no generator.
     """
-    if path.suffix in (".pth", ".pt"):
+    description = _read(path)
+    if lambda_as != "reflection_pad":
+        lambdas.refuse(description)
+    description = lambdas.deduce(description)
+    check.check(description)
+    return description
+
+
+def _read(path: Path) -> GeneratorDescription:
+    # Readers are imported one by one: h5py alone starts in 0.2 s, PyTorch and TensorFlow in many seconds.
+    if path.is_dir():
+        from compress.teachers import saved_model
+
+        return saved_model.describe(path)
+    with path.open("rb") as stream:
+        start = stream.read(len(HDF5_MAGIC))
+    if not start:
+        raise UnusableModel("the file is empty.")
+    if start == HDF5_MAGIC:
+        from compress.teachers import keras_h5
+
+        return keras_h5.describe(path)
+    if path.suffix == ".keras" and start.startswith(ZIP_MAGIC):
+        from compress.teachers import keras_zip
+
+        return keras_zip.describe(path)
+    if path.suffix in (".pth", ".pt", ".ckpt", ".bin"):
         from compress.teachers import pytorch
 
         return pytorch.describe(path)
-    raise UnusableModel("no reader knows this kind of file; expected .h5, .keras, .pth or a SavedModel directory.")
+    raise UnusableModel(
+        f"no reader knows a {path.suffix or 'nameless'} file that starts with {start[:4]!r}; "
+        "expected .h5, .keras, .pth or a SavedModel directory, whole."
+    )
+
+
+def _limit(path: Path) -> None:
+    light = path.is_file() and path.suffix in (".h5", ".hdf5", ".keras")
+    limit = ADDRESS_SPACE_BYTES if light else FRAMEWORK_ADDRESS_SPACE_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def main() -> int:
-    path, result = Path(sys.argv[1]), Path(sys.argv[2])
+    path, result, *lambda_as = sys.argv[1:]
+    _limit(Path(path))
     try:
-        describe(path).save(result)
+        describe(Path(path), lambda_as=lambda_as[0] if lambda_as else None).save(Path(result))
     except UnusableModel as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+        return _refuse(str(error))
+    except MemoryError:
+        return _refuse("reading it takes more memory than any generator needs; the file is damaged.")
+    except Exception as error:
+        # Whatever a torn or hostile file makes a reader stumble over is that file's fault.
+        return _refuse(f"the file is damaged or of an unknown layout ({type(error).__name__}: {error}).")
     return 0
+
+
+def _refuse(reason: str) -> int:
+    print(" ".join(reason.split()), file=sys.stderr)
+    return UnusableModel.exit_code
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ HDF5 and zip readers crash, hang or eat all memory on torn and hostile files (2 
 flipped bytes): the child dies of it, the command says so in one line. It also keeps PyTorch out of TensorFlow's process.
 """
 
-import resource
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,32 +15,47 @@ from compress.errors import UnusableModel
 from compress.teachers.description import GeneratorDescription
 
 TIME_LIMIT_S = 180
-ADDRESS_SPACE_BYTES = 24 << 30
-"""PyTorch with CUDA maps 11 GB of libraries before it reads a byte."""
 
 
-def describe_in_child(path: Path, *options: str) -> GeneratorDescription:
+def describe_in_child(path: Path, *, lambda_as: str | None = None) -> GeneratorDescription:
     """Run `compress.teachers.read` on a file in a child process.
+
+    Args:
+        path: The file or SavedModel directory.
+        lambda_as: What `Lambda` layers do, as `compress.teachers.load` has it.
 
     Raises:
         UnusableModel: With the child's own words if it refused the file, else that it crashed or ran out of time.
     """
     with tempfile.TemporaryDirectory(prefix="pocketgan-") as scratch:
         result = Path(scratch) / "description.npz"
-        command = [sys.executable, "-m", "compress.teachers.read", str(path), str(result), *options]
+        # -P keeps modules that lie in the working directory from standing in for numpy or h5py.
+        command = [sys.executable, "-P", "-m", "compress.teachers.read", str(path.resolve()), str(result)]
         try:
             child = subprocess.run(
-                command, capture_output=True, text=True, timeout=TIME_LIMIT_S, preexec_fn=_limit, check=False
+                [*command, *([lambda_as] if lambda_as else [])],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=TIME_LIMIT_S,
+                check=False,
+                env=_environment(),
             )
         except subprocess.TimeoutExpired as error:
             raise UnusableModel(f"{path} could not be read within {TIME_LIMIT_S} s; the file is damaged.") from error
         if child.returncode == UnusableModel.exit_code:
-            raise UnusableModel(f"{path}: {child.stderr.strip()}")
+            raise UnusableModel(f"{path}: {child.stderr.strip().splitlines()[-1]}")
         if child.returncode != 0 or not result.exists():
-            raise UnusableModel(f"{path} could not be read: the reader died of it; the file is damaged.")
+            raise UnusableModel(f"{path} could not be read: {_cause_of_death(child.returncode)}; the file is damaged.")
         return GeneratorDescription.load(result)
 
 
-def _limit() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+def _environment() -> dict[str, str]:
+    """The child's: no GPU, quiet libraries, and no HDF5 filter plugins that a file could ask for."""
+    return os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3", "HDF5_PLUGIN_PRELOAD": "::"}
+
+
+def _cause_of_death(returncode: int) -> str:
+    if returncode < 0:
+        return f"the reader was ended by {signal.Signals(-returncode).name}"
+    return f"the reader ended with code {returncode}"

@@ -34,21 +34,22 @@ def test_a_written_artifact_reads_back_equal(tmp_path: Path) -> None:
     assert made.manifest.versions["numpy"]
 
 
-def test_a_stage_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="disk"), artifact.written_whole(tmp_path / "net") as scratch:
+def _interrupted(out: Path, reason: BaseException, *, overwrite: bool = False) -> None:
+    with artifact.written_whole(out, overwrite=overwrite) as scratch:
         (scratch / "model.keras").write_text("half")
-        raise RuntimeError("disk full")
+        raise reason
+
+
+def test_a_stage_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="disk"):
+        _interrupted(tmp_path / "net", RuntimeError("disk full"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_ctrl_c_leaves_the_old_artifact_whole(tmp_path: Path) -> None:
     _make(tmp_path / "net", content="old")
-    with (
-        pytest.raises(KeyboardInterrupt),
-        artifact.written_whole(tmp_path / "net", overwrite=True) as scratch,
-    ):
-        (scratch / "model.keras").write_text("half")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        _interrupted(tmp_path / "net", KeyboardInterrupt(), overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["net"]
     assert (tmp_path / "net/model.keras").read_text() == "old"
 
@@ -92,3 +93,16 @@ def test_a_fingerprint_follows_content_and_names(tmp_path: Path) -> None:
     assert artifact.file_fingerprint(tmp_path / "one") == before
     (tmp_path / "one/a").rename(tmp_path / "one/b")
     assert artifact.file_fingerprint(tmp_path / "one") != before
+
+
+def test_a_text_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    out = tmp_path / "scores.json"
+    artifact.write_text_whole(out, "old")
+    with pytest.raises(UsageError, match="--overwrite"):
+        artifact.write_text_whole(out, "new")
+    with pytest.raises(UnicodeEncodeError):
+        artifact.write_text_whole(out, "half \ud800", overwrite=True)
+    assert out.read_text() == "old"
+    artifact.write_text_whole(out, "new", overwrite=True)
+    assert out.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [out]

@@ -123,7 +123,7 @@ def test_a_killed_run_leaves_no_artifact_and_goes_on_from_its_checkpoint(
     line = ["distill", "--teacher", teacher_file, "--data", photo_folders, *DISTILL, "--steps", 400, "--out", out]
     line += ["--checkpoint-every", 1, "--sample-every", 1000]
     process = subprocess.Popen(
-        [sys.executable, "-m", "compress", *map(str, line)], stderr=subprocess.DEVNULL, env=_environment(tmp_path)
+        [sys.executable, "-P", "-m", "compress", *map(str, line)], stderr=subprocess.DEVNULL, env=_environment(tmp_path)
     )
     checkpoint = tmp_path / "student.training/checkpoint.npz"
     _wait_for(checkpoint)

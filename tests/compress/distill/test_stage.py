@@ -1,13 +1,14 @@
 """`compress distill` end to end on a tiny teacher: the contract that every stage keeps."""
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from compress import artifact, teachers
-from compress.distill import teacher_images
+from compress.artifact import Artifact
 from compress.distill.config import DistillConfig
 from compress.distill.stage import distill
 from compress.errors import UnusableData, UnusableModel, UsageError
@@ -17,50 +18,54 @@ CONFIG = DistillConfig(
 )
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("POCKETGAN_CACHE", str(tmp_path / "cache"))
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POCKETGAN_CACHE", str(folder))
+        yield folder
 
 
-def _weights(student: artifact.Artifact) -> list[np.ndarray]:
+@pytest.fixture(scope="module")
+def student(teacher_file: Path, photo_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """One finished student; training even a tiny one takes seconds, so the tests share it."""
+    return distill(teacher_file, photo_folders, CONFIG, tmp_path_factory.mktemp("stage") / "student")
+
+
+def _weights(student: Artifact) -> list[np.ndarray]:
     return teachers.load(student.path).get_weights()
 
 
-def test_a_student_is_one_model_with_a_manifest_that_reads_back(
-    teacher_file: Path, photo_folders: Path, tmp_path: Path
-) -> None:
-    before = artifact.file_fingerprint(teacher_file), artifact.file_fingerprint(photo_folders)
-    student = distill(teacher_file, photo_folders, CONFIG, tmp_path / "student")
+def test_a_student_is_one_model_with_a_manifest_that_reads_back(student: Artifact, teacher_file: Path) -> None:
     assert sorted(path.name for path in student.path.iterdir()) == ["manifest.json", "model.keras", "samples.png"]
     manifest = student.manifest
-    assert (manifest.stage, manifest.parent, manifest.seed) == ("distill", before[0], 0)
+    assert (manifest.stage, manifest.parent, manifest.seed) == ("distill", artifact.file_fingerprint(teacher_file), 0)
     assert manifest.config["width"] == 8
     assert manifest.cost.params > 0
     assert manifest.scores["held_back_psnr_db"] > 0
     assert teachers.load(student.path).input_shape == (None, 16, 16, 3)
-    assert (artifact.file_fingerprint(teacher_file), artifact.file_fingerprint(photo_folders)) == before
-    assert not (tmp_path / "student.training").exists()
+    assert not (student.path.parent / "student.training").exists()
 
 
-def test_the_same_seed_gives_the_same_student_and_another_seed_another(
-    teacher_file: Path, photo_folders: Path, tmp_path: Path
+def test_the_same_command_gives_the_same_student_and_touches_no_input(
+    student: Artifact, teacher_file: Path, photo_folders: Path, cache: Path, tmp_path: Path
 ) -> None:
-    made = [
-        _weights(distill(teacher_file, photo_folders, dataclasses.replace(CONFIG, seed=seed), tmp_path / name))
-        for name, seed in (("one", 0), ("same", 0), ("other", 1))
-    ]
-    for one, same in zip(made[0], made[1], strict=True):
+    inputs = artifact.file_fingerprint(teacher_file), artifact.file_fingerprint(photo_folders)
+    written = {path: path.stat().st_mtime_ns for path in cache.rglob("*.png")}
+    again = distill(teacher_file, photo_folders, CONFIG, tmp_path / "again")
+    for one, same in zip(_weights(student), _weights(again), strict=True):
         np.testing.assert_allclose(same, one, rtol=1e-5, atol=1e-6)
-    assert any(not np.allclose(one, other) for one, other in zip(made[0], made[2], strict=True))
-
-
-def test_a_teacher_is_asked_once_for_each_photo(teacher_file: Path, photo_folders: Path, tmp_path: Path) -> None:
-    distill(teacher_file, photo_folders, CONFIG, tmp_path / "one")
-    cache = teacher_images.cache_folder(artifact.file_fingerprint(teacher_file), 16)
-    written = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
-    distill(teacher_file, photo_folders, CONFIG, tmp_path / "two")
-    assert {path: path.stat().st_mtime_ns for path in cache.iterdir()} == written
+    assert (artifact.file_fingerprint(teacher_file), artifact.file_fingerprint(photo_folders)) == inputs
+    # Twenty-four photos, each translated once: the second student took them from the cache.
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.png")} == written
     assert len(written) == 24
+
+
+def test_another_seed_gives_another_student(
+    student: Artifact, teacher_file: Path, photo_folders: Path, tmp_path: Path
+) -> None:
+    other = distill(teacher_file, photo_folders, dataclasses.replace(CONFIG, seed=1), tmp_path / "other")
+    assert any(not np.allclose(one, two) for one, two in zip(_weights(student), _weights(other), strict=True))
 
 
 def test_what_cannot_work_is_refused_before_training(teacher_file: Path, photo_folders: Path, tmp_path: Path) -> None:
@@ -77,8 +82,7 @@ def test_what_cannot_work_is_refused_before_training(teacher_file: Path, photo_f
 
 
 def test_a_teacher_of_another_size_is_refused_with_the_flag_to_change(
-    teacher_file: Path, photo_folders: Path, tmp_path: Path
+    student: Artifact, photo_folders: Path, tmp_path: Path
 ) -> None:
-    student = distill(teacher_file, photo_folders, CONFIG, tmp_path / "student")
     with pytest.raises(UsageError, match="--image-size-px 16"):
         distill(student.path, photo_folders, dataclasses.replace(CONFIG, image_size_px=32), tmp_path / "second")

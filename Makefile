@@ -1,0 +1,36 @@
+# Each target works on a machine with nothing but Python 3.11 to 3.13, pip and a package registry.
+
+UV_MINIMUM := 0.8.0
+PRIVATE_UV := .tools/bin/uv
+# The uv on PATH serves if it runs and is new enough; else one of our own is installed beside the code.
+UV := $(shell found=$$(uv --version 2>/dev/null | cut -d ' ' -f 2); \
+	if test -n "$$found" && printf '%s\n' $(UV_MINIMUM) "$$found" | sort -V -C; then echo uv; else echo $(PRIVATE_UV); fi)
+RUN := $(UV) run --no-sync
+# pyright comes whole from the registry; without this it also asks the network whether it is the newest.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.PHONY: help sync check test demo
+
+help:
+	@echo "make demo    compress the demo teacher, export it and write runs/demo/report.html"
+	@echo "make test    run the tests"
+	@echo "make check   lint, formatting and types"
+	@echo "make sync    install what all of these need into .venv"
+
+sync: $(filter $(PRIVATE_UV),$(UV))
+	$(UV) sync --frozen --all-extras --group dev --group demo
+
+check: sync
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) pyright
+
+test: sync
+	$(RUN) pytest
+
+demo: sync
+	$(RUN) compress demo --out runs/demo
+
+# --target needs neither the venv module, which some distributions leave out, nor the right to change their Python.
+$(PRIVATE_UV):
+	python3 -m pip install --quiet --target .tools 'uv>=$(UV_MINIMUM)'

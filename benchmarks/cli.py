@@ -1,0 +1,78 @@
+"""`compress bench`: how fast, how large, how much of it delegated."""
+
+from collections.abc import Mapping
+from json import dumps
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from benchmarks.config import HostConfig
+from compress import console
+from compress.artifact import refuse_existing, write_text_whole
+
+app = App(
+    name="bench",
+    help="Time models where they run.",
+    exit_on_error=False,
+    print_error=False,
+    result_action="return_value",
+    default_parameter=Parameter(negative=()),
+)
+
+
+@app.command
+def host(
+    config: Annotated[HostConfig, Parameter(name="*")],
+    *,
+    out: Path | None = None,
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
+    """Time .tflite models against a baseline on this machine, all in one interleaved run.
+
+    Args:
+        out: JSON file to write the measurements to.
+        overwrite: Replace that file if it exists.
+        json: Print JSON.
+    """
+    if out is not None:
+        refuse_existing(out, overwrite=overwrite)
+    from benchmarks.host import bench_host
+
+    record = bench_host(config)
+    if out is not None:
+        write_text_whole(out, dumps(record, indent=2) + "\n", overwrite=overwrite)
+    console.show(record, as_json=json, text=table(record))
+
+
+def main() -> None:
+    """Run `python -m benchmarks`."""
+    raise SystemExit(console.run(app))
+
+
+def table(record: Mapping[str, Any]) -> str:
+    """The measurements as people read them."""
+    machine = record["machine"]
+    rows = [("model", "size", "latency (min - max)", "speed-up (range)", "peak memory", "delegated", "partitions")]
+    rows += [_row(entry) for entry in record["entries"]]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines.append(
+        f"{record['runs']} interleaved rounds, {record['threads']} thread(s), {machine['cpu']} "
+        f"({machine['cores']} cores, load {machine['load_average']}), LiteRT {machine['litert']}"
+    )
+    return "\n".join(lines)
+
+
+def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    latency, (slowest, fastest) = entry["latency_ms"], entry["speedup_range"]
+    return (
+        entry["name"],
+        f"{entry['size_bytes'] / 1e3:.1f} kB",
+        f"{latency['median']:.2f} ms ({latency['min']:.2f} - {latency['max']:.2f})",
+        f"{entry['speedup']:.1f}x ({slowest:.1f} - {fastest:.1f})",
+        f"{entry['peak_memory_bytes'] / 1e6:.1f} MB",
+        f"{entry['ops_delegated']} of {entry['ops_total']}",
+        str(entry["partitions"]),
+    )

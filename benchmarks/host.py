@@ -1,0 +1,176 @@
+"""Time `.tflite` models against each other on this machine.
+
+Two runs at different times do not compare: machines get warm, other work comes and goes. So all models take turns
+within one run, in an order that rotates, and a speed-up is the median of the ratios within each round.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, Protocol
+
+from ai_edge_litert.interpreter import Interpreter
+from tqdm import tqdm
+
+from benchmarks.config import HostConfig
+from benchmarks.coverage import operator_coverage
+from benchmarks.machine import describe_machine
+from benchmarks.memory import peak_memory_bytes
+from benchmarks.runtime import open_interpreter
+from compress.artifact import is_artifact, open_artifact
+from compress.errors import UnusableArtifact, UnusableModel
+
+TURN_INVOKES = 5
+TURN_MS = 50.0
+"""A turn is `TURN_INVOKES` invokes, or fewer that take `TURN_MS`; their median counts. So a model of 3 ms is not at the
+mercy of one interrupt, nor of caches that a model of 700 ms has just emptied."""
+
+_log = logging.getLogger(__name__)
+
+
+class Runnable(Protocol):
+    """What is timed: one call is one image."""
+
+    def invoke(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """A model that takes part: the path that the user gave, and the `.tflite` file that it means."""
+
+    name: str
+    path: Path
+    model: Path
+
+
+def bench_host(config: HostConfig) -> dict[str, Any]:
+    """Measure a baseline and its candidates in one interleaved run.
+
+    Returns:
+        JSON-ready: `machine`, `threads`, `runs`, `interleaved`, and `entries`, the baseline's first. Each has `name`,
+        `path`, `size_bytes`, `latency_ms` (min, median and max over rounds), `speedup` over the baseline (median of the
+        rounds' ratios) with its `speedup_range`, `peak_memory_bytes`, `ops_total`, `ops_delegated`, `partitions` and
+        `op_counts`.
+
+    Raises:
+        UnusableModel: If a file is missing or cannot be run.
+        UnusableArtifact: If an artifact is torn or holds no `.tflite`.
+    """
+    contenders = find_contenders([config.baseline, *config.candidate])
+    memory = [peak_memory_bytes(contender.model, threads=config.threads) for contender in contenders]
+    coverage = [operator_coverage(contender.model) for contender in contenders]
+    machine = describe_machine()
+    interpreters = [open_interpreter(contender.model, threads=config.threads) for contender in contenders]
+    _warn_of_different_inputs(contenders, interpreters)
+    rounds = time_rounds(interpreters, runs=config.runs, warmup=config.warmup)
+    entries = [
+        {
+            "name": contender.name,
+            "path": str(contender.path),
+            "size_bytes": contender.model.stat().st_size,
+            **_latency(rounds, position),
+            "peak_memory_bytes": memory[position],
+            **asdict(coverage[position]),
+        }
+        for position, contender in enumerate(contenders)
+    ]
+    return {
+        "machine": machine,
+        "threads": config.threads,
+        "runs": config.runs,
+        "interleaved": True,
+        "entries": entries,
+    }
+
+
+def find_contenders(paths: Sequence[Path]) -> list[Contender]:
+    """Find the `.tflite` file behind each path and give each a name of its own.
+
+    Artifacts are called as in their manifest, files by their stem; equal names get the path's last part added, then a
+    number (the same model given twice shows how far a ratio can be trusted).
+
+    Raises:
+        UnusableModel: If a file is missing.
+        UnusableArtifact: If an artifact is torn or holds no `.tflite`.
+    """
+    found = [_find_model(path) for path in paths]
+    names = [name for name, _ in found]
+    names = [
+        f"{name} ({path.name})" if names.count(name) > 1 else name for name, path in zip(names, paths, strict=True)
+    ]
+    seen: Counter[str] = Counter()
+    contenders = []
+    for name, path, (_, model) in zip(names, paths, found, strict=True):
+        seen[name] += 1
+        unique = f"{name} #{seen[name]}" if seen[name] > 1 else name
+        contenders.append(Contender(name=unique, path=path, model=model))
+    return contenders
+
+
+def time_rounds(models: Sequence[Runnable], *, runs: int, warmup: int) -> list[list[float]]:
+    """Let models take turns.
+
+    Returns:
+        For each of `runs` rounds, the latency of each model, milliseconds.
+    """
+    for model in models:
+        for _ in range(warmup):
+            model.invoke()
+    rounds = []
+    for number in tqdm(range(runs), desc="rounds", disable=None):
+        latencies = [0.0] * len(models)
+        for offset in range(len(models)):
+            position = (number + offset) % len(models)
+            latencies[position] = _take_turn(models[position])
+        rounds.append(latencies)
+    return rounds
+
+
+def _take_turn(model: Runnable) -> float:
+    latencies: list[float] = []
+    while len(latencies) < TURN_INVOKES and sum(latencies) < TURN_MS:
+        started = time.perf_counter_ns()
+        model.invoke()
+        latencies.append((time.perf_counter_ns() - started) / 1e6)
+    return median(latencies)
+
+
+def _latency(rounds: Sequence[Sequence[float]], position: int) -> dict[str, Any]:
+    latencies = [latency[position] for latency in rounds]
+    ratios = [latency[0] / latency[position] for latency in rounds]
+    return {
+        "latency_ms": {"min": min(latencies), "median": median(latencies), "max": max(latencies)},
+        "speedup": median(ratios),
+        "speedup_range": [min(ratios), max(ratios)],
+    }
+
+
+def _find_model(path: Path) -> tuple[str, Path]:
+    if is_artifact(path):
+        artifact = open_artifact(path)
+        if artifact.manifest.format != "tflite":
+            raise UnusableArtifact(
+                f"{path} holds a {artifact.manifest.format} model, but this times .tflite; "
+                "run `compress export tflite` on it first."
+            )
+        return artifact.manifest.name, artifact.model_path
+    if not path.is_file():
+        raise UnusableModel(f"{path} does not exist; expected a .tflite file or an artifact that holds one.")
+    return path.stem, path
+
+
+def _warn_of_different_inputs(contenders: Sequence[Contender], interpreters: Sequence[Interpreter]) -> None:
+    shapes = [tuple(interpreter.get_input_details()[0]["shape"][1:3].tolist()) for interpreter in interpreters]
+    for contender, shape in zip(contenders, shapes, strict=True):
+        if shape != shapes[0]:
+            _log.warning(
+                "%s takes %s pixels and %s takes %s: their speed-up is not that of equal work.",
+                contender.name,
+                "x".join(map(str, shape)),
+                contenders[0].name,
+                "x".join(map(str, shapes[0])),
+            )

@@ -1,0 +1,50 @@
+"""What a latency was measured on."""
+
+import os
+import platform
+import re
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_CPUINFO = Path("/proc/cpuinfo")
+_MATTERS = (
+    # What XNNPACK's kernels are chosen by: x86 first, then Arm.
+    "avx", "fma", "avx2", "avx_vnni", "avx512f", "avx512_bf16", "avx512_vnni", "amx_int8",
+    "asimd", "fphp", "asimdhp", "asimddp", "i8mm", "sve", "sme",
+)  # fmt: skip
+
+
+def describe_machine() -> dict[str, Any]:
+    """Describe this machine, and how busy it is right now.
+
+    Returns:
+        `cpu`, `cores` (that this process may use), `isa`, `os`, `python`, `litert` and `load_average` (over the last
+        minute; what exceeds the benchmark's own threads is other work, which makes latencies unsteady).
+    """
+    name, flags = _processor()
+    return {
+        "cpu": name,
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "isa": [flag for flag in _MATTERS if flag in flags],
+        "os": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+        "litert": metadata.version("ai-edge-litert"),
+        "load_average": round(os.getloadavg()[0], 2),
+    }
+
+
+def _processor() -> tuple[str, set[str]]:
+    """The processor's name and the instruction sets that it offers."""
+    if not _CPUINFO.exists():
+        return _ask_sysctl("machdep.cpu.brand_string") or platform.processor(), set()
+    text = _CPUINFO.read_text()
+    name = re.search(r"^(?:model name|Hardware)\s*:\s*(.+)$", text, re.MULTILINE)
+    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
+    return (name[1] if name else platform.machine()), set(flags[1].split() if flags else ())
+
+
+def _ask_sysctl(key: str) -> str:
+    answer = subprocess.run(["sysctl", "-n", key], capture_output=True, text=True, check=False)
+    return answer.stdout.strip()

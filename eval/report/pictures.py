@@ -1,0 +1,72 @@
+"""Rows of pictures: which images are worst and typical, and each as a data URI."""
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from compress.images import read_image
+from eval.fidelity import Fidelity
+from eval.report.sources import TEACHER, Sources
+
+ROWS_OF_A_KIND = 3
+INPUT = "input"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One image with what stands under it."""
+
+    name: str
+    uri: str
+    psnr_db: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One case: the input, the teacher's image and each column's."""
+
+    stem: str
+    pictures: list[Picture]
+
+
+def typical_stems(fidelity: Fidelity) -> list[str]:
+    """The images around the median PSNR, from worse to better."""
+    ranked = _from_worst(fidelity)
+    first = max(0, (len(ranked) - ROWS_OF_A_KIND) // 2)
+    return ranked[first : first + ROWS_OF_A_KIND]
+
+
+def worst_stems(fidelity: Fidelity) -> list[str]:
+    """The images of lowest PSNR, the worst first."""
+    return _from_worst(fidelity)[:ROWS_OF_A_KIND]
+
+
+def row(sources: Sources, stem: str) -> Row:
+    """Gather a case's pictures; the input is cut and resized to what the teacher made of it."""
+    teacher = read_image(sources.pictures[TEACHER][stem])
+    size = (teacher.shape[0], teacher.shape[1])
+    pictures = [Picture(name=INPUT, uri=_data_uri(sources.inputs[stem], size), psnr_db=None)]
+    for name, paths in sources.pictures.items():
+        likeness = sources.fidelity[name].images[stem] if name in sources.fidelity else None
+        pictures.append(
+            Picture(name=name, uri=_data_uri(paths[stem], size), psnr_db=likeness.psnr_db if likeness else None)
+        )
+    return Row(stem=stem, pictures=pictures)
+
+
+def _from_worst(fidelity: Fidelity) -> list[str]:
+    def rank(stem: str) -> float:
+        decibels = fidelity.images[stem].psnr_db
+        return float("inf") if decibels is None else decibels
+
+    return sorted(fidelity.images, key=rank)
+
+
+def _data_uri(path: Path, size: tuple[int, int]) -> str:
+    """PNG: a lossy format would add artefacts of its own to those that the page is there to show."""
+    stream = io.BytesIO()
+    Image.fromarray(read_image(path, size)).save(stream, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

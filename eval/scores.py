@@ -1,0 +1,64 @@
+"""The scoring stage: folders of images in, a record of scores and of what they were measured against out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from compress.errors import UnusableData, UsageError
+from compress.images import list_images, read_image
+from eval.config import ScoreConfig
+from eval.fidelity import compare, pair_by_stem
+
+SCHEMA = 1
+FEWEST_IMAGES = 4
+"""A subset of KID is half of a folder and needs two images."""
+
+
+def score(config: ScoreConfig) -> dict[str, Any]:
+    """Score a folder of generated images.
+
+    Returns:
+        JSON-ready: `schema`, `key` (see `ReferenceKey`), the kernel and Fréchet distance under the names that
+        `metric_name` gives them, where asked for `control` and `fidelity`, and `notes` on how to read the numbers.
+
+    Raises:
+        UnusableData: If a folder is missing or too small, an image broken or of the wrong size, or a pair incomplete.
+        UnusableModel: If the feature network's weights cannot be used.
+        UsageError: If the packages that score are not installed.
+    """
+    real, fake = _list_enough(config.real), _list_enough(config.fake)
+    # Paired, so that what doing nothing gets is scored on as many images, and on the same ones.
+    control = [path for _, path in pair_by_stem(config.fake, config.control).values()] if config.control else None
+    image_size_px = _common_size(fake)
+    fidelity = compare(config.fake, config.teacher) if config.teacher else None
+    try:
+        # Here, since torch takes seconds to load: what is wrong with the folders has been said by now.
+        from eval.judge import Judge
+    except ImportError as error:
+        raise UsageError(f"scoring needs more packages ({error}): pip install 'pocketgan[score]'.") from error
+    judge = Judge(config, real, image_size_px)
+    record = {"schema": SCHEMA, "key": judge.key(len(fake)).to_mapping(), **judge.distances(fake)}
+    if control:
+        record["control"] = judge.distances(control)
+    if fidelity:
+        record["fidelity"] = fidelity.to_mapping()
+    return record | {"notes": judge.notes(len(fake))}
+
+
+def _list_enough(folder: Path) -> list[Path]:
+    paths = list_images(folder)
+    if len(paths) < FEWEST_IMAGES:
+        raise UnusableData(f"{folder} holds {len(paths)} images; a score needs at least {FEWEST_IMAGES}.")
+    return paths
+
+
+def _common_size(paths: Sequence[Path]) -> tuple[int, int]:
+    sizes = {path: read_image(path).shape[:2] for path in paths}
+    height, width = sizes[paths[0]]
+    for path, size in sizes.items():
+        if size != (height, width):
+            raise UnusableData(
+                f"{path} is {size[1]}x{size[0]} px, but {paths[0].name} is {width}x{height}; "
+                "generated images must be of one size."
+            )
+    return height, width

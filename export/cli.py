@@ -1,0 +1,91 @@
+"""`compress export` (installed as `export` too) and `compress translate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from compress import console
+from compress.artifact import refuse_existing
+from compress.errors import UnusableModel
+from export.config import TfliteConfig, TranslateConfig
+
+Flags = Parameter(name="*")
+Existing = Annotated[bool, Parameter(negative="")]
+
+app = App(
+    name="export",
+    help="Write what arrives on the phone.",
+    exit_on_error=False,
+    print_error=False,
+    result_action="return_value",
+)
+
+
+def main() -> None:
+    """Run `export` or `python -m export`."""
+    raise SystemExit(console.run(app))
+
+
+@app.command
+def tflite(
+    source: Path,
+    *,
+    out: Path,
+    config: Annotated[TfliteConfig, Flags] | None = None,
+    overwrite: Existing = False,
+    json: Existing = False,
+) -> None:
+    """Write a generator as a .tflite file, checked against its source.
+
+    Args:
+        source: An artifact with a model.keras, or a teacher's file (.h5, .keras, .pth, SavedModel).
+        out: The artifact to write.
+        overwrite: Replace `out` if it exists.
+        json: Print JSON.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    _require_there(source)
+    from export.stage import export_tflite
+
+    manifest = export_tflite(source, config or TfliteConfig(), out, overwrite=overwrite).manifest
+    result = {
+        "artifact": str(out),
+        "precision": manifest.config["precision"],
+        "ends": manifest.config["ends"],
+        "size_bytes": manifest.cost.size_bytes,
+        "params": manifest.cost.params,
+        "macs": manifest.cost.macs,
+        **manifest.scores,
+    }
+    console.show(result, as_json=json)
+
+
+def translate(
+    model: Path,
+    images: Path,
+    *,
+    out: Path,
+    config: Annotated[TranslateConfig, Flags] | None = None,
+    overwrite: Existing = False,
+    json: Existing = False,
+) -> None:
+    """Run any artifact or model file over a folder of images, one PNG each.
+
+    Args:
+        model: An artifact, a .tflite file, or a teacher's file (.h5, .keras, .pth, SavedModel).
+        images: A folder of JPEG, PNG or WebP images.
+        out: The folder to write.
+        overwrite: Replace `out` if it exists.
+        json: Print JSON.
+    """
+    _require_there(model)
+    from export.translate import translate as run
+
+    console.show(run(model, images, out, config or TranslateConfig(), overwrite=overwrite), as_json=json)
+
+
+def _require_there(model: Path) -> None:
+    """Say so at once, not after the seconds that a framework takes to load."""
+    if not model.exists():
+        raise UnusableModel(f"{model} does not exist; expected an artifact or a model file.")

@@ -1,0 +1,55 @@
+"""How much of a `.tflite` file the XNNPACK delegate runs, and what it leaves to slower kernels."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from ai_edge_litert.interpreter import Interpreter
+
+_DELEGATE = "DELEGATE"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """`partitions` that the delegate took, and the names of the operators that it left behind."""
+
+    partitions: int
+    operators: int
+    left_behind: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole file is one partition."""
+        return self.partitions == 1 and not self.left_behind
+
+    def as_json(self) -> dict[str, Any]:
+        """What the manifest holds."""
+        left_behind = dict(Counter(self.left_behind))
+        return {"partitions": self.partitions, "operators": self.operators, "left_behind": left_behind}
+
+
+def delegate_coverage(content: bytes) -> Coverage:
+    """Load a file with LiteRT's default delegate and see what really runs.
+
+    LiteRT lists replaced operators beside the delegate's own nodes, so what runs is found by walking back from the
+    output: a tensor comes from a delegate node where there is one, else from an operator that was left behind.
+    """
+    interpreter = Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    operators = interpreter._get_ops_details()
+    delegates = [operator for operator in operators if operator["op_name"] == _DELEGATE]
+    producers = {tensor: operator for operator in operators for tensor in operator["outputs"]}
+    producers |= {tensor: operator for operator in delegates for tensor in operator["outputs"]}
+    pending = [detail["index"] for detail in interpreter.get_output_details()]
+    running: dict[int, dict] = {}
+    while pending:
+        operator = producers.get(pending.pop())
+        if operator is not None and operator["index"] not in running:
+            running[operator["index"]] = operator
+            pending.extend(operator["inputs"])
+    names = [operator["op_name"] for _, operator in sorted(running.items())]
+    return Coverage(
+        partitions=names.count(_DELEGATE),
+        operators=len(operators) - len(delegates),
+        left_behind=tuple(name for name in names if name != _DELEGATE),
+    )

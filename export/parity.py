@@ -1,0 +1,145 @@
+"""Whether an exported file does what its source does: run in LiteRT, compared, refused below a bound.
+
+Two questions for int8. Does the file do what its integers mean? It is compared with the integer-exact reference, within
+a step. Are the integers good enough? It is compared with the float source, in PSNR. A float file has only the second.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from compress.errors import ParityError
+from compress.images import to_float
+from export import reference_int8
+from export.config import Precision
+from export.quantization import QuantizedGraph, TensorScale
+from export.runner import TfliteGenerator
+
+LEAST_PSNR_DB: dict[Precision, float] = {"fp32": 90.0, "fp16": 40.0, "int8": 30.0}
+"""Against the float source, 2.0 being the peak of images in [-1, 1]. An error of one step of a byte in every pixel is
+48 dB. Measured: fp32, which differs by the order of its sums alone, 104 to 143 dB over teachers and students; fp16,
+which rounds weights, 49 dB with random weights and large activations, 80 dB and more with trained ones; int8, which
+rounds everything, 43 to 49 dB. A student is 25 to 30 dB from its teacher: below 30 dB, rounding would add to that."""
+LEAST_SHARE_WITHIN_A_STEP = 0.999
+"""Of the output values, against the integer-exact reference: what is left for kernels of another processor, which may
+round a tie the other way."""
+_SYNTHETIC_CELLS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """How close a file is to its source."""
+
+    images: int
+    material: str
+    """`photos` or `synthetic`."""
+    psnr_db: float
+    """Over all images, against the float source; peak 2.0."""
+    largest_difference: float
+    """Of one value, against the float source; images lie in [-1, 1]."""
+    share_within_a_step: float | None = None
+    """int8: values at most one step from the integer-exact reference."""
+
+    def as_json(self) -> dict[str, Any]:
+        """What the manifest holds."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+def measure(
+    content: bytes,
+    photos: Sequence[np.ndarray],
+    expected: Sequence[np.ndarray],
+    *,
+    material: str,
+    quantized: QuantizedGraph | None = None,
+) -> Parity:
+    """Run a file and compare.
+
+    Args:
+        content: The `.tflite` file.
+        photos: `(height, width, 3)` uint8.
+        expected: What the float source makes of each, `(height, width, 3)` float in [-1, 1].
+        material: `photos` or `synthetic`.
+        quantized: What an int8 file was written from.
+    """
+    generator = TfliteGenerator(content)
+    outputs = [generator.run(photo) for photo in photos]
+    pictures = np.stack([generator.to_picture(output) for output in outputs])
+    difference = pictures - np.stack(expected)
+    return Parity(
+        images=len(photos),
+        material=material,
+        psnr_db=psnr_db(difference),
+        largest_difference=float(np.abs(difference).max()),
+        share_within_a_step=None if quantized is None else _share_within_a_step(photos, outputs, quantized),
+    )
+
+
+def require(parity: Parity, precision: Precision) -> None:
+    """Refuse a file that is too far from its source.
+
+    Raises:
+        ParityError: If a bound is missed; NaN misses it too.
+    """
+    least = LEAST_PSNR_DB[precision]
+    if not parity.psnr_db >= least:
+        raise ParityError(
+            f"the {precision} file is {parity.psnr_db:.1f} dB from its source on {parity.images} {parity.material}; "
+            f"expected at least {least:.0f} dB. Nothing was written. {_REMEDIES[precision]}"
+        )
+    share = parity.share_within_a_step
+    if share is not None and not share >= LEAST_SHARE_WITHIN_A_STEP:
+        raise ParityError(
+            f"only {share:.2%} of the int8 file's values lie within a step of the integer-exact reference; expected "
+            f"{LEAST_SHARE_WITHIN_A_STEP:.1%}. Nothing was written. This runtime computes something else than the "
+            "integers mean: try another version of ai-edge-litert, and report it."
+        )
+
+
+_REMEDIES: dict[Precision, str] = {
+    "fp32": "This should not happen: please report it with the model.",
+    "fp16": "Its weights or activations leave float16's range: use --precision fp32.",
+    "int8": "Calibrate on photos like those it was trained on (--data), on more of them, or use --precision fp16.",
+}
+
+
+def psnr_db(difference: np.ndarray) -> float:
+    """Peak signal-to-noise ratio of images in [-1, 1] from their difference; infinite for none."""
+    error = float(np.square(difference, dtype=np.float64).mean())
+    return float("inf") if error == 0 else float(10 * np.log10(4 / error))
+
+
+def synthetic_photos(size: tuple[int, int], *, count: int, seed: int) -> list[np.ndarray]:
+    """Smooth colours with a little noise, where no real photos are at hand: `(height, width, 3)` uint8."""
+    from PIL import Image
+
+    random = np.random.default_rng(seed)
+    photos = []
+    for _ in range(count):
+        cells = random.integers(0, 256, (_SYNTHETIC_CELLS, _SYNTHETIC_CELLS, 3), dtype=np.uint8)
+        smooth = Image.fromarray(cells).resize((size[1], size[0]), Image.Resampling.BICUBIC)
+        noisy = np.asarray(smooth, dtype=np.float32) + random.normal(0, 6, (*size, 3))
+        photos.append(np.clip(noisy, 0, 255).astype(np.uint8))
+    return photos
+
+
+def _share_within_a_step(
+    photos: Sequence[np.ndarray], outputs: Sequence[np.ndarray], quantized: QuantizedGraph
+) -> float:
+    first, last = (quantized.tensors[name] for name in (quantized.graph.input, quantized.graph.output))
+    shares = []
+    for photo, output in zip(photos, outputs, strict=True):
+        fed = _as_int8(photo, first) if output.dtype == np.uint8 else first.quantize(to_float(photo))
+        exact = reference_int8.run(quantized, fed[np.newaxis])[0]
+        steps = np.abs(_as_int8(output, last).astype(np.int16) - exact)
+        shares.append(float((steps <= 1).mean()))
+    return float(np.mean(shares))
+
+
+def _as_int8(output: np.ndarray, scale: TensorScale) -> np.ndarray:
+    """A file's end as the integers inside: bytes are shifted by 128, floats are quantised."""
+    if output.dtype == np.uint8:
+        return (output.astype(np.int16) - 128).astype(np.int8)
+    return output if output.dtype == np.int8 else scale.quantize(output)

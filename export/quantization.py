@@ -1,0 +1,204 @@
+"""Full int8: a graph and the ranges of its tensors become integer weights and one scale per tensor.
+
+Weights are symmetric per output channel in [-127, 127]; activations are asymmetric per tensor; biases are int32 at the
+product of both scales. All targets share the result, so they ship the same integers.
+
+Source: Jacob et al. 2018, arXiv:1712.05877, and the TensorFlow Lite 8-bit quantisation specification.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from compress.errors import UnsupportedLayer
+from export.graph import (
+    Activate,
+    Add,
+    Concatenate,
+    Crop,
+    DepthToSpace,
+    DepthwiseConvolution,
+    Graph,
+    InstanceNorm,
+    Operation,
+    Pad,
+    Pool,
+    Resize,
+    SpaceToDepth,
+    TransposedConvolution,
+    Weighted,
+)
+
+Range = tuple[float, float]
+
+IMAGE_RANGE: Range = (-1.0, 127 / 128)
+"""The range of images and of tanh: scale 1/128 and zero point 0, so that a camera's byte b is b - 128."""
+SIGMOID_RANGE: Range = (0.0, 255 / 256)
+"""TFLite fixes sigmoid's output at scale 1/256 and zero point -128."""
+TANH_USEFUL_RANGE: Range = (-3.2, 2.7)
+"""Outside of it, tanh rounds to the first or the last of its 256 output steps."""
+
+_MOVES_VALUES = (SpaceToDepth, DepthToSpace, Crop, Pad, Resize, Pool, Concatenate)
+"""What copies or averages values: input and output share one scale, as the integer kernels demand."""
+_NARROWEST_RANGE = 1e-5
+_NARROWEST_ADDEND = 1 / 512
+"""Of the sum's range: XNNPACK leaves an ADD behind whose addend's scale is under 1/1024 of the sum's, as that of a
+branch which has learned nothing. Half of the way to that limit is left for scales that are shared."""
+
+
+@dataclass(frozen=True)
+class TensorScale:
+    """`real = scale * (integer - zero_point)`."""
+
+    scale: float
+    zero_point: int
+
+    def quantize(self, values: np.ndarray) -> np.ndarray:
+        """Real values to int8, rounded to nearest and saturated."""
+        scaled = np.rint(values / np.float32(self.scale)) + self.zero_point
+        return np.clip(scaled, -128, 127).astype(np.int8)
+
+    def dequantize(self, integers: np.ndarray) -> np.ndarray:
+        """int8 to real values, float32."""
+        return (integers.astype(np.float32) - self.zero_point) * np.float32(self.scale)
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedWeights:
+    """An operation's integer weights: `kernel` int8, `bias` int32, `scales` float32 per output channel."""
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    scales: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedGraph:
+    """A graph, a scale for each of its tensors, and integer weights for each operation that has weights."""
+
+    graph: Graph
+    tensors: Mapping[str, TensorScale]
+    weights: Mapping[str, QuantizedWeights]
+    """By the operation's output."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Per tensor its `scale` and `zero_point`, as the manifest holds them."""
+        return {name: {"scale": tensor.scale, "zero_point": tensor.zero_point} for name, tensor in self.tensors.items()}
+
+
+def quantize(graph: Graph, ranges: Mapping[str, Range]) -> QuantizedGraph:
+    """Choose integers for a graph.
+
+    Args:
+        graph: A float graph.
+        ranges: The least and greatest value of each tensor, as `calibrate` saw them.
+
+    Raises:
+        UnsupportedLayer: If an operation has no integer kernel worth shipping.
+    """
+    for operation in graph.operations:
+        _require_integer_kernel(operation)
+    tensors = {name: _tensor_scale(bounds) for name, bounds in _settle(graph, ranges).items()}
+    weights = {
+        operation.output: _quantize_weights(operation, tensors[operation.inputs[0]].scale)
+        for operation in graph.operations
+        if isinstance(operation, Weighted)
+    }
+    return QuantizedGraph(graph, tensors, weights)
+
+
+def _require_integer_kernel(operation: Operation) -> None:
+    if isinstance(operation, InstanceNorm):
+        raise UnsupportedLayer(
+            f"layer {operation.output} (InstanceNormalization) has no int8 kernel on phones. "
+            "Export with --precision fp32 or fp16, or distil into a student, which uses BatchNormalization."
+        )
+
+
+def _settle(graph: Graph, ranges: Mapping[str, Range]) -> dict[str, Range]:
+    """Ranges with what the kernels fix put in: fixed ends, shared scales, and tanh's useful part."""
+    ranges = _with_addends_widened(graph, ranges)
+    fixed = {graph.input: IMAGE_RANGE} | _fixed_outputs(graph)
+    settled: dict[str, Range] = {}
+    for members in _groups(graph):
+        pinned = {fixed[name] for name in members if name in fixed}
+        least = min(ranges[name][0] for name in members)
+        greatest = max(ranges[name][1] for name in members)
+        if len(pinned) == 1:
+            shared = pinned.pop()
+        elif _feeds_tanh_alone(graph, members):
+            shared = max(least, TANH_USEFUL_RANGE[0]), min(greatest, TANH_USEFUL_RANGE[1])
+        else:
+            shared = least, greatest
+        settled |= dict.fromkeys(members, shared)
+    return settled
+
+
+def _with_addends_widened(graph: Graph, ranges: Mapping[str, Range]) -> dict[str, Range]:
+    widened = dict(ranges)
+    for addition in graph.operations:
+        if isinstance(addition, Add):
+            least, greatest = ranges[addition.output]
+            half_span = (greatest - least) * _NARROWEST_ADDEND / 2
+            for name in addition.inputs:
+                low, high = widened[name]
+                if high - low < 2 * half_span:
+                    widened[name] = min(low, -half_span), max(high, half_span)
+    return widened
+
+
+def _fixed_outputs(graph: Graph) -> dict[str, Range]:
+    fixed = {"tanh": IMAGE_RANGE, "sigmoid": SIGMOID_RANGE}
+    activations = [operation for operation in graph.operations if isinstance(operation, Activate)]
+    return {operation.output: fixed[operation.function] for operation in activations if operation.function in fixed}
+
+
+def _groups(graph: Graph) -> list[set[str]]:
+    """Sets of tensors that must share a scale."""
+    group_of = {name: {name} for name in graph.shapes}
+    for operation in graph.operations:
+        if isinstance(operation, _MOVES_VALUES):
+            joined = group_of[operation.output].union(*(group_of[name] for name in operation.inputs))
+            group_of |= dict.fromkeys(joined, joined)
+    return list({id(group): group for group in group_of.values()}.values())
+
+
+def _feeds_tanh_alone(graph: Graph, members: set[str]) -> bool:
+    readers = [reader for name in members for reader in graph.consumers[name] if reader.output not in members]
+    return bool(readers) and all(isinstance(reader, Activate) and reader.function == "tanh" for reader in readers)
+
+
+def _tensor_scale(bounds: Range) -> TensorScale:
+    # Zero must be a whole number of steps: it is what convolutions pad with.
+    least, greatest = min(bounds[0], 0.0), max(bounds[1], 0.0)
+    scale = np.float32(max(greatest - least, _NARROWEST_RANGE) / 255)
+    zero_point = int(np.clip(np.rint(-128 - least / scale), -128, 127))
+    return TensorScale(float(scale), zero_point)
+
+
+def _quantize_weights(operation: Weighted, input_scale: float) -> QuantizedWeights:
+    channels = operation.bias.size
+    kernel = _channels_last(operation)
+    largest = np.abs(kernel).reshape(-1, channels).max(axis=0)
+    # A channel of tiny weights and a large bias would overflow int32: its scale is what lets the bias fit.
+    least = np.abs(operation.bias) / (np.float32(input_scale) * 2.0**30)
+    scales = np.maximum(np.maximum(largest / 127, least), 1e-12).astype(np.float32)
+    integers = np.clip(np.rint(kernel / scales), -127, 127).astype(np.int8)
+    bias = np.rint(operation.bias.astype(np.float64) / (np.float64(np.float32(input_scale)) * scales))
+    return QuantizedWeights(_restore(integers, operation), bias.astype(np.int32), scales)
+
+
+def _channels_last(operation: Weighted) -> np.ndarray:
+    """The kernel with its output channels as the last axis."""
+    kernel = operation.kernel
+    if isinstance(operation, DepthwiseConvolution):
+        return kernel.reshape(*kernel.shape[:2], -1)
+    return kernel.swapaxes(2, 3) if isinstance(operation, TransposedConvolution) else kernel
+
+
+def _restore(integers: np.ndarray, operation: Weighted) -> np.ndarray:
+    if isinstance(operation, TransposedConvolution):
+        return np.ascontiguousarray(integers.swapaxes(2, 3))
+    return integers.reshape(operation.kernel.shape)

@@ -1,0 +1,78 @@
+"""A `.tflite` generator in LiteRT: photos in, pictures out, whatever its ends are."""
+
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from compress.errors import UnusableModel
+from compress.images import to_float
+
+
+class TfliteGenerator:
+    """A loaded file.
+
+    Args:
+        content: The file's bytes.
+        name: What to call it in errors.
+        threads: Threads to run on.
+
+    Raises:
+        UnusableModel: If it is no `.tflite` file, or no generator of one image from one image.
+    """
+
+    def __init__(self, content: bytes, *, name: str = "the file", threads: int = 2) -> None:
+        try:
+            self._interpreter = Interpreter(model_content=content, num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise UnusableModel(f"{name} cannot be loaded by LiteRT: {error}") from error
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        for details in (inputs, outputs):
+            if len(details) != 1 or len(details[0]["shape"]) != 4 or details[0]["shape"][3] != 3:
+                found = ", ".join(str(list(map(int, detail["shape"]))) for detail in details)
+                raise UnusableModel(f"{name} reads or returns {found}; a generator's ends are [1, height, width, 3].")
+        self._input, self._output = inputs[0], outputs[0]
+
+    @classmethod
+    def open(cls, path: Path, *, threads: int = 2) -> "TfliteGenerator":
+        """Load a file from disk."""
+        if not path.is_file():
+            raise UnusableModel(f"{path} does not exist; expected a .tflite file.")
+        return cls(path.read_bytes(), name=str(path), threads=threads)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the image it takes, pixels."""
+        _, height, width, _ = self._input["shape"]
+        return int(height), int(width)
+
+    def run(self, photo: np.ndarray) -> np.ndarray:
+        """Feed a `(height, width, 3)` uint8 photo; return the output `(height, width, 3)` in the file's own type."""
+        self._interpreter.set_tensor(self._input["index"], self._to_input(photo)[np.newaxis])
+        self._interpreter.invoke()
+        return self._interpreter.get_tensor(self._output["index"])[0]
+
+    def translate(self, photo: np.ndarray) -> np.ndarray:
+        """Feed a `(height, width, 3)` uint8 photo; return a float picture in [-1, 1]."""
+        return self.to_picture(self.run(photo))
+
+    def to_picture(self, output: np.ndarray) -> np.ndarray:
+        """Turn what `run` returned into a float picture in [-1, 1]."""
+        if output.dtype == np.uint8:
+            return to_float(output)
+        if output.dtype == np.int8:
+            scale, zero_point = self._output["quantization"]
+            return (output.astype(np.float32) - zero_point) * np.float32(scale)
+        return output.astype(np.float32)
+
+    def _to_input(self, photo: np.ndarray) -> np.ndarray:
+        dtype = self._input["dtype"]
+        # A uint8 end takes the camera's bytes as they are.
+        if dtype == np.uint8:
+            return photo
+        values = to_float(photo)
+        if dtype == np.int8:
+            scale, zero_point = self._input["quantization"]
+            return np.clip(np.rint(values / np.float32(scale)) + zero_point, -128, 127).astype(np.int8)
+        return values.astype(dtype)

@@ -1,0 +1,89 @@
+"""What is exported or run: an artifact of ours or any teacher's file, as a Keras model with what its manifest tells."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import keras
+
+from compress import teachers
+from compress.artifact import file_fingerprint, is_artifact, open_artifact
+from compress.data.config import Domain
+from compress.errors import UnusableArtifact, UsageError
+
+# Artifacts hold layers of these modules; importing them is what makes Keras know their names.
+from compress.models import layers, pocket_generator  # noqa: F401
+
+_DOMAINS: tuple[Domain, ...] = ("A", "B", "both")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A generator and where it comes from."""
+
+    model: keras.Model
+    name: str
+    fingerprint: str
+    """What the export writes down as its parent."""
+    domain: Domain
+    """Whose photos it was trained to translate; A where nothing says otherwise."""
+
+    def image_size(self, image_size_px: int | None) -> tuple[int, int]:
+        """Height and width to work at, pixels.
+
+        Args:
+            image_size_px: Side of the square that was asked for, if any.
+
+        Raises:
+            UsageError: If it is not the model's size, or the model takes any size and none was asked for.
+        """
+        height, width = self.model.input_shape[1:3]
+        if image_size_px is None:
+            if height is None or width is None:
+                raise UsageError(f"{self.name} takes images of any size. Choose one with --image-size-px, such as 256.")
+            return height, width
+        if (height or image_size_px, width or image_size_px) != (image_size_px, image_size_px):
+            raise UsageError(
+                f"{self.name} takes {height}x{width} images, but image_size_px = {image_size_px}. "
+                "Leave --image-size-px out."
+            )
+        return image_size_px, image_size_px
+
+
+def open_source(path: Path, *, lambda_as: Literal["reflection_pad"] | None = None) -> Source:
+    """Load a generator.
+
+    Args:
+        path: An artifact directory with a model.keras, or any file that `compress.teachers.load` reads.
+        lambda_as: What the Lambda layers of a teacher's file do.
+
+    Raises:
+        UnusableArtifact: If an artifact is torn or holds a finished export.
+        UnusableModel: If a teacher's file cannot be used.
+    """
+    if not is_artifact(path):
+        model = teachers.load(path, lambda_as=lambda_as)
+        return Source(model=model, name=path.name, fingerprint=file_fingerprint(path), domain="A")
+    artifact = open_artifact(path)
+    if artifact.manifest.format != "keras":
+        raise UnusableArtifact(
+            f"{path} is an export already ({artifact.model_path.name}); expected the artifact that it was made from."
+        )
+    domain = artifact.manifest.config.get("domain")
+    return Source(
+        model=_load_keras(artifact.model_path),
+        name=artifact.manifest.name,
+        fingerprint=artifact.fingerprint,
+        domain=domain if domain in _DOMAINS else "A",
+    )
+
+
+def _load_keras(path: Path) -> keras.Model:
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise UnusableArtifact(f"{path} cannot be loaded ({error}); make the artifact anew.") from error
+    if not isinstance(model, keras.Model):
+        raise UnusableArtifact(f"{path} holds a {type(model).__name__}; expected a Keras model.")
+    return model

@@ -1,0 +1,134 @@
+"""`compress export tflite`: a generator in, an artifact with a checked `.tflite` file out."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from compress import cost, images
+from compress.artifact import (
+    MODEL_NAMES,
+    Artifact,
+    Cost,
+    ImageSpec,
+    Manifest,
+    open_artifact,
+    refuse_existing,
+    write_manifest,
+    written_whole,
+)
+from compress.config import to_mapping
+from export import calibrate, parity, tflite
+from export.config import Ends, TfliteConfig
+from export.coverage import delegate_coverage
+from export.graph import Graph
+from export.lower import lower
+from export.quantization import QuantizedGraph, quantize
+from export.runner import TfliteGenerator
+from export.source import Source, open_source
+
+_PARITY_IMAGES = 4
+_DTYPES: dict[Ends, tuple[str, tuple[float, float]]] = {
+    "float": ("float32", (-1.0, 1.0)),
+    "int8": ("int8", (-128.0, 127.0)),
+    "uint8": ("uint8", (0.0, 255.0)),
+}
+_log = logging.getLogger(__name__)
+
+
+def export_tflite(source: Path, config: TfliteConfig, out: Path, *, overwrite: bool = False) -> Artifact:
+    """Write a generator as a `.tflite` file, after checking that the file does what the generator does.
+
+    Args:
+        source: An artifact with a model.keras, or any teacher's file.
+        config: Precision, ends and calibration.
+        out: The artifact to write.
+        overwrite: Whether `out` may exist.
+
+    Raises:
+        UsageError: If `out` exists, or the image size does not fit the model.
+        UnusableInput: If the model or the photos cannot be used.
+        UnsupportedLayer: If a layer cannot be expressed.
+        ParityError: If the file does something else than its source; nothing is written then.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    opened = open_source(source, lambda_as=config.lambda_as)
+    size = opened.image_size(config.image_size_px)
+    photos = _photos(config, opened, size)
+    graph = lower(opened.model, input_shape=(*size, 3))
+    quantized = _quantize(graph, photos) if config.precision == "int8" else None
+    content = _emit(graph, quantized, config)
+    shown = photos[:_PARITY_IMAGES]
+    expected = [_translate(opened, photo) for photo in shown]
+    material = "photos" if config.data is not None else "synthetic"
+    checked = parity.measure(content, shown, expected, material=material, quantized=quantized)
+    parity.require(checked, config.precision)
+    with written_whole(out, overwrite=overwrite) as scratch:
+        (scratch / MODEL_NAMES["tflite"]).write_bytes(content)
+        if config.data is not None:
+            images.write_png(scratch / "samples.png", _sheet(content, shown, expected))
+        write_manifest(scratch, _manifest(out.name, config, opened, graph, content, checked, quantized))
+    return open_artifact(out)
+
+
+def _photos(config: TfliteConfig, opened: Source, size: tuple[int, int]) -> list[np.ndarray]:
+    if config.data is None:
+        return parity.synthetic_photos(size, count=_PARITY_IMAGES, seed=config.seed)
+    count = config.calibration_images if config.precision == "int8" else _PARITY_IMAGES
+    return calibrate.sample_photos(config.data, domain=opened.domain, count=count, size=size, seed=config.seed)
+
+
+def _quantize(graph: Graph, photos: Sequence[np.ndarray]) -> QuantizedGraph:
+    return quantize(graph, calibrate.observe_ranges(graph, tqdm(photos, desc="calibrate", unit="image")))
+
+
+def _emit(graph: Graph, quantized: QuantizedGraph | None, config: TfliteConfig) -> bytes:
+    if quantized is not None:
+        return tflite.int8_file(quantized, config.ends)
+    return tflite.float_file(graph, half=config.precision == "fp16")
+
+
+def _translate(opened: Source, photo: np.ndarray) -> np.ndarray:
+    return np.asarray(opened.model.predict_on_batch(images.to_float(photo)[np.newaxis]), dtype=np.float32)[0]
+
+
+def _sheet(content: bytes, photos: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> np.ndarray:
+    """Rows of photo, source's picture, file's picture."""
+    generator = TfliteGenerator(content)
+    rows = [
+        (photo, images.to_uint8(picture), images.to_uint8(generator.translate(photo)))
+        for photo, picture in zip(photos, expected, strict=True)
+    ]
+    return images.contact_sheet(rows)
+
+
+def _manifest(
+    name: str,
+    config: TfliteConfig,
+    opened: Source,
+    graph: Graph,
+    content: bytes,
+    checked: parity.Parity,
+    quantized: QuantizedGraph | None,
+) -> Manifest:
+    dtype, pixel_range = _DTYPES[config.ends]
+    macs = cost.measure(opened.model, image_size_px=graph.input_shape[:2]).macs
+    coverage = delegate_coverage(content)
+    if coverage.left_behind:
+        counts = ", ".join(f"{count} {name}" for name, count in Counter(coverage.left_behind).items())
+        _log.info("XNNPACK leaves %s to slower kernels", counts)
+    return Manifest(
+        name=name,
+        format="tflite",
+        stage="export",
+        parent=opened.fingerprint,
+        input=ImageSpec(shape=graph.input_shape, dtype=dtype, range=pixel_range),  # pyright: ignore[reportArgumentType]
+        cost=Cost(params=graph.params, macs=macs, size_bytes=len(content)),
+        config=to_mapping(config) | {"domain": opened.domain},
+        seed=config.seed,
+        quantization=None if quantized is None else quantized.as_json(),
+        scores={"parity": checked.as_json(), "xnnpack": coverage.as_json()},
+    )

@@ -1,0 +1,135 @@
+"""A `.tflite` file as it is written: tensors, constants, operators, one signature. Knows nothing of generators.
+
+The flatbuffer comes from the schema that ai-edge-litert carries, so that no TensorFlow is needed.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+_TYPES: Mapping[np.dtype, int] = {
+    np.dtype(np.float32): schema.TensorType.FLOAT32,
+    np.dtype(np.float16): schema.TensorType.FLOAT16,
+    np.dtype(np.int32): schema.TensorType.INT32,
+    np.dtype(np.int8): schema.TensorType.INT8,
+    np.dtype(np.uint8): schema.TensorType.UINT8,
+}
+_FILE_IDENTIFIER = b"TFL3"
+_SCHEMA_VERSION = 3
+_LARGEST_DEPRECATED_CODE = 127
+"""Older runtimes read an operator's code from a byte; newer codes do not fit and are marked by this one."""
+
+
+class _AlignedBuilder(flatbuffers.Builder):
+    """Puts constants at multiples of 16 bytes, as the schema asks and the Python object API forgets."""
+
+    def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802  the name that flatbuffers calls
+        self.Prep(16, x.nbytes)
+        return super().CreateNumpyVector(x)
+
+
+class TfliteFile:
+    """One subgraph under construction."""
+
+    def __init__(self) -> None:
+        self._tensors: list[schema.TensorT] = []
+        self._operators: list[schema.OperatorT] = []
+        self._codes: list[tuple[int, int]] = []
+        # By convention the first buffer is empty: it belongs to every tensor that is computed.
+        self._buffers: list[np.ndarray | None] = [None]
+        self._buffer_of: dict[bytes, int] = {}
+
+    def add_tensor(
+        self,
+        name: str,
+        shape: Sequence[int],
+        dtype: Any,
+        quantization: schema.QuantizationParametersT | None = None,
+        *,
+        buffer: int = 0,
+    ) -> int:
+        """Declare a tensor and return its index."""
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.type = name, [int(side) for side in shape], _TYPES[np.dtype(dtype)]
+        tensor.buffer, tensor.quantization, tensor.hasRank = buffer, quantization, True
+        self._tensors.append(tensor)
+        return len(self._tensors) - 1
+
+    def add_constant(
+        self, name: str, values: np.ndarray, quantization: schema.QuantizationParametersT | None = None
+    ) -> int:
+        """Store values, once where several constants are equal, and return the tensor's index."""
+        content = np.ascontiguousarray(values).tobytes()
+        if content not in self._buffer_of:
+            self._buffer_of[content] = len(self._buffers)
+            self._buffers.append(np.frombuffer(content, dtype=np.uint8))
+        return self.add_tensor(name, values.shape, values.dtype, quantization, buffer=self._buffer_of[content])
+
+    def add_operator(self, code: str, version: int, inputs: Sequence[int], output: int, options: Any = None) -> None:
+        """Append an operator, named as in `schema.BuiltinOperator`; `options` is a schema object that ends in T."""
+        key = getattr(schema.BuiltinOperator, code), version
+        if key not in self._codes:
+            self._codes.append(key)
+        operator = schema.OperatorT()
+        operator.opcodeIndex, operator.inputs, operator.outputs = self._codes.index(key), list(inputs), [output]
+        if options is not None:
+            operator.builtinOptions = options
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
+        self._operators.append(operator)
+
+    def finish(self, inputs: Mapping[str, int], outputs: Mapping[str, int], description: str) -> bytes:
+        """Return the file; `inputs` and `outputs` map the signature's names to tensors."""
+        subgraph = schema.SubGraphT()
+        subgraph.name, subgraph.tensors, subgraph.operators = "main", self._tensors, self._operators
+        subgraph.inputs, subgraph.outputs = list(inputs.values()), list(outputs.values())
+        model = schema.ModelT()
+        model.version, model.description, model.subgraphs = _SCHEMA_VERSION, description, [subgraph]
+        model.operatorCodes = [_operator_code(code, version) for code, version in self._codes]
+        model.buffers = [_buffer(content) for content in self._buffers]
+        model.signatureDefs = [_signature(inputs, outputs)]
+        builder = _AlignedBuilder(1 << 16)
+        builder.Finish(model.Pack(builder), file_identifier=_FILE_IDENTIFIER)
+        return bytes(builder.Output())
+
+
+def quantization_parameters(
+    scales: Sequence[float] | np.ndarray, zero_points: Sequence[int] | np.ndarray, *, axis: int = 0
+) -> schema.QuantizationParametersT:
+    """One scale for a whole tensor, or one for each index along `axis`."""
+    parameters = schema.QuantizationParametersT()
+    parameters.scale = [float(scale) for scale in scales]
+    parameters.zeroPoint = [int(zero_point) for zero_point in zero_points]
+    parameters.quantizedDimension = axis
+    return parameters
+
+
+def _operator_code(code: int, version: int) -> schema.OperatorCodeT:
+    record = schema.OperatorCodeT()
+    record.builtinCode, record.version = code, version
+    record.deprecatedBuiltinCode = min(code, _LARGEST_DEPRECATED_CODE)
+    return record
+
+
+def _buffer(content: np.ndarray | None) -> schema.BufferT:
+    record = schema.BufferT()
+    record.data = content
+    return record
+
+
+def _signature(inputs: Mapping[str, int], outputs: Mapping[str, int]) -> schema.SignatureDefT:
+    record = schema.SignatureDefT()
+    record.signatureKey = "serving_default"
+    record.inputs, record.outputs = _tensor_map(inputs), _tensor_map(outputs)
+    return record
+
+
+def _tensor_map(named: Mapping[str, int]) -> list[schema.TensorMapT]:
+    entries = []
+    for name, index in named.items():
+        entry = schema.TensorMapT()
+        entry.name, entry.tensorIndex = name, index
+        entries.append(entry)
+    return entries

@@ -1,0 +1,299 @@
+"""One function for each operation of the deploy graph: how TFLite spells it.
+
+Operator versions are the least that hold what is written, so that old runtimes read the file.
+"""
+
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from export.graph import (
+    Activate,
+    Add,
+    Concatenate,
+    Convolution,
+    Crop,
+    DepthToSpace,
+    DepthwiseConvolution,
+    FusedActivation,
+    Graph,
+    InstanceNorm,
+    Mean,
+    Multiply,
+    Operation,
+    Pad,
+    Padding,
+    Pool,
+    Resize,
+    SpaceToDepth,
+    TransposedConvolution,
+    Weighted,
+)
+from export.quantization import QuantizedGraph
+from export.tflite_file import TfliteFile, quantization_parameters
+
+_ACTIVATIONS: dict[FusedActivation, int] = {
+    "none": schema.ActivationFunctionType.NONE,
+    "relu": schema.ActivationFunctionType.RELU,
+    "relu6": schema.ActivationFunctionType.RELU6,
+}
+_PADDINGS: dict[Padding, int] = {"same": schema.Padding.SAME, "valid": schema.Padding.VALID}
+_SPATIAL_AXES = np.array([1, 2], dtype=np.int32)
+
+
+class Emission:
+    """A file in the making and how its numbers are stored."""
+
+    def __init__(
+        self,
+        file: TfliteFile,
+        graph: Graph,
+        *,
+        half: bool = False,
+        quantized: QuantizedGraph | None = None,
+        suffix: str = "",
+    ) -> None:
+        self.file, self.graph, self.half, self.quantized, self.suffix = file, graph, half, quantized, suffix
+        self._indices: dict[str, int] = {}
+
+    @property
+    def integer(self) -> bool:
+        return self.quantized is not None
+
+    def tensor(self, name: str) -> int:
+        """The index of a tensor of the graph, declared when it is first asked for."""
+        if name not in self._indices:
+            shape = (1, *self.graph.shapes[name])
+            if self.quantized is None:
+                self._indices[name] = self.file.add_tensor(name, shape, np.float32)
+            else:
+                scale = self.quantized.tensors[name]
+                parameters = quantization_parameters([scale.scale], [scale.zero_point])
+                own = name + self.suffix if name in (self.graph.input, self.graph.output) else name
+                self._indices[name] = self.file.add_tensor(own, shape, np.int8, parameters)
+        return self._indices[name]
+
+    def operator(
+        self, code: str, operation: Operation, *constants: int, options: Any = None, version: int | None = None
+    ) -> None:
+        """Write an operator that reads the operation's inputs, then constants. int8 came with version 2 of most."""
+        inputs = [self.tensor(name) for name in operation.inputs]
+        least = 2 if self.integer else 1
+        self.file.add_operator(code, version or least, [*inputs, *constants], self.tensor(operation.output), options)
+
+
+@singledispatch
+def emit(operation: Operation, emission: Emission) -> None:
+    """Write one operation of the graph."""
+    raise NotImplementedError(f"{type(operation).__name__} has no TFLite spelling")
+
+
+@emit.register
+def _(operation: Convolution, emission: Emission) -> None:
+    options = schema.Conv2DOptionsT()
+    _set_geometry(options, operation)
+    options.dilationHFactor, options.dilationWFactor = operation.dilation
+    weights = _weights(operation, emission, layout=lambda kernel: kernel.transpose(3, 0, 1, 2), axis=0)
+    version = 3 if emission.integer else 1
+    emission.operator("CONV_2D", operation, *weights, options=options, version=version)
+
+
+@emit.register
+def _(operation: DepthwiseConvolution, emission: Emission) -> None:
+    height, width, _, multiplier = operation.kernel.shape
+    options = schema.DepthwiseConv2DOptionsT()
+    _set_geometry(options, operation)
+    options.depthMultiplier = multiplier
+    options.dilationHFactor, options.dilationWFactor = operation.dilation
+    weights = _weights(operation, emission, layout=lambda kernel: kernel.reshape(1, height, width, -1), axis=3)
+    version = 3 if emission.integer else 2 if operation.dilation != (1, 1) else 1
+    emission.operator("DEPTHWISE_CONV_2D", operation, *weights, options=options, version=version)
+
+
+@emit.register
+def _(operation: TransposedConvolution, emission: Emission) -> None:
+    options = schema.TransposeConvOptionsT()
+    _set_geometry(options, operation)
+    kernel, bias = _weights(operation, emission, layout=lambda kernel: kernel.transpose(2, 0, 1, 3), axis=0)
+    size = np.array([1, *operation.shape], dtype=np.int32)
+    shape = emission.file.add_constant(f"{operation.output}/shape", size)
+    # Version 3 brought the bias, version 4 the fused activation.
+    version = 3 if operation.activation == "none" else 4
+    inputs = [shape, kernel, emission.tensor(operation.inputs[0]), bias]
+    emission.file.add_operator("TRANSPOSE_CONV", version, inputs, emission.tensor(operation.output), options)
+
+
+def _set_geometry(options: Any, operation: Weighted) -> None:
+    options.strideH, options.strideW = operation.strides
+    options.padding = _PADDINGS[operation.padding]
+    options.fusedActivationFunction = _ACTIVATIONS[operation.activation]
+
+
+def _weights(operation: Weighted, emission: Emission, *, layout: Any, axis: int) -> tuple[int, int]:
+    """Store kernel and bias; return their tensors."""
+    file, name = emission.file, operation.output
+    if emission.quantized is not None:
+        weights = emission.quantized.weights[name]
+        input_scale = np.float32(emission.quantized.tensors[operation.inputs[0]].scale)
+        zeros = np.zeros(weights.bias.size, dtype=np.int32)
+        kernel = file.add_constant(
+            f"{name}/kernel", layout(weights.kernel), quantization_parameters(weights.scales, zeros, axis=axis)
+        )
+        bias_scales = quantization_parameters(weights.scales * input_scale, zeros)
+        return kernel, file.add_constant(f"{name}/bias", weights.bias, bias_scales)
+    bias = file.add_constant(f"{name}/bias", operation.bias)
+    kernel_values = layout(operation.kernel)
+    if not emission.half:
+        return file.add_constant(f"{name}/kernel", kernel_values), bias
+    stored = file.add_constant(f"{name}/kernel_fp16", kernel_values.astype(np.float16))
+    kernel = file.add_tensor(f"{name}/kernel", kernel_values.shape, np.float32)
+    file.add_operator("DEQUANTIZE", 3, [stored], kernel)
+    return kernel, bias
+
+
+@emit.register
+def _(operation: Add, emission: Emission) -> None:
+    options = schema.AddOptionsT()
+    options.fusedActivationFunction = _ACTIVATIONS[operation.activation]
+    options.potScaleInt16 = False
+    emission.operator("ADD", operation, options=options)
+
+
+@emit.register
+def _(operation: Multiply, emission: Emission) -> None:
+    options = schema.MulOptionsT()
+    options.fusedActivationFunction = _ACTIVATIONS[operation.activation]
+    emission.operator("MUL", operation, options=options)
+
+
+@emit.register
+def _(operation: Mean, emission: Emission) -> None:
+    options = schema.ReducerOptionsT()
+    options.keepDims = True
+    axes = emission.file.add_constant("spatial_axes", _SPATIAL_AXES)
+    emission.operator("MEAN", operation, axes, options=options)
+
+
+@emit.register
+def _(operation: Pool, emission: Emission) -> None:
+    options = schema.Pool2DOptionsT()
+    options.filterHeight, options.filterWidth = operation.size
+    options.strideH, options.strideW = operation.strides
+    options.padding = _PADDINGS[operation.padding]
+    code = "AVERAGE_POOL_2D" if operation.kind == "average" else "MAX_POOL_2D"
+    emission.operator(code, operation, options=options)
+
+
+@emit.register
+def _(operation: Resize, emission: Emission) -> None:
+    bilinear = operation.method == "bilinear"
+    options = schema.ResizeBilinearOptionsT() if bilinear else schema.ResizeNearestNeighborOptionsT()
+    options.halfPixelCenters = True
+    size = emission.file.add_constant(f"{operation.output}/size", np.array(operation.shape[:2], dtype=np.int32))
+    code = "RESIZE_BILINEAR" if bilinear else "RESIZE_NEAREST_NEIGHBOR"
+    # Half-pixel centres came with version 3.
+    emission.operator(code, operation, size, options=options, version=3)
+
+
+@emit.register
+def _(operation: SpaceToDepth, emission: Emission) -> None:
+    options = schema.SpaceToDepthOptionsT()
+    options.blockSize = operation.block_size
+    emission.operator("SPACE_TO_DEPTH", operation, options=options)
+
+
+@emit.register
+def _(operation: DepthToSpace, emission: Emission) -> None:
+    options = schema.DepthToSpaceOptionsT()
+    options.blockSize = operation.block_size
+    emission.operator("DEPTH_TO_SPACE", operation, options=options)
+
+
+@emit.register
+def _(operation: Pad, emission: Emission) -> None:
+    margins = np.array([(0, 0), *operation.margins, (0, 0)], dtype=np.int32)
+    constant = emission.file.add_constant(f"{operation.output}/margins", margins)
+    if operation.mode == "zero":
+        emission.operator("PAD", operation, constant, options=schema.PadOptionsT())
+        return
+    options = schema.MirrorPadOptionsT()
+    options.mode = schema.MirrorPadMode.REFLECT
+    emission.operator("MIRROR_PAD", operation, constant, options=options)
+
+
+@emit.register
+def _(operation: Crop, emission: Emission) -> None:
+    (top, _), (left, _) = operation.margins
+    height, width, channels = operation.shape
+    bounds = {
+        "begin": (0, top, left, 0),
+        "end": (1, top + height, left + width, channels),
+        "strides": (1, 1, 1, 1),
+    }
+    constants = [
+        emission.file.add_constant(f"{operation.output}/{role}", np.array(values, dtype=np.int32))
+        for role, values in bounds.items()
+    ]
+    emission.operator("STRIDED_SLICE", operation, *constants, options=schema.StridedSliceOptionsT())
+
+
+@emit.register
+def _(operation: Concatenate, emission: Emission) -> None:
+    options = schema.ConcatenationOptionsT()
+    options.axis = 3
+    emission.operator("CONCATENATION", operation, options=options)
+
+
+@emit.register
+def _(operation: Activate, emission: Emission) -> None:
+    if emission.integer and operation.function in ("relu", "relu6"):
+        # XNNPACK leaves a lone int8 RELU behind. QUANTIZE to a range that starts at zero saturates to the same values.
+        emission.operator("QUANTIZE", operation)
+        return
+    codes = {
+        "relu": "RELU",
+        "relu6": "RELU6",
+        "leaky_relu": "LEAKY_RELU",
+        "tanh": "TANH",
+        "sigmoid": "LOGISTIC",
+    }
+    options = None
+    if operation.function == "leaky_relu":
+        options = schema.LeakyReluOptionsT()
+        options.alpha = operation.slope
+    emission.operator(codes[operation.function], operation, options=options)
+
+
+@emit.register
+def _(operation: InstanceNorm, emission: Emission) -> None:
+    """Spell InstanceNorm as the TensorFlow converter does: the baseline is the file that people ship.
+
+    `inverse = rsqrt(mean((x - mean)^2) + epsilon) * gamma`, then `x * inverse + (beta - mean * inverse)`.
+    """
+    file, name = emission.file, operation.output
+    channels = operation.shape[2]
+    features = emission.tensor(operation.inputs[0])
+    axes = file.add_constant("spatial_axes", _SPATIAL_AXES)
+    epsilon = file.add_constant(f"{name}/epsilon", np.array(operation.epsilon, dtype=np.float32))
+    gamma = file.add_constant(f"{name}/gamma", operation.gamma)
+    beta = file.add_constant(f"{name}/beta", operation.beta)
+    reducer = schema.ReducerOptionsT()
+    reducer.keepDims = True
+
+    def step(code: str, inputs: list[int], role: str, options: Any, *, whole: bool = False) -> int:
+        shape = (1, *operation.shape) if whole else (1, 1, 1, channels)
+        output = file.add_tensor(f"{name}/{role}", shape, np.float32)
+        file.add_operator(code, 1, inputs, output, options)
+        return output
+
+    add, multiply, subtract = schema.AddOptionsT(), schema.MulOptionsT(), schema.SubOptionsT()
+    mean = step("MEAN", [features, axes], "mean", reducer)
+    squares = step("SQUARED_DIFFERENCE", [features, mean], "squares", schema.SquaredDifferenceOptionsT(), whole=True)
+    variance = step("MEAN", [squares, axes], "variance", reducer)
+    widened = step("ADD", [variance, epsilon], "widened", add)
+    inverse = step("MUL", [step("RSQRT", [widened], "rsqrt", None), gamma], "inverse", multiply)
+    offset = step("SUB", [beta, step("MUL", [mean, inverse], "scaled_mean", multiply)], "offset", subtract)
+    scaled = step("MUL", [features, inverse], "scaled", multiply, whole=True)
+    file.add_operator("ADD", 1, [scaled, offset], emission.tensor(name), add)

@@ -1,0 +1,101 @@
+"""`compress translate`: any artifact or model file over a folder of images, one PNG each."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from compress.artifact import is_artifact, open_artifact, refuse_existing, written_whole
+from compress.errors import UnusableArtifact, UnusableData, UsageError
+from compress.images import list_images, read_images, to_float, to_uint8, write_png
+from export.config import TranslateConfig
+
+Translator = Callable[[np.ndarray], np.ndarray]
+"""A `(height, width, 3)` uint8 photo to a float picture in [-1, 1]."""
+
+
+def translate(
+    model: Path, images: Path, out: Path, config: TranslateConfig, *, overwrite: bool = False
+) -> dict[str, Any]:
+    """Run a model over a folder of images; only one of them is in memory at a time.
+
+    Args:
+        model: An artifact, a `.tflite` file, or any teacher's file.
+        images: A folder of photos; broken ones are named and skipped, up to 1 %.
+        out: The folder to write: for each photo a PNG of the same stem.
+        config: Image size, and how to load and run the model.
+        overwrite: Whether `out` may exist.
+
+    Returns:
+        JSON-ready: how many images were written and skipped, at which height and width.
+
+    Raises:
+        UsageError: If `out` exists, or the image size does not fit the model or is missing.
+        UnusableInput: If the model or the folder cannot be used.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    paths = list_images(images)
+    _require_distinct_stems(paths)
+    run, size = _open(model, config)
+    written = 0
+    with written_whole(out, overwrite=overwrite) as scratch:
+        progress = tqdm(read_images(paths, size), total=len(paths), desc="translate", unit="image", file=sys.stderr)
+        for path, photo in progress:
+            write_png(scratch / f"{path.stem}.png", to_uint8(run(photo)))
+            written += 1
+    return {
+        "out": str(out),
+        "images": written,
+        "skipped": len(paths) - written,
+        "height_px": size[0],
+        "width_px": size[1],
+    }
+
+
+def _require_distinct_stems(paths: Sequence[Path]) -> None:
+    stem, uses = Counter(path.stem for path in paths).most_common(1)[0]
+    if uses > 1:
+        raise UnusableData(
+            f"{paths[0].parent} holds {uses} images named {stem}; each becomes {stem}.png. Rename or remove one."
+        )
+
+
+def _open(model: Path, config: TranslateConfig) -> tuple[Translator, tuple[int, int]]:
+    if is_artifact(model):
+        artifact = open_artifact(model)
+        if artifact.manifest.format == "tflite":
+            return _open_tflite(artifact.model_path, config)
+        if artifact.manifest.format == "mlpackage":
+            raise UnusableArtifact(f"{model} holds a Core ML package, which runs on Apple devices only.")
+    elif model.suffix == ".tflite":
+        return _open_tflite(model, config)
+    return _open_keras(model, config)
+
+
+def _open_tflite(path: Path, config: TranslateConfig) -> tuple[Translator, tuple[int, int]]:
+    from export.runner import TfliteGenerator
+
+    generator = TfliteGenerator.open(path, threads=config.threads)
+    wanted = config.image_size_px
+    if wanted is not None and generator.size != (wanted, wanted):
+        height, width = generator.size
+        raise UsageError(
+            f"{path} takes {height}x{width} images, but image_size_px = {wanted}. Leave --image-size-px out."
+        )
+    return generator.translate, generator.size
+
+
+def _open_keras(path: Path, config: TranslateConfig) -> tuple[Translator, tuple[int, int]]:
+    from export.source import open_source
+
+    source = open_source(path, lambda_as=config.lambda_as)
+    size = source.image_size(config.image_size_px)
+
+    def run(photo: np.ndarray) -> np.ndarray:
+        return np.asarray(source.model.predict_on_batch(to_float(photo)[np.newaxis]))[0]
+
+    return run, size

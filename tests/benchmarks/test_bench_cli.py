@@ -1,0 +1,85 @@
+"""`compress bench host` as a user runs it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from benchmarks.cli import table
+
+Bench = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def bench(command: Bench) -> Bench:
+    return partial(command, "host", module="benchmarks")
+
+
+def test_json_goes_to_stdout_and_to_the_file(bench: Bench, models: Path, tmp_path: Path) -> None:
+    pair = ("--baseline", models / "wide.tflite", "--candidate", models / "narrow.tflite")
+    finished = bench(*pair, "--runs", 2, "--out", tmp_path / "bench.json", "--json")
+    assert finished.returncode == 0, finished.stderr
+    record = json.loads(finished.stdout)
+    assert json.loads((tmp_path / "bench.json").read_text()) == record
+    again = bench(*pair, "--out", tmp_path / "bench.json")
+    assert again.returncode == 2
+    assert "--overwrite" in again.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["bench.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "said"),
+    [
+        (("--baseline", "missing.tflite", "--candidate", "missing.tflite"), 3, "missing.tflite does not exist"),
+        (("--baseline", __file__, "--candidate", __file__), 3, "cannot be run"),
+        (("--baseline", "a", "--candidate", "b", "--loops", "3"), 2, "--loops"),
+        (("--baseline", "a"), 2, "--candidate"),
+        (("--baseline", "a", "--candidate", "b", "--threads", "0"), 2, "threads = 0"),
+    ],
+    ids=["missing file", "no model", "unknown flag", "no candidate", "no threads"],
+)
+def test_faults_end_with_their_exit_code_and_a_line(
+    bench: Bench, arguments: tuple[str, ...], exit_code: int, said: str
+) -> None:
+    finished = bench(*arguments)
+    assert finished.returncode == exit_code
+    assert said in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert finished.stdout == ""
+
+
+def test_help_loads_no_runtime() -> None:
+    heavy = "{'ai_edge_litert', 'tensorflow', 'keras', 'torch', 'coremltools', 'numpy'}"
+    code = f"import sys; from benchmarks.cli import app; app(['host', '--help']); print({heavy} & set(sys.modules))"
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--baseline" in finished.stdout
+    assert finished.stdout.splitlines()[-1] == "set()"
+
+
+def test_table_shows_the_measurements_in_columns() -> None:
+    entry = {
+        "size_bytes": 45_600_000,
+        "latency_ms": {"min": 700.0, "median": 715.0, "max": 730.0},
+        "speedup": 1.0,
+        "speedup_range": [1.0, 1.0],
+        "peak_memory_bytes": 264_000_000,
+        "ops_total": 359,
+        "ops_delegated": 340,
+        "partitions": 20,
+    }
+    machine = {"cpu": "A processor", "cores": 2, "load_average": 0.1, "litert": "2.3.0"}
+    record = {
+        "machine": machine,
+        "threads": 1,
+        "runs": 30,
+        "entries": [entry | {"name": "t"}, entry | {"name": "long name"}],
+    }
+    head, first, second, foot = table(record).splitlines()
+    assert first.index("45600.0 kB") == second.index("45600.0 kB") == head.index("size")
+    assert "715.00 ms (700.00 - 730.00)" in first
+    assert "340 of 359" in first
+    assert foot == "30 interleaved rounds, 1 thread(s), A processor (2 cores, load 0.1), LiteRT 2.3.0"

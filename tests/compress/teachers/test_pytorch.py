@@ -1,0 +1,100 @@
+"""PyTorch checkpoints: both families equal PyTorch itself, training loops' wrappings are opened, bombs are not."""
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compress import teachers
+from compress.errors import UnusableModel
+from compress.teachers.build import build
+from compress.teachers.description import GeneratorDescription
+
+TOLERANCE = 1e-4
+
+# What `teachers.describe` does in a child for each file, here in one child for all: PyTorch takes seconds to start.
+READ_ALL = """
+import json, sys
+from pathlib import Path
+from compress.errors import UnusableModel
+from compress.teachers import read
+
+refusals = {}
+for path in sorted(Path(sys.argv[1]).glob("*.pth")):
+    try:
+        read.describe(path).save(path.with_suffix(".description.npz"))
+    except UnusableModel as error:
+        refusals[path.stem] = str(error)
+Path(sys.argv[1], "refusals.json").write_text(json.dumps(refusals))
+"""
+
+
+@pytest.fixture(scope="module")
+def references(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Checkpoints, PyTorch's own outputs, and for each checkpoint its description or an entry in `refusals.json`."""
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("the extra `pth` is not installed")
+    folder = tmp_path_factory.mktemp("torch")
+    script = Path(__file__).with_name("torch_references.py")
+    subprocess.run([sys.executable, str(script), str(folder)], check=True, capture_output=True)
+    for share in (0, 30, 90):
+        whole = (folder / "mobile.pth").read_bytes()
+        (folder / f"torn_{share}.pth").write_bytes(whole[: share * len(whole) // 100])
+    subprocess.run([sys.executable, "-c", READ_ALL, str(folder)], check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("resnet_instance", "CycleGAN ResNet"),
+        ("resnet_affine", "CycleGAN ResNet"),
+        ("resnet_batch", "CycleGAN ResNet"),
+        ("mobile", "GAN Compression"),
+        ("sub_mobile_affine", "GAN Compression"),
+        ("unet_batch", "U-Net"),
+        ("unet_instance", "U-Net"),
+    ],
+)
+def test_generator_equals_pytorch(references, name, family):
+    description = GeneratorDescription.load(references / f"{name}.description.npz")
+    arrays = np.load(references / f"{name}.npz")
+    output = build(description)(arrays["input"], training=False)
+    assert family in description.source_format
+    np.testing.assert_allclose(output, arrays["output"], atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", ["legacy", "checkpoint"])
+def test_generator_is_found_in_what_training_loops_save(references, name):
+    description = GeneratorDescription.load(references / f"{name}.description.npz")
+    assert [layer.kind for layer in description.layers].count("Add") == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("both", "2 generators.*G_A2B, G_B2A"),
+        ("pickled", "state_dict"),
+        ("classifier", "fc.weight"),
+        ("nan", "NaN"),
+        ("stretched", "larger than the file"),
+        ("bomb", "many times its size"),
+        ("claims_64_gb", "larger than the file"),
+        ("torn_0", "empty"),
+        ("torn_30", "truncated, damaged"),
+        ("torn_90", "truncated, damaged"),
+    ],
+)
+def test_unusable_checkpoint_is_refused_with_the_reason(references, name, words):
+    assert re.search(words, json.loads((references / "refusals.json").read_text())[name])
+
+
+def test_checkpoint_is_read_and_refused_in_a_process_of_its_own(references):
+    assert teachers.describe(references / "mobile.pth").input_shape == (None, None, 3)
+    with pytest.raises(UnusableModel, match=r"both\.pth: it holds 2 generators"):
+        teachers.describe(references / "both.pth")

@@ -1,0 +1,245 @@
+"""The page: every picture and number it was given, nothing it was not, and nothing from outside."""
+
+import base64
+import io
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from compress.artifact import Cost, ImageSpec, Manifest, write_manifest
+from compress.errors import UnusableData, UsageError
+from compress.images import read_image
+from eval.config import ReportConfig
+from eval.fidelity import compare
+from eval.report.page import render
+
+Drawer = Callable[..., Path]
+
+KEY = {"real_sha256": "a" * 64, "real_images": 9, "network": "efficientnet-lite0", "kid_subset_size": 4}
+BENCH = {
+    "machine": {"cpu": "A <fast> CPU"},
+    "threads": 1,
+    "runs": 50,
+    "interleaved": True,
+    "entries": [
+        {
+            "name": "teacher",
+            "path": "run/teacher-fp32/model.tflite",
+            "size_bytes": 45_600_123,
+            "latency_ms": {"min": 700.0, "median": 715.25, "max": 730.0},
+            "speedup": 1.0,
+            "peak_memory_bytes": 310_000_000,
+            "ops_total": 200,
+            "ops_delegated": 180,
+            "partitions": 12,
+        },
+        {
+            "name": "student int8",
+            "path": "run/student-int8/model.tflite",
+            "size_bytes": 175_612,
+            "latency_ms": {"min": 2.25, "median": 2.5, "max": 2.75},
+            "speedup": 286.1,
+            "peak_memory_bytes": None,
+            "ops_total": 20,
+            "ops_delegated": 20,
+            "partitions": 1,
+        },
+    ],
+}
+
+
+def scores(mean: float, distance: float) -> dict[str, Any]:
+    distances = {"kid_efficientnet_lite0": {"mean": mean, "spread": 0.0123}, "fd_efficientnet_lite0": distance}
+    return {
+        "key": KEY,
+        **distances,
+        "fidelity": {"ssim": {"mean": 0.9123, "min": 0.8001}},
+        "control": {"kid_efficientnet_lite0": {"mean": 0.5, "spread": 0.02}, "fd_efficientnet_lite0": 333.3},
+        "notes": ["read with care"],
+    }
+
+
+class Elements(HTMLParser):
+    """What the page's markup consists of; complains of tags that are not closed."""
+
+    VOID = ("meta", "img", "link", "br")
+
+    def __init__(self, document: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(document)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def images(self) -> list[tuple[str, np.ndarray]]:
+        """The alternative text and the pixels of each picture."""
+        return [
+            (attributes["alt"] or "", _pixels(attributes["src"] or ""))
+            for tag, attributes in self.found
+            if tag == "img"
+        ]
+
+
+def _pixels(uri: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,")))))
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory, draw: Drawer) -> ReportConfig:
+    """Nine images; the float student is near the teacher, the int8 student farther off with each image."""
+    root = tmp_path_factory.mktemp("report")
+    draw(root / "inputs", 9, seed=1, size_px=96)
+    teacher = draw(root / "teacher", 9, seed=2)
+    draw(root / "float", 9, seed=2, blur_px=0.4)
+    (root / "int8").mkdir()
+    for index, path in enumerate(sorted(teacher.iterdir())):
+        darker = np.clip(read_image(path).astype(int) - 3 * (index + 1), 0, 255).astype(np.uint8)
+        Image.fromarray(darker).save(root / "int8" / path.name)
+    (root / "bench.json").write_text(json.dumps(BENCH))
+    (root / "int8.json").write_text(json.dumps(scores(0.2468, 135.7)))
+    (root / "artifact").mkdir()
+    (root / "artifact" / "model.tflite").write_bytes(b"model")
+    manifest = Manifest(
+        name="student",
+        format="tflite",
+        stage="export",
+        parent=None,
+        input=ImageSpec(shape=(64, 64, 3)),
+        cost=Cost(params=157_123, macs=701_000_000, size_bytes=175_612),
+        config={"precision": "int8"},
+    )
+    write_manifest(root / "artifact", manifest)
+    return ReportConfig(
+        inputs=root / "inputs",
+        teacher=teacher,
+        column=(f"student float={root / 'float'}", f"student int8={root / 'int8'}"),
+        scores=(f"student int8={root / 'int8.json'}",),
+        bench=root / "bench.json",
+        manifest=(f"student int8={root / 'artifact'}",),
+        title="Vintage <photos> & more",
+    )
+
+
+@pytest.fixture(scope="module")
+def page(config: ReportConfig) -> str:
+    return render(config)
+
+
+def without_extras(config: ReportConfig) -> ReportConfig:
+    return replace(config, scores=(), bench=None, manifest=())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "45.6 MB", "45,600,123 bytes", "175.6 kB", "260x", "286x", "157,123", "0.701 G", "int8", "715.25 ms",
+        "2.25 to 2.75", "310.0 MB", "20 of 20 ops", "partitions: 12", "student-int8", "0.9123", "worst 0.8001",
+        "0.2468", "± 0.0123", "135.7", "333.3", "untouched inputs", "KID (EfficientNet-Lite0)",
+        "FD (EfficientNet-Lite0)", "read with care", "cpu A &lt;fast&gt; CPU", "a" * 64,
+    ],
+)  # fmt: skip
+def test_page_shows_each_number_it_was_given(page: str, text: str) -> None:
+    assert f">{text}<" in page
+
+
+def test_page_shows_the_mean_and_the_worst_psnr_of_each_column(page: str, config: ReportConfig) -> None:
+    for column in config.column:
+        decibels = compare(Path(column.partition("=")[2]), config.teacher).psnr_db
+        assert f"{np.mean(decibels):.2f} dB<small>worst {min(decibels):.2f}</small>" in page
+
+
+def test_page_shows_worst_and_typical_cases_unchanged(page: str, config: ReportConfig) -> None:
+    # Image 008 was darkened most, so it is worst; the median of nine is 004.
+    images = dict(Elements(page).images())
+    stems = ["003", "004", "005", "008", "007", "006"]
+    names = ["input", "teacher", "student float", "student int8"]
+    assert {f"{stem}, {name}" for stem in stems for name in names} == images.keys()
+    assert page.index("004, teacher") < page.index("Worst images") < page.index("008, teacher")
+    for stem in stems:
+        for name, folder in (("teacher", "teacher"), ("student float", "float"), ("student int8", "int8")):
+            shown = read_image(config.teacher.parent / folder / f"{stem}.png")
+            assert np.array_equal(images[f"{stem}, {name}"], shown)
+        assert images[f"{stem}, input"].shape == (64, 64, 3)
+
+
+def test_page_fetches_nothing(page: str) -> None:
+    outside = [
+        value
+        for _, attributes in Elements(page).found
+        for name, value in attributes.items()
+        if name in ("src", "href", "action", "data", "srcset")
+        and not (value or "").startswith("data:image/png;base64,")
+    ]
+    assert outside == []
+    assert not re.search(r"https?://|url\(|@import|<script", page)
+    assert "default-src 'none'" in page
+
+
+def test_page_escapes_what_it_is_given(page: str) -> None:
+    assert "<title>Vintage &lt;photos&gt; &amp; more</title>" in page
+    assert "<photos>" not in page
+    assert "<fast>" not in page
+
+
+def test_page_reads_on_a_phone_and_in_the_dark(page: str) -> None:
+    assert ("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}) in Elements(page).found
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_what_is_not_given_has_no_column(config: ReportConfig) -> None:
+    bare = render(without_extras(config))
+    headings = re.findall(r'<th scope="col">([^<]*)</th>', bare)
+    assert headings == ["Model", "PSNR to the teacher"]
+    assert "How this was measured" not in bare
+    assert "faster" not in bare
+
+
+def test_fid_is_called_fid_only_where_it_is_one(config: ReportConfig, page: str, tmp_path: Path) -> None:
+    assert not re.search(r"\bFID\b", page)
+    inception = tmp_path / "inception.json"
+    inception.write_text(
+        json.dumps({"key": KEY | {"network": "inception"}, "fid": 61.53, "kid": {"mean": 1, "spread": 2}})
+    )
+    headings = re.findall(
+        r'<th scope="col">([^<]*)</th>', render(replace(without_extras(config), scores=(f"student int8={inception}",)))
+    )
+    assert headings[-2:] == ["FID", "KID"]
+
+
+def test_scores_of_different_references_are_refused(config: ReportConfig, tmp_path: Path) -> None:
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(scores(0.1, 100.0) | {"key": KEY | {"real_sha256": "b" * 64}}))
+    with pytest.raises(UnusableData, match="differ in real_sha256"):
+        render(replace(config, scores=(*config.scores, f"teacher={other}")))
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"entries": 3}'])
+def test_file_that_is_no_benchmark_is_refused(config: ReportConfig, tmp_path: Path, content: str) -> None:
+    bench = tmp_path / "bench.json"
+    bench.write_text(content)
+    with pytest.raises(UnusableData, match=r"bench\.json"):
+        render(replace(config, bench=bench))
+
+
+def test_name_given_twice_or_taken_from_the_teacher_is_refused(config: ReportConfig) -> None:
+    with pytest.raises(UsageError, match="twice"):
+        render(replace(config, column=(config.column[0], config.column[0])))
+    with pytest.raises(UsageError, match="not of the teacher"):
+        render(replace(config, column=(f"teacher={config.teacher}",)))

@@ -1,0 +1,41 @@
+"""A student is one XNNPACK partition with no operator left behind; what is left elsewhere is named."""
+
+import pytest
+from keras import layers
+
+from compress.models import pocket_generator
+from compress.models.layers import InstanceNormalization, ReflectionPadding2D
+from export import calibrate, tflite
+from export.coverage import delegate_coverage
+from export.lower import lower
+from export.quantization import quantize
+
+
+@pytest.mark.parametrize("ends", ["int8", "float", "uint8"])
+def test_int8_student_is_one_partition(student, photos, ends):
+    graph = lower(student, input_shape=student.input_shape[1:])
+    quantized = quantize(graph, calibrate.observe_ranges(graph, photos))
+    coverage = delegate_coverage(tflite.int8_file(quantized, ends))
+    assert coverage.complete
+    assert coverage.operators >= len(graph.operations)
+
+
+def test_branches_that_have_learned_nothing_are_not_left_behind(photos):
+    untrained = pocket_generator.build(pocket_generator.PocketConfig(image_size_px=32, width=16, blocks=2))
+    graph = lower(untrained, input_shape=(32, 32, 3))
+    quantized = quantize(graph, calibrate.observe_ranges(graph, photos))
+    assert delegate_coverage(tflite.int8_file(quantized, "int8")).complete
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_float_student_is_one_partition(student, half):
+    graph = lower(student, input_shape=student.input_shape[1:])
+    assert delegate_coverage(tflite.float_file(graph, half=half)).complete
+
+
+def test_reflection_padding_of_a_teacher_is_left_behind(chain):
+    row = [layers.Conv2D(8, 3), ReflectionPadding2D(((1, 1), (1, 1))), layers.Conv2D(3, 3), InstanceNormalization()]
+    coverage = delegate_coverage(tflite.float_file(lower(chain(row), input_shape=(9, 12, 3))))
+    assert coverage.left_behind == ("MIRROR_PAD",)
+    assert coverage.partitions == 2
+    assert coverage.as_json()["left_behind"] == {"MIRROR_PAD": 1}

@@ -1,0 +1,96 @@
+"""A file that does something else than its source is refused; a right one passes by a margin."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from compress.errors import ParityError
+from compress.images import to_float
+from export import calibrate, parity, tflite
+from export.config import Precision
+from export.lower import lower
+from export.quantization import TensorScale, quantize
+
+
+@pytest.fixture(scope="module")
+def graph(student):
+    return lower(student, input_shape=student.input_shape[1:])
+
+
+@pytest.fixture(scope="module")
+def expected(student, photos):
+    return [np.asarray(student(to_float(photo)[np.newaxis]))[0] for photo in photos]
+
+
+@pytest.fixture(scope="module")
+def quantized(graph, photos):
+    return quantize(graph, calibrate.observe_ranges(graph, photos))
+
+
+def test_fp32_passes_by_a_margin(graph, photos, expected):
+    checked = parity.measure(tflite.float_file(graph), photos, expected, material="photos")
+    parity.require(checked, "fp32")
+    assert checked.psnr_db > parity.LEAST_PSNR_DB["fp32"] + 10
+    assert checked.share_within_a_step is None
+
+
+def test_fp16_passes_and_differs_by_more_than_fp32(graph, photos, expected):
+    whole, half = (
+        parity.measure(tflite.float_file(graph, half=half), photos, expected, material="photos")
+        for half in (False, True)
+    )
+    parity.require(half, "fp16")
+    assert half.psnr_db < whole.psnr_db - 20
+
+
+@pytest.mark.parametrize("ends", ["float", "int8", "uint8"])
+def test_int8_is_within_a_step_of_its_reference_whatever_its_ends(quantized, photos, expected, ends):
+    content = tflite.int8_file(quantized, ends)
+    checked = parity.measure(content, photos, expected, material="photos", quantized=quantized)
+    parity.require(checked, "int8")
+    assert checked.share_within_a_step is not None
+    assert checked.share_within_a_step >= 0.9999
+
+
+def test_one_wrong_weight_is_caught_in_float(graph, photos, expected):
+    first, *others = graph.operations
+    kernel = first.kernel.copy()
+    kernel[0, 0, 0, 0] += 0.1
+    broken = dataclasses.replace(graph, operations=(dataclasses.replace(first, kernel=kernel), *others))
+    checked = parity.measure(tflite.float_file(broken), photos, expected, material="photos")
+    with pytest.raises(ParityError, match=r"fp32 file is .* dB from its source"):
+        parity.require(checked, "fp32")
+
+
+def test_one_wrong_zero_point_is_caught_in_int8(quantized, photos, expected):
+    # The file is written with another scale than the reference runs with: still a similar picture, yet wrong.
+    name = quantized.graph.operations[2].output
+    right = quantized.tensors[name]
+    wrong = TensorScale(right.scale * 1.1, right.zero_point)
+    broken = dataclasses.replace(quantized, tensors={**quantized.tensors, name: wrong})
+    content = tflite.int8_file(broken, "int8")
+    checked = parity.measure(content, photos, expected, material="photos", quantized=quantized)
+    assert checked.psnr_db > parity.LEAST_PSNR_DB["int8"]
+    with pytest.raises(ParityError, match="integer-exact reference"):
+        parity.require(checked, "int8")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_nan_misses_every_bound(precision: Precision):
+    checked = parity.Parity(images=1, material="photos", psnr_db=float("nan"), largest_difference=0.0)
+    with pytest.raises(ParityError):
+        parity.require(checked, precision)
+
+
+def test_psnr_of_one_step_of_a_byte_everywhere_is_48_db():
+    assert parity.psnr_db(np.full((4, 4, 3), 2 / 255)) == pytest.approx(48.13, abs=0.01)
+    assert parity.psnr_db(np.zeros(3)) == float("inf")
+
+
+def test_synthetic_photos_are_the_same_for_the_same_seed():
+    first, second, other = (parity.synthetic_photos((16, 24), count=2, seed=seed) for seed in (1, 1, 2))
+    assert first[0].shape == (16, 24, 3)
+    assert first[0].dtype == np.uint8
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, other)
