@@ -15,6 +15,7 @@ app = App(
     name="bench",
     help="Time models where they run.",
     exit_on_error=False,
+    suppress_keyboard_interrupt=False,
     print_error=False,
     result_action="return_value",
     default_parameter=Parameter(negative=()),

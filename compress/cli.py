@@ -23,6 +23,7 @@ app = App(
     help="A trained 44 MB CycleGAN generator becomes a 250 kB student for phones, measured against the original.",
     version=lambda: metadata.version("pocketgan"),
     exit_on_error=False,
+    suppress_keyboard_interrupt=False,
     print_error=False,
 )
 data_app = App(name="data", help="Image folders to work on.")

@@ -35,7 +35,7 @@ def run(app: Callable[..., Any], arguments: Sequence[str] | None = None) -> int:
     except PocketGANError as error:
         return _fail(error)
     except KeyboardInterrupt:
-        print("stopped; nothing half written is left.", file=sys.stderr)
+        print("stopped; nothing half written is left, and training goes on from its checkpoint.", file=sys.stderr)
         return INTERRUPTED
     return 0
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DEFAULT_SIDE_PX = 256
 """Where a model takes any size and none is given, its MACs are counted at what most generators are trained at."""
 INT8_BYTES_PER_CHANNEL = 33
-"""A convolution's bias, scales, zero points and buffers in an int8 .tflite: 31 to 34 bytes per output channel, measured."""
+"""A convolution's bias, scales, zero points and buffers in an int8 .tflite: 31 to 34 per output channel, measured."""
 
 _CONVOLUTIONS = frozenset({"Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D"})
 _NORMS = {
@@ -54,8 +54,8 @@ def inspect(path: Path, *, lambda_as: "LambdaAs | None" = None, image_size_px: i
         image_size_px: Side of the square that MACs are counted at; the model's own, or `DEFAULT_SIDE_PX`, when None.
 
     Returns:
-        JSON-ready: `path`, `format`, `size_bytes` and, of a model that can be read, its layers and `phone_issues`; of an
-        artifact, its manifest's facts.
+        JSON-ready: `path`, `format`, `size_bytes` and, of a generator, its layers and `phone_issues`; of an artifact,
+        its manifest's facts.
 
     Raises:
         UnusableModel: If the file is no generator.

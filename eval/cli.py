@@ -17,6 +17,7 @@ app = App(
     name="eval",
     help="Score folders of images, and report a run as one page.",
     exit_on_error=False,
+    suppress_keyboard_interrupt=False,
     print_error=False,
     result_action="return_value",
     default_parameter=Parameter(negative_iterable=()),

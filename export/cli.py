@@ -17,6 +17,7 @@ app = App(
     name="export",
     help="Write what arrives on the phone.",
     exit_on_error=False,
+    suppress_keyboard_interrupt=False,
     print_error=False,
     result_action="return_value",
 )

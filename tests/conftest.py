@@ -1,5 +1,6 @@
 """What every test may use: a command line, a tiny data set, and real material where a developer has it."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -57,22 +58,27 @@ def photo_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def teacher_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny CycleGAN ResNet generator of random weights in PyTorch's layout: 8 filters, 2 blocks, any image size."""
-    torch = pytest.importorskip("torch", reason="the extra `pth` is not installed")
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("the extra `pth` is not installed")
+    shapes = {"1": (8, 3, 7, 7), "4": (16, 8, 3, 3), "7": (32, 16, 3, 3)}
+    shapes |= {f"{block}.conv_block.{layer}": (32, 32, 3, 3) for block in (10, 11) for layer in (1, 5)}
+    shapes |= {"12": (32, 16, 3, 3), "15": (16, 8, 3, 3), "19": (3, 8, 7, 7)}
     random = np.random.default_rng(3)
+    state = {}
+    for layer, shape in shapes.items():
+        # A transposed convolution's output channels are its second axis.
+        filters = shape[1] if layer in ("12", "15") else shape[0]
+        state[f"model.{layer}.weight"] = random.normal(0, 0.3, shape).astype(np.float32)
+        state[f"model.{layer}.bias"] = random.normal(0, 0.3, filters).astype(np.float32)
+    folder = tmp_path_factory.mktemp("teacher")
+    np.savez(folder / "weights.npz", **state)
+    subprocess.run([sys.executable, "-c", _SAVE_AS_PTH, folder / "weights.npz", folder / "tiny.pth"], check=True)
+    return folder / "tiny.pth"
 
-    def weight(*shape: int) -> object:
-        return torch.tensor(random.normal(0, 0.3, shape).astype(np.float32))
 
-    state = {"model.1.weight": weight(8, 3, 7, 7), "model.1.bias": weight(8)}
-    state |= {"model.4.weight": weight(16, 8, 3, 3), "model.4.bias": weight(16)}
-    state |= {"model.7.weight": weight(32, 16, 3, 3), "model.7.bias": weight(32)}
-    for block in (10, 11):
-        for layer in (1, 5):
-            state[f"model.{block}.conv_block.{layer}.weight"] = weight(32, 32, 3, 3)
-            state[f"model.{block}.conv_block.{layer}.bias"] = weight(32)
-    state |= {"model.12.weight": weight(32, 16, 3, 3), "model.12.bias": weight(16)}
-    state |= {"model.15.weight": weight(16, 8, 3, 3), "model.15.bias": weight(8)}
-    state |= {"model.19.weight": weight(3, 8, 7, 7), "model.19.bias": weight(3)}
-    path = tmp_path_factory.mktemp("teacher") / "tiny.pth"
-    torch.save(state, path)
-    return path
+# In a process of its own: torch loaded beside TensorFlow ends the interpreter.
+_SAVE_AS_PTH = """
+import sys, numpy, torch
+weights = numpy.load(sys.argv[1])
+torch.save({name: torch.from_numpy(weights[name]) for name in weights.files}, sys.argv[2])
+"""

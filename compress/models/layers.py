@@ -163,7 +163,7 @@ class DepthToSpace(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
 class ContribInstanceNormalization(keras.layers.Layer):
-    """Instance normalisation as keras_contrib and its many copies compute it; teachers of 2018 to 2020 are trained with it.
+    """Instance normalisation as keras_contrib and its many copies compute it; many old teachers are trained with it.
 
     Two things differ from `InstanceNormalization`: epsilon is added to the standard deviation instead of the variance,
     and all channels can share one mean, deviation, gain and offset.

@@ -23,12 +23,12 @@ def load(path: Path, *, lambda_as: LambdaAs | None = None) -> keras.Model:
     Args:
         path: A Keras 2 or 3 `.h5`, a `.keras`, a PyTorch `.pth` or `.pt`, a TensorFlow SavedModel directory, or an
             artifact directory with a `model.keras`.
-        lambda_as: What the `Lambda` layers of the file do, since their code is never run. `reflection_pad`: each mirrors
-            the border by as much as the convolution behind it takes away.
+        lambda_as: What the `Lambda` layers of the file do, since their code is never run. `reflection_pad`: each
+            mirrors the border by as much as the convolution behind it takes away.
 
     Returns:
-        A functional model: `(batch, height, width, 3)` float32 in [-1, 1] to the same; height and width are `None` where
-        the file takes any size.
+        A functional model: `(batch, height, width, 3)` float32 in [-1, 1] to the same; height and width are `None`
+        where the file takes any size.
 
     Raises:
         UnusableModel: If the file is missing, torn, of an unknown format, or no image-to-image generator.

@@ -1,8 +1,8 @@
 """The generator of ethanyanjiali/deep-vision: a Sequential with subclassed residual blocks.
 
-Keras cannot save such a model's configuration, so files of it hold weights alone. The code is public: reflection padding
-3, 7x7; two 3x3 convolutions of stride 2; residual blocks; two transposed ones; reflection padding 3, 7x7, tanh. No biases
-but in the last convolution, BatchNorm behind every other.
+Keras cannot save such a model's configuration, so files of it hold weights alone. The code is public: reflection
+padding 3, 7x7; two 3x3 convolutions of stride 2; residual blocks; two transposed ones; reflection padding 3, 7x7, tanh.
+No biases but in the last convolution, BatchNorm behind every other.
 """
 
 from collections.abc import Sequence
@@ -116,16 +116,18 @@ def _convolve(
     bias: np.ndarray | None = None,
 ) -> None:
     config = {"filters": kernel.shape[3], "kernel_size": list(kernel.shape[:2]), "strides": [strides, strides]}
-    writer.add("Conv2D", {**config, "padding": padding, "use_bias": bias is not None}, kernel=kernel, bias=bias)
+    writer.add(
+        "Conv2D", {**config, "padding": padding, "use_bias": bias is not None}, weights={"kernel": kernel, "bias": bias}
+    )
 
 
 def _convolve_transposed(writer: GraphWriter, kernel: np.ndarray) -> None:
     config = {"filters": kernel.shape[2], "kernel_size": list(kernel.shape[:2]), "strides": [2, 2]}
-    writer.add("Conv2DTranspose", {**config, "padding": "same", "use_bias": False}, kernel=kernel)
+    writer.add("Conv2DTranspose", {**config, "padding": "same", "use_bias": False}, weights={"kernel": kernel})
 
 
 def _normalise(writer: GraphWriter, step: _Step, *, relu: bool) -> None:
-    writer.add("BatchNormalization", {"epsilon": KERAS_BATCH_NORM_EPSILON}, **step.norm)
+    writer.add("BatchNormalization", {"epsilon": KERAS_BATCH_NORM_EPSILON}, weights=step.norm)
     if relu:
         writer.add("Activation", {"activation": "relu"})
 

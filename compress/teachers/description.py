@@ -71,7 +71,9 @@ class GeneratorDescription:
     def save(self, path: Path) -> None:
         """Write the description as one `.npz` without pickles."""
         record = asdict(self) | {"weights": None}
-        np.savez(path, description=np.frombuffer(json.dumps(record).encode(), dtype=np.uint8), **self.weights)
+        text = np.frombuffer(json.dumps(record).encode(), dtype=np.uint8)
+        arrays: dict[str, Any] = {"description": text, **self.weights}
+        np.savez(path, **arrays)
 
     @staticmethod
     def load(path: Path) -> "GeneratorDescription":

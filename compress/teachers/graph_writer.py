@@ -24,12 +24,12 @@ class GraphWriter:
         *,
         inputs: tuple[str, ...] = (),
         name: str | None = None,
-        **weights: np.ndarray | None,
+        weights: Mapping[str, np.ndarray | None] | None = None,
     ) -> str:
         """Append a layer and return its name; a weight that is None is one that the layer does not have."""
         name = self._unique(name or f"{kind.lower()}_{len(self.layers)}")
         self.layers.append(LayerDescription(name=name, kind=kind, config=config, inputs=inputs or (self.last,)))
-        self.weights |= {f"{name}/{role}": value for role, value in weights.items() if value is not None}
+        self.weights |= {f"{name}/{role}": value for role, value in (weights or {}).items() if value is not None}
         self.last = name
         return name
 

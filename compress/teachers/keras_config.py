@@ -3,6 +3,7 @@
 No class of Keras is made of it: the JSON is data and stays data.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -196,8 +197,6 @@ def _placed(layers: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, 
 
 
 def _snake_case(name: str) -> str:
-    import re
-
     spaced = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", spaced).lower()
 
@@ -242,7 +241,9 @@ def _collect_tensors(node: _Node, value: Any) -> bool:
         node.references.append((name, call))
         return True
     if isinstance(value, list) and value:
-        return all([_collect_tensors(node, item) for item in value])
+        # Every item is collected, also behind one that is no tensor.
+        found = [_collect_tensors(node, item) for item in value]
+        return all(found)
     return False
 
 

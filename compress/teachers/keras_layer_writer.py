@@ -32,7 +32,7 @@ class LayerWriter:
 
     def add(self, kind: Kind, config: Mapping[str, Any], **weights: np.ndarray | None) -> str:
         """Write a layer that is fed by the call's inputs."""
-        return self.graph.add(kind, config, inputs=self.inputs, name=self.label, **weights)
+        return self.graph.add(kind, config, inputs=self.inputs, name=self.label, weights=weights)
 
     def roles(self, *roles: str) -> dict[str, np.ndarray]:
         """The weights by role: by name where the file's names are the roles, else by order.

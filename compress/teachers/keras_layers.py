@@ -1,7 +1,7 @@
 """Each kind of Keras layer, by name, as layers of a description.
 
-A user's own class is recognised by its name (`ReflectionPadding2D`, `ReflectPad2D`, `InstanceNorm`, ...), since its code
-is not in the file. What is not known here is refused by name.
+A user's own class is recognised by its name (`ReflectionPadding2D`, `ReflectPad2D`, `InstanceNorm`, ...), since its
+code is not in the file. What is not known here is refused by name.
 """
 
 import re

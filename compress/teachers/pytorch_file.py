@@ -27,10 +27,8 @@ def check(path: Path) -> None:
     """
     size_bytes = path.stat().st_size
     with path.open("rb") as stream:
-        if zipfile.is_zipfile(stream):
-            elements = _declared_in_zip(stream, size_bytes)
-        else:
-            elements = _declared_in_legacy(stream)
+        zipped = zipfile.is_zipfile(stream)
+        elements = _declared_in_zip(stream, size_bytes) if zipped else _declared_in_legacy(stream)
     # An element takes at least one byte, so more elements than bytes cannot be in the file.
     if any(count > size_bytes * UNPACKED_RATIO_LIMIT for count in elements):
         raise UnusableModel("it declares tensors larger than the file; the file is damaged.")

@@ -16,8 +16,8 @@ def add_norm(writer: GraphWriter, norm: Parameters) -> None:
     """BatchNorm has weights and running statistics; InstanceNorm of early PyTorch has unused statistics alone."""
     if "weight" in norm and "running_mean" in norm:
         roles = {_NORM_ROLES[role]: value for role, value in norm.items()}
-        writer.add("BatchNormalization", {"epsilon": PYTORCH_NORM_EPSILON}, **roles)
+        writer.add("BatchNormalization", {"epsilon": PYTORCH_NORM_EPSILON}, weights=roles)
         return
     affine = "weight" in norm
     config = {"epsilon": PYTORCH_NORM_EPSILON, "center": affine, "scale": affine}
-    writer.add("InstanceNormalization", config, gamma=norm.get("weight"), beta=norm.get("bias"))
+    writer.add("InstanceNormalization", config, weights={"gamma": norm.get("weight"), "beta": norm.get("bias")})

@@ -115,7 +115,7 @@ def _add_reflected_depthwise(writer: GraphWriter, parameters: Parameters) -> Non
     kernel = parameters["weight"].transpose(2, 3, 0, 1)
     bias = parameters.get("bias")
     config = {"kernel_size": list(kernel.shape[:2]), "use_bias": bias is not None}
-    writer.add("DepthwiseConv2D", config, kernel=kernel, bias=bias)
+    writer.add("DepthwiseConv2D", config, weights={"kernel": kernel, "bias": bias})
 
 
 def _add_reflection(writer: GraphWriter, parameters: Parameters) -> None:
@@ -127,7 +127,7 @@ def _add_convolution(writer: GraphWriter, parameters: Parameters, *, strides: in
     kernel = parameters["weight"].transpose(2, 3, 1, 0)
     config = {"filters": kernel.shape[3], "kernel_size": list(kernel.shape[:2]), "strides": strides}
     bias = parameters.get("bias")
-    writer.add("Conv2D", {**config, "use_bias": bias is not None}, kernel=kernel, bias=bias)
+    writer.add("Conv2D", {**config, "use_bias": bias is not None}, weights={"kernel": kernel, "bias": bias})
 
 
 def _add_downsampling(writer: GraphWriter, step: _Step) -> None:
@@ -147,7 +147,7 @@ def _add_upsampling(writer: GraphWriter, step: _Step) -> None:
         )
     bias = step.convolution.get("bias")
     config = {"filters": kernel.shape[2], "kernel_size": 3, "strides": 2, "use_bias": bias is not None}
-    writer.add("Conv2DTranspose", config, kernel=kernel, bias=bias)
+    writer.add("Conv2DTranspose", config, weights={"kernel": kernel, "bias": bias})
     writer.add("Cropping2D", {"cropping": ((1, 0), (1, 0))})
     _add_norm_and_relu(writer, step)
 

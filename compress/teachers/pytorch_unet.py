@@ -97,12 +97,12 @@ def _add_down(writer: GraphWriter, parameters: Parameters) -> None:
     kernel, bias = parameters["weight"].transpose(2, 3, 1, 0), parameters.get("bias")
     writer.add("ZeroPadding2D", {"padding": 1})
     config = {"filters": kernel.shape[3], "kernel_size": [4, 4], "strides": [2, 2], "use_bias": bias is not None}
-    writer.add("Conv2D", config, kernel=kernel, bias=bias)
+    writer.add("Conv2D", config, weights={"kernel": kernel, "bias": bias})
 
 
 def _add_up(writer: GraphWriter, parameters: Parameters) -> None:
     """PyTorch's ConvTranspose2d(4, stride 2, padding 1) drops one pixel of the full result at every side."""
     kernel, bias = parameters["weight"].transpose(2, 3, 1, 0), parameters.get("bias")
     config = {"filters": kernel.shape[2], "kernel_size": [4, 4], "strides": [2, 2], "use_bias": bias is not None}
-    writer.add("Conv2DTranspose", config, kernel=kernel, bias=bias)
+    writer.add("Conv2DTranspose", config, weights={"kernel": kernel, "bias": bias})
     writer.add("Cropping2D", {"cropping": 1})

@@ -1,7 +1,8 @@
 """Read a stranger's model file in a child process with limits on memory and time.
 
-HDF5 and zip readers crash, hang or eat all memory on torn and hostile files (2 segfaults and 6 hangs in 2,900 files with
-flipped bytes): the child dies of it, the command says so in one line. It also keeps PyTorch out of TensorFlow's process.
+HDF5 and zip readers crash, hang or eat all memory on torn and hostile files (2 segfaults and 6 hangs in 2,900 files
+with flipped bytes): the child dies of it, the command says so in one line. It also keeps PyTorch out of TensorFlow's
+process.
 """
 
 import os

@@ -43,7 +43,7 @@ def mean(operation: Operation) -> Value:
     """Mean over height and width, of an image or of its squared distances from that."""
     value, axes = operation.inputs
     spatial = isinstance(axes, np.ndarray) and tuple(axes.reshape(-1).tolist()) in _SPATIAL_AXES
-    if spatial and operation.node.attr["keep_dims"].b:
+    if spatial and operation.attribute("keep_dims").b:
         if isinstance(value, Image):
             return Moment(value.layer, "mean")
         if isinstance(value, Moment) and value.kind == "squared_difference":

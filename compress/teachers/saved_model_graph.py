@@ -1,5 +1,6 @@
 """TensorFlow operations of an inference graph as layers of a description."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,15 +39,16 @@ class GraphTranslator:
         parameters = [argument.name for argument in function.signature.input_arg]
         values: dict[str, Value] = dict(zip(parameters, arguments, strict=True))
         pending = list(function.node_def)
+        uses = Counter(source for node in pending for source in _sources(node))
         while pending:
-            waiting = [node for node in pending if not self._evaluate(node, values)]
+            waiting = [node for node in pending if not self._evaluate(node, values, uses)]
             if len(waiting) == len(pending):
                 raise UnusableModel(f"the graph's {waiting[0].name} is fed by nothing; the file is damaged.")
             pending = waiting
         return [values.get(_key(function.ret[output.name])) for output in function.signature.output_arg]
 
-    def _evaluate(self, node: Any, values: dict[str, Value]) -> bool:
-        sources = [_key(source) for source in node.input if not source.startswith("^")]
+    def _evaluate(self, node: Any, values: dict[str, Value], uses: Mapping[str, int]) -> bool:
+        sources = _sources(node)
         if any(source not in values for source in sources):
             return False
         inputs = [values[source] for source in sources]
@@ -54,10 +56,17 @@ class GraphTranslator:
             for number, value in enumerate(self._call(node.attr["f"].func.name, inputs)):
                 values[node.name if number == 0 else f"{node.name}:{number}"] = value
         elif node.op in _OPERATIONS:
-            values[node.name] = _OPERATIONS[node.op](Operation(node, inputs, self.writer))
+            values[node.name] = _OPERATIONS[node.op](
+                Operation(node, inputs, self.writer, shared=any(uses[source] > 1 for source in sources))
+            )
         else:
             values[node.name] = Unknown(node.op)
         return True
+
+
+def _sources(node: Any) -> list[str]:
+    # A name after ^ is waited for, not read.
+    return [_key(source) for source in node.input if not source.startswith("^")]
 
 
 def _key(reference: str) -> str:
@@ -104,8 +113,8 @@ def _bias(operation: Operation) -> Value:
 
 def _batch_norm(operation: Operation) -> Value:
     gamma, beta = operation.weight(1), operation.weight(2)
-    epsilon = {"epsilon": operation.node.attr["epsilon"].f}
-    if operation.node.attr["is_training"].b:
+    epsilon = {"epsilon": operation.attribute("epsilon").f}
+    if operation.attribute("is_training").b:
         # The statistics of a batch of one image are that image's.
         return operation.add("InstanceNormalization", epsilon, gamma=gamma, beta=beta)
     moving = {"moving_mean": operation.weight(3), "moving_variance": operation.weight(4)}
@@ -128,7 +137,7 @@ def _activation(name: str) -> "Callable[[Operation], Value]":
 
 
 def _leaky_relu(operation: Operation) -> Value:
-    return operation.add("LeakyReLU", {"negative_slope": operation.node.attr["alpha"].f})
+    return operation.add("LeakyReLU", {"negative_slope": operation.attribute("alpha").f})
 
 
 def _concatenate(operation: Operation) -> Value:
@@ -146,7 +155,7 @@ def _size_of(operation: Operation) -> Value:
 def _resize(interpolation: str) -> "Callable[[Operation], Value]":
     def write(operation: Operation) -> Value:
         size = operation.inputs[1]
-        centred = operation.node.attr["half_pixel_centers"].b and not operation.node.attr["align_corners"].b
+        centred = operation.attribute("half_pixel_centers").b and not operation.attribute("align_corners").b
         if not isinstance(size, SizeOf) or size.image != operation.image() or not centred:
             return Unknown(f"{operation.node.op} to a size that is no multiple of its image's")
         return operation.add("UpSampling2D", {"size": list(size.factors), "interpolation": interpolation})
@@ -157,7 +166,7 @@ def _resize(interpolation: str) -> "Callable[[Operation], Value]":
 def _constant(operation: Operation) -> Value:
     from tensorflow.python.framework import tensor_util
 
-    return tensor_util.MakeNdarray(operation.node.attr["value"].tensor)
+    return tensor_util.MakeNdarray(operation.attribute("value").tensor)
 
 
 def _same(operation: Operation) -> Value:
@@ -195,6 +204,7 @@ _OPERATIONS: dict[str, Callable[[Operation], Value]] = {
     "Sigmoid": _activation("sigmoid"),
     "Sqrt": fold(np.sqrt),
     "SquaredDifference": arithmetic.squared_difference,
+    "Squeeze": fold(np.squeeze),
     "StopGradient": _same,
     "StridedSlice": _size_of,
     "Sub": fold(np.subtract, arithmetic.subtract),

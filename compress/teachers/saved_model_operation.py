@@ -27,6 +27,8 @@ class Operation:
     node: Any
     inputs: list[Value]
     writer: GraphWriter
+    shared: bool
+    """Whether another node reads one of the inputs too."""
 
     def image(self, index: int = 0) -> str:
         """The layer that an input is the output of; a mean or a product that stayed alone becomes one."""
@@ -48,13 +50,22 @@ class Operation:
     def weight(self, index: int) -> np.ndarray:
         return self.array(index).astype(np.float32)
 
+    def attribute(self, name: str) -> Any:
+        """A setting of the node; SavedModels leave out those that equal the operation's default."""
+        from tensorflow.python.framework import op_def_registry
+
+        if name in self.node.attr:
+            return self.node.attr[name]
+        defaults = {setting.name: setting.default_value for setting in op_def_registry.get(self.node.op).attr}
+        return defaults[name]
+
     def text(self, name: str) -> str:
-        return self.node.attr[name].s.decode()
+        return self.attribute(name).s.decode()
 
     def sides(self, name: str) -> list[int]:
         """Height's and width's part of a list of four."""
-        listed = list(self.node.attr[name].list.i) or [1, 1, 1, 1]
-        if self.text("data_format") not in ("", "NHWC"):
+        listed = self.attribute(name).list.i
+        if self.text("data_format") != "NHWC":
             raise UnusableModel(f"{self.node.name} ({self.node.op}) is {self.text('data_format')}; expected NHWC.")
         return [int(listed[1]), int(listed[2])]
 
@@ -77,9 +88,9 @@ class Operation:
         return self._write("InstanceNormalization", config, (inverse.image,), **present)
 
     def add_bias(self, layer: str, bias: np.ndarray) -> Image:
-        """A bias belongs to the convolution before it, where there is one without."""
+        """A bias belongs to the convolution before it, where there is one without that nothing else reads."""
         position = next((number for number, known in enumerate(self.writer.layers) if known.name == layer), None)
-        if position is None or self.writer.layers[position].config.get("use_bias") is not False:
+        if self.shared or position is None or self.writer.layers[position].config.get("use_bias") is not False:
             return self.add_affine(layer, np.ones(bias.size, np.float32), bias)
         known = self.writer.layers[position]
         self.writer.layers[position] = replace(known, config={**known.config, "use_bias": True})
@@ -87,7 +98,7 @@ class Operation:
         return Image(layer)
 
     def _write(self, kind: Kind, config: Mapping[str, Any], inputs: tuple[str, ...], **weights: np.ndarray) -> Image:
-        return Image(self.writer.add(kind, config, inputs=inputs, name=_short(self.node.name), **weights))
+        return Image(self.writer.add(kind, config, inputs=inputs, name=_short(self.node.name), weights=weights))
 
 
 def _short(name: str) -> str:

@@ -1,6 +1,7 @@
 """What shape each kind of layer puts out, and what shapes its weights must have.
 
-Checked before a framework builds the layer: a damaged configuration would otherwise make it allocate any amount of memory.
+Checked before a framework builds the layer: a damaged configuration would otherwise make it allocate any amount of
+memory.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from compress import inspection
-from compress.artifact import Cost, ImageSpec, Manifest, write_manifest
+from compress.artifact import Cost, Format, ImageSpec, Manifest, write_manifest
 from compress.errors import UnusableModel
 from compress.models.layers import InstanceNormalization, ReflectionPadding2D
 
@@ -62,7 +62,7 @@ def test_text_shows_numbers_and_issues_to_people(teacher):
         assert words in text
 
 
-def write_artifact(folder: Path, model_format: str, model: bytes | keras.Model) -> Path:
+def write_artifact(folder: Path, model_format: Format, model: bytes | keras.Model) -> Path:
     folder.mkdir()
     if isinstance(model, bytes):
         (folder / f"model.{model_format}").write_bytes(model)
@@ -72,7 +72,7 @@ def write_artifact(folder: Path, model_format: str, model: bytes | keras.Model) 
     spec = ImageSpec(shape=(8, 8, 3), dtype="int8")
     manifest = Manifest(
         name="pocket", format=model_format, stage="export", parent="f00d", input=spec, cost=cost, scores={"kid": 0.5}
-    )  # type: ignore[arg-type]
+    )
     write_manifest(folder, manifest)
     return folder
 

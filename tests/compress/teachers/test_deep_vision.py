@@ -40,7 +40,7 @@ class DeepVisionWeights:
         channels = shape[2] if "transpose" in name else shape[3]
         norm = {role: self.random.uniform(0.5, 1.5, channels).astype(np.float32) for role in ROLES}
         kernel = self.draw(shape)
-        block, _, inner = name.rpartition("/")
+        block, _, _ = name.rpartition("/")
         self.groups.setdefault(block or name, {})[f"{name}/kernel:0"] = kernel
         norm_name = f"{name}_batch_normalization"
         self.groups.setdefault(block or norm_name, {}).update({f"{norm_name}/{role}:0": norm[role] for role in ROLES})

@@ -79,7 +79,7 @@ def test_reflection_padding_without_amounts_gets_them_from_the_convolution_behin
 def test_instance_normalisation_of_any_origin_uses_each_images_own_statistics(
     keras2, run, images, class_name, config, epsilon, names
 ):
-    gamma, beta = np.float32([0.5, 2.0, -1.0]), np.float32([0.1, 0.2, 0.3])
+    gamma, beta = np.array([[0.5, 2.0, -1.0], [0.1, 0.2, 0.3]], np.float32)
     file = keras2()
     file.add(class_name, config, weights=dict(zip(names, (gamma, beta), strict=True)))
     mean, variance = moments(images, (1, 2))

@@ -63,7 +63,7 @@ def lambda_file(keras2, tmp_path: Path, random: np.random.Generator):
 
 
 def test_lambda_is_refused_by_name_and_never_run(lambda_file, tmp_path):
-    with pytest.raises(UnusableModel, match="layer_1 and 1 more .*--lambda-as reflection_pad"):
+    with pytest.raises(UnusableModel, match=r"layer_1 and 1 more .*--lambda-as reflection_pad"):
         teachers.load(lambda_file.save(tmp_path / "generator.h5"))
     assert not (tmp_path / "made_by_lambda").exists()
 
@@ -156,12 +156,12 @@ def test_flipped_bytes_never_harm_more_than_the_reader(small_generator, tmp_path
     for place in places:
         content[place] ^= 0xFF
     path.write_bytes(bytes(content))
+    outcome = "read"
     try:
-        description = teachers.describe(path)
+        teachers.describe(path)
     except UnusableModel as error:
-        assert "\n" not in str(error)
-    else:
-        assert description.layers
+        outcome = str(error)
+    assert outcome == "read" or (outcome.startswith(str(path)) and "\n" not in outcome)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -220,7 +220,7 @@ def test_h5_that_declares_endless_weights_is_refused(small_generator, tmp_path, 
     path = small_generator.save(tmp_path / "generator.h5")
     with h5py.File(path, "a") as opened:
         opened.create_dataset("endless", (1 << 40,), "f4", chunks=(1 << 20,), compression="gzip")
-    with pytest.raises(UnusableModel, match="4398.0 GB"):
+    with pytest.raises(UnusableModel, match=r"4398\.0 GB"):
         load_here(path)
 
 
@@ -234,7 +234,7 @@ def test_keras_zip_that_unpacks_to_too_much_is_refused(tmp_path, load_here):
 
 def test_subclassed_model_is_refused_with_what_to_do(small_generator, tmp_path, load_here):
     config = {"class_name": "CycleGan", "config": {}}
-    with pytest.raises(UnusableModel, match="subclass CycleGan.*functional or Sequential"):
+    with pytest.raises(UnusableModel, match=r"subclass CycleGan.*functional or Sequential"):
         load_here(small_generator.save(tmp_path / "generator.h5", config))
 
 
