@@ -109,10 +109,13 @@ def _inspect_tflite(path: Path) -> dict[str, Any]:
 
 
 def _inspect_generator(path: Path, lambda_as: "LambdaAs | None", image_size_px: int | None) -> dict[str, Any]:
-    from compress import cost, teachers
-    from compress.teachers.build import build
+    from compress import teachers
 
     description = teachers.describe(path, lambda_as=lambda_as)
+    # Keras takes seconds to start: a file that cannot be used is refused before.
+    from compress import cost
+    from compress.teachers.build import build
+
     model = build(description)
     size = image_size_px or (DEFAULT_SIDE_PX if None in model.input_shape[1:3] else None)
     rows = cost.layer_costs(model, image_size_px=size)
@@ -195,7 +198,7 @@ def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(("params", f"{report['params']:,}"))
     if report.get("macs") is not None:
         at = f" at {report['macs_at_px'][0]}x{report['macs_at_px'][1]}" if "macs_at_px" in report else ""
-        facts.append(("macs", f"{report['macs'] / 1e9:.2f} G{at}"))
+        facts.append(("macs", f"{_readable_macs(report['macs'])}{at}"))
     facts.append(("size", _readable(report["size_bytes"])))
     if "predicted_size_bytes" in report:
         predicted = report["predicted_size_bytes"]
@@ -214,6 +217,10 @@ def _issue_lines(issues: Sequence[Mapping[str, Any]]) -> list[str]:
     for issue in issues:
         lines += [f"  {issue['count']:>4}  {issue['kind']}: {issue['why']}", f"        -> {issue['what_to_do']}"]
     return lines
+
+
+def _readable_macs(macs: int) -> str:
+    return f"{macs / 1e9:.2f} G" if macs >= 1e8 else f"{macs / 1e6:.2f} M"
 
 
 def _readable(size_bytes: int) -> str:

@@ -33,9 +33,11 @@ def load(path: Path, *, lambda_as: LambdaAs | None = None) -> keras.Model:
     Raises:
         UnusableModel: If the file is missing, torn, of an unknown format, or no image-to-image generator.
     """
+    description = describe(path, lambda_as=lambda_as)
+    # Keras takes seconds to start: a file that cannot be used is refused before.
     from compress.teachers.build import build
 
-    return build(describe(path, lambda_as=lambda_as))
+    return build(description)
 
 
 def describe(path: Path, *, lambda_as: LambdaAs | None = None) -> GeneratorDescription:

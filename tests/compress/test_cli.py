@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -16,14 +17,15 @@ DISTILL = ("--width", 8, "--blocks", 1, "--image-size-px", 16, "--batch-size", 2
 
 
 def test_help_answers_fast_and_names_every_command(command) -> None:
-    started = time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     finished = command("--help")
-    seconds = time.monotonic() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert finished.returncode == 0
     for name in ("inspect", "distill", "export", "translate", "eval", "bench", "run", "demo", "data"):
         assert name in finished.stdout
-    # The promise is 0.6 s on an idle machine; a loaded CI machine gets room, an import of TensorFlow (6 s) does not.
-    assert seconds < 4
+    # The promise is 0.6 s on an idle machine. Processor time does not see the neighbours of a loaded one; twice and
+    # more is room for a slow processor, and less than half of what TensorFlow's import takes.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,7 @@ def test_a_killed_run_leaves_no_artifact_and_goes_on_from_its_checkpoint(
     command, teacher_file: Path, photo_folders: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "student"
-    line = ["distill", "--teacher", teacher_file, "--data", photo_folders, *DISTILL, "--steps", 400, "--out", out]
+    line = ["distill", "--teacher", teacher_file, "--data", photo_folders, *DISTILL, "--steps", 200, "--out", out]
     line += ["--checkpoint-every", 1, "--sample-every", 1000]
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "compress", *map(str, line)], stderr=subprocess.DEVNULL, env=_environment(tmp_path)
@@ -133,7 +135,7 @@ def test_a_killed_run_leaves_no_artifact_and_goes_on_from_its_checkpoint(
     assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
     finished = command(*line, env=_environment(tmp_path))
     assert finished.returncode == 0, finished.stderr
-    assert "0/400" not in finished.stderr
+    assert "| 0/200 [" not in finished.stderr
     assert (out / "manifest.json").exists()
 
 
