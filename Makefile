@@ -17,8 +17,9 @@ help:
 	@echo "make check   lint, formatting and types"
 	@echo "make sync    install what all of these need into .venv"
 
+# Compiled once here, or every command compiles TensorFlow anew where Python may not write its cache.
 sync: $(filter $(PRIVATE_UV),$(UV))
-	$(UV) sync --frozen --all-extras --group dev --group demo
+	$(UV) sync --frozen --compile-bytecode --all-extras --group dev --group demo
 
 check: sync
 	$(RUN) ruff check

@@ -1,9 +1,9 @@
-"""Watch a graph work on real photos and note the range of every tensor.
+"""Watch a graph work on real photos and choose the range of every tensor.
 
-Least and greatest values, nothing cut. Measured on a student of 203,000 parameters after 1750 steps, calibrated on 24
-photos, int8 against float on 12 others, mean of their PSNR: 49.1 dB; with the range of least squared error 49.6, with
-0.01 % cut from both ends 49.6, with 0.1 % cut 49.5 but 43 at worst, with the mean of each photo's range 44.8. Half a
-decibel at 49 is not seen.
+The range is what 95 of 100 photos stay within: a rare photo saturates instead of taking resolution from all others.
+Measured on the finished 205,000-parameter `vintage` student, calibrated on 48 photos, int8 against float on 20 others,
+all pixels together: 38.0 dB with the least and greatest value over all photos, 40.8 with 0.01 % of each photo's values
+cut, 45.0 with 0.1 %, 45.3 as here. An untrained or half-trained student shows no such difference (49.1 against 49.6).
 """
 
 from collections.abc import Iterable
@@ -17,6 +17,8 @@ from compress.images import list_images, read_images, to_float
 from export.graph import Graph
 from export.quantization import Range
 from export.reference import run
+
+PHOTOS_WITHIN = 0.95
 
 
 def sample_photos(data: Path, *, domain: Domain, count: int, size: tuple[int, int], seed: int) -> list[np.ndarray]:
@@ -42,13 +44,27 @@ def sample_photos(data: Path, *, domain: Domain, count: int, size: tuple[int, in
 
 
 def observe_ranges(graph: Graph, images: Iterable[np.ndarray]) -> dict[str, Range]:
-    """Run `(height, width, 3)` uint8 photos through the float graph; return each tensor's least and greatest value."""
-    ranges: dict[str, Range] = {}
+    """Run photos through the float graph and return the range of each tensor.
 
-    def widen(name: str, values: np.ndarray) -> None:
-        least, greatest = ranges.get(name, (np.inf, -np.inf))
-        ranges[name] = min(least, float(values.min())), max(greatest, float(values.max()))
+    Args:
+        graph: A float graph.
+        images: `(height, width, 3)` uint8 photos, at least one.
+
+    Returns:
+        By tensor, the least and the greatest value that `PHOTOS_WITHIN` of the photos stay within.
+    """
+    extremes: dict[str, list[Range]] = {}
+
+    def note(name: str, values: np.ndarray) -> None:
+        extremes.setdefault(name, []).append((float(values.min()), float(values.max())))
 
     for image in images:
-        run(graph, to_float(image)[np.newaxis], widen)
-    return ranges
+        run(graph, to_float(image)[np.newaxis], note)
+    return {name: _covering(np.array(noted)) for name, noted in extremes.items()}
+
+
+def _covering(extremes: np.ndarray) -> Range:
+    """The range that covers most photos' `(photos, 2)` least and greatest values."""
+    least = np.quantile(extremes[:, 0], 1 - PHOTOS_WITHIN)
+    greatest = np.quantile(extremes[:, 1], PHOTOS_WITHIN)
+    return float(least), float(greatest)

@@ -138,6 +138,10 @@ class InstanceNorm(Operation):
     gamma: np.ndarray
     beta: np.ndarray
     epsilon: float
+    epsilon_on: Literal["variance", "deviation"] = "variance"
+    """What epsilon is added to; keras_contrib adds it to the standard deviation."""
+    channels_together: bool = False
+    """Whether all channels share one mean and one variance."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

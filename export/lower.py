@@ -178,9 +178,14 @@ def _batch_normalization(lowering: _Lowering, layer: Any, inputs: list[str]) -> 
 
 def _instance_normalization(lowering: _Lowering, layer: Any, inputs: list[str]) -> str:
     shape = lowering.shapes[inputs[0]]
-    gamma = _array(layer.gamma) if layer.gamma is not None else np.ones(shape[2], np.float32)
-    beta = _array(layer.beta) if layer.beta is not None else np.zeros(shape[2], np.float32)
-    return lowering.add(InstanceNorm, inputs, shape, layer.name, gamma=gamma, beta=beta, epsilon=layer.epsilon)
+    ones = np.ones(shape[2], np.float32)
+    gamma = ones * _array(layer.gamma) if layer.gamma is not None else ones
+    beta = ones * _array(layer.beta) if layer.beta is not None else np.zeros(shape[2], np.float32)
+    variant: dict[str, Any] = {}
+    if isinstance(layer, pocket.ContribInstanceNormalization):
+        variant = {"epsilon_on": "deviation", "channels_together": not layer.per_channel}
+    arguments = {"gamma": gamma, "beta": beta, "epsilon": layer.epsilon, **variant}
+    return lowering.add(InstanceNorm, inputs, shape, layer.name, **arguments)
 
 
 def _activation(lowering: _Lowering, layer: Any, inputs: list[str]) -> str:
@@ -292,6 +297,7 @@ _WRITERS: dict[type, Writer] = {
     layers.SeparableConv2D: _separable,
     layers.BatchNormalization: _batch_normalization,
     pocket.InstanceNormalization: _instance_normalization,
+    pocket.ContribInstanceNormalization: _instance_normalization,
     layers.Activation: _activation,
     layers.ReLU: _relu,
     layers.LeakyReLU: _leaky_relu,

@@ -159,10 +159,14 @@ def _(operation: Concatenate, *parts: np.ndarray) -> np.ndarray:
 
 @compute.register
 def _(operation: InstanceNorm, features: np.ndarray) -> np.ndarray:
-    mean = features.mean(axis=(1, 2), keepdims=True)
-    centred = features - mean
-    variance = np.square(centred).mean(axis=(1, 2), keepdims=True)
-    return centred * (operation.gamma / np.sqrt(variance + operation.epsilon)) + operation.beta
+    axes = (1, 2, 3) if operation.channels_together else (1, 2)
+    centred = features - features.mean(axis=axes, keepdims=True)
+    variance = np.square(centred).mean(axis=axes, keepdims=True)
+    if operation.epsilon_on == "variance":
+        deviation = np.sqrt(variance + np.float32(operation.epsilon))
+    else:
+        deviation = np.sqrt(variance) + np.float32(operation.epsilon)
+    return centred * (operation.gamma / deviation) + operation.beta
 
 
 @compute.register

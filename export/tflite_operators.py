@@ -41,6 +41,7 @@ _ACTIVATIONS: dict[FusedActivation, int] = {
 }
 _PADDINGS: dict[Padding, int] = {"same": schema.Padding.SAME, "valid": schema.Padding.VALID}
 _SPATIAL_AXES = np.array([1, 2], dtype=np.int32)
+_ALL_AXES = np.array([1, 2, 3], dtype=np.int32)
 
 
 class Emission:
@@ -270,30 +271,36 @@ def _(operation: Activate, emission: Emission) -> None:
 def _(operation: InstanceNorm, emission: Emission) -> None:
     """Spell InstanceNorm as the TensorFlow converter does: the baseline is the file that people ship.
 
-    `inverse = rsqrt(mean((x - mean)^2) + epsilon) * gamma`, then `x * inverse + (beta - mean * inverse)`.
+    `inverse = rsqrt(mean((x - mean)^2) + epsilon) * gamma`, then `x * inverse + (beta - mean * inverse)`; where epsilon
+    is added to the deviation, `inverse = gamma / (sqrt(mean((x - mean)^2)) + epsilon)`.
     """
     file, name = emission.file, operation.output
     channels = operation.shape[2]
     features = emission.tensor(operation.inputs[0])
-    axes = file.add_constant("spatial_axes", _SPATIAL_AXES)
+    axes = file.add_constant("mean_axes", _ALL_AXES if operation.channels_together else _SPATIAL_AXES)
     epsilon = file.add_constant(f"{name}/epsilon", np.array(operation.epsilon, dtype=np.float32))
     gamma = file.add_constant(f"{name}/gamma", operation.gamma)
     beta = file.add_constant(f"{name}/beta", operation.beta)
+    each, whole = (1, 1, 1, channels), (1, *operation.shape)
+    statistic = (1, 1, 1, 1) if operation.channels_together else each
     reducer = schema.ReducerOptionsT()
     reducer.keepDims = True
+    add, multiply, subtract = schema.AddOptionsT(), schema.MulOptionsT(), schema.SubOptionsT()
 
-    def step(code: str, inputs: list[int], role: str, options: Any, *, whole: bool = False) -> int:
-        shape = (1, *operation.shape) if whole else (1, 1, 1, channels)
+    def step(code: str, inputs: list[int], role: str, shape: tuple[int, ...], options: Any = None) -> int:
         output = file.add_tensor(f"{name}/{role}", shape, np.float32)
         file.add_operator(code, 1, inputs, output, options)
         return output
 
-    add, multiply, subtract = schema.AddOptionsT(), schema.MulOptionsT(), schema.SubOptionsT()
-    mean = step("MEAN", [features, axes], "mean", reducer)
-    squares = step("SQUARED_DIFFERENCE", [features, mean], "squares", schema.SquaredDifferenceOptionsT(), whole=True)
-    variance = step("MEAN", [squares, axes], "variance", reducer)
-    widened = step("ADD", [variance, epsilon], "widened", add)
-    inverse = step("MUL", [step("RSQRT", [widened], "rsqrt", None), gamma], "inverse", multiply)
-    offset = step("SUB", [beta, step("MUL", [mean, inverse], "scaled_mean", multiply)], "offset", subtract)
-    scaled = step("MUL", [features, inverse], "scaled", multiply, whole=True)
+    mean = step("MEAN", [features, axes], "mean", statistic, reducer)
+    squares = step("SQUARED_DIFFERENCE", [features, mean], "squares", whole, schema.SquaredDifferenceOptionsT())
+    variance = step("MEAN", [squares, axes], "variance", statistic, reducer)
+    if operation.epsilon_on == "variance":
+        widened = step("ADD", [variance, epsilon], "widened", statistic, add)
+        inverse = step("MUL", [step("RSQRT", [widened], "rsqrt", statistic), gamma], "inverse", each, multiply)
+    else:
+        widened = step("ADD", [step("SQRT", [variance], "deviation", statistic), epsilon], "widened", statistic, add)
+        inverse = step("DIV", [gamma, widened], "inverse", each, schema.DivOptionsT())
+    offset = step("SUB", [beta, step("MUL", [mean, inverse], "scaled_mean", each, multiply)], "offset", each, subtract)
+    scaled = step("MUL", [features, inverse], "scaled", whole, multiply)
     file.add_operator("ADD", 1, [scaled, offset], emission.tensor(name), add)

@@ -6,7 +6,13 @@ import pytest
 from keras import layers
 
 from compress.errors import UnsupportedLayer, UnusableModel
-from compress.models.layers import DepthToSpace, InstanceNormalization, ReflectionPadding2D, SpaceToDepth
+from compress.models.layers import (
+    ContribInstanceNormalization,
+    DepthToSpace,
+    InstanceNormalization,
+    ReflectionPadding2D,
+    SpaceToDepth,
+)
 from export import reference
 from export.graph import Convolution, DepthwiseConvolution
 from export.lower import lower
@@ -24,6 +30,8 @@ LAYERS = {
     "batch norm alone": lambda: layers.BatchNormalization(),
     "batch norm without gain": lambda: layers.BatchNormalization(scale=False, center=False),
     "instance norm": lambda: InstanceNormalization(),
+    "instance norm of keras_contrib": lambda: ContribInstanceNormalization(),
+    "instance norm over all channels": lambda: ContribInstanceNormalization(per_channel=False),
     "instance norm without gain": lambda: InstanceNormalization(scale=False, center=False),
     "relu": lambda: layers.ReLU(),
     "relu6": lambda: layers.ReLU(max_value=6),

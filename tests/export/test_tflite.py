@@ -7,7 +7,13 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from keras import layers
 
-from compress.models.layers import DepthToSpace, InstanceNormalization, ReflectionPadding2D, SpaceToDepth
+from compress.models.layers import (
+    ContribInstanceNormalization,
+    DepthToSpace,
+    InstanceNormalization,
+    ReflectionPadding2D,
+    SpaceToDepth,
+)
 from export import calibrate, tflite
 from export.config import Ends
 from export.graph import Graph, Weighted
@@ -25,6 +31,8 @@ LAYERS = {
     "transposed even": lambda: layers.Conv2DTranspose(8, 4, strides=2, padding="same", activation="relu"),
     "transposed valid": lambda: layers.Conv2DTranspose(8, 3, strides=2),
     "instance norm": lambda: InstanceNormalization(),
+    "instance norm of keras_contrib": lambda: ContribInstanceNormalization(),
+    "instance norm over all channels": lambda: ContribInstanceNormalization(per_channel=False),
     "relu": lambda: layers.ReLU(),
     "relu6": lambda: layers.ReLU(max_value=6),
     "leaky relu": lambda: layers.LeakyReLU(negative_slope=0.2),
