@@ -104,10 +104,8 @@ def _measurements(recipe: Recipe, out: Path) -> Iterator[Stage]:
     real = images / ("real" if measure.reference == "real" else "teacher")
     scored = [model for model in MODELS if images / model != real]
     for model in ["inputs", *scored]:
-        teacher_flag = ("--teacher", str(images / "teacher")) if model in scored else ()
-        yield Stage(
-            f"scores/{model}.json", ("eval", "score", "--real", str(real), "--fake", str(images / model), *teacher_flag)
-        )
+        compared = ("--real", str(real), "--fake", str(images / model), "--teacher", str(images / "teacher"))
+        yield Stage(f"scores/{model}.json", ("eval", "score", *compared))
     timed = ("--baseline", str(out / MODELS[0]), *(f"--candidate={out / model}" for model in MODELS[1:]))
     effort = ("--threads", str(measure.threads), "--runs", str(measure.runs))
     yield Stage("bench.json", ("bench", "host", *timed, *effort))
