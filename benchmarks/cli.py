@@ -5,21 +5,13 @@ from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from benchmarks.config import HostConfig
 from compress import console
 from compress.artifact import refuse_existing, write_text_whole
 
-app = App(
-    name="bench",
-    help="Time models where they run.",
-    exit_on_error=False,
-    suppress_keyboard_interrupt=False,
-    print_error=False,
-    result_action="return_value",
-    default_parameter=Parameter(negative=()),
-)
+app = console.new_app("bench", "Time models where they run.", default_parameter=Parameter(negative=()))
 
 
 @app.command

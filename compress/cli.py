@@ -18,15 +18,10 @@ from compress.distill.config import DistillConfig
 Flags = Parameter(name="*")
 Existing = Annotated[bool, Parameter(negative="")]
 
-app = App(
-    name="compress",
-    help="A trained 44 MB CycleGAN generator becomes a 250 kB student for phones, measured against the original.",
+app = console.new_app(
+    "compress",
+    "A trained 44 MB CycleGAN generator becomes a 250 kB student for phones, measured against the original.",
     version=lambda: metadata.version("pocketgan"),
-    exit_on_error=False,
-    suppress_keyboard_interrupt=False,
-    # Markdown would cost a third of the time of --help, and no help here uses it.
-    help_format="plaintext",
-    print_error=False,
 )
 data_app = App(name="data", help="Image folders to work on.")
 app.command(data_app)

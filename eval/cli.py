@@ -4,7 +4,7 @@ from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from compress import console
 from compress.artifact import refuse_existing, write_text_whole
@@ -13,13 +13,9 @@ from eval.config import ReportConfig, ScoreConfig
 Flags = Parameter(name="*")
 Flag = Annotated[bool, Parameter(negative="")]
 
-app = App(
-    name="eval",
-    help="Score folders of images, and report a run as one page.",
-    exit_on_error=False,
-    suppress_keyboard_interrupt=False,
-    print_error=False,
-    result_action="return_value",
+app = console.new_app(
+    "eval",
+    "Score folders of images, and report a run as one page.",
     default_parameter=Parameter(negative_iterable=()),
 )
 

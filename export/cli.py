@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from compress import console
 from compress.artifact import refuse_existing
@@ -13,14 +13,7 @@ from export.config import TfliteConfig, TranslateConfig
 Flags = Parameter(name="*")
 Existing = Annotated[bool, Parameter(negative="")]
 
-app = App(
-    name="export",
-    help="Write what arrives on the phone.",
-    exit_on_error=False,
-    suppress_keyboard_interrupt=False,
-    print_error=False,
-    result_action="return_value",
-)
+app = console.new_app("export", "Write what arrives on the phone.")
 
 
 def main() -> None:

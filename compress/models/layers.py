@@ -72,7 +72,9 @@ class InstanceNormalization(keras.layers.Layer):
         # Half precision overflows in the sum of squares of a whole image, so statistics are taken in float32.
         wide = ops.cast(features, "float32")
         mean, variance = ops.moments(wide, axes=(1, 2), keepdims=True)
-        normalised = (wide - mean) * ops.rsqrt(variance + self.epsilon)
+        return self._gained((wide - mean) * ops.rsqrt(variance + self.epsilon))
+
+    def _gained(self, normalised: Any) -> Any:
         if self.gamma is not None:
             normalised = normalised * ops.cast(self.gamma, "float32")
         if self.beta is not None:
@@ -162,7 +164,7 @@ class DepthToSpace(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
-class ContribInstanceNormalization(keras.layers.Layer):
+class ContribInstanceNormalization(InstanceNormalization):
     """Instance normalisation as keras_contrib and its many copies compute it; many old teachers are trained with it.
 
     Two things differ from `InstanceNormalization`: epsilon is added to the standard deviation instead of the variance,
@@ -185,38 +187,16 @@ class ContribInstanceNormalization(keras.layers.Layer):
         scale: bool = True,
         **options: Any,
     ) -> None:
-        super().__init__(**options)
-        self.epsilon, self.per_channel = float(epsilon), bool(per_channel)
-        self.center, self.scale = bool(center), bool(scale)
-        self.gamma: Any = None
-        self.beta: Any = None
+        super().__init__(epsilon, center, scale, **options)
+        self.per_channel = bool(per_channel)
 
     def build(self, input_shape: Any) -> None:
-        shape = (input_shape[-1] if self.per_channel else 1,)
-        if self.scale:
-            self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones")
-        if self.center:
-            self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros")
-        self.built = True
+        super().build(input_shape if self.per_channel else (1,))
 
     def call(self, features: Any) -> Any:
         wide = ops.cast(features, "float32")
         mean, variance = ops.moments(wide, axes=(1, 2) if self.per_channel else (1, 2, 3), keepdims=True)
-        normalised = (wide - mean) / (ops.sqrt(variance) + self.epsilon)
-        if self.gamma is not None:
-            normalised = normalised * ops.cast(self.gamma, "float32")
-        if self.beta is not None:
-            normalised = normalised + ops.cast(self.beta, "float32")
-        return ops.cast(normalised, self.compute_dtype)
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
+        return self._gained((wide - mean) / (ops.sqrt(variance) + self.epsilon))
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "epsilon": self.epsilon,
-            "per_channel": self.per_channel,
-            "center": self.center,
-            "scale": self.scale,
-        }
+        return {**super().get_config(), "per_channel": self.per_channel}
