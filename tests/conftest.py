@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,11 +21,30 @@ CommandLine = Callable[..., subprocess.CompletedProcess[str]]
 def command() -> CommandLine:
     """Run `python -m compress …` as a user would; stdout and stderr are captured apart."""
 
-    def run(*arguments: object, module: str = "compress", **options: object) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: object, module: str = "compress", **options: Any) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, "-P", "-m", module, *map(str, arguments)]
-        return subprocess.run(line, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
+        return subprocess.run(line, capture_output=True, text=True, check=False, **options)
 
     return run
+
+
+# Where a shell runs the tests in the background, Ctrl-C is ignored and children inherit that.
+_HEEDING_CTRL_C = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("compress", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.fixture(scope="session")
+def start_command() -> Callable[..., subprocess.Popen[Any]]:
+    """Start a `compress` command that heeds Ctrl-C and go on beside it; what it says is thrown away."""
+
+    def start(*arguments: object, **options: Any) -> subprocess.Popen[Any]:
+        line = [sys.executable, "-P", "-c", _HEEDING_CTRL_C, *map(str, arguments)]
+        return subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+
+    return start
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,6 @@ import json
 import os
 import resource
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -119,14 +117,12 @@ def test_a_recipe_with_an_unknown_key_is_refused_with_exit_code_2(command, tmp_p
 
 
 def test_a_killed_run_leaves_no_artifact_and_goes_on_from_its_checkpoint(
-    command, teacher_file: Path, photo_folders: Path, tmp_path: Path
+    command, start_command, teacher_file: Path, photo_folders: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "student"
     line = ["distill", "--teacher", teacher_file, "--data", photo_folders, *DISTILL, "--steps", 200, "--out", out]
     line += ["--checkpoint-every", 1, "--sample-every", 1000]
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "compress", *map(str, line)], stderr=subprocess.DEVNULL, env=_environment(tmp_path)
-    )
+    process = start_command(*line, env=_environment(tmp_path))
     checkpoint = tmp_path / "student.training/checkpoint.npz"
     _wait_for(checkpoint)
     process.send_signal(signal.SIGINT)

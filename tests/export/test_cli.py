@@ -97,7 +97,7 @@ def test_translating_a_file_loads_no_tensorflow(small_student, as_artifact, phot
     assert len(list((tmp_path / "out").iterdir())) == 8
 
 
-def test_interrupted_translation_leaves_nothing(small_student, as_artifact, tmp_path):
+def test_interrupted_translation_leaves_nothing(start_command, small_student, as_artifact, tmp_path):
     artifact = as_artifact(small_student)
     assert console.run(app, ["tflite", str(artifact), "--out", str(tmp_path / "file")]) == 0
     (tmp_path / "many").mkdir()
@@ -106,13 +106,10 @@ def test_interrupted_translation_leaves_nothing(small_student, as_artifact, tmp_
     for index in range(1, 1000):
         (tmp_path / "many" / f"{index}.png").hardlink_to(tmp_path / "many" / "0.png")
     places = (tmp_path / "file", tmp_path / "many", "--out", tmp_path / "out")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "compress", "translate", *map(str, places)], stderr=subprocess.PIPE
-    )
+    process = start_command("translate", *places)
     _wait_for(lambda: any(_written(tmp_path)))
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode == console.INTERRUPTED
+    assert process.wait(timeout=60) == console.INTERRUPTED
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "many", artifact.name]
 
 
