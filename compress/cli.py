@@ -16,7 +16,8 @@ from compress.data.config import AvatarsConfig, PhotosConfig
 from compress.distill.config import DistillConfig
 
 Flags = Parameter(name="*")
-Existing = Annotated[bool, Parameter(negative="")]
+Switch = Annotated[bool, Parameter(negative="")]
+"""A flag that is given or not: no --no- form in the help."""
 
 app = console.new_app(
     "compress",
@@ -42,7 +43,7 @@ def inspect(
     *,
     lambda_as: Literal["reflection_pad"] | None = None,
     image_size_px: int | None = None,
-    json: Existing = False,
+    json: Switch = False,
 ) -> None:
     """Show what a generator is, what it costs, and what will not run on a phone and why.
 
@@ -63,8 +64,8 @@ def avatars(
     *,
     out: Path,
     config: Annotated[AvatarsConfig, Flags] | None = None,
-    overwrite: Existing = False,
-    json: Existing = False,
+    overwrite: Switch = False,
+    json: Switch = False,
 ) -> None:
     """Draw cartoon men and women as a CycleGAN data set, with the true pair of every test image beside it.
 
@@ -84,8 +85,8 @@ def photos(
     *,
     out: Path,
     config: Annotated[PhotosConfig, Flags] | None = None,
-    overwrite: Existing = False,
-    json: Existing = False,
+    overwrite: Switch = False,
+    json: Switch = False,
 ) -> None:
     """Lay out a split's photos as a model sees them: cropped, resized, PNG, one folder.
 
@@ -118,8 +119,8 @@ def distill(
     recipe: str | None = None,
     config: Annotated[DistillConfig, Flags] | None = None,
     lambda_as: Literal["reflection_pad"] | None = None,
-    overwrite: Existing = False,
-    json: Existing = False,
+    overwrite: Switch = False,
+    json: Switch = False,
 ) -> None:
     """Train a small student to do what a teacher does.
 
@@ -146,7 +147,7 @@ def run(
     data: Path,
     out: Path,
     lambda_as: Literal["reflection_pad"] | None = None,
-    json: Existing = False,
+    json: Switch = False,
 ) -> None:
     """Run every stage of a recipe, from teacher to report; a stopped run goes on where it was.
 
@@ -165,7 +166,7 @@ def run(
 
 
 @app.command
-def demo(*, out: Path = Path("runs/demo"), json: Existing = False) -> None:
+def demo(*, out: Path = Path("runs/demo"), json: Switch = False) -> None:
     """Go the whole way with nothing to bring: avatars in; a phone's file, scores, latency and a report out.
 
     Args:
