@@ -7,6 +7,7 @@ finished output: a stage is repeated when its command or anything before it has 
 
 import json
 import logging
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from compress.errors import PocketGANError, UsageError
 from compress.recipe import Recipe
 
 RECORD = "run.json"
+_CLEANING_S = 20
 _log = logging.getLogger(__name__)
 
 
@@ -135,10 +137,28 @@ def _execute(stage: Stage, out: Path) -> float:
     started = time.monotonic()
     command = [sys.executable, "-P", "-m", "compress", *stage.command, "--out", str(out / stage.output), "--overwrite"]
     (out / stage.output).parent.mkdir(parents=True, exist_ok=True)
-    finished = subprocess.run(command, stdout=sys.stderr, check=False)
-    if finished.returncode != 0:
-        raise StageFailed(stage, finished.returncode)
+    exit_code = _run_to_end(command)
+    if exit_code != 0:
+        raise StageFailed(stage, exit_code)
     return round(time.monotonic() - started, 1)
+
+
+def _run_to_end(command: list[str]) -> int:
+    """Run a command and return its exit code; on Ctrl-C, let it clean up before going on with being interrupted.
+
+    `subprocess.run` would kill it a quarter of a second after Ctrl-C, while it removes what it had half written.
+    """
+    with subprocess.Popen(command, stdout=sys.stderr) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            try:
+                # A terminal sends Ctrl-C to the stage as well.
+                process.wait(timeout=_CLEANING_S)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGINT)
+                process.wait()
+            raise
 
 
 def _read_record(out: Path) -> dict[str, list[str]]:

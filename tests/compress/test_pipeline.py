@@ -1,7 +1,9 @@
 """`compress run`: which stages run, in which order, and which are left alone the second time."""
 
 import dataclasses
-import subprocess
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -16,14 +18,14 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Stages write an empty file in place of their work; the list holds the command lines that ran."""
     lines: list[list[str]] = []
 
-    def pretend(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+    def pretend(command: list[str]) -> int:
         lines.append(command[4:])
         if "fail" in command[4:7]:
-            return subprocess.CompletedProcess(command, 4)
+            return 4
         Path(command[command.index("--out") + 1]).write_text("done")
-        return subprocess.CompletedProcess(command, 0)
+        return 0
 
-    monkeypatch.setattr(subprocess, "run", pretend)
+    monkeypatch.setattr(pipeline, "_run_to_end", pretend)
     return lines
 
 
@@ -99,3 +101,21 @@ def test_every_setting_of_a_recipe_reaches_the_command(executed: list[list[str]]
     _run(tmp_path, recipe)
     assert "--no-flip" in executed[0]
     assert executed[0][executed[0].index("--steps") + 1] == "9"
+
+
+def test_ctrl_c_ends_the_running_stage_too_and_leaves_nothing_half_written(
+    start_command, teacher_file: Path, photo_folders: Path, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text("[distill]\nimage_size_px = 16\nwidth = 8\nblocks = 1\nsteps = 100000\ncheckpoint_every = 1\n")
+    line = ("run", recipe, "--teacher", teacher_file, "--data", photo_folders, "--out", tmp_path / "run")
+    environment = {**os.environ, "POCKETGAN_CACHE": str(tmp_path / "cache")}
+    process = start_command(*line, env=environment, start_new_session=True)
+    checkpoint = tmp_path / "run/student.training/checkpoint.npz"
+    for _ in range(2400):
+        if checkpoint.exists():
+            break
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["run.json", "student.training"]
