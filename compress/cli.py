@@ -5,7 +5,7 @@ The packages above this one are named here alone, as strings: they are loaded wh
 
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from cyclopts.config import Dict
@@ -14,6 +14,7 @@ from compress import console, recipe
 from compress.config import to_mapping
 from compress.data.config import AvatarsConfig, PhotosConfig
 from compress.distill.config import DistillConfig
+from compress.teachers import LambdaAs
 
 Flags = Parameter(name="*")
 Switch = Annotated[bool, Parameter(negative="")]
@@ -41,7 +42,7 @@ def main() -> None:
 def inspect(
     model: Path,
     *,
-    lambda_as: Literal["reflection_pad"] | None = None,
+    lambda_as: LambdaAs | None = None,
     image_size_px: int | None = None,
     json: Switch = False,
 ) -> None:
@@ -118,7 +119,7 @@ def distill(
     out: Path,
     recipe: str | None = None,
     config: Annotated[DistillConfig, Flags] | None = None,
-    lambda_as: Literal["reflection_pad"] | None = None,
+    lambda_as: LambdaAs | None = None,
     overwrite: Switch = False,
     json: Switch = False,
 ) -> None:
@@ -146,7 +147,7 @@ def run(
     teacher: Path,
     data: Path,
     out: Path,
-    lambda_as: Literal["reflection_pad"] | None = None,
+    lambda_as: LambdaAs | None = None,
     json: Switch = False,
 ) -> None:
     """Run every stage of a recipe, from teacher to report; a stopped run goes on where it was.

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from compress.artifact import write_text_whole
 from compress.config import to_mapping
 from compress.errors import PocketGANError, UsageError
 from compress.recipe import Recipe
@@ -173,7 +174,4 @@ def _read_record(out: Path) -> dict[str, list[str]]:
 
 
 def _write_record(out: Path, record: Mapping[str, list[str]]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    partial = out / f"{RECORD}.partial"
-    partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    partial.rename(out / RECORD)
+    write_text_whole(out / RECORD, json.dumps(record, indent=2) + "\n", overwrite=True)

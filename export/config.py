@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from compress.errors import UsageError
+from compress.teachers import LambdaAs
 
 Precision = Literal["fp32", "fp16", "int8"]
 Ends = Literal["float", "int8", "uint8"]
@@ -25,7 +26,7 @@ class TfliteConfig:
     """Side of the square that the file takes; the source's own size when not given."""
     calibration_images: int = 64
     """How many photos set the activation ranges of int8."""
-    lambda_as: Literal["reflection_pad"] | None = None
+    lambda_as: LambdaAs | None = None
     """What the Lambda layers of a teacher's file do; they are never run."""
     seed: int = 0
     """Picks the calibration photos."""
@@ -50,7 +51,7 @@ class TranslateConfig:
 
     image_size_px: int | None = None
     """Side of the square that photos are cropped and resized to; the model's own size when not given."""
-    lambda_as: Literal["reflection_pad"] | None = None
+    lambda_as: LambdaAs | None = None
     """What the Lambda layers of a teacher's file do; they are never run."""
     threads: int = 2
     """Threads that a .tflite file runs on."""

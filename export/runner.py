@@ -7,6 +7,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from compress.errors import UnusableModel
 from compress.images import to_float
+from export.quantization import TensorScale
 
 
 class TfliteGenerator:
@@ -62,8 +63,7 @@ class TfliteGenerator:
         if output.dtype == np.uint8:
             return to_float(output)
         if output.dtype == np.int8:
-            scale, zero_point = self._output["quantization"]
-            return (output.astype(np.float32) - zero_point) * np.float32(scale)
+            return TensorScale(*self._output["quantization"]).dequantize(output)
         return output.astype(np.float32)
 
     def _to_input(self, photo: np.ndarray) -> np.ndarray:
@@ -73,6 +73,5 @@ class TfliteGenerator:
             return photo
         values = to_float(photo)
         if dtype == np.int8:
-            scale, zero_point = self._input["quantization"]
-            return np.clip(np.rint(values / np.float32(scale)) + zero_point, -128, 127).astype(np.int8)
+            return TensorScale(*self._input["quantization"]).quantize(values)
         return values.astype(dtype)

@@ -3,7 +3,6 @@
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import keras
 
@@ -14,6 +13,7 @@ from compress.errors import UnusableArtifact, UsageError
 
 # Artifacts hold layers of these modules; importing them is what makes Keras know their names.
 from compress.models import layers, pocket_generator  # noqa: F401
+from compress.teachers import LambdaAs
 
 _DOMAINS: tuple[Domain, ...] = ("A", "B", "both")
 
@@ -51,7 +51,7 @@ class Source:
         return image_size_px, image_size_px
 
 
-def open_source(path: Path, *, lambda_as: Literal["reflection_pad"] | None = None) -> Source:
+def open_source(path: Path, *, lambda_as: LambdaAs | None = None) -> Source:
     """Load a generator.
 
     Args:

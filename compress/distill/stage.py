@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from compress import artifact, images, teachers
 from compress.artifact import Artifact, ImageSpec, Manifest
@@ -17,6 +17,7 @@ from compress.data.folders import photos as list_photos
 from compress.distill.config import DistillConfig
 from compress.distill.teacher_images import Translate, cache_folder
 from compress.errors import UsageError
+from compress.teachers import LambdaAs
 
 if TYPE_CHECKING:
     import keras
@@ -34,7 +35,7 @@ def distill(
     out: Path,
     *,
     overwrite: bool = False,
-    lambda_as: Literal["reflection_pad"] | None = None,
+    lambda_as: LambdaAs | None = None,
 ) -> Artifact:
     """Train a student to do what a teacher does.
 

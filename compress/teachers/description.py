@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 
@@ -37,7 +37,6 @@ Kind = Literal[
     "SpaceToDepth",
     "DepthToSpace",
 ]
-KINDS: frozenset[str] = frozenset(get_args(Kind))
 
 INPUT = "input"
 """The name under which layers refer to the generator's input image."""

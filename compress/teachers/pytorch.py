@@ -21,8 +21,6 @@ NESTING_LIMIT = 4
 _NETWORK = re.compile(r"^(|.*?\.)(model\.\d+\..+|model\.model\..+)$")
 """What stands before a generator's own names: `module.`, `netG_A.`, `generator.`, ..."""
 
-State = dict[str, np.ndarray]
-
 
 def describe(path: Path) -> GeneratorDescription:
     """Describe the generator in a checkpoint: a state dict, or a dict that holds one.
