@@ -8,10 +8,15 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+import statistics
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -19,9 +24,18 @@ from tqdm import tqdm
 
 from compress.errors import UsageError
 
-Batch = tuple[np.ndarray, np.ndarray]
+Batch = tuple[Any, ...]
+"""The positional arguments of `train_on_batch`."""
+Schedule = Callable[[int], float]
+"""The learning rate at a step."""
 FINAL_LEARNING_RATE_SHARE = 0.01
 _CHECKPOINT_NAME = "checkpoint.npz"
+_LOG_EVERY = 50
+
+# Keras's seeding and saving and TensorBoard load TensorFlow wherever it is installed. With another backend it is to
+# stay out: beside torch it ends the interpreter.
+if keras.backend.backend() != "tensorflow":
+    sys.modules.setdefault("tensorflow", cast(Any, None))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,23 +43,43 @@ class Plan:
     """How long and how fast to train, and how often to look."""
 
     steps: int
-    learning_rate: float
-    warmup_steps: int
+    learning_rate: Schedule
     sample_every: int
     checkpoint_every: int
 
 
-def learning_rate(step: int, plan: Plan) -> float:
+@dataclass(frozen=True)
+class Trained:
+    """What a training has come to."""
+
+    steps: int
+    step_s: float | None
+    """Median time of the last steps, seconds, without sampling and checkpoints; None if none was left to do."""
+
+
+def warmed_cosine(peak: float, *, steps: int, warmup_steps: int) -> Schedule:
     """Linear warm-up to the peak, then a cosine down to a hundredth of it.
 
     Source: Loshchilov and Hutter 2017, SGDR, arXiv:1608.03983, without restarts.
     """
-    warmup = min(plan.warmup_steps, plan.steps // 2)
-    if step < warmup:
-        return plan.learning_rate * (step + 1) / warmup
-    progress = (step - warmup) / max(1, plan.steps - warmup)
-    cosine = (1 + math.cos(math.pi * min(1.0, progress))) / 2
-    return plan.learning_rate * (FINAL_LEARNING_RATE_SHARE + (1 - FINAL_LEARNING_RATE_SHARE) * cosine)
+    warmup = min(warmup_steps, steps // 2)
+
+    def rate(step: int) -> float:
+        if step < warmup:
+            return peak * (step + 1) / warmup
+        progress = (step - warmup) / max(1, steps - warmup)
+        cosine = (1 + math.cos(math.pi * min(1.0, progress))) / 2
+        return peak * (FINAL_LEARNING_RATE_SHARE + (1 - FINAL_LEARNING_RATE_SHARE) * cosine)
+
+    return rate
+
+
+def constant_then_linear(peak: float, *, steps: int, decay_steps: int) -> Schedule:
+    """The peak, then over the last `decay_steps` a straight line that would reach 0 one step after the end.
+
+    Source: Zhu et al. 2017, Unpaired Image-to-Image Translation, arXiv:1703.10593, section 7.1.
+    """
+    return lambda step: peak * min(1.0, (steps - step) / max(1, decay_steps))
 
 
 def sample_indices(step: int, *, count: int, batch_size: int, seed: int) -> np.ndarray:
@@ -72,16 +106,19 @@ def train(
     work: Path,
     run_identity: str,
     sample: Callable[[int], Mapping[str, float]],
-) -> None:
+    finished: Callable[[int], bool] = lambda step: False,
+) -> Trained:
     """Train a compiled model to the plan's end, from its last checkpoint if there is one.
 
     Args:
         model: Compiled, with a learning rate that is a plain variable.
         plan: Length and intervals.
-        batch: Inputs and targets of a step.
+        batch: What `train_on_batch` takes at a step.
         work: Folder for the checkpoint and the TensorBoard logs; kept when the run is killed.
         run_identity: From `identity`; a checkpoint of another run is refused.
         sample: Called every `sample_every` steps and at the end; draws, measures, returns numbers to log.
+        finished: Asked after each sample whether to end early, with the steps done; and by a run that goes on, so that
+            it must be able to answer from what earlier samples left behind.
 
     Raises:
         UsageError: If `work` holds the checkpoint of a run with other settings.
@@ -91,14 +128,17 @@ def train(
     work.mkdir(parents=True, exist_ok=True)
     first_step = restore(model, work, run_identity)
     logs = Writer(str(work / "tensorboard"))
+    done, durations = first_step, deque[float](maxlen=_LOG_EVERY)
     with tqdm(total=plan.steps, initial=first_step, desc="training", unit="step") as bar:
-        for step in range(first_step, plan.steps):
-            rate = learning_rate(step, plan)
+        while done < plan.steps and not (done % plan.sample_every == 0 and finished(done)):
+            rate = plan.learning_rate(done)
             model.optimizer.learning_rate = rate
-            losses = model.train_on_batch(*batch(step), return_dict=True)
-            done = step + 1
+            started = time.perf_counter()
+            losses = model.train_on_batch(*batch(done), return_dict=True)
+            durations.append(time.perf_counter() - started)
+            done += 1
             bar.update()
-            if done % 50 == 0 or done == plan.steps:
+            if done % _LOG_EVERY == 0 or done == plan.steps:
                 bar.set_postfix({name: f"{value:.4f}" for name, value in losses.items()})
                 _log(logs, done, {**losses, "learning_rate": rate})
                 model.reset_metrics()
@@ -107,6 +147,18 @@ def train(
             if done % plan.checkpoint_every == 0 or done == plan.steps:
                 checkpoint(model, work, run_identity, done)
     logs.close()
+    return Trained(done, statistics.median(durations) if durations else None)
+
+
+@contextmanager
+def arithmetic(precision: str) -> Iterator[None]:
+    """Layers made inside compute in `precision`; their weights are float32 either way."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def refresh_batch_statistics(model: keras.Model, batch: Callable[[int], Batch], steps: int) -> None:

@@ -1,7 +1,6 @@
 """Teach a student from pairs of photos and teacher images."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +43,7 @@ def fit(pairs: Pairs, config: DistillConfig, work: Path, run_identity: str) -> T
     """
     training_pairs, held_back = pairs.split(config.holdout, config.seed)
     keras.utils.set_random_seed(config.seed)
-    with _arithmetic(config.precision):
+    with training.arithmetic(config.precision):
         model = distiller.compiled(pocket_generator.build(_shape(config)), config)
 
     def batch(step: int) -> training.Batch:
@@ -82,22 +81,12 @@ def _shape(config: DistillConfig) -> PocketConfig:
 def _plan(config: DistillConfig) -> training.Plan:
     return training.Plan(
         steps=config.steps,
-        learning_rate=config.learning_rate,
-        warmup_steps=config.warmup_steps,
+        learning_rate=training.warmed_cosine(
+            config.learning_rate, steps=config.steps, warmup_steps=config.warmup_steps
+        ),
         sample_every=config.sample_every,
         checkpoint_every=config.checkpoint_every,
     )
-
-
-@contextmanager
-def _arithmetic(precision: str) -> Iterator[None]:
-    """Layers made inside compute in `precision`; their weights are float32 either way."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _generate(student: keras.Model, photos: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The training loop: what a step sees, and a killed run that ends like one that was never killed."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -9,16 +10,31 @@ import pytest
 from compress import training
 from compress.errors import UsageError
 
-PLAN = training.Plan(steps=8, learning_rate=0.1, warmup_steps=2, sample_every=4, checkpoint_every=3)
+PLAN = training.Plan(
+    steps=8,
+    learning_rate=training.warmed_cosine(0.1, steps=8, warmup_steps=2),
+    sample_every=4,
+    checkpoint_every=3,
+)
 
 
 def test_the_learning_rate_warms_up_peaks_and_ends_at_a_hundredth() -> None:
-    plan = training.Plan(steps=100, learning_rate=1.0, warmup_steps=10, sample_every=1, checkpoint_every=1)
-    rates = [training.learning_rate(step, plan) for step in range(101)]
+    schedule = training.warmed_cosine(1.0, steps=100, warmup_steps=10)
+    rates = [schedule(step) for step in range(101)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == pytest.approx(1.0)
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert rates[100] == pytest.approx(0.01)
+
+
+def test_the_published_schedule_of_cyclegan_is_constant_and_then_falls_to_nothing() -> None:
+    schedule = training.constant_then_linear(2.0, steps=10, decay_steps=4)
+    assert [schedule(step) for step in range(11)] == [2.0] * 7 + [1.5, 1.0, 0.5, 0.0]
+
+
+def test_without_decay_the_rate_stays() -> None:
+    schedule = training.constant_then_linear(2.0, steps=10, decay_steps=0)
+    assert {schedule(step) for step in range(10)} == {2.0}
 
 
 def test_every_sample_is_seen_once_an_epoch() -> None:
@@ -43,7 +59,14 @@ def _model() -> keras.Model:
     return model
 
 
-def _train(model: keras.Model, work: Path, *, kill_at: int | None = None, run_identity: str = "same") -> list[int]:
+def _train(
+    model: keras.Model,
+    work: Path,
+    *,
+    kill_at: int | None = None,
+    run_identity: str = "same",
+    finished: Callable[[int], bool] = lambda _: False,
+) -> list[int]:
     seen = []
 
     def batch(step: int) -> training.Batch:
@@ -53,7 +76,17 @@ def _train(model: keras.Model, work: Path, *, kill_at: int | None = None, run_id
         random = np.random.default_rng(step)
         return random.normal(size=(5, 4)).astype(np.float32), random.normal(size=(5, 4)).astype(np.float32)
 
-    training.train(model, PLAN, batch, work=work, run_identity=run_identity, sample=lambda step: {"step": step})
+    trained = training.train(
+        model,
+        PLAN,
+        batch,
+        work=work,
+        run_identity=run_identity,
+        sample=lambda step: {"step": step},
+        finished=finished,
+    )
+    assert trained.steps == (seen[-1] + 1 if seen else trained.steps)
+    assert (trained.step_s is None) == (not seen)
     return seen
 
 
@@ -92,3 +125,12 @@ def test_refreshing_statistics_moves_no_trained_weight(tmp_path: Path) -> None:
 def test_logs_are_written_for_tensorboard(tmp_path: Path) -> None:
     _train(_model(), tmp_path)
     assert [path.stat().st_size > 0 for path in (tmp_path / "tensorboard").iterdir()] == [True]
+
+
+def test_a_training_that_has_converged_ends_early_and_stays_ended(tmp_path: Path) -> None:
+    def converged(done: int) -> bool:
+        return done >= 4
+
+    assert _train(_model(), tmp_path, finished=converged) == [0, 1, 2, 3]
+    # Its last checkpoint is of step 3: the one step after it is repeated, and the end found again.
+    assert _train(_model(), tmp_path, finished=converged) == [3]
