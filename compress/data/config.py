@@ -31,3 +31,30 @@ class PhotosConfig:
     """Whose photos: A, B or both."""
     image_size_px: int = 256
     """Side of the square that photos are cropped and resized to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CelebaConfig:
+    """Which of CelebA's images make the two domains, how they are split, and how large they become.
+
+    A condition is an attribute, `Male`, or its opposite, `!Male`; single quotes keep a shell's hands off the `!`.
+    """
+
+    a: tuple[str, ...]
+    """Attribute that makes domain A, or '!Attribute'; repeated, all must hold."""
+    b: tuple[str, ...]
+    """The same for domain B; no image may be in both."""
+    drop: tuple[str, ...] = ()
+    """Leave images out for which this holds, such as Eyeglasses; repeated, one is enough."""
+    keep: tuple[str, ...] = ()
+    """Take only images for which this holds, such as Attractive; repeated, all must hold."""
+    train_per_domain: int | None = None
+    """At most so many images to train on in each domain; all that are left when not given."""
+    test_per_domain: int = 500
+    """Images to test on in each domain."""
+    image_height_px: int | None = None
+    """Height that images are cropped and resized to; goes with the width. Files are copied as they are without both."""
+    image_width_px: int | None = None
+    """Width that images are cropped and resized to; goes with the height."""
+    seed: int = 0
+    """Draws the test images: same seed, same sides."""
