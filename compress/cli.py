@@ -12,8 +12,9 @@ from cyclopts.config import Dict
 
 from compress import console, recipe
 from compress.config import to_mapping
-from compress.data.config import AvatarsConfig, PhotosConfig
+from compress.data.config import AvatarsConfig, CelebaConfig, PhotosConfig
 from compress.distill.config import DistillConfig
+from compress.teach.config import TeachConfig
 from compress.teachers import LambdaAs
 
 Flags = Parameter(name="*")
@@ -81,6 +82,30 @@ def avatars(
 
 
 @data_app.command
+def celeba(
+    *,
+    images: Path,
+    attributes: Path,
+    out: Path,
+    config: Annotated[CelebaConfig, Parameter(name="*", negative_iterable=())],
+    overwrite: Switch = False,
+    json: Switch = False,
+) -> None:
+    """Lay out CelebA's images as a CycleGAN data set, with domains and population chosen by attribute.
+
+    Args:
+        images: The folder of CelebA's images; it may hold a part of them.
+        attributes: list_attr_celeba.txt, or Kaggle's list_attr_celeba.csv.
+        out: The data set's folder.
+        overwrite: Replace `out` if it exists.
+        json: Print JSON.
+    """
+    from compress.data.celeba import lay_out_celeba
+
+    console.show(lay_out_celeba(images, attributes, config, out, overwrite=overwrite), as_json=json)
+
+
+@data_app.command
 def photos(
     data: Path,
     *,
@@ -102,16 +127,45 @@ def photos(
     console.show(prepare_photos(data, config or PhotosConfig(), out, overwrite=overwrite), as_json=json)
 
 
-def _recipe_beneath_flags(app: App, commands: tuple[str, ...], arguments: Any) -> None:
-    """Let `--recipe` give the values of the flags that were not given."""
-    chosen = next((item for item in arguments if item.name == "--recipe" and item.tokens), None)
-    if chosen is not None:
-        name = chosen.tokens[0].value
-        table = to_mapping(recipe.load(name).distill)
-        Dict(table, source=name, use_commands_as_keys=False)(app, commands, arguments)
+def _recipe_beneath_flags(table: str) -> Any:
+    """Let one table of `--recipe` give the values of the flags that were not given."""
+
+    def fill(app: App, commands: tuple[str, ...], arguments: Any) -> None:
+        chosen = next((item for item in arguments if item.name == "--recipe" and item.tokens), None)
+        if chosen is not None:
+            name = chosen.tokens[0].value
+            values = to_mapping(getattr(recipe.load(name), table))
+            given = {key: value for key, value in values.items() if value is not None}
+            Dict(given, source=name, use_commands_as_keys=False)(app, commands, arguments)
+
+    return fill
 
 
-@app.command(config=_recipe_beneath_flags)
+@app.command(config=_recipe_beneath_flags("teach"))
+def teach(
+    *,
+    data: Path,
+    out: Path,
+    recipe: str | None = None,
+    config: Annotated[TeachConfig, Flags] | None = None,
+    overwrite: Switch = False,
+    json: Switch = False,
+) -> None:
+    """Train a CycleGAN: both directions' generators, each an ordinary teacher.
+
+    Args:
+        data: A folder with trainA, trainB.
+        out: The folder to write: g_a2b.h5, g_b2a.h5, and how they came about.
+        recipe: A recipe's name or .toml file; flags given beside it win.
+        overwrite: Replace `out` if it exists.
+        json: Print JSON.
+    """
+    from compress.teach.stage import teach as run_stage
+
+    console.show(run_stage(data, config or TeachConfig(), out, overwrite=overwrite), as_json=json)
+
+
+@app.command(config=_recipe_beneath_flags("distill"))
 def distill(
     *,
     teacher: Path,
@@ -163,7 +217,7 @@ def run(
     from compress import pipeline
     from compress.recipe import load
 
-    console.show(pipeline.run(teacher, data, load(recipe), out, lambda_as=lambda_as), as_json=json)
+    _show_run(pipeline.run(teacher, data, load(recipe), out, lambda_as=lambda_as), out, as_json=json)
 
 
 @app.command
@@ -176,7 +230,13 @@ def demo(*, out: Path = Path("runs/demo"), json: Switch = False) -> None:
     """
     from compress.demo import run_demo
 
-    console.show(run_demo(out), as_json=json)
+    _show_run(run_demo(out), out, as_json=json)
+
+
+def _show_run(result: dict[str, Any], out: Path, *, as_json: bool) -> None:
+    from compress.closing import closing_table
+
+    console.show(result, as_json=as_json, text=f"{closing_table(out)}\nreport: {result['report']}")
 
 
 def _summary(student: Any) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from compress.config import from_mapping
 from compress.data.config import Domain
 from compress.distill.config import DistillConfig
 from compress.errors import UsageError
+from compress.teach.config import TeachConfig
 
+TABLES = ("teach", "distill", "measure")
 FOLDER = Path(__file__).parent / "recipes"
 
 
@@ -34,8 +36,9 @@ class MeasureConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A whole way from a teacher to a measured student."""
+    """A whole way from a teacher to a measured student, and how the teacher itself was made where we made it."""
 
+    teach: TeachConfig = field(default_factory=TeachConfig)
     distill: DistillConfig = field(default_factory=DistillConfig)
     measure: MeasureConfig = field(default_factory=MeasureConfig)
 
@@ -58,8 +61,8 @@ def read(name: str) -> dict[str, Mapping[str, Any]]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is no TOML: {error}") from error
     for key, table in tables.items():
-        if key not in ("distill", "measure") or not isinstance(table, dict):
-            raise UsageError(f"{path} has an unknown entry {key!r}; expected the tables [distill] and [measure].")
+        if key not in TABLES or not isinstance(table, dict):
+            raise UsageError(f"{path} has an unknown entry {key!r}; expected the tables {', '.join(TABLES)}.")
     return tables
 
 
@@ -71,6 +74,7 @@ def load(name: str) -> Recipe:
     """
     tables = read(name)
     return Recipe(
+        teach=from_mapping(TeachConfig, tables.get("teach", {}), origin=f"{name} [teach]"),
         distill=from_mapping(DistillConfig, tables.get("distill", {}), origin=f"{name} [distill]"),
         measure=from_mapping(MeasureConfig, tables.get("measure", {}), origin=f"{name} [measure]"),
     )

@@ -5,7 +5,7 @@ code is not in the file. What is not known here is refused by name.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -64,7 +64,13 @@ def _pass_on(layer: LayerWriter) -> str:
 
 
 def _write_lambda(layer: LayerWriter) -> str:
-    return layer.add("ReflectionPadding2D", LAMBDA_PADDING)
+    """A `Lambda` of a function that Keras itself has is that function's call; what others do, the user must say."""
+    function = layer.config.get("function")
+    if not isinstance(function, Mapping) or function.get("module") != "keras.ops":
+        return layer.add("ReflectionPadding2D", LAMBDA_PADDING)
+    arguments = {**layer.call.arguments, **(layer.config.get("arguments") or {})}
+    call = replace(layer.call, class_name=str(function["config"]), package="keras.ops", arguments=arguments)
+    return write_operation(replace(layer, call=call))
 
 
 def _write_reflection_padding(layer: LayerWriter) -> str:

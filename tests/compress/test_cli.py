@@ -19,7 +19,7 @@ def test_help_answers_fast_and_names_every_command(command) -> None:
     finished = command("--help")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert finished.returncode == 0
-    for name in ("inspect", "distill", "export", "translate", "eval", "bench", "run", "demo", "data"):
+    for name in ("inspect", "teach", "distill", "export", "translate", "eval", "bench", "run", "demo", "data"):
         assert name in finished.stdout
     # The promise is 0.6 s on an idle machine. Processor time does not see the neighbours of a loaded one; twice and
     # more is room for a slow processor, and less than half of what TensorFlow's import takes.
@@ -30,8 +30,10 @@ def test_help_answers_fast_and_names_every_command(command) -> None:
     "arguments",
     [
         ("inspect", "m.h5"),
+        ("teach", "--data", "d", "--out", "o"),
         ("distill", "--teacher", "m.h5", "--data", "d", "--out", "o"),
         ("data", "avatars", "--out", "o"),
+        ("data", "celeba", "--images", "d", "--attributes", "l", "--a", "Male", "--b", "!Male", "--out", "o"),
         ("data", "photos", "d", "--out", "o"),
         ("export", "tflite", "m", "--out", "o"),
         ("translate", "m", "d", "--out", "o"),
@@ -54,6 +56,8 @@ def test_an_unknown_flag_is_refused_by_name_with_exit_code_2(command, arguments:
         ("inspect", "nosuch.h5"),
         ("distill", "--teacher", "nosuch.h5", "--data", "DATA", "--out", "OUT"),
         ("distill", "--teacher", "nosuch.h5", "--data", "nosuch", "--out", "OUT"),
+        ("teach", "--data", "nosuch", "--out", "OUT"),
+        ("data", "celeba", "--images", "DATA", "--attributes", "nosuch", "--a", "X", "--b", "!X", "--out", "OUT"),
         ("data", "photos", "nosuch", "--out", "OUT"),
         ("export", "tflite", "nosuch.h5", "--out", "OUT"),
         ("translate", "nosuch.tflite", "DATA", "--out", "OUT"),
@@ -76,8 +80,10 @@ def test_a_missing_file_is_refused_by_name_with_exit_code_3(
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("teach", "--data", "DATA"),
         ("distill", "--teacher", "TEACHER", "--data", "DATA"),
         ("data", "avatars"),
+        ("data", "celeba", "--images", "DATA", "--attributes", "nosuch", "--a", "Male", "--b", "!Male"),
         ("data", "photos", "DATA"),
         ("export", "tflite", "TEACHER", "--image-size-px", "16"),
         ("translate", "TEACHER", "DATA/testA", "--image-size-px", "16"),

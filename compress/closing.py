@@ -1,0 +1,75 @@
+"""The table that a run closes with, on the terminal: what was had, what was lost."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+TEACHER, SHIPPED, UNTOUCHED = "teacher", "student_int8", "inputs"
+_INTERVAL_SPREADS = 1.96
+_NONE = "-"
+
+
+def closing_table(out: Path) -> str:
+    """Baseline against students: size, latency, PSNR to the teacher, KID; the untouched inputs as the control.
+
+    Args:
+        out: A finished run's folder.
+
+    Returns:
+        Aligned columns, and a line that says whether the shipped student's KID can be told from its teacher's.
+    """
+    bench = {entry["name"]: entry for entry in _read(out / "bench.json")["entries"]}
+    scores = {path.stem: _read(path) for path in sorted((out / "scores").glob("*.json"))}
+    metric = next(key for record in scores.values() for key in record if key.startswith("kid"))
+    rows = [["", "size", "smaller", "latency", "faster", "PSNR to teacher", metric]]
+    for name in (UNTOUCHED, *bench):
+        rows.append([name, *_file_cells(bench, name), *_image_cells(scores.get(name, {}), metric)])
+    return "\n".join([*_aligned(rows), *_verdict(scores, metric)])
+
+
+def _file_cells(bench: Mapping[str, Any], name: str) -> list[str]:
+    if name not in bench:
+        return [_NONE] * 4
+    entry, baseline = bench[name], next(iter(bench.values()))
+    return [
+        f"{entry['size_bytes'] / 1e3:,.1f} kB",
+        f"{baseline['size_bytes'] / entry['size_bytes']:.0f}x",
+        f"{entry['latency_ms']['median']:.2f} ms",
+        f"{entry['speedup']:.0f}x",
+    ]
+
+
+def _image_cells(record: Mapping[str, Any], metric: str) -> list[str]:
+    psnr = record.get("fidelity", {}).get("psnr_db", {}).get("mean")
+    kid = record.get(metric)
+    return [
+        _NONE if psnr is None else f"{psnr:.2f} dB",
+        _NONE if kid is None else f"{kid['mean']:.4f} ± {kid['spread']:.4f}",
+    ]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if index == 0 else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _verdict(scores: Mapping[str, Any], metric: str) -> list[str]:
+    """Only where the teacher was scored as well: against real images, not against its own."""
+    if metric not in scores.get(TEACHER, {}) or metric not in scores.get(SHIPPED, {}):
+        return []
+    teacher, student = scores[TEACHER][metric], scores[SHIPPED][metric]
+    reach = _INTERVAL_SPREADS * teacher["spread"]
+    low, high = teacher["mean"] - reach, teacher["mean"] + reach
+    where = "within" if low <= student["mean"] <= high else "below" if student["mean"] < low else "above"
+    return [f"{metric}: {SHIPPED} lies {where} its teacher's 95 % interval, {low:.4f} to {high:.4f}."]
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

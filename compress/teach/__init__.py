@@ -1,0 +1,1 @@
+"""Train a CycleGAN teacher: two folders of images in, both directions' generators out."""

@@ -1,0 +1,128 @@
+"""The two domains' images on disk, and what a step sees of them: a pure function of the seed and the step's number."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from compress import images, training
+from compress.errors import UnusableData
+from compress.teach import pool
+from compress.teach.config import TeachConfig
+
+HOLDOUT_SHARE = 0.1
+MINIMUM_IMAGES = 8
+"""Of a domain: some to train on, and held back the fewest that KID can be measured on."""
+FEWEST_HELD_BACK = 4
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One domain's images, `(count, height, width, 3)` uint8, larger than training takes them by `load_scale`."""
+
+    pixels: np.ndarray
+    training: np.ndarray
+    """`(trained,)` int64: the images to train on."""
+    held_back: np.ndarray
+    """`(held_back,)` int64: the images to watch."""
+
+    def watched(self, image_size: tuple[int, int]) -> np.ndarray:
+        """The held-back images, cut at the centre to `(held_back, *image_size, 3)`."""
+        height, width = image_size
+        top, left = (self.pixels.shape[1] - height) // 2, (self.pixels.shape[2] - width) // 2
+        return self.pixels[self.held_back, top : top + height, left : left + width]
+
+
+@dataclass(frozen=True)
+class Batches:
+    """What every step of a run sees."""
+
+    a: Domain
+    b: Domain
+    config: TeachConfig
+
+    def __call__(self, step: int) -> tuple[dict[str, np.ndarray]]:
+        """The inputs of `CycleGan` at a step, as `train_on_batch` takes them."""
+        config = self.config
+        choices = pool.choose(
+            step,
+            first_step=self._first_step_at_this_size(step),
+            batch_size=config.images_per_step(step),
+            pool_size=config.pool_size,
+            seed=config.seed,
+        )
+        anneal = min(1.0, step / config.anneal_steps) if config.anneal_steps else 1.0
+        return (
+            {
+                "a": self._images(self.a, step, 2 * config.seed),
+                "b": self._images(self.b, step, 2 * config.seed + 1),
+                "slots": choices.slots,
+                "show_new": choices.show_new,
+                "keep_new": choices.keep_new,
+                "anneal": np.full(1, anneal, np.float32),
+            },
+        )
+
+    def _images(self, domain: Domain, step: int, seed: int) -> np.ndarray:
+        """Cropped, mirrored and, at the smaller sizes, averaged down; float32 in [-1, 1]."""
+        config = self.config
+        (height, width), count = config.image_size, config.images_per_step(step)
+        places = training.sample_indices(step, count=len(domain.training), batch_size=count, seed=seed)
+        random = np.random.default_rng((seed, step, 3))
+        tops, lefts = (
+            random.integers(loaded - wanted + 1, size=count)
+            for loaded, wanted in zip(domain.pixels.shape[1:3], config.image_size, strict=True)
+        )
+        mirrored = random.random(count) < 0.5
+        batch = np.stack(
+            [
+                domain.pixels[row, top : top + height, left : left + width]
+                for row, top, left in zip(domain.training[places], tops, lefts, strict=True)
+            ]
+        )
+        if config.flip:
+            batch[mirrored] = batch[mirrored, :, ::-1]
+        return reduced(images.to_float(batch), config.reduction(step))
+
+    def _first_step_at_this_size(self, step: int) -> int:
+        """Where the pool starts anew, since it holds images of one size."""
+        quarter, half = self.config.quarter_size_steps, self.config.half_size_steps
+        return {4: 0, 2: quarter, 1: quarter + half}[self.config.reduction(step)]
+
+
+def reduced(batch: np.ndarray, factor: int) -> np.ndarray:
+    """Average squares of pixels: `(batch, height, width, 3)` to `(batch, height / factor, width / factor, 3)`."""
+    count, height, width, channels = batch.shape
+    squares = batch.reshape(count, height // factor, factor, width // factor, factor, channels)
+    return squares.mean(axis=(2, 4), dtype=np.float32)
+
+
+def collect(paths: Sequence[Path], file: Path, config: TeachConfig, *, seed: int) -> Domain:
+    """Read a domain's images into one array on disk, and hold some back.
+
+    Args:
+        paths: The images.
+        file: The array to write; memory-mapped, so millions of images cost disk, not memory.
+        config: Sizes and how many to hold back.
+        seed: Which ones.
+
+    Raises:
+        UnusableData: If too many images are broken, or fewer than `MINIMUM_IMAGES` are left.
+    """
+    height, width = (round(side * config.load_scale) for side in config.image_size)
+    pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=(len(paths), height, width, 3))
+    count = 0
+    with tqdm(total=len(paths), desc=paths[0].parent.name if paths else "images", unit="image", disable=None) as bar:
+        for _, image in images.read_images(paths, (height, width)):
+            pixels[count] = image
+            count += 1
+            bar.update()
+    if count < MINIMUM_IMAGES:
+        raise UnusableData(
+            f"{paths[0].parent} has {count} usable images, expected at least {MINIMUM_IMAGES}, better some hundreds."
+        )
+    held_back = max(FEWEST_HELD_BACK, min(config.holdout, int(count * HOLDOUT_SHARE)))
+    order = np.random.default_rng((seed, 4)).permutation(count)
+    return Domain(pixels, training=np.sort(order[held_back:]), held_back=np.sort(order[:held_back]))

@@ -1,0 +1,128 @@
+"""The flags of `compress teach` and the `[teach]` table of a recipe."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from compress.errors import UsageError
+
+SMALLEST_PX = 32
+"""Of a side, at any time of the training: the discriminator has nothing to judge below."""
+_SIDE_DIVISOR = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeachConfig:
+    """How a CycleGAN is built and trained. The defaults are the published ones, but for the averaging of weights."""
+
+    image_size_px: int = 256
+    """Height of the images, and their width where that is not given; a multiple of 4."""
+    image_width_px: int | None = None
+    """Width of images that are not square; a multiple of 4."""
+    load_scale: float = 1.12
+    """Images are resized to this times their size, then cropped at random; 1 crops nothing."""
+    flip: bool = True
+    """Mirror half of the images."""
+    quarter_size_steps: int = 0
+    """First steps, at a quarter of height and width: cheap, for colours and the way through the net."""
+    half_size_steps: int = 0
+    """Steps after those, at half of height and width: shapes. The rest is trained at full size."""
+    steps: int = 200_000
+    """All optimiser steps together."""
+    decay_steps: int = 100_000
+    """Last steps, over which the learning rate falls linearly to 0."""
+    batch_size: int = 1
+    """Images of each domain per step; twice as many at half of the size, four times at a quarter."""
+    learning_rate: float = 2e-4
+    """Of Adam, for all four nets, until it decays."""
+    beta_1: float = 0.5
+    """Of Adam: the share of the old in the running mean of gradients."""
+    filters: int = 64
+    """Channels of the generators at full resolution, and of the discriminators' first layer."""
+    blocks: int = 9
+    """Residual blocks of the generators; published for 6 (128 px) and 9 (256 px)."""
+    normalization: Literal["instance", "batch"] = "instance"
+    """InstanceNorm as published, or BatchNorm, which folds away in a deployed net."""
+    near_identity: bool = False
+    """Start every residual block as the identity (deep-makeover)."""
+    adversarial_loss: Literal["lsgan", "wasserstein"] = "lsgan"
+    """Least squares, or the Wasserstein distance with a spectrally normalised critic (deep-makeover)."""
+    cycle_weight: float = 10.0
+    """Weight of the mean absolute difference between an image and its way there and back."""
+    identity_weight: float = 5.0
+    """Weight of the mean absolute difference that a generator makes to images of its own target domain."""
+    anneal_steps: int = 0
+    """First steps, over which a pixel loss to the input gives way to the adversarial loss (deep-makeover)."""
+    pixel_weight: float = 10.0
+    """Weight of that pixel loss at the very start."""
+    pool_size: int = 50
+    """Generated images that the discriminators may be shown again later; 0 shows the newest only."""
+    ema_momentum: float = 0.999
+    """The generators that are kept are the exponential moving average of the weights; 0 keeps the last ones."""
+    holdout: int = 200
+    """Training images of each domain held back to watch KID and draw samples; at most a tenth of them."""
+    sample_every: int = 2000
+    """Steps between sample sheets and, once trained at full size, KID of the held-back images."""
+    watch_kid: bool = True
+    """Measure KID of the held-back images and keep each direction's best; else the last generators are kept."""
+    patience: int = 5
+    """Checks in a row without a better KID after which training counts as converged."""
+    stop_when_converged: bool = False
+    """End then, instead of only saying so."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints; a killed run goes on from its last one."""
+    precision: Literal["mixed_bfloat16", "float32"] = "mixed_bfloat16"
+    """Arithmetic of training; the finished generators are float32 either way."""
+    seed: int = 0
+    """Of weights, order of images, crops, mirroring and the pool."""
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width, pixels."""
+        return self.image_size_px, self.image_width_px or self.image_size_px
+
+    def reduction(self, step: int) -> int:
+        """By what height and width are divided at a step: 4, 2 or 1."""
+        if step < self.quarter_size_steps:
+            return 4
+        return 2 if step < self.quarter_size_steps + self.half_size_steps else 1
+
+    def images_per_step(self, step: int) -> int:
+        """Of each domain."""
+        return self.batch_size * self.reduction(step)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "filters", "blocks", "holdout", "sample_every", "checkpoint_every"):
+            self._expect(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("decay_steps", "quarter_size_steps", "half_size_steps", "anneal_steps"):
+            self._expect(name, 0 <= getattr(self, name) <= self.steps, f"0 to steps = {self.steps}")
+        self._expect(
+            "half_size_steps",
+            self.quarter_size_steps + self.half_size_steps <= self.steps,
+            f"at most steps - quarter_size_steps = {self.steps - self.quarter_size_steps}",
+        )
+        for name in ("cycle_weight", "identity_weight", "pixel_weight"):
+            self._expect(name, getattr(self, name) >= 0, "at least 0")
+        self._expect("patience", self.patience >= 1, "at least 1")
+        self._expect("learning_rate", self.learning_rate > 0, "more than 0")
+        self._expect("load_scale", 1 <= self.load_scale <= 2, "1 to 2")
+        self._expect("beta_1", 0 <= self.beta_1 < 1, "0 up to less than 1")
+        self._expect("ema_momentum", 0 <= self.ema_momentum < 1, "0 up to less than 1")
+        most = self.images_per_step(0)
+        self._expect(
+            "pool_size", self.pool_size == 0 or self.pool_size >= most, f"0 or at least {most}, the images of a step"
+        )
+        smallest = self.reduction(0)
+        for name, side in zip(("image_size_px", "image_width_px"), self.image_size, strict=True):
+            fits = side % (_SIDE_DIVISOR * smallest) == 0 and side >= SMALLEST_PX * smallest
+            self._expect(
+                name,
+                fits,
+                f"a multiple of {_SIDE_DIVISOR * smallest} and at least {SMALLEST_PX * smallest}, "
+                f"since training starts at 1/{smallest} of the size",
+                side,
+            )
+
+    def _expect(self, name: str, fulfilled: bool, expected: str, value: object = None) -> None:
+        if not fulfilled:
+            found = getattr(self, name) if value is None else value
+            raise UsageError(f"{name} = {found}, expected {expected}.")

@@ -1,0 +1,146 @@
+"""Two generators and two discriminators with their losses, as one Keras model that any backend trains.
+
+The discriminators' losses see the generators' images with gradients stopped, and the generators' losses see the
+discriminators' weights with gradients stopped. So the sum of all losses has for each net exactly its own loss's
+gradient, and one optimiser's step on it is the published alternation: there, too, both sides' gradients are taken
+from the images and weights of before the step.
+
+Source: Zhu et al. 2017, Unpaired Image-to-Image Translation, arXiv:1703.10593.
+"""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from compress.models import patch_discriminator, resnet_generator
+from compress.teach.config import TeachConfig
+from compress.teach.pool import ImagePool
+
+INPUTS = ("a", "b", "slots", "show_new", "keep_new", "anneal")
+"""What `CycleGan` takes, by name: images of both domains, the pools' random choices, and the annealing's progress."""
+
+
+class CycleGan(keras.Model):
+    """Trains on `train_on_batch(inputs)` with `INPUTS`, see `batches.Batches`."""
+
+    def __init__(self, config: TeachConfig) -> None:
+        super().__init__(name="cyclegan")
+        self.a2b, self.b2a = generator(config), generator(config)
+        judges = [
+            patch_discriminator.build(
+                filters=config.filters,
+                normalization=config.normalization,
+                spectral=config.adversarial_loss == "wasserstein",
+            )
+            for _ in "AB"
+        ]
+        self.judge_a, self.judge_b = judges
+        self.pool_a, self.pool_b = (ImagePool(config.pool_size, config.image_size) for _ in "AB")
+        self._config = config
+        self._compiled_shape: tuple[int, ...] | None = None
+        self._trackers = {
+            name: keras.metrics.Mean(name=name)
+            for name in ("adversarial_a", "adversarial_b", "cycle", "identity", "pixel", "judge_a", "judge_b")
+        }
+
+    def train_on_batch(self, x: Any = None, *others: Any, **options: Any) -> Any:
+        """One step. The first one at another size is compiled anew, since an open size would slow every later one."""
+        if x["a"].shape != self._compiled_shape:
+            self._compiled_shape = x["a"].shape
+            self.make_train_function(force=True)
+        return super().train_on_batch(x, *others, **options)
+
+    def call(self, inputs: dict[str, Any], training: bool | None = None) -> dict[str, Any]:
+        """All images of a step: translated, back again, and what each generator makes of its own target domain."""
+        a, b = inputs["a"], inputs["b"]
+        made_b, made_a = self.a2b(a, training=training), self.b2a(b, training=training)
+        images = {
+            "made_a": made_a,
+            "made_b": made_b,
+            "back_a": self.b2a(made_b, training=training),
+            "back_b": self.a2b(made_a, training=training),
+        }
+        if self._config.identity_weight:
+            images |= {"same_a": self.b2a(a, training=training), "same_b": self.a2b(b, training=training)}
+        return images
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """The sum of both generators' and both discriminators' losses, in float32."""
+        a, b, images, config = x["a"], x["b"], y_pred, self._config
+        anneal = ops.mean(x["anneal"])
+        losses = {
+            "adversarial_a": self._fooled(self.judge_a, images["made_a"]),
+            "adversarial_b": self._fooled(self.judge_b, images["made_b"]),
+            "cycle": _l1(images["back_a"], a) + _l1(images["back_b"], b),
+            "judge_a": self._judged(self.judge_a, a, self.pool_a, images["made_a"], x),
+            "judge_b": self._judged(self.judge_b, b, self.pool_b, images["made_b"], x),
+        }
+        weights = {
+            "adversarial_a": anneal,
+            "adversarial_b": anneal,
+            "cycle": config.cycle_weight,
+            "judge_a": 1.0,
+            "judge_b": 1.0,
+        }
+        if config.identity_weight:
+            losses["identity"] = _l1(images["same_a"], a) + _l1(images["same_b"], b)
+            weights["identity"] = config.identity_weight
+        if config.anneal_steps:
+            losses["pixel"] = _l1(images["made_b"], a) + _l1(images["made_a"], b)
+            weights["pixel"] = config.pixel_weight * (1.0 - anneal)
+        for name, loss in losses.items():
+            self._trackers[name].update_state(loss)
+        return sum((weights[name] * losses[name] for name in losses), ops.zeros(()))
+
+    def _fooled(self, judge: keras.Model, made: Any) -> Any:
+        """The generator's adversarial loss; the discriminator's weights are constants in it."""
+        frozen = [ops.stop_gradient(variable.value) for variable in judge.trainable_variables]
+        others = [variable.value for variable in judge.non_trainable_variables]
+        scores, _ = judge.stateless_call(frozen, others, made, training=True)
+        if self._config.adversarial_loss == "wasserstein":
+            return -ops.mean(scores)
+        return ops.mean(ops.square(scores - 1.0))
+
+    def _judged(self, judge: keras.Model, real: Any, pool: ImagePool, made: Any, x: Any) -> Any:
+        """The discriminator's loss; the generated images are constants in it, and some of them are older ones."""
+        shown = pool.exchange(ops.stop_gradient(made), x["slots"], x["show_new"], x["keep_new"])
+        scores_real, scores_made = judge(real, training=True), judge(shown, training=True)
+        if self._config.adversarial_loss == "wasserstein":
+            return ops.mean(scores_made) - ops.mean(scores_real)
+        return (ops.mean(ops.square(scores_real - 1.0)) + ops.mean(ops.square(scores_made))) / 2
+
+
+def generator(config: TeachConfig) -> keras.Model:
+    """One untrained generator of a run."""
+    return resnet_generator.build(
+        resnet_generator.ResnetConfig(
+            filters=config.filters,
+            blocks=config.blocks,
+            normalization=config.normalization,
+            near_identity=config.near_identity,
+        )
+    )
+
+
+def compiled(config: TeachConfig) -> CycleGan:
+    """A CycleGAN with Adam, its weights averaged where the configuration says so."""
+    model = CycleGan(config)
+    optimizer = keras.optimizers.Adam(
+        learning_rate=config.learning_rate,
+        beta_1=config.beta_1,
+        use_ema=config.ema_momentum > 0,
+        ema_momentum=config.ema_momentum or 0.99,
+        # Keras would otherwise write the average over the weights while training still goes on.
+        ema_overwrite_frequency=None,
+    )
+    model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
+    # Its parts are built already; the model itself has no weights of its own.
+    model.built = True
+    return model
+
+
+def _l1(one: Any, other: Any) -> Any:
+    return ops.mean(ops.abs(ops.cast(one, "float32") - ops.cast(other, "float32")))

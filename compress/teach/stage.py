@@ -1,0 +1,95 @@
+"""`compress teach`: two folders of images in, a CycleGAN's two generators out, each an ordinary teacher.
+
+Everything that can be wrong with the command line is found before TensorFlow is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compress import artifact, images
+from compress.config import to_mapping
+from compress.data.folders import photos as list_photos
+from compress.teach import watch
+from compress.teach.config import TeachConfig
+
+if TYPE_CHECKING:
+    from compress.teach.fit import Taught
+
+RECORD = "teaching.json"
+
+
+def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
+    """Train a CycleGAN from nothing.
+
+    Beside `out` lies `NAME.training` while training runs: checkpoint, TensorBoard logs, sample sheets and the curve of
+    KID. The same command goes on from there after a kill; it is removed when the teachers are finished.
+
+    Args:
+        data: A folder with `trainA` and `trainB`; `testA` and `testB` are never looked at.
+        config: The nets and their training.
+        out: The folder to write: `g_a2b.h5`, `g_b2a.h5`, `teaching.json`, `samples.png` and `kid.png`.
+        overwrite: Whether `out` may exist.
+
+    Returns:
+        JSON-ready, what `teaching.json` holds: for each direction the file, its best step and KID; the configuration.
+
+    Raises:
+        UsageError: If `out` exists, KID is to be watched and cannot be, or another run was stopped at the same place.
+        UnusableData: If the images cannot be used.
+    """
+    artifact.refuse_existing(out, overwrite=overwrite)
+    paths = {"A": list_photos(data, "A", "train"), "B": list_photos(data, "B", "train")}
+    if config.watch_kid:
+        watch.check_available()
+
+    # From here on Keras and its backend are needed.
+    from compress import training
+    from compress.teach.batches import collect
+    from compress.teach.fit import fit
+
+    work = out.parent / f"{out.name}.training"
+    work.mkdir(parents=True, exist_ok=True)
+    a = collect(paths["A"], work / "a.npy", config, seed=2 * config.seed)
+    b = collect(paths["B"], work / "b.npy", config, seed=2 * config.seed + 1)
+    run_identity = training.identity(to_mapping(config), [[str(path) for path in paths[domain]] for domain in paths])
+    taught = fit(a, b, config, work, run_identity)
+    with artifact.written_whole(out, overwrite=overwrite) as scratch:
+        record = _write(scratch, taught, config)
+    shutil.rmtree(work)
+    return {"out": str(out), **record}
+
+
+def _effort(taught: Taught, config: TeachConfig) -> dict[str, Any]:
+    """What the last steps cost, at the full size; None where a run only had its files left to write."""
+    kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "images_per_s": None if taught.step_s is None else round(config.batch_size / taught.step_s, 3),
+        "peak_memory_bytes": kib * 1024,
+    }
+
+
+def _write(scratch: Path, taught: Taught, config: TeachConfig) -> dict[str, Any]:
+    from compress.models import resnet_generator
+    from compress.teach import convergence
+
+    record: dict[str, Any] = {}
+    for direction, generator in taught.generators.items():
+        name = f"g_{direction}.h5"
+        resnet_generator.save_h5(generator, scratch / name)
+        best = taught.history.best(direction)
+        kid = {best.kid.metric: {"mean": best.kid.mean, "spread": best.kid.spread}} if best else {}
+        record[direction] = {"file": name, "step": taught.steps[direction], **kid}
+    record["verdict"] = taught.history.verdict(config.patience)
+    record |= _effort(taught, config)
+    images.write_png(scratch / "samples.png", taught.sheet)
+    if taught.history.checks:
+        convergence.plot(taught.history, scratch / "kid.png")
+    full = record | {"history": asdict(taught.history), "config": to_mapping(config)}
+    (scratch / RECORD).write_text(json.dumps(full, indent=2) + "\n", encoding="utf-8")
+    return record

@@ -1,0 +1,287 @@
+"""Measuring KID in a child process: the numbers, and that a training survives whatever goes wrong."""
+
+import importlib.util
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compress import images
+from compress.errors import UnusableData, UsageError
+from compress.teach import watch
+from eval.scores import FEWEST_IMAGES
+
+Command = list[str]
+Record = dict[str, Any]
+
+RECORD: Record = {
+    "schema": 1,
+    "key": {"network": "efficientnet-lite0"},
+    "kid_efficientnet_lite0": {"mean": 0.25, "spread": 0.5, "subsets": 100, "subset_size": 2},
+    "fd_efficientnet_lite0": 3.0,
+    "notes": [],
+}
+
+
+@pytest.fixture
+def photos() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (5, 8, 6, 3)).astype(np.uint8)
+
+
+@pytest.fixture
+def real(tmp_path: Path, photos: np.ndarray) -> Path:
+    watch.write_reals(photos, tmp_path / "real")
+    return tmp_path / "real"
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+Pretend = Callable[[Callable[[Command], str]], list[tuple[Command, dict[str, Any]]]]
+
+
+@pytest.fixture
+def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
+    """In place of the child, a function of its command line says what it would have written to --out."""
+
+    def install(answer: Callable[[Command], str]) -> list[tuple[Command, dict[str, Any]]]:
+        calls: list[tuple[Command, dict[str, Any]]] = []
+
+        def run(command: Command, **options: Any) -> subprocess.CompletedProcess[str]:
+            calls.append((command, options))
+            Path(_flag(command, "--out")).write_text(answer(command))
+            return subprocess.CompletedProcess(command, 0, stderr="")
+
+        monkeypatch.setattr(watch.subprocess, "run", run)
+        return calls
+
+    return install
+
+
+def _flag(command: Command, name: str) -> str:
+    return command[command.index(name) + 1]
+
+
+def _stub(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    """A real child that runs this program in place of the command."""
+    real_run = subprocess.run
+
+    def run(_command: Command, **options: Any) -> subprocess.CompletedProcess[str]:
+        return real_run([sys.executable, "-c", program], **options)
+
+    monkeypatch.setattr(watch.subprocess, "run", run)
+
+
+def test_the_fewest_images_are_those_of_the_scores() -> None:
+    assert watch.FEWEST_IMAGES == FEWEST_IMAGES
+
+
+def test_missing_packages_are_said_before_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch_fidelity" else found("json"))
+    with pytest.raises(UsageError, match=r"\(torch_fidelity\): pip install 'pocketgan\[score\]'"):
+        watch.check_available()
+
+
+def test_asking_whether_kid_can_be_measured_loads_no_torch() -> None:
+    program = (
+        "import sys; from compress.teach import watch; from compress.errors import UsageError\n"
+        "try: watch.check_available()\n"
+        "except UsageError: pass\n"
+        "sys.exit(sorted({'torch', 'torchvision', 'torch_fidelity', 'tensorflow', 'keras', 'eval'} & set(sys.modules)))"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert finished.stderr == "[]\n"
+
+
+def test_real_images_are_written_as_they_are_and_in_order(photos: np.ndarray, tmp_path: Path) -> None:
+    watch.write_reals(iter(photos), tmp_path / "real")
+    written = [image for _, image in images.read_images(images.list_images(tmp_path / "real"))]
+    np.testing.assert_array_equal(written, photos)
+
+
+def test_real_images_of_an_earlier_run_are_replaced(photos: np.ndarray, tmp_path: Path) -> None:
+    watch.write_reals(photos, tmp_path / "real")
+    watch.write_reals(photos[:4], tmp_path / "real")
+    assert len(images.list_images(tmp_path / "real")) == 4
+
+
+def test_too_few_real_images_are_refused_and_leave_nothing(photos: np.ndarray, tmp_path: Path) -> None:
+    with pytest.raises(UnusableData, match="got 3 images for real; measuring KID needs at least 4"):
+        watch.write_reals(photos[:3], tmp_path / "real")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_child_scores_only_what_is_asked_and_without_the_gpu(
+    pretend: Pretend, photos: np.ndarray, real: Path, scratch: Path
+) -> None:
+    seen: list[np.ndarray] = []
+
+    def answer(command: Command) -> str:
+        seen.extend(image for _, image in images.read_images(images.list_images(Path(_flag(command, "--fake")))))
+        return json.dumps(RECORD)
+
+    calls = pretend(answer)
+    kid = watch.measure(photos, real, scratch, network="efficientnet-lite0")
+    assert kid == watch.Kid(mean=0.25, spread=0.5, metric="kid_efficientnet_lite0", network="efficientnet-lite0")
+    ((command, options),) = calls
+    assert command[:6] == [sys.executable, "-P", "-m", "compress", "eval", "score"]
+    assert [part for part in command if part.startswith("--")] == [
+        "--real", "--fake", "--network", "--out", "--overwrite",
+    ]  # fmt: skip
+    assert (_flag(command, "--real"), _flag(command, "--network")) == (str(real), "efficientnet-lite0")
+    assert options["env"]["CUDA_VISIBLE_DEVICES"] == ""
+    np.testing.assert_array_equal(seen, photos)
+    assert list(scratch.iterdir()) == []
+
+
+def test_inceptions_kid_keeps_its_name(pretend: Pretend, photos: np.ndarray, real: Path, scratch: Path) -> None:
+    record = {"key": {"network": "inception"}, "kid": {"mean": 1, "spread": 2}, "fid": 3.0}
+    pretend(lambda _: json.dumps(record))
+    kid = watch.measure(photos, real, scratch)
+    assert kid == watch.Kid(mean=1.0, spread=2.0, metric="kid", network="inception")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (json.dumps(RECORD | {"kid_efficientnet_lite0": {"mean": float("nan"), "spread": 0.1}}), "finite"),
+        (json.dumps(RECORD | {"kid_efficientnet_lite0": {"mean": 0.1}}), "spread"),
+        (json.dumps({"key": {}, "fid": 1.0}), "not enough values"),
+        ("{", "Expecting"),
+    ],
+)
+def test_an_answer_that_is_no_kid_is_a_warning(
+    answer: str,
+    reason: str,
+    pretend: Pretend,
+    photos: np.ndarray,
+    real: Path,
+    scratch: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pretend(lambda _: answer)
+    assert watch.measure(photos, real, scratch) is None
+    assert reason in caplog.text
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_failed_child_is_a_warning_with_its_last_words(
+    monkeypatch: pytest.MonkeyPatch, photos: np.ndarray, real: Path, scratch: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _stub(monkeypatch, "import sys; [print('line', i, file=sys.stderr) for i in range(9)]; sys.exit(3)")
+    assert watch.measure(photos, real, scratch) is None
+    (warning,) = caplog.records
+    assert warning.levelno == logging.WARNING
+    assert warning.getMessage() == (
+        "KID to real was not measured, training goes on without it: compress eval score ended with 3:\n"
+        "line 4\nline 5\nline 6\nline 7\nline 8"
+    )
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_child_that_hangs_is_ended_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch, photos: np.ndarray, real: Path, scratch: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _stub(monkeypatch, "import time; time.sleep(100)")
+    monkeypatch.setattr(watch, "TIMEOUT_S", 0.2)
+    assert watch.measure(photos, real, scratch) is None
+    assert "timed out" in caplog.text
+
+
+def test_a_child_that_writes_nothing_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, photos: np.ndarray, real: Path, scratch: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _stub(monkeypatch, "")
+    assert watch.measure(photos, real, scratch) is None
+    assert "scores.json" in caplog.text
+
+
+def test_a_full_disk_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, photos: np.ndarray, real: Path, scratch: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def write(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(images, "write_png", write)
+    assert watch.measure(photos, real, scratch) is None
+    assert "No space left" in caplog.text
+
+
+def test_ctrl_c_is_no_failed_measurement(
+    monkeypatch: pytest.MonkeyPatch, photos: np.ndarray, real: Path, scratch: Path
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(watch.subprocess, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        watch.measure(photos, real, scratch)
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_check_holds_each_domain_s_images_against_its_own_real_ones(
+    pretend: Pretend, photos: np.ndarray, tmp_path: Path, scratch: Path
+) -> None:
+    made_a, made_b = photos, 255 - photos
+
+    def answer(command: Command) -> str:
+        first = images.read_image(images.list_images(Path(_flag(command, "--fake")))[0])
+        is_right = np.array_equal(first, (made_a if _flag(command, "--real").endswith("real_a") else made_b)[0])
+        return json.dumps(RECORD if is_right else {})
+
+    calls = pretend(answer)
+    real_a, real_b = tmp_path / "real_a", tmp_path / "real_b"
+    check = watch.check(7, made_a=made_a, made_b=made_b, real_a=real_a, real_b=real_b, scratch=scratch)
+    assert check.step == 7
+    assert check.a2b is not None
+    assert check.b2a is not None
+    assert [_flag(command, "--real") for command, _ in calls] == [str(real_b), str(real_a)]
+    # The first one chose; were the second one free to, a download that fails in between would change the scale.
+    assert [_flag(command, "--network") for command, _ in calls] == ["auto", "efficientnet-lite0"]
+
+
+def test_a_check_keeps_the_direction_that_could_be_measured(
+    pretend: Pretend, photos: np.ndarray, tmp_path: Path, scratch: Path
+) -> None:
+    pretend(lambda command: json.dumps(RECORD) if _flag(command, "--real").endswith("real_a") else "torn")
+    real_a, real_b = tmp_path / "real_a", tmp_path / "real_b"
+    check = watch.check(7, made_a=photos, made_b=photos, real_a=real_a, real_b=real_b, scratch=scratch)
+    assert check.a2b is None
+    assert check.b2a is not None
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch_fidelity") is None, reason="the extra `score` is not installed")
+@pytest.mark.timeout(900)
+def test_kid_is_about_zero_for_the_same_images_and_far_above_for_others(
+    scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Beside other work, torch's threads wait for each other longer than they compute.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    random = np.random.default_rng(1)
+    # Squares of one colour, and noise.
+    blobs = random.integers(0, 256, (12, 4, 4, 3)).astype(np.uint8).repeat(8, axis=1).repeat(8, axis=2)
+    grain = random.integers(0, 256, blobs.shape).astype(np.uint8)
+    watch.check_available()
+    watch.write_reals(blobs, tmp_path / "real")
+    same, other = (
+        watch.measure(made, tmp_path / "real", scratch, network="efficientnet-lite0") for made in (blobs, grain)
+    )
+    assert same is not None, caplog.text
+    assert other is not None, caplog.text
+    assert (same.metric, same.network) == ("kid_efficientnet_lite0", "efficientnet-lite0")
+    # Of the same images it is a bit below 0: each finds itself among the others, which the estimator takes for luck.
+    assert -3 * same.spread < same.mean < 0
+    assert other.mean > 0.1
+    assert other.mean > 10 * max(-same.mean, other.spread)
+    assert list(scratch.iterdir()) == []
