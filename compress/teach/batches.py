@@ -46,14 +46,16 @@ class Batches:
     def __call__(self, step: int) -> tuple[dict[str, np.ndarray]]:
         """The inputs of `CycleGan` at a step, as `train_on_batch` takes them."""
         config = self.config
+        first_step = config.first_step_at_size(step)
         choices = pool.choose(
             step,
-            first_step=self._first_step_at_this_size(step),
+            # The pool starts anew with each size, since it holds images of one.
+            first_step=first_step,
             batch_size=config.images_per_step(step),
             pool_size=config.pool_size,
             seed=config.seed,
         )
-        anneal = min(1.0, step / config.anneal_steps) if config.anneal_steps else 1.0
+        anneal = min(1.0, (step - first_step) / config.anneal_steps) if config.anneal_steps else 1.0
         return (
             {
                 "a": self._images(self.a, step, 2 * config.seed),
@@ -85,11 +87,6 @@ class Batches:
         if config.flip:
             batch[mirrored] = batch[mirrored, :, ::-1]
         return reduced(images.to_float(batch), config.reduction(step))
-
-    def _first_step_at_this_size(self, step: int) -> int:
-        """Where the pool starts anew, since it holds images of one size."""
-        quarter, half = self.config.quarter_size_steps, self.config.half_size_steps
-        return {4: 0, 2: quarter, 1: quarter + half}[self.config.reduction(step)]
 
 
 def reduced(batch: np.ndarray, factor: int) -> np.ndarray:

@@ -51,7 +51,8 @@ class TeachConfig:
     identity_weight: float = 5.0
     """Weight of the mean absolute difference that a generator makes to images of its own target domain."""
     anneal_steps: int = 0
-    """First steps, over which a pixel loss to the input gives way to the adversarial loss (deep-makeover)."""
+    """First steps at each size, over which a pixel loss gives way to the adversarial loss (deep-makeover): to the input
+    at the first size, later to what the nets made at the smaller one, so that no size starts anew."""
     pixel_weight: float = 10.0
     """Weight of that pixel loss at the very start."""
     pool_size: int = 50
@@ -85,6 +86,23 @@ class TeachConfig:
         if step < self.quarter_size_steps:
             return 4
         return 2 if step < self.quarter_size_steps + self.half_size_steps else 1
+
+    @property
+    def grows(self) -> bool:
+        """Whether what was learned at one size is carried over to the next by the annealed pixel loss."""
+        return self.anneal_steps > 0 and self.quarter_size_steps + self.half_size_steps > 0
+
+    def smaller(self, height_px: int) -> int | None:
+        """How many times smaller the images are before they come to be of a height; None at the first size."""
+        sizes = {4: self.quarter_size_steps, 2: self.half_size_steps, 1: 1}
+        before = [size for size, steps in sizes.items() if steps and self.image_size_px // size < height_px]
+        return before[-1] * height_px // self.image_size_px if before else None
+
+    def first_step_at_size(self, step: int) -> int:
+        """The first step with the size of this one."""
+        return {4: 0, 2: self.quarter_size_steps, 1: self.quarter_size_steps + self.half_size_steps}[
+            self.reduction(step)
+        ]
 
     def images_per_step(self, step: int) -> int:
         """Of each domain."""

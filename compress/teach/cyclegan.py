@@ -20,6 +20,9 @@ from compress.teach.pool import ImagePool
 INPUTS = ("a", "b", "slots", "show_new", "keep_new", "anneal")
 """What `CycleGan` takes, by name: images of both domains, the pools' random choices, and the annealing's progress."""
 
+_DETAIL_LOSS = 4.0
+"""A change of a quarter of half the range, on average over the channels, takes all of a photo's own detail away."""
+
 
 class CycleGan(keras.Model):
     """Trains on `train_on_batch(inputs)` with `INPUTS`, see `batches.Batches`."""
@@ -36,6 +39,8 @@ class CycleGan(keras.Model):
             for _ in "AB"
         ]
         self.judge_a, self.judge_b = judges
+        if config.grows:
+            self.smaller_a2b, self.smaller_b2a = _frozen(generator(config)), _frozen(generator(config))
         self.pool_a, self.pool_b = (ImagePool(config.pool_size, config.image_size) for _ in "AB")
         self._config = config
         self._compiled_shape: tuple[int, ...] | None = None
@@ -89,11 +94,19 @@ class CycleGan(keras.Model):
             losses["identity"] = _l1(images["same_a"], a) + _l1(images["same_b"], b)
             weights["identity"] = config.identity_weight
         if config.anneal_steps:
-            losses["pixel"] = _l1(images["made_b"], a) + _l1(images["made_a"], b)
+            target_b, target_a = self._pixel_targets(a, b)
+            losses["pixel"] = _l1(images["made_b"], target_b) + _l1(images["made_a"], target_a)
             weights["pixel"] = config.pixel_weight * (1.0 - anneal)
         for name, loss in losses.items():
             self._trackers[name].update_state(loss)
         return sum((weights[name] * losses[name] for name in losses), ops.zeros(()))
+
+    def _pixel_targets(self, a: Any, b: Any) -> tuple[Any, Any]:
+        """What the pixel loss pulls the generated images of B and A towards."""
+        factor = self._config.smaller(a.shape[1])
+        if factor is None:
+            return a, b
+        return _enlarged(self.smaller_a2b, a, factor), _enlarged(self.smaller_b2a, b, factor)
 
     def _fooled(self, judge: keras.Model, made: Any) -> Any:
         """The generator's adversarial loss; the discriminator's weights are constants in it."""
@@ -140,6 +153,23 @@ def compiled(config: TeachConfig) -> CycleGan:
     # Its parts are built already; the model itself has no weights of its own.
     model.built = True
     return model
+
+
+def _frozen(model: keras.Model) -> keras.Model:
+    model.trainable = False
+    return model
+
+
+def _enlarged(smaller: keras.Model, photos: Any, factor: int) -> Any:
+    """What a net makes of smaller photos, enlarged, with the photos' own details where it changed little."""
+    small = ops.average_pool(photos, factor, factor)
+    made = ops.cast(smaller(small, training=False), "float32")
+    kept = ops.relu(1.0 - _DETAIL_LOSS * ops.mean(ops.abs(made - small), axis=-1, keepdims=True))
+
+    def enlarge(images: Any) -> Any:
+        return ops.image.resize(images, photos.shape[1:3], interpolation="bilinear")
+
+    return enlarge(made) + enlarge(kept) * (photos - enlarge(small))
 
 
 def _l1(one: Any, other: Any) -> Any:

@@ -144,13 +144,18 @@ def fit(a: Domain, b: Domain, config: TeachConfig, work: Path, run_identity: str
     batches = Batches(a, b, config)
     watcher = _Watcher(model, batches, work)
 
+    def batch(step: int) -> tuple[dict[str, np.ndarray]]:
+        if config.grows and step > 0 and step == config.first_step_at_size(step):
+            _carry_over(model, batches, step)
+        return batches(step)
+
     def finished(done: int) -> bool:
         return config.stop_when_converged and watcher.history(done).has_stalled(config.patience)
 
     trained = training.train(
         model,
         _plan(config),
-        batches,
+        batch,
         work=work,
         run_identity=run_identity,
         sample=watcher.sample,
@@ -185,6 +190,15 @@ def _plan(config: TeachConfig) -> training.Plan:
         sample_every=config.sample_every,
         checkpoint_every=config.checkpoint_every,
     )
+
+
+def _carry_over(model: cyclegan.CycleGan, batches: Batches, done: int) -> None:
+    """Keep the generators as they are at the end of one size, for the pixel loss of the next."""
+    with _averaged(model, batches, done):
+        made = model.a2b.get_weights(), model.b2a.get_weights()
+    # Outside, since leaving it puts all of the model's weights back.
+    model.smaller_a2b.set_weights(made[0])
+    model.smaller_b2a.set_weights(made[1])
 
 
 @contextmanager

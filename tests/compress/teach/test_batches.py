@@ -132,6 +132,13 @@ def test_the_adversarial_loss_comes_in_over_the_first_steps(domain: Domain) -> N
     assert _batches(domain)(0)[0]["anneal"].tolist() == [1.0]
 
 
+def test_the_pixel_loss_comes_back_at_each_size(growing: Batches) -> None:
+    batches = replace(growing, config=replace(growing.config, anneal_steps=2))
+    starts = (0, growing.config.quarter_size_steps, growing.config.quarter_size_steps + growing.config.half_size_steps)
+    for first in starts:
+        assert [float(batches(first + step)[0]["anneal"][0]) for step in (0, 1)] == [0.0, 0.5]
+
+
 def _collected(folder: Path, file: Path, config: TeachConfig = CONFIG, seed: int = 0) -> Domain:
     return collect(images.list_images(folder), file, config, seed=seed)
 

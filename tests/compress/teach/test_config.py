@@ -76,3 +76,22 @@ def test_the_size_grows_after_each_phase() -> None:
 
 def test_a_training_at_one_size_reduces_nothing() -> None:
     assert TeachConfig().reduction(0) == 1
+
+
+@pytest.mark.parametrize(
+    ("quarter", "half", "height", "expected"),
+    [
+        (0, 0, 128, None),
+        (5, 5, 32, None),
+        (5, 5, 64, 2),
+        (5, 5, 128, 2),
+        (5, 0, 128, 4),
+        (0, 5, 64, None),
+        (0, 5, 128, 2),
+    ],
+)
+def test_each_size_follows_the_next_smaller_one_that_was_trained_at(
+    quarter: int, half: int, height: int, expected: int | None
+) -> None:
+    config = TeachConfig(image_size_px=128, quarter_size_steps=quarter, half_size_steps=half)
+    assert config.smaller(height) == expected

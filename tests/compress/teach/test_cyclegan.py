@@ -1,6 +1,6 @@
 """One step of the model against the published alternation: each net's own loss, differentiated on its own."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -134,6 +134,37 @@ def test_the_pixel_loss_gives_way_to_the_adversarial_loss(anneal: float) -> None
     expected = 10 * losses["cycle"] + 5 * losses["identity"] + losses["judge_a"] + losses["judge_b"]
     expected += anneal * (losses["adversarial_a"] + losses["adversarial_b"]) + (1 - anneal) * 7 * losses["pixel"]
     assert losses["total"] == pytest.approx(expected, rel=1e-5)
+
+
+GROWING = replace(ANNEALED, image_size_px=128, image_width_px=144, quarter_size_steps=1, half_size_steps=1, pool_size=8)
+
+
+def _enlarged_by(make: Callable[[Any], Any], photos: np.ndarray) -> np.ndarray:
+    """What the pixel loss pulls towards, had the nets of half the size done `make`."""
+    model = _model(GROWING)
+    model.smaller_a2b = model.smaller_b2a = lambda small, training: make(small)  # pyright: ignore[reportAttributeAccessIssue]
+    made_b, made_a = model._pixel_targets(tf.constant(photos), tf.constant(photos))
+    np.testing.assert_array_equal(made_a, made_b)
+    return np.asarray(made_b)
+
+
+def test_at_a_larger_size_the_pixel_loss_pulls_towards_what_was_made_at_the_smaller_one() -> None:
+    photos = np.random.default_rng(2).uniform(-1, 1, (1, 64, 72, 3)).astype(np.float32)
+    np.testing.assert_allclose(_enlarged_by(lambda small: small, photos), photos, atol=1e-6)
+    # What was changed through and through comes without the photo's details.
+    np.testing.assert_allclose(_enlarged_by(lambda small: 0 * small + 3, photos), 3.0, atol=1e-6)
+
+
+def test_at_the_first_size_the_pixel_loss_pulls_towards_the_photos_themselves() -> None:
+    a, b = tf.zeros((1, 32, 36, 3)), tf.ones((1, 32, 36, 3))
+    assert _model(GROWING)._pixel_targets(a, b) == (a, b)
+
+
+def test_the_nets_of_the_smaller_size_are_carried_along_only_where_they_are_needed() -> None:
+    assert not hasattr(cyclegan.compiled(ANNEALED), "smaller_a2b")
+    model = cyclegan.compiled(GROWING)
+    trained = {id(weight) for weight in model.trainable_variables}
+    assert trained.isdisjoint(id(weight) for weight in [*model.smaller_a2b.weights, *model.smaller_b2a.weights])
 
 
 def test_weights_multiply_their_losses() -> None:
