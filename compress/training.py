@@ -190,18 +190,30 @@ def restore(model: keras.Model, work: Path, run_identity: str) -> int:
     Raises:
         UsageError: If the checkpoint belongs to a run with other settings or data.
     """
+    if not holds_checkpoint(work, run_identity):
+        return 0
+    with np.load(work / _CHECKPOINT_NAME, allow_pickle=False) as stored:
+        for index, variable in enumerate(_state_variables(model)):
+            variable.assign(stored[f"variable_{index}"])
+        return int(stored["step"])
+
+
+def holds_checkpoint(work: Path, run_identity: str) -> bool:
+    """Whether a run has something to go on from; cheap, so that a stage can ask before it reads its data.
+
+    Raises:
+        UsageError: If the checkpoint belongs to a run with other settings or data.
+    """
     path = work / _CHECKPOINT_NAME
     if not path.exists():
-        return 0
+        return False
     with np.load(path, allow_pickle=False) as stored:
         if str(stored["identity"]) != run_identity:
             raise UsageError(
                 f"{work} holds a run that was stopped at step {int(stored['step'])} with other settings or photos. "
                 "Give the same settings to go on with it, or delete the folder to start anew."
             )
-        for index, variable in enumerate(_state_variables(model)):
-            variable.assign(stored[f"variable_{index}"])
-        return int(stored["step"])
+    return True
 
 
 def _state_variables(model: keras.Model) -> list[Any]:

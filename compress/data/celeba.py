@@ -23,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from compress import images
-from compress.artifact import refuse_existing, written_whole
+from compress.artifact import refuse_existing, refuse_replacing, written_whole
 from compress.config import to_mapping
 from compress.data.avatars import LARGEST_PX, NOTE_NAME, SMALLEST_PX, Side
 from compress.data.celeba_attributes import AttributeList, read_attributes
@@ -74,7 +74,7 @@ def lay_out_celeba(
     """
     _check(config)
     refuse_existing(out, overwrite=overwrite)
-    _refuse_to_replace_input(out, (source, attributes))
+    refuse_replacing(out, (source, attributes))
     domains = _find(_select(read_attributes(attributes), config), source)
     folders = _split(domains, config)
     with written_whole(out, overwrite=overwrite) as scratch:
@@ -197,10 +197,3 @@ def _check(config: CelebaConfig) -> None:
     for name in ("image_height_px", "image_width_px"):
         if getattr(config, name) is not None and not SMALLEST_PX <= getattr(config, name) <= LARGEST_PX:
             raise UsageError(f"{name} = {getattr(config, name)}, expected {SMALLEST_PX} to {LARGEST_PX}.")
-
-
-def _refuse_to_replace_input(out: Path, inputs: Sequence[Path]) -> None:
-    """With --overwrite, a part of CelebA would take the place of the whole of it."""
-    for path in inputs:
-        if path.resolve().is_relative_to(out.resolve()):
-            raise UsageError(f"{out} holds {path}, which is read, and would be replaced. Pass another --out.")

@@ -6,9 +6,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from compress import images
-from compress.artifact import written_whole
+from compress.artifact import refuse_existing, refuse_replacing, written_whole
 from compress.data.config import PhotosConfig
-from compress.data.folders import photos
+from compress.data.folders import LAYOUT, photos
 
 _log = logging.getLogger(__name__)
 
@@ -22,9 +22,12 @@ def prepare_photos(data: Path, config: PhotosConfig, out: Path, *, overwrite: bo
         `{"images": how many were written}`.
 
     Raises:
-        UsageError: If `out` exists and `overwrite` is false.
+        UsageError: If `out` exists and `overwrite` is false, or is or holds a part of the data set.
         UnusableData: If a folder is missing, or too many photos are broken.
     """
+    refuse_existing(out, overwrite=overwrite)
+    # The split that is not read stays, too: who names one of its folders has mistaken it for the output.
+    refuse_replacing(out, [data, *(data / name for name in LAYOUT if (data / name).exists())])
     with written_whole(out, overwrite=overwrite) as scratch:
         paths = photos(data, config.domain, config.split)
         count = 0

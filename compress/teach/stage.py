@@ -54,10 +54,13 @@ def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False
     from compress.teach.fit import fit
 
     work = out.parent / f"{out.name}.training"
+    run_identity = training.identity(to_mapping(config), [[str(path) for path in paths[domain]] for domain in paths])
+    if not training.holds_checkpoint(work, run_identity):
+        # What a run left that was killed before its first checkpoint may have come from other settings.
+        shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
     a = collect(paths["A"], work / "a.npy", config, seed=2 * config.seed)
     b = collect(paths["B"], work / "b.npy", config, seed=2 * config.seed + 1)
-    run_identity = training.identity(to_mapping(config), [[str(path) for path in paths[domain]] for domain in paths])
     taught = fit(a, b, config, work, run_identity)
     with artifact.written_whole(out, overwrite=overwrite) as scratch:
         record = _write(scratch, taught, config)

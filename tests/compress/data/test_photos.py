@@ -1,10 +1,15 @@
 """`compress data photos`: every photo once, one size, names that cannot collide."""
 
+import shutil
 from pathlib import Path
+
+import pytest
 
 from compress import images
 from compress.data.config import PhotosConfig
+from compress.data.folders import LAYOUT
 from compress.data.photos import prepare_photos
+from compress.errors import UsageError
 
 
 def test_photos_of_both_domains_lie_in_one_folder_at_one_size(photo_folders: Path, tmp_path: Path) -> None:
@@ -13,3 +18,36 @@ def test_photos_of_both_domains_lie_in_one_folder_at_one_size(photo_folders: Pat
     assert written == {"images": 8}
     assert [path.name for path in paths] == [f"{domain}_{index:03d}.png" for domain in "AB" for index in range(4)]
     assert {images.read_image(path).shape for path in paths} == {(20, 20, 3)}
+
+
+@pytest.fixture
+def data(photo_folders: Path, tmp_path: Path) -> Path:
+    """A data set of its own, so that a test may lose it; its folder testB is a link to one elsewhere."""
+    root = tmp_path / "sets" / "data"
+    shutil.copytree(photo_folders, root)
+    (root / "testB").rename(tmp_path / "elsewhere")
+    (root / "testB").symlink_to(tmp_path / "elsewhere")
+    return root
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize(
+    "out", ["sets/data", "sets", "sets/data/trainA/..", "elsewhere", *(f"sets/data/{name}" for name in LAYOUT)]
+)
+def test_output_never_replaces_the_data_set(out: str, data: Path, tmp_path: Path) -> None:
+    before = _contents(tmp_path)
+    with pytest.raises(UsageError, match="would be replaced"):
+        prepare_photos(data, PhotosConfig(image_size_px=20), tmp_path / out, overwrite=True)
+    assert _contents(tmp_path) == before
+    assert (data / "testB").is_symlink()
+
+
+def test_what_was_laid_out_within_the_data_set_can_be_laid_out_anew(data: Path) -> None:
+    for size in (20, 16):
+        prepare_photos(data, PhotosConfig(image_size_px=size), data / "small", overwrite=True)
+    assert images.read_image(images.list_images(data / "small")[0]).shape == (16, 16, 3)
+    assert len(images.list_images(data / "testA")) == 4

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -255,21 +256,57 @@ def test_what_cannot_work_is_refused_before_training(data: Path, tmp_path: Path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["half", "taken"]
 
 
-def test_other_settings_beside_an_unfinished_run_are_refused(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def killed(batches: Batches, step: int) -> Any:
-        if step == 2:
-            raise _Killed
-        return seen(batches, step)
-
+def _kill_at(step: int, data: Path, out: Path, monkeypatch: pytest.MonkeyPatch, config: TeachConfig = TINY) -> None:
+    """Start a run that is killed at a step; its checkpoints are of every second one."""
     seen = Batches.__call__
+
+    def killed(batches: Batches, at: int) -> Any:
+        if at == step:
+            raise _Killed
+        return seen(batches, at)
+
     with monkeypatch.context() as patch:
         patch.setattr(Batches, "__call__", killed)
         with pytest.raises(_Killed):
-            teach(data, TINY, tmp_path / "out")
+            teach(data, config, out)
+
+
+def test_other_settings_beside_an_unfinished_run_are_refused_before_an_image_is_read(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(data, own)
+    _kill_at(2, own, tmp_path / "out", monkeypatch)
+    left = _contents(tmp_path / "out.training")
+    for path in own.rglob("*.png"):
+        path.write_bytes(b"torn")
     with pytest.raises(UsageError, match="stopped at step 2"):
-        teach(data, replace(TINY, seed=1), tmp_path / "out")
+        teach(own, replace(TINY, seed=1), tmp_path / "out")
+    assert _contents(tmp_path / "out.training") == left
+    # With its own settings the run would go on, and then the images are looked at.
+    with pytest.raises(UnusableData, match="broken"):
+        teach(own, TINY, tmp_path / "out")
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_nothing_is_taken_over_from_other_settings_that_never_reached_a_checkpoint(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(TINY, sample_every=1, watch_kid=True)
+    monkeypatch.setattr(watch, "check_available", lambda: None)
+    with monkeypatch.context() as patch:
+        # Far better than the second run will ever be, and measured on other held-back images.
+        patch.setattr(watch, "check", lambda step, **_: Check(step, _kid(0.0), _kid(0.0)))
+        _kill_at(1, data, tmp_path / "out", monkeypatch, config)
+    assert (tmp_path / "out.training" / "kid.json").exists()
+    monkeypatch.setattr(watch, "check", lambda step, **_: Check(step, _kid(0.9), _kid(0.9)))
+    teach(data, replace(config, seed=1, sample_every=2), tmp_path / "out")
+    history = _record(tmp_path / "out")["history"]
+    assert history["control"]["a2b"]["mean"] == 0.9
+    assert [check["step"] for check in history["checks"]] == [2, 3]
 
 
 def test_without_the_packages_that_score_the_way_on_is_named(
