@@ -41,7 +41,8 @@ def _file_cells(bench: Mapping[str, Any], name: str) -> list[str]:
 
 
 def _image_cells(record: Mapping[str, Any], metric: str) -> list[str]:
-    psnr = record.get("fidelity", {}).get("psnr_db", {}).get("mean")
+    # None for the teacher, whose images are compared with themselves.
+    psnr = (record.get("fidelity", {}).get("psnr_db") or {}).get("mean")
     kid = record.get(metric)
     return [
         _NONE if psnr is None else f"{psnr:.2f} dB",
