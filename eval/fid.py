@@ -1,6 +1,10 @@
 """Fréchet distance between two sets of features; with the Inception network's features it is the FID."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 
 def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
@@ -25,6 +29,58 @@ def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
     distance = offset @ offset + (root_real**2).sum() + (root_fake**2).sum() - 2 * overlap
     # Rounding can leave equal sets a hair below zero.
     return max(float(distance), 0.0)
+
+
+def resampled_frechet_distances(real: np.ndarray, fake: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """`frechet_distance` of resamples of the generated images: each image repeated as often as it was drawn.
+
+    All of a resample but the overlap of the covariances is a matrix product over all resamples. The overlap, the trace
+    of a root, needs eigenvalues, of no larger a matrix than the resample has different images: of 500 drawn from 500
+    that is about 316, 6 ms. The thousand of them run on all cores.
+
+    Args:
+        real: `(images, features)`, at least two images; not resampled.
+        fake: `(images, features)`.
+        counts: `(resamples, images)`, from `eval.confidence.resample_counts`.
+
+    Returns:
+        `(resamples,)` float64, biased upward against the distance of all images once, since repeated images lower the
+        rank: of use for their spread, not for their mean.
+    """
+    root_real, wide = _covariance_root(real), fake.astype(np.float64)
+    # Near zero, so that squares of means are not differences of large numbers.
+    centred = wide - wide.mean(axis=0)
+    offset = real.mean(axis=0, dtype=np.float64) - wide.mean(axis=0)
+    drawn = counts.sum(axis=1)
+    means = (counts @ centred) / drawn[:, None]
+    spread = (counts @ (centred**2).sum(axis=1) - drawn * (means**2).sum(axis=1)) / (drawn - 1)
+    overlaps = _overlaps(centred @ root_real.T, counts) / np.sqrt(drawn - 1)
+    distances = ((offset - means) ** 2).sum(axis=1) + (root_real**2).sum() + spread - 2 * overlaps
+    return distances.clip(min=0.0)
+
+
+def _overlaps(projected: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The sum of singular values of each resample's centred rows.
+
+    Args:
+        projected: `(images, rank)`: generated images times the root of the real covariance.
+        counts: `(resamples, images)`.
+    """
+    if len(projected) < projected.shape[1]:
+        # Other rows with the same products among themselves, and no longer than there are images.
+        projected = np.asarray(np.linalg.qr(projected.T, mode="r")).T
+    means = (counts @ projected) / counts.sum(axis=1, keepdims=True)
+
+    def overlap(resample: int) -> float:
+        held = np.flatnonzero(counts[resample])
+        rows = (projected[held] - means[resample]) * np.sqrt(counts[resample, held])[:, None]
+        products = rows @ rows.T if len(held) < projected.shape[1] else rows.T @ rows
+        return float(np.sqrt(np.linalg.eigvalsh(products).clip(min=0.0)).sum())
+
+    # The resamples share the cores. Were each one's matrix split among them, too, OpenBLAS's threads would spin while
+    # they wait for each other: beside other work, the eigenvalues of one took 4.6 s instead of 6 ms.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+        return np.array(list(pool.map(overlap, range(len(counts)))))
 
 
 def _covariance_root(features: np.ndarray) -> np.ndarray:

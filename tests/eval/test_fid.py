@@ -1,9 +1,10 @@
-"""The Fréchet distance against closed forms and against the formula with eigenvalues."""
+"""The Fréchet distance against closed forms and the formula with eigenvalues, its resamples against itself."""
 
 import numpy as np
 import pytest
 
-from eval.fid import frechet_distance
+from eval.confidence import resample_counts
+from eval.fid import frechet_distance, resampled_frechet_distances
 
 
 def sample_with(mean: np.ndarray, covariance: np.ndarray, count: int) -> np.ndarray:
@@ -48,3 +49,32 @@ def test_distance_equals_the_eigenvalue_formula(count: int) -> None:
 def test_equal_sets_have_no_distance() -> None:
     features = np.random.default_rng(1).normal(size=(20, 30)).astype(np.float32)
     assert frechet_distance(features, features[::-1]) == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("real_images", "fake_images", "features"),
+    [(30, 40, 60), (60, 40, 200), (50, 40, 12), (12, 40, 60), (80, 40, 30)],
+    ids=[
+        "fewer images than features",
+        "more real than generated images",
+        "more images than features",
+        "fewer real images than a resample holds",
+        "as many features as a resample has images",
+    ],
+)
+def test_resamples_equal_the_distance_of_the_repeated_images(real_images: int, fake_images: int, features: int) -> None:
+    rng = np.random.default_rng(0)
+    # As ReLU features are: far from zero, and a few of them vary most.
+    deviations = 1 / (1 + np.arange(features))
+    real = (3 + rng.normal(size=(real_images, features)) * deviations).astype(np.float32)
+    fake = (3 + rng.normal(0.3, 1.2, size=(fake_images, features)) * deviations).astype(np.float32)
+    counts = resample_counts(fake_images, seed=0, resamples=20)
+    repeated = [frechet_distance(real, np.repeat(fake, times, axis=0)) for times in counts]
+    assert resampled_frechet_distances(real, fake, counts) == pytest.approx(repeated, rel=1e-6)
+
+
+def test_resample_of_each_image_once_is_the_distance_itself() -> None:
+    rng = np.random.default_rng(0)
+    real, fake = rng.normal(size=(20, 30)), rng.normal(0.3, 1.4, size=(25, 30))
+    whole = resampled_frechet_distances(real, fake, np.ones((1, 25), np.int64))
+    assert whole == pytest.approx([frechet_distance(real, fake)], rel=1e-9)

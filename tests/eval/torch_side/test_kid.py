@@ -1,9 +1,18 @@
-"""The kernel distance against its closed form."""
+"""The kernel distance against its closed form, the one over all images against torch-fidelity."""
+
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 
-from eval.kid import kernel_distance, subset_size
+from compress.images import list_images
+from eval.features.extract import FolderOfImages, extract_features
+from eval.features.networks import choose_network
+from eval.fid import frechet_distance
+from eval.kid import kernel_distance, subset_size, unbiased_kernel_distance
 
 
 @pytest.mark.parametrize(
@@ -36,3 +45,42 @@ def test_seed_draws_the_subsets() -> None:
     real, fake = rng.normal(size=(30, 8)).astype(np.float32), rng.normal(size=(30, 8)).astype(np.float32)
     assert kernel_distance(real, fake, seed=1) == kernel_distance(real, fake, seed=1)
     assert kernel_distance(real, fake, seed=1) != kernel_distance(real, fake, seed=2)
+
+
+@pytest.mark.parametrize(("images", "features"), [(30, 8), (20, 64)])
+def test_distance_over_all_images_is_torch_fidelitys_of_one_subset_that_holds_them_all(
+    images: int, features: int
+) -> None:
+    rng = np.random.default_rng(0)
+    real, fake = rng.normal(size=(images, features)), rng.normal(0.3, 1.2, size=(images, features))
+    expected = kid_features_to_metric(
+        torch.from_numpy(real),
+        torch.from_numpy(fake),
+        kid_subsets=1,
+        kid_subset_size=images,
+        rng_seed=0,
+        verbose=False,
+    )[KEY_METRIC_KID_MEAN]
+    assert unbiased_kernel_distance(real, fake) == pytest.approx(expected, rel=1e-6)
+
+
+def test_mean_over_subsets_tends_to_the_distance_over_all_images() -> None:
+    rng = np.random.default_rng(0)
+    real, fake = (rng.normal(centre, size=(60, 8)).astype(np.float32) for centre in (0.0, 0.5))
+    subsets = kernel_distance(real, fake, seed=0)
+    standard_error = subsets.spread / np.sqrt(subsets.subsets)
+    assert unbiased_kernel_distance(real, fake) == pytest.approx(subsets.mean, abs=3 * standard_error)
+
+
+def test_distances_are_the_same_for_any_batch_size(tmp_path: Path, draw: Callable[..., Path]) -> None:
+    network = choose_network("efficientnet-lite0", None)
+    folders = draw(tmp_path / "real", 7, seed=1), draw(tmp_path / "fake", 6, seed=2, blur_px=1.0)
+    alone, together = (
+        [
+            extract_features(FolderOfImages(list_images(folder), (64, 64)), network, batch_size=size)
+            for folder in folders
+        ]
+        for size in (1, 4)
+    )
+    assert frechet_distance(*alone) == pytest.approx(frechet_distance(*together), rel=1e-4)
+    assert unbiased_kernel_distance(*alone) == pytest.approx(unbiased_kernel_distance(*together), rel=1e-4)
