@@ -1,18 +1,24 @@
 """Teach a student from pairs of photos and teacher images."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from compress import images, training
+from compress.artifact import write_text_whole
 from compress.distill import distiller, losses
 from compress.distill.config import DistillConfig
 from compress.distill.pairs import Pairs
 from compress.models import pocket_generator
 from compress.models.pocket_generator import PocketConfig
+
+HISTORY = "training.json"
+"""What the samples measured, beside the student: `history`, a list of `step` and `held_back_psnr_db`."""
 
 _SHEET_ROWS = 6
 _STATISTICS_STEPS = 100
@@ -27,6 +33,8 @@ class Taught:
     """Mean PSNR to the teacher's images of the held-back training photos, dB."""
     sheet: np.ndarray
     """Rows of photo, teacher's image, student's image; `(height, width, 3)` uint8."""
+    history: list[dict[str, Any]]
+    """As `HISTORY` holds it: of the weights at each step, which were not averaged yet."""
 
 
 def fit(pairs: Pairs, config: DistillConfig, work: Path, run_identity: str) -> Taught:
@@ -46,12 +54,18 @@ def fit(pairs: Pairs, config: DistillConfig, work: Path, run_identity: str) -> T
     with training.arithmetic(config.precision):
         model = distiller.compiled(pocket_generator.build(_shape(config)), config)
 
+    if not training.holds_checkpoint(work, run_identity):
+        # What a run measured that was killed before its first checkpoint may have come from other settings.
+        (work / HISTORY).unlink(missing_ok=True)
+
     def batch(step: int) -> training.Batch:
         return _batch(training_pairs, config, step)
 
     def sample(step: int) -> Mapping[str, float]:
         images.write_png(work / f"samples-{step:06d}.png", _sheet(model.student, held_back))
-        return {"held_back_psnr_db": _psnr_db(model.student, held_back)}
+        measured = {"held_back_psnr_db": _psnr_db(model.student, held_back)}
+        _keep(work, step, measured)
+        return measured
 
     training.train(model, _plan(config), batch, work=work, run_identity=run_identity, sample=sample)
     if config.ema_momentum:
@@ -59,7 +73,19 @@ def fit(pairs: Pairs, config: DistillConfig, work: Path, run_identity: str) -> T
         training.refresh_batch_statistics(model, batch, min(_STATISTICS_STEPS, config.steps))
     student = pocket_generator.build(_shape(config))
     student.set_weights(model.student.get_weights())
-    return Taught(student, _psnr_db(student, held_back), _sheet(student, held_back))
+    return Taught(student, _psnr_db(student, held_back), _sheet(student, held_back), _history(work))
+
+
+def _history(work: Path) -> list[dict[str, Any]]:
+    path = work / HISTORY
+    return json.loads(path.read_text(encoding="utf-8"))["history"] if path.exists() else []
+
+
+def _keep(work: Path, step: int, measured: Mapping[str, float]) -> None:
+    """Add a sample to the history; later ones, of a run that was killed after its last checkpoint, are dropped."""
+    earlier = [point for point in _history(work) if point["step"] < step]
+    record = {"history": [*earlier, {"step": step, **measured}]}
+    write_text_whole(work / HISTORY, json.dumps(record, indent=2) + "\n", overwrite=True)
 
 
 def _batch(pairs: Pairs, config: DistillConfig, step: int) -> training.Batch:

@@ -5,6 +5,7 @@ Everything that can be wrong with the command line is found before TensorFlow is
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from pathlib import Path
@@ -99,9 +100,11 @@ def _translator(generator: keras.Model) -> Translate:
 
 def _write(scratch: Path, name: str, taught: Taught, config: DistillConfig, parent: str) -> None:
     from compress import cost
+    from compress.distill.fit import HISTORY
 
     taught.student.save(scratch / artifact.MODEL_NAMES["keras"])
     images.write_png(scratch / "samples.png", taught.sheet)
+    (scratch / HISTORY).write_text(json.dumps({"history": taught.history}, indent=2) + "\n", encoding="utf-8")
     size = config.image_size_px
     manifest = Manifest(
         name=name,

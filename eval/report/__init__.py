@@ -1,1 +1,1 @@
-"""A run as one self-contained page: sources (what the flags name) -> table and pictures -> page."""
+"""A run as one self-contained page: sources (what the flags name) -> tables, charts and pictures -> page."""

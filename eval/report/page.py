@@ -1,6 +1,6 @@
 """The page itself: sources become HTML through `page.html`. Everything that comes from outside is escaped."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib import resources
 from string import Template
@@ -9,8 +9,19 @@ from typing import Any
 import numpy as np
 
 from eval.config import ReportConfig
-from eval.report import pictures, table
+from eval.gate import words
+from eval.report import curves, forest, pictures, scatter, table
+from eval.report.gates import Gate
 from eval.report.sources import Sources, read_sources
+
+_GATE_LEGEND = (
+    "Bar: 95 % interval. Dashed: the limit. Grey: no difference. Circle: pass; cross: regression; diamond: cannot tell."
+)
+_KID_LEGEND = (
+    "Bar: 1.96 standard deviations of the subsets to both sides of their mean. The subsets share images, so this is "
+    "no 95 % interval of a difference: compress eval gate computes that."
+)
+_CURVE_LEGEND = "Band: one standard deviation of the subsets to both sides. Dashed: what the untouched inputs get."
 
 
 def render(config: ReportConfig) -> str:
@@ -29,7 +40,11 @@ def render(config: ReportConfig) -> str:
     return template.substitute(
         title=escape(config.title),
         headline=_headline(sources, judged_by),
-        table=_table(sources),
+        gates=_gates(sources),
+        costs=_table("What it costs", sources, table.cost_measures(sources)),
+        images_table=_table("What its images are like", sources, table.image_measures(sources)),
+        charts=_charts(sources),
+        curves=_curves(sources),
         images=len(fidelity.images),
         judged_by=escape(judged_by),
         typical=_rows(sources, pictures.typical_stems(fidelity)),
@@ -51,11 +66,64 @@ def _headline(sources: Sources, name: str) -> str:
     return f'<p>{escape(name)}</p><ul class="facts">{items}</ul>'
 
 
-def _table(sources: Sources) -> str:
-    columns = table.measures(sources)
+def _gates(sources: Sources) -> str:
+    """The verdicts in words, then the intervals that they rest on."""
+    if not sources.gates:
+        return ""
+    verdicts = "".join(_verdict(name, gate) for name, gate in sources.gates.items())
+    charts = _grid(map(_chart, forest.of_gates(sources.gates)))
+    return f"<h2>Held against its baseline</h2>{verdicts}{charts}<p>{_GATE_LEGEND}</p>"
+
+
+def _verdict(name: str, gate: Gate) -> str:
+    lines = [words.sentence(check) for check in gate.checks] + [f"not checked: {one}" for one in gate.not_checked]
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f"<p>{escape(name)}: <strong>{escape(gate.verdict)}</strong></p><ul>{items}</ul>"
+
+
+def _charts(sources: Sources) -> str:
+    """Distances with their intervals, unless a gate has compared them better; size against quality."""
+    parts = []
+    distances = [] if sources.gates else forest.of_kernel_distances(sources)
+    if distances:
+        charts = _grid(map(_chart, distances))
+        parts.append(f"<h2>Distance to the reference</h2>{charts}<p>{_KID_LEGEND}</p>")
+    if points := scatter.of_models(sources):
+        parts.append(f"<h2>Size against quality</h2>{_chart(points)}")
+    return "".join(parts)
+
+
+def _curves(sources: Sources) -> str:
+    parts = [
+        _chart(curves.of_training(name, curve))
+        if curve
+        else f"<p>{escape(name)} keeps no curve: it was trained by an older version, or without measuring.</p>"
+        for name, curve in sources.curves.items()
+    ]
+    if not parts:
+        return ""
+    measured = [line for curve in sources.curves.values() if curve for line in curve.lines]
+    legend = f"<p>{_CURVE_LEGEND}</p>" if any(line.spreads is not None for line in measured) else ""
+    return f"<h2>Training</h2>{_grid(parts)}{legend}"
+
+
+def _chart(svg: str) -> str:
+    return f'<div class="scroll chart">{svg}</div>'
+
+
+def _grid(parts: Iterable[str]) -> str:
+    return f'<div class="charts">{"".join(parts)}</div>'
+
+
+def _table(title: str, sources: Sources, columns: Sequence[table.Measure]) -> str:
+    if not columns:
+        return ""
     head = "".join(f'<th scope="col">{escape(column.heading)}</th>' for column in columns)
-    body = "".join(_table_row(name, columns) for name in table.row_names(sources))
-    return f'<table><thead><tr><th scope="col">Model</th>{head}</tr></thead><tbody>{body}</tbody></table>'
+    body = "".join(_table_row(name, columns) for name in table.row_names(sources, columns))
+    return (
+        f'<h2>{title}</h2><div class="scroll"><table><thead><tr><th scope="col">Model</th>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
 
 
 def _table_row(name: str, columns: Iterable[table.Measure]) -> str:

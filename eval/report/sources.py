@@ -11,6 +11,8 @@ from compress.errors import UnusableData, UsageError
 from eval.config import ReportConfig
 from eval.fidelity import Fidelity, compare, pair_by_stem
 from eval.reference import refuse_other_keys
+from eval.report.gates import Gate, read_gate
+from eval.report.trainings import Curve, read_curve
 
 TEACHER = "teacher"
 """The name of the teacher's row."""
@@ -35,6 +37,10 @@ class Sources:
     """The benchmark's own record without its entries; empty when not given."""
     entries: Mapping[str, Mapping[str, Any]]
     """The benchmark's entries."""
+    gates: Mapping[str, Gate]
+    """By the name that their flags give them."""
+    curves: Mapping[str, Curve | None]
+    """Of trainings, likewise; None of a student that keeps none."""
 
 
 def read_sources(config: ReportConfig) -> Sources:
@@ -66,6 +72,8 @@ def read_sources(config: ReportConfig) -> Sources:
         scores=scores,
         bench=bench,
         entries=entries,
+        gates={name: read_gate(path) for name, path in _named_paths(config.gate, "--gate").items()},
+        curves={name: read_curve(path) for name, path in _named_paths(config.training, "--training").items()},
     )
 
 

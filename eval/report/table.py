@@ -1,4 +1,7 @@
-"""The table baseline against student: one row a model, one column a measure that at least one of them has."""
+"""The tables baseline against student: one row a model, one column a measure that at least one of them has.
+
+Two of them, since one of all columns is wider than a screen: what a model costs a phone, and what its images are like.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,16 +34,40 @@ class Measure:
     """By name of model; a model without it is not in here."""
 
 
-def measures(sources: Sources) -> list[Measure]:
-    """All columns that have at least one cell, in the order they are read in."""
-    columns = [*_file_measures(sources), *_speed_measures(sources), *_image_measures(sources)]
+def cost_measures(sources: Sources) -> list[Measure]:
+    """What models cost: the columns that have at least one cell, in the order they are read in."""
+    return [column for column in [*_file_measures(sources), *_speed_measures(sources)] if column.cells]
+
+
+def image_measures(sources: Sources) -> list[Measure]:
+    """What images are like: to the teacher's, to the truth, to the reference; columns as of `cost_measures`."""
+    columns = [*_likeness_measures(sources), *_distance_measures(sources)]
     return [column for column in columns if column.cells]
 
 
-def row_names(sources: Sources) -> list[str]:
-    """The table's rows; the control comes last."""
-    has_control = any("control" in record for record in sources.scores.values())
-    return [*sources.names, CONTROL] if has_control else list(sources.names)
+def row_names(sources: Sources, columns: Sequence[Measure]) -> list[str]:
+    """Whatever has a cell in one of the columns; the control comes last."""
+    return [name for name in (*sources.names, CONTROL) if any(name in column.cells for column in columns)]
+
+
+def control(sources: Sources) -> Mapping[str, Any]:
+    """The distances of the untouched inputs, the same in every score file of one key; empty where none carries them."""
+    return next((record["control"] for record in sources.scores.values() if "control" in record), {})
+
+
+def is_distance(key: str) -> bool:
+    """Whether a score file's key is a distance to the reference."""
+    return key.split("_")[0] in ("kid", "fid", "fd")
+
+
+def is_kernel_distance(key: str) -> bool:
+    """Whether a score file's key is a kernel distance, which has a mean and a spread."""
+    return key.split("_")[0] == "kid"
+
+
+def heading(key: str) -> str:
+    """A distance's name as people read it; other names without their underscores."""
+    return _of_network(key, key.partition("_")[0].upper()) if is_distance(key) else key.replace("_", " ")
 
 
 def size_bytes(sources: Sources) -> dict[str, int]:
@@ -87,21 +114,60 @@ def _speed_measures(sources: Sources) -> list[Measure]:
     ]
 
 
-def _image_measures(sources: Sources) -> list[Measure]:
-    records = {name: dict(record) for name, record in sources.scores.items()}
+def _likeness_measures(sources: Sources) -> list[Measure]:
     psnr = {name: fidelity.psnr_db for name, fidelity in sources.fidelity.items() if fidelity.psnr_db}
-    ssim = {name: record.get("fidelity", {}).get("ssim") for name, record in records.items()}
-    for record in sources.scores.values():
-        records |= {CONTROL: record["control"]} if "control" in record else {}
-    distances = dict.fromkeys(key for record in records.values() for key in record if _is_distance(key))
+    to_teacher = {name: record.get("fidelity", {}) for name, record in sources.scores.items()}
+    to_truth = {name: record.get("truth", {}) for name, record in sources.scores.items()}
+    # MS-SSIM says the same at five scales: SSIM is shown where it is missing.
+    ssim = {name: likeness.get("ssim") for name, likeness in to_teacher.items() if not likeness.get("ms_ssim")}
     return [
         _measure("PSNR to the teacher", psnr, _psnr_cell),
-        _measure("SSIM to the teacher", ssim, _ssim_cell),
+        _measure("SSIM to the teacher", ssim, _similarity_cell),
+        _measure("MS-SSIM to the teacher", _of_records(to_teacher, "ms_ssim"), _similarity_cell),
+        *_perceptual_measures(to_teacher, "teacher"),
+        _measure("PSNR to the truth", _of_records(to_truth, "psnr_db"), _psnr_summary_cell),
+        *_perceptual_measures(to_truth, "truth"),
+    ]
+
+
+def _perceptual_measures(likenesses: Mapping[str, Mapping[str, Any]], other: str) -> list[Measure]:
+    return [
+        _measure(
+            _of_network(key, f"Perceptual distance to the {other}"), _of_records(likenesses, key), _perceptual_cell
+        )
+        for key in _keys(likenesses)
+        if key.startswith("perceptual")
+    ]
+
+
+def _distance_measures(sources: Sources) -> list[Measure]:
+    records = {**sources.scores, CONTROL: control(sources)}
+    shares = [key.removeprefix("precision") for key in _keys(records) if key.startswith("precision")]
+    return [
         *(
-            _measure(_heading(key), {name: record.get(key) for name, record in records.items()}, _distance_cell)
-            for key in distances
+            _measure(heading(key), _of_records(records, key), _distance_cell)
+            for key in _keys(records)
+            if is_distance(key)
+        ),
+        *(
+            _measure(_of_network(f"precision{network}", "Precision"), _shares(records, network), _shares_cell)
+            for network in shares
         ),
     ]
+
+
+def _shares(records: Mapping[str, Mapping[str, Any]], network: str) -> dict[str, tuple[float, float]]:
+    precision, recall = (_of_records(records, f"{share}{network}") for share in ("precision", "recall"))
+    return {name: (precision[name], recall[name]) for name in precision if name in recall}
+
+
+def _keys(records: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The keys of all records, each once, in the order they come."""
+    return list(dict.fromkeys(key for record in records.values() for key in record))
+
+
+def _of_records(records: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, Any]:
+    return {name: record[key] for name, record in records.items() if record.get(key) is not None}
 
 
 def _of_entries(sources: Sources, key: str, kind: Callable[[Any], Any]) -> dict[str, Any]:
@@ -112,13 +178,10 @@ def _measure(heading: str, values: Mapping[str, Any], cell: Callable[[Any], Cell
     return Measure(heading=heading, cells={name: cell(value) for name, value in values.items() if value is not None})
 
 
-def _is_distance(key: str) -> bool:
-    return key.split("_")[0] in ("kid", "fid", "fd")
-
-
-def _heading(key: str) -> str:
-    metric, _, network = key.partition("_")
-    return f"{metric.upper()} ({_NETWORKS.get(network, network)})" if network else metric.upper()
+def _of_network(key: str, name: str) -> str:
+    """Name the network that a key names after its first underscore: Inception, which has the names, is in none."""
+    network = key.partition("_")[2]
+    return f"{name} ({_NETWORKS.get(network, network)})" if network else name
 
 
 def _distance_cell(value: float | Mapping[str, float]) -> Cell:
@@ -131,8 +194,21 @@ def _psnr_cell(decibels: Sequence[float]) -> Cell:
     return Cell(f"{np.mean(decibels):.2f} dB", f"worst {min(decibels):.2f}")
 
 
-def _ssim_cell(summary: Mapping[str, float]) -> Cell:
+def _psnr_summary_cell(summary: Mapping[str, float]) -> Cell:
+    return Cell(f"{summary['mean']:.2f} dB", f"worst {summary['min']:.2f}")
+
+
+def _similarity_cell(summary: Mapping[str, float]) -> Cell:
     return Cell(f"{summary['mean']:.4f}", f"worst {summary['min']:.4f}")
+
+
+def _perceptual_cell(summary: Mapping[str, float]) -> Cell:
+    return Cell(f"{summary['mean']:.4f}", f"worst {summary['max']:.4f}")
+
+
+def _shares_cell(shares: tuple[float, float]) -> Cell:
+    precision, recall = shares
+    return Cell(f"{precision:.1%}", f"recall {recall:.1%}")
 
 
 def _latency_cell(latency: Mapping[str, float]) -> Cell:

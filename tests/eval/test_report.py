@@ -185,10 +185,11 @@ def test_page_fetches_nothing(page: str) -> None:
         for _, attributes in Elements(page).found
         for name, value in attributes.items()
         if name in ("src", "href", "action", "data", "srcset")
-        and not (value or "").startswith("data:image/png;base64,")
+        # A chart's markers refer to shapes of the same page.
+        and not (value or "").startswith(("data:image/png;base64,", "#"))
     ]
     assert outside == []
-    assert not re.search(r"https?://|url\(|@import|<script", page)
+    assert not re.search(r"https?://|url\((?!#)|@import|<script", page)
     assert "default-src 'none'" in page
 
 
@@ -221,6 +222,114 @@ def test_fid_is_called_fid_only_where_it_is_one(config: ReportConfig, page: str,
         r'<th scope="col">([^<]*)</th>', render(replace(without_extras(config), scores=(f"student int8={inception}",)))
     )
     assert headings[-2:] == ["FID", "KID"]
+
+
+GATE = {
+    "schema": 1,
+    "verdict": "regression",
+    "passed": False,
+    "checks": [
+        {
+            "name": "max_psnr_drop", "metric": "psnr_db", "unit": "dB", "baseline": 26.5, "candidate": 25.75,
+            "difference": -0.75, "interval": {"low": -0.9, "high": -0.6}, "limit": -0.3, "limit_text": "0.3",
+            "worse": "lower", "smallest_visible": 0.2, "verdict": "regression",
+        },
+    ],
+    "not_checked": [{"name": "max_bytes", "why": "no <model>"}],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def with_all(config: ReportConfig, tmp_path_factory: pytest.TempPathFactory) -> ReportConfig:
+    """The page's configuration with a gate, a student's training and what newer scores hold."""
+    folder = tmp_path_factory.mktemp("all")
+    (folder / "gate.json").write_text(json.dumps(GATE))
+    history = [{"step": 10, "held_back_psnr_db": 20.5}, {"step": 20, "held_back_psnr_db": 22.25}]
+    (folder / "training.json").write_text(json.dumps({"history": history}))
+    summary = {"mean": 0.9512, "min": 0.9001, "max": 0.9901}
+    more = {
+        "fidelity": {
+            "ssim": {"mean": 0.9123, "min": 0.8001},
+            "ms_ssim": summary,
+            "perceptual_efficientnet_lite0": {"mean": 0.0456, "min": 0.01, "max": 0.1789},
+        },
+        "truth": {"psnr_db": {"mean": 21.5, "min": 15.25}},
+        "precision_efficientnet_lite0": 0.875,
+        "recall_efficientnet_lite0": 0.625,
+    }
+    for name, (mean, distance) in {"float": (0.2, 120.5), "int8": (0.2468, 135.7)}.items():
+        (folder / f"{name}.json").write_text(json.dumps(scores(mean, distance) | more))
+    return replace(
+        config,
+        scores=tuple(f"student {name}={folder / name}.json" for name in ("float", "int8")),
+        gate=(f"student int8={folder / 'gate.json'}",),
+        training=(f"$1 <student>={folder}", f"old={config.manifest[0].partition('=')[2]}"),
+    )
+
+
+def test_new_measures_have_their_columns_and_ms_ssim_stands_for_ssim(with_all: ReportConfig) -> None:
+    full = render(with_all)
+    for text in (
+        "0.9512",
+        "worst 0.9001",
+        "0.0456",
+        "worst 0.1789",
+        "21.50 dB",
+        "worst 15.25",
+        "87.5%",
+        "recall 62.5%",
+    ):
+        assert f">{text}<" in full
+    headings = re.findall(r'<th scope="col">([^<]*)</th>', full)
+    assert "MS-SSIM to the teacher" in headings
+    assert "Perceptual distance to the teacher (EfficientNet-Lite0)" in headings
+    assert "SSIM to the teacher" not in headings
+
+
+def test_a_gate_is_said_in_words_and_drawn(with_all: ReportConfig) -> None:
+    full = render(with_all)
+    assert "<strong>regression</strong>" in full
+    sentence = "psnr_db went from 26.5 to 25.75 dB, by -0.75 (95 % interval -0.9 to -0.6)"
+    assert f"<li>regression: {sentence}" in full
+    assert "not checked: max_bytes: no &lt;model&gt;" in full
+    assert any(label.startswith("Forest plot, candidate minus baseline, dB") for label in _charts(full))
+
+
+def test_without_a_gate_kernel_distances_are_drawn_with_the_control(config: ReportConfig, page: str) -> None:
+    (label,) = [label for label in _charts(page) if label.startswith("Forest plot, KID")]
+    # 0.2468 and 1.96 times 0.0123 to both sides.
+    assert "95 % of subsets' spread" in label
+    assert "student int8: 0.2468 (0.2227 to 0.2709)." in label
+    assert "untouched inputs: 0.5000" in label
+
+
+def test_every_chart_has_a_text_alternative_and_takes_the_pages_colours(with_all: ReportConfig) -> None:
+    full = render(with_all)
+    charts = _charts(full)
+    assert len(charts) == 2
+    assert any("20.5 at step 10, 22.25 at step 20" in label for label in charts)
+    assert all(attributes["role"] == "img" for tag, attributes in Elements(full).found if tag == "svg")
+    drawings = re.findall(r"<svg.*?</svg>", full, flags=re.DOTALL)
+    assert not re.search(r"#[0-9a-f]{6}\b", "".join(drawings))
+
+
+def test_training_that_left_no_curve_is_said_to_have_none(with_all: ReportConfig) -> None:
+    assert "<p>old keeps no curve" in render(with_all)
+
+
+def test_page_of_equal_input_is_equal_to_the_byte(with_all: ReportConfig) -> None:
+    assert render(with_all) == render(with_all)
+
+
+def test_page_with_charts_fetches_nothing_and_escapes_names(with_all: ReportConfig) -> None:
+    full = render(with_all)
+    test_page_fetches_nothing(full)
+    assert "<student>" not in full
+    assert "$1 &lt;student&gt;" in full
+
+
+def _charts(document: str) -> list[str]:
+    return [attributes["aria-label"] or "" for tag, attributes in Elements(document).found if tag == "svg"]
 
 
 def test_scores_of_different_references_are_refused(config: ReportConfig, tmp_path: Path) -> None:

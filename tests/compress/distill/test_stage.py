@@ -1,6 +1,7 @@
 """`compress distill` end to end on a tiny teacher: the contract that every stage keeps."""
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,7 +38,9 @@ def _weights(student: Artifact) -> list[np.ndarray]:
 
 
 def test_a_student_is_one_model_with_a_manifest_that_reads_back(student: Artifact, teacher_file: Path) -> None:
-    assert sorted(path.name for path in student.path.iterdir()) == ["manifest.json", "model.keras", "samples.png"]
+    assert sorted(path.name for path in student.path.iterdir()) == [
+        "manifest.json", "model.keras", "samples.png", "training.json",
+    ]  # fmt: skip
     manifest = student.manifest
     assert (manifest.stage, manifest.parent, manifest.seed) == ("distill", artifact.file_fingerprint(teacher_file), 0)
     assert manifest.config["width"] == 8
@@ -45,6 +48,23 @@ def test_a_student_is_one_model_with_a_manifest_that_reads_back(student: Artifac
     assert manifest.scores["held_back_psnr_db"] > 0
     assert teachers.load(student.path).input_shape == (None, 16, 16, 3)
     assert not (student.path.parent / "student.training").exists()
+
+
+def test_a_student_keeps_the_curve_of_its_training(student: Artifact) -> None:
+    history = json.loads((student.path / "training.json").read_text())["history"]
+    assert [point["step"] for point in history] == [2, 4]
+    assert all(point["held_back_psnr_db"] > 0 for point in history)
+
+
+def test_a_resumed_training_drops_the_samples_that_it_repeats(tmp_path: Path) -> None:
+    from compress.distill import fit
+
+    for step, decibels in ((2, 10.0), (4, 11.0), (6, 12.0), (4, 11.5)):
+        fit._keep(tmp_path, step, {"held_back_psnr_db": decibels})
+    assert fit._history(tmp_path) == [
+        {"step": 2, "held_back_psnr_db": 10.0},
+        {"step": 4, "held_back_psnr_db": 11.5},
+    ]
 
 
 def test_the_same_command_gives_the_same_student_and_touches_no_input(

@@ -1,0 +1,57 @@
+"""Training curves: a measure over the steps, as a chart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eval.report.drawing import ACCENT, DOUBT, FONT_POINTS, draw, shown
+from eval.report.table import heading, is_distance
+from eval.report.trainings import Curve, Line
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_COLOURS = (ACCENT, DOUBT)
+_HEIGHT_IN = 2.8
+_PSNR = "PSNR to the teacher on held-back photos (dB), higher is better"
+
+
+def of_training(name: str, curve: Curve) -> str:
+    """Draw a curve as an `<svg>` element: dots and line, a band of one spread, dashed what the untouched inputs get."""
+    title = f"{heading(curve.metric)}, lower is better" if is_distance(curve.metric) else _PSNR
+
+    def paint(axes: Axes) -> None:
+        for line, colour in zip(curve.lines, _COLOURS, strict=False):
+            _draw_line(axes, line, colour)
+        axes.set_xlim(left=0)
+        # Room at the right for the names that stand at the lines' ends.
+        axes.margins(x=0.0, y=0.1)
+        axes.set_xlabel("training step")
+        axes.set_title(f"{shown(name)}: {title}", loc="left", fontsize=FONT_POINTS)
+
+    said = " ".join(_said(line) for line in curve.lines)
+    return draw(paint, label=f"Training curve of {name}, {title}. {said}", height_in=_HEIGHT_IN)
+
+
+def _draw_line(axes: Axes, line: Line, colour: str) -> None:
+    if line.spreads is not None:
+        low = [value - spread for value, spread in zip(line.values, line.spreads, strict=True)]
+        high = [value + spread for value, spread in zip(line.values, line.spreads, strict=True)]
+        axes.fill_between(line.steps, low, high, color=colour, alpha=0.18, linewidth=0)
+    axes.plot(line.steps, line.values, "o-", color=colour, linewidth=1.8, markersize=3.5)
+    if line.name:
+        axes.annotate(
+            line.name, (line.steps[-1], line.values[-1]), xytext=(6, 0), textcoords="offset points",
+            verticalalignment="center", color=colour, annotation_clip=False,
+        )  # fmt: skip
+    if line.control is not None:
+        axes.axhline(line.control, color=colour, linestyle="--", linewidth=1.2)
+
+
+def _said(line: Line) -> str:
+    of = f"{line.name}: " if line.name else ""
+    control = "" if line.control is None else f"; untouched inputs {line.control:.4g}"
+    return (
+        f"{of}{line.values[0]:.4g} at step {line.steps[0]}, {line.values[-1]:.4g} at step {line.steps[-1]}, "
+        f"from {min(line.values):.4g} to {max(line.values):.4g}{control}."
+    )

@@ -1,0 +1,98 @@
+"""Charts as SVG inside the page: matplotlib lays them out, the page's own colours and font dress them."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Stand-ins, which the page's variables replace: they change with the reader's light or dark mode.
+INK, QUIET, LINE, ACCENT, ALARM, DOUBT = (f"#00000{digit}" for digit in range(1, 7))
+_VARIABLES = dict(
+    zip((INK, QUIET, LINE, ACCENT, ALARM, DOUBT), ("ink", "quiet", "line", "accent", "alarm", "doubt"), strict=True)
+)
+FONT_POINTS = 9
+_WIDTH_IN = 5.8
+"""418 points: about a phone's width, so that a chart of the page's width is not shrunk to unreadable letters there."""
+_LONGEST_NAME = 34
+_XLINK = "{http://www.w3.org/1999/xlink}"
+_SETTINGS = {
+    # Text stays text: it can be searched, and needs no font in the page.
+    "svg.fonttype": "none",
+    # Names come from outside; a dollar sign in one is no formula.
+    "text.parse_math": False,
+    "font.size": FONT_POINTS,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": QUIET,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": QUIET,
+    "ytick.labelcolor": INK,
+    "text.color": INK,
+}
+
+
+def draw(paint: Callable[[Axes], None], *, label: str, height_in: float) -> str:
+    """Make an `<svg>` element: equal charts give equal bytes.
+
+    Args:
+        paint: Fills the axes, in this module's colours.
+        label: What the chart says, for those who cannot see it.
+        height_in: Height for a width of 5.8, inches; the page scales both.
+    """
+    # Loaded only where something is drawn; its Figure needs no pyplot, which would look for a screen.
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    settings: Any = _SETTINGS | {"svg.hashsalt": label}
+    stream = io.BytesIO()
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # A user's own settings would make other bytes of equal charts.
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(settings)
+        # The reader's browser draws the letters, and has more of them than the font that they are measured with.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure = Figure(figsize=(_WIDTH_IN, height_in), layout="constrained")
+        paint(figure.subplots())
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(stream, format="svg", transparent=True, metadata=nothing)
+    return _inline(stream.getvalue(), label)
+
+
+def shown(name: str) -> str:
+    """A name from outside as a chart can hold it: printable, and cut where it would leave no room to draw."""
+    printable = _printable(name)
+    return printable if len(printable) <= _LONGEST_NAME else f"{printable[: _LONGEST_NAME - 1]}…"
+
+
+def _printable(text: str) -> str:
+    return "".join(character for character in text if character.isprintable())
+
+
+def _inline(document: bytes, label: str) -> str:
+    """Turn a file into an element of HTML: no namespaces, no rules for the whole page, no name that is not needed."""
+    root = ElementTree.fromstring(document)
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+        if (target := element.attrib.pop(f"{_XLINK}href", None)) is not None:
+            element.set("href", target)
+        if element.tag == "g":
+            # Several charts stand in one page, and each would have its own figure_1.
+            element.attrib.pop("id", None)
+        for child in [child for child in element if child.tag.rpartition("}")[2] in ("metadata", "style")]:
+            element.remove(child)
+    for length in ("width", "height", "version"):
+        root.attrib.pop(length, None)
+    root.set("role", "img")
+    root.set("aria-label", _printable(label))
+    text = ElementTree.tostring(root, encoding="unicode")
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, f"var(--{variable})")
+    return text
