@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
@@ -141,6 +141,17 @@ def refuse_existing(out: Path, *, overwrite: bool) -> None:
         raise UsageError(f"{out} exists already. Pass --overwrite to replace it, or another --out.")
 
 
+def refuse_replacing(out: Path, inputs: Sequence[Path]) -> None:
+    """Refuse an output whose replacement would take an input with it.
+
+    Raises:
+        UsageError: If an input is `out` itself or lies in it.
+    """
+    for path in inputs:
+        if path.resolve().is_relative_to(out.resolve()):
+            raise UsageError(f"{out} holds {path}, a part of the input, and would be replaced. Pass another --out.")
+
+
 @contextmanager
 def written_whole(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary directory that becomes `out` when the block ends well, and vanishes when it does not.
@@ -163,7 +174,12 @@ def written_whole(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 def write_text_whole(out: Path, text: str, *, overwrite: bool = False) -> None:
-    """Write a text file under a temporary name beside its destination, flush it, then rename it.
+    """Write a text file as UTF-8, as `write_bytes_whole` does."""
+    write_bytes_whole(out, text.encode("utf-8"), overwrite=overwrite)
+
+
+def write_bytes_whole(out: Path, content: bytes, *, overwrite: bool = False) -> None:
+    """Write a file under a temporary name beside its destination, flush it, then rename it.
 
     Raises:
         UsageError: If `out` exists and `overwrite` is false.
@@ -173,8 +189,8 @@ def write_text_whole(out: Path, text: str, *, overwrite: bool = False) -> None:
     descriptor, name = tempfile.mkstemp(prefix=f".{out.name}.partial-", dir=out.parent)
     scratch = Path(name)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         # mkstemp makes a private file; what the user asked for gets ordinary permissions.

@@ -22,6 +22,7 @@ from compress.errors import PocketGANError, UsageError
 from compress.recipe import Recipe
 
 RECORD = "run.json"
+FEATURES = "features"
 _CLEANING_S = 20
 _log = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ class Stage:
 
     output: str
     command: tuple[str, ...]
+    aids: tuple[str, ...] = ()
+    """Flags that change how long the command takes and never what it writes: the record of what ran is without them."""
 
 
 class StageFailed(PocketGANError):
@@ -108,7 +111,8 @@ def _measurements(recipe: Recipe, out: Path) -> Iterator[Stage]:
     scored = [model for model in MODELS if images / model != real]
     for model in ["inputs", *scored]:
         compared = ("--real", str(real), "--fake", str(images / model), "--teacher", str(images / "teacher"))
-        yield Stage(f"scores/{model}.json", ("eval", "score", *compared))
+        # All are scored against one reference, whose features only the first one has to compute.
+        yield Stage(f"scores/{model}.json", ("eval", "score", *compared), aids=("--cache", str(out / FEATURES)))
     timed = ("--baseline", str(out / MODELS[0]), *(f"--candidate={out / model}" for model in MODELS[1:]))
     effort = ("--threads", str(measure.threads), "--runs", str(measure.runs))
     yield Stage("bench.json", ("bench", "host", *timed, *effort))
@@ -117,7 +121,8 @@ def _measurements(recipe: Recipe, out: Path) -> Iterator[Stage]:
     manifests = [f"--manifest={model}={out / model}" for model in MODELS]
     sources = ("--inputs", str(images / "inputs"), "--teacher", str(images / MODELS[0]))
     bench = ("--bench", str(out / "bench.json"))
-    yield Stage("report.html", ("eval", "report", *sources, *columns, *scores, *bench, *manifests))
+    training = f"--training=student={out / 'student'}"
+    yield Stage("report.html", ("eval", "report", *sources, *columns, *scores, *bench, *manifests, training))
 
 
 def _flags(values: Mapping[str, Any]) -> list[str]:
@@ -136,7 +141,8 @@ def _execute(stage: Stage, out: Path) -> float:
         How long it took, seconds.
     """
     started = time.monotonic()
-    command = [sys.executable, "-P", "-m", "compress", *stage.command, "--out", str(out / stage.output), "--overwrite"]
+    written = ("--out", str(out / stage.output), "--overwrite")
+    command = [sys.executable, "-P", "-m", "compress", *stage.command, *stage.aids, *written]
     (out / stage.output).parent.mkdir(parents=True, exist_ok=True)
     exit_code = _run_to_end(command)
     if exit_code != 0:

@@ -8,14 +8,14 @@ from cyclopts import Parameter
 
 from compress import console
 from compress.artifact import refuse_existing, write_text_whole
-from eval.config import ReportConfig, ScoreConfig
+from eval.config import AcceptConfig, GateConfig, ReportConfig, ScoreConfig
 
 Flags = Parameter(name="*")
 Flag = Annotated[bool, Parameter(negative="")]
 
 app = console.new_app(
     "eval",
-    "Score folders of images, and report a run as one page.",
+    "Score folders of images, hold a candidate against its baseline, and report a run as one page.",
     default_parameter=Parameter(negative_iterable=()),
 )
 
@@ -28,7 +28,7 @@ def score(
     overwrite: Flag = False,
     json: Flag = False,
 ) -> None:
-    """Score generated images: kernel and Fréchet distance to real ones, PSNR and SSIM to the teacher's.
+    """Score generated images: kernel and Fréchet distance to real ones, likeness to the teacher's and to the truth.
 
     Args:
         config: What is scored against what.
@@ -47,6 +47,61 @@ def score(
 
 
 @app.command
+def gate(
+    config: Annotated[GateConfig, Flags],
+    *,
+    out: Path | None = None,
+    overwrite: Flag = False,
+    json: Flag = False,
+) -> None:
+    """Compare a candidate with its baseline: pass, regression (exit code 1) or cannot tell.
+
+    Args:
+        config: What is compared, and how much worse the candidate may be.
+        out: Folder to write gate.json, summary.md, junit.xml and the worst images to.
+        overwrite: Replace that folder if it exists.
+        json: Print the result as JSON.
+    """
+    if out is not None:
+        refuse_existing(out, overwrite=overwrite)
+    from eval.gate import files, stage
+
+    outcome = stage.gate(config)
+    if out is not None:
+        files.write_files(outcome, out, overwrite=overwrite)
+    console.show(outcome.to_mapping(), as_json=json, text=files.text(outcome))
+    outcome.raise_if_failed()
+
+
+@app.command
+def accept(
+    config: Annotated[AcceptConfig, Flags],
+    *,
+    out: Path,
+    overwrite: Flag = False,
+    json: Flag = False,
+) -> None:
+    """Make a candidate the baseline: write the small file that later candidates are compared with.
+
+    Args:
+        config: What is measured.
+        out: Baseline file to write.
+        overwrite: Replace that file if it exists, and say what changes.
+        json: Print what was written as JSON.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    from eval.gate import baseline, stage
+
+    old = baseline.read_replaced(out)
+    measurement = stage.accept(config)
+    changed = baseline.changes(old, measurement) if old else None
+    baseline.write_baseline(measurement, out, overwrite=overwrite)
+    record = {"baseline": str(out), "size_bytes": out.stat().st_size, "changes": changed}
+    text = f"wrote {out} ({record['size_bytes'] / 1e3:.0f} kB)"
+    console.show(record, as_json=json, text=text if changed is None else f"{text}; {baseline.changes_text(changed)}")
+
+
+@app.command
 def report(
     config: Annotated[ReportConfig, Flags],
     *,
@@ -54,7 +109,7 @@ def report(
     overwrite: Flag = False,
     json: Flag = False,
 ) -> None:
-    """Write one self-contained HTML page: the table baseline against student, and pictures side by side.
+    """Write one self-contained HTML page: baseline against students in tables, plots and pictures.
 
     Args:
         config: What the page shows.
@@ -78,9 +133,8 @@ def main() -> None:
 def _scores_text(record: dict[str, Any]) -> str:
     """The scores as people read them; single images are left to the JSON."""
     lines = [*_distance_lines(record), *_distance_lines(record.get("control", {}), prefix="control ")]
-    for name, unit in (("psnr_db", " dB"), ("ssim", "")):
-        if summary := record.get("fidelity", {}).get(name):
-            lines.append(f"{name} to the teacher: {summary['mean']:.4g}{unit} (worst image {summary['min']:.4g}{unit})")
+    for key, other in (("fidelity", "the teacher"), ("truth", "the truth")):
+        lines += _likeness_lines(record.get(key, {}), other)
     return "\n".join([*lines, *(f"note: {note}" for note in record["notes"])])
 
 
@@ -91,4 +145,19 @@ def _distance_lines(record: dict[str, Any], prefix: str = "") -> list[str]:
             lines.append(f"{prefix}{name}: {value['mean']:.5f} ± {value['spread']:.5f}")
         elif name.startswith(("fid_", "fd_")) or name == "fid":
             lines.append(f"{prefix}{name}: {value:.3f}")
+        elif name.startswith(("precision_", "recall_")):
+            lines.append(f"{prefix}{name}: {value:.1%}")
+    return lines
+
+
+def _likeness_lines(fidelity: dict[str, Any], other: str) -> list[str]:
+    lines = []
+    for name, value in fidelity.items():
+        if name == "colour_offset":
+            red, green, blue = value["mean"]
+            lines.append(f"{name} from {other}: R {red:+.2f}, G {green:+.2f}, B {blue:+.2f} levels of 255")
+        elif name != "images" and isinstance(value, dict):
+            unit = " dB" if name.endswith("_db") else ""
+            worst = value["max" if name.startswith("perceptual") else "min"]
+            lines.append(f"{name} to {other}: {value['mean']:.4g}{unit} (worst image {worst:.4g}{unit})")
     return lines

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 NetworkName = Literal["inception", "efficientnet-lite0"]
+Domain = Literal["A", "B"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +17,9 @@ class ScoreConfig:
     fake: Path
     """Folder of generated images, all of one size; the reference is cut and resized to it where it differs."""
     teacher: Path | None = None
-    """Folder of the teacher's images of the same names: adds PSNR and SSIM of each fake to its teacher's image."""
+    """Folder of the teacher's images of the same names: adds how near each fake comes to its teacher's image."""
+    truth: Path | None = None
+    """Folder of the true images of the same names, where such exist; fitted like the reference, compared likewise."""
     control: Path | None = None
     """Folder of the untouched inputs, scored beside the fakes: what doing nothing would have got."""
     network: Literal["auto", NetworkName] = "auto"
@@ -25,6 +28,58 @@ class ScoreConfig:
     """File of the FID Inception network's weights in torch-fidelity's format; found or downloaded when not given."""
     seed: int = 0
     """Draws the subsets over which KID is averaged."""
+    cache: Path | None = None
+    """Folder in which features are kept by content and looked for; several scores against one reference share it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceptConfig:
+    """What is measured of a folder of generated images, so that later ones can be compared with it."""
+
+    candidate: Path
+    """Folder of generated images, one for each test photo and of its name."""
+    data: Path
+    """CycleGAN data set: testA and testB are used, one as inputs, the other one as real images."""
+    domain: Domain = "A"
+    """The domain that was translated."""
+    teacher: Path | None = None
+    """Folder of the teacher's images of the same names: adds PSNR and SSIM."""
+    model: Path | None = None
+    """The artifact or model file behind the candidate: adds its size."""
+    network: Literal["auto", NetworkName] = "auto"
+    """Feature network. auto: the baseline file's; else Inception where it can be had, or EfficientNet-Lite0."""
+    inception_weights: Path | None = None
+    """File of the FID Inception network's weights in torch-fidelity's format; found or downloaded when not given."""
+    cache: Path | None = None
+    """Folder in which features are kept, so that images measured before need no network run."""
+    seed: int = 0
+    """Draws the resamples of the test photos, for candidate and baseline alike."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateConfig(AcceptConfig):
+    """What is compared, and how much worse the candidate may be. A limit is beyond doubt kept, broken, or unknown."""
+
+    baseline: Path
+    """Folder of the baseline's images, or the file that `compress eval accept` wrote of them."""
+    max_fid_increase: str = "5%"
+    """Most that the Fréchet distance may rise: 5% of the baseline's, or an absolute 1.5."""
+    max_kid_increase: str | None = None
+    """Most that the kernel distance may rise: 5% of the baseline's, or an absolute 0.002."""
+    min_psnr: float | None = None
+    """Least mean PSNR to the teacher's images, dB; to the baseline's where no teacher is given."""
+    max_psnr_drop: float | None = None
+    """Most that the mean PSNR to the teacher may fall, dB; 0.3 where it is known of both."""
+    max_colour_shift: float | None = None
+    """Most that a colour channel's mean may move, from image to image on average, levels of 255; 2 when not given."""
+    max_bytes: int | None = None
+    """Largest size of --model, bytes."""
+    max_latency_ratio: float | None = None
+    """Largest latency as a multiple of the baseline's, such as 1.1; needs --bench."""
+    bench: Path | None = None
+    """What `compress bench host --json` printed: its first entry is the baseline, its last one the candidate."""
+    cannot_tell: Literal["pass", "fail"] = "pass"
+    """What becomes of a candidate whose difference is too uncertain for a verdict."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,5 +98,9 @@ class ReportConfig:
     """File that `compress bench host --json` printed; its first entry is the baseline."""
     manifest: tuple[str, ...] = ()
     """NAME=FOLDER of the artifact behind a column or the teacher: its size, parameters, MACs and precision."""
+    gate: tuple[str, ...] = ()
+    """NAME=FILE, the gate.json that `compress eval gate --out` wrote: differences, intervals and limits as a plot."""
+    training: tuple[str, ...] = ()
+    """NAME=PATH of a distilled student's artifact, or the folder that `compress teach` wrote: the training's curve."""
     title: str = "Baseline against student"
     """Heading of the page."""

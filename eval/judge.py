@@ -1,7 +1,7 @@
 """A feature network and a reference, against which any number of folders is measured. Needs torch."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 
 from eval.config import ScoreConfig
+from eval.features.cache import FeatureCache, FeatureKey
 from eval.features.extract import FolderOfImages, extract_features
 from eval.features.networks import choose_network
 from eval.fid import frechet_distance
+from eval.fidelity import pair_by_stem
+from eval.fidelity.perceptual import perceptual_distances
 from eval.kid import LARGEST_SUBSET, SUBSETS, kernel_distance, subset_size
+from eval.precision_recall import NEIGHBOURS, precision_recall
 from eval.reference import READER, ReferenceKey, content_sha256, metric_name, package_versions
 
 _log = logging.getLogger(__name__)
@@ -22,32 +26,55 @@ class Judge:
     """Measures folders of images against one reference; its features are computed once.
 
     Args:
-        config: Names the network and the seed.
+        config: Names the network, the cache and the seed.
         real: The reference's files.
         image_size_px: Height and width of the generated images, to which the reference is fitted.
 
     Raises:
         UnusableModel: If the network's weights cannot be used.
         UnusableData: If an image of the reference is broken.
+        UsageError: If the cache is a file.
     """
 
     def __init__(self, config: ScoreConfig, real: Sequence[Path], image_size_px: tuple[int, int]) -> None:
         self.real, self.image_size_px, self.seed = real, image_size_px, config.seed
+        self._cache = FeatureCache(config.cache)
         self.network = choose_network(config.network, config.inception_weights)
         self.kid_name, self.fd_name = (metric_name(metric, self.network.name) for metric in ("kid", "fd"))
-        self.real_features = self._features(real)
+        self.perceptual_name = metric_name("perceptual", self.network.name)
+        self.real_features = self.features(real)
 
     def distances(self, paths: Sequence[Path]) -> dict[str, Any]:
-        """The kernel and the Fréchet distance of a folder to the reference, under their honest names.
+        """The kernel and the Fréchet distance of a folder to the reference, its precision and its recall, each under
+        its honest name.
 
         Args:
             paths: At least four images; those of another size than the judge's are cut and resized to it.
         """
-        features = self._features(paths)
+        features = self.features(paths)
+        shares = precision_recall(self.real_features, features)
         return {
             self.kid_name: asdict(kernel_distance(self.real_features, features, seed=self.seed)),
             self.fd_name: frechet_distance(self.real_features, features),
+            metric_name("precision", self.network.name): shares.precision,
+            metric_name("recall", self.network.name): shares.recall,
         }
+
+    def perceptual(self, fake: Path, other: Path) -> dict[str, float]:
+        """`perceptual_distances` of each image of a folder to that of another one, by stem.
+
+        Raises:
+            UnusableData: If an image has no partner or is broken.
+        """
+        _log.info("%s distances of %s to %s", self.network.name, fake, other)
+        pairs = pair_by_stem(fake, other)
+        distances = self._kept(
+            [[first for first, _ in pairs.values()], [second for _, second in pairs.values()]],
+            layer=" ".join(self.network.stages),
+            width=1,
+            compute=lambda: perceptual_distances(list(pairs.values()), self.network, self.image_size_px)[:, None],
+        )
+        return dict(zip(pairs, distances[:, 0].tolist(), strict=True))
 
     def key(self, fake_images: int) -> ReferenceKey:
         """What scores of that many generated images are measured against."""
@@ -74,8 +101,30 @@ class Judge:
         return [
             f"{self.kid_name}: mean and standard deviation over {SUBSETS} subsets of {size} images, {because}.",
             f"{self.fd_name}: biased upward at {fewest} images; it compares only with scores of the same key.",
+            f"precision and recall: {NEIGHBOURS} nearest neighbours among {fewest} images, so in steps of 1/{fewest}.",
         ]
 
-    def _features(self, paths: Sequence[Path]) -> np.ndarray:
+    def features(self, paths: Sequence[Path]) -> np.ndarray:
+        """`(images, features)` of files, in their order; float32."""
         _log.info("%s features of %d images in %s", self.network.name, len(paths), paths[0].parent)
-        return extract_features(FolderOfImages(paths, self.image_size_px), self.network)
+        return self._kept(
+            [paths],
+            layer=self.network.layer,
+            width=self.network.width,
+            compute=lambda: extract_features(FolderOfImages(paths, self.image_size_px), self.network),
+        )
+
+    def _kept(
+        self, folders: Sequence[Sequence[Path]], *, layer: str, width: int, compute: Callable[[], np.ndarray]
+    ) -> np.ndarray:
+        """What a computation on images gives, `(images, width)`, from the cache where it is there."""
+        key = FeatureKey(
+            images_sha256=tuple(content_sha256(paths) for paths in folders),
+            shape=(len(folders[0]), width),
+            image_size_px=self.image_size_px,
+            network=self.network.name,
+            layer=layer,
+            weights_sha256=self.network.weights_sha256,
+            resizer=self.network.resizer,
+        )
+        return self._cache.features(key, compute)

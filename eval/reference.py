@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -42,9 +42,12 @@ class ReferenceKey:
         return asdict(self) | {"image_size_px": list(self.image_size_px)}
 
 
-def metric_name(metric: Literal["kid", "fd"], network: NetworkName) -> str:
-    """Name a score honestly: KID and FID are names for Inception features alone."""
-    if network == "inception":
+Metric = Literal["kid", "fd", "precision", "recall", "perceptual"]
+
+
+def metric_name(metric: Metric, network: NetworkName) -> str:
+    """Name a score honestly: KID and FID are names for Inception features alone; all others name their network."""
+    if network == "inception" and metric in ("kid", "fd"):
         return "fid" if metric == "fd" else metric
     return f"{metric}_{network.replace('-', '_')}"
 
@@ -77,7 +80,8 @@ def refuse_other_keys(keys: Mapping[str, Mapping[str, Any]]) -> None:
         return
     (first, expected), *others = keys.items()
     for name, key in others:
-        different = [item.name for item in fields(ReferenceKey) if key.get(item.name) != expected.get(item.name)]
+        names = dict.fromkeys([*expected, *key])
+        different = [item for item in names if key.get(item) != expected.get(item)]
         if different:
             raise UnusableData(
                 f"the scores of {first} and {name} do not compare: they differ in {', '.join(different)}. "

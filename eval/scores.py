@@ -7,7 +7,7 @@ from typing import Any
 from compress.errors import UnusableData, UsageError
 from compress.images import list_images, read_image
 from eval.config import ScoreConfig
-from eval.fidelity import compare, pair_by_stem
+from eval.fidelity import Fidelity, compare, pair_by_stem
 
 SCHEMA = 1
 FEWEST_IMAGES = 4
@@ -19,18 +19,19 @@ def score(config: ScoreConfig) -> dict[str, Any]:
 
     Returns:
         JSON-ready: `schema`, `key` (see `ReferenceKey`), the kernel and Fréchet distance under the names that
-        `metric_name` gives them, where asked for `control` and `fidelity`, and `notes` on how to read the numbers.
+        `metric_name` gives them, where asked for `control`, `fidelity` (to the teacher) and `truth`, and `notes` on how
+        to read the numbers.
 
     Raises:
         UnusableData: If a folder is missing or too small, an image broken or of the wrong size, or a pair incomplete.
         UnusableModel: If the feature network's weights cannot be used.
         UsageError: If the packages that score are not installed.
     """
-    real, fake = _list_enough(config.real), _list_enough(config.fake)
+    real, fake = list_enough(config.real), list_enough(config.fake)
     # Paired, so that what doing nothing gets is scored on as many images, and on the same ones.
     control = [path for _, path in pair_by_stem(config.fake, config.control).values()] if config.control else None
-    image_size_px = _common_size(fake)
-    fidelity = compare(config.fake, config.teacher) if config.teacher else None
+    image_size_px = common_size(fake)
+    likenesses = _likenesses(config)
     try:
         # Here, since torch takes seconds to load: what is wrong with the folders has been said by now.
         from eval.judge import Judge
@@ -40,19 +41,42 @@ def score(config: ScoreConfig) -> dict[str, Any]:
     record = {"schema": SCHEMA, "key": judge.key(len(fake)).to_mapping(), **judge.distances(fake)}
     if control:
         record["control"] = judge.distances(control)
-    if fidelity:
-        record["fidelity"] = fidelity.to_mapping()
-    return record | {"notes": judge.notes(len(fake))}
+    notes = judge.notes(len(fake))
+    for name, (folder, fidelity) in likenesses.items():
+        record[name] = fidelity.to_mapping({judge.perceptual_name: judge.perceptual(config.fake, folder)})
+        notes += [note for note in fidelity.notes if note not in notes]
+    return record | {"notes": notes}
 
 
-def _list_enough(folder: Path) -> list[Path]:
+def _likenesses(config: ScoreConfig) -> dict[str, tuple[Path, Fidelity]]:
+    """By its name in the record, a folder that the fakes are compared with and what came of it."""
+    found = {}
+    if config.teacher:
+        found["fidelity"] = (config.teacher, compare(config.fake, config.teacher))
+    if config.truth:
+        # Photos of any size: only the teacher's images must have been made at the fakes' own.
+        found["truth"] = (config.truth, compare(config.fake, config.truth, fitted=True))
+    return found
+
+
+def list_enough(folder: Path) -> list[Path]:
+    """List the images of a folder, sorted by name.
+
+    Raises:
+        UnusableData: If they are too few for a score.
+    """
     paths = list_images(folder)
     if len(paths) < FEWEST_IMAGES:
         raise UnusableData(f"{folder} holds {len(paths)} images; a score needs at least {FEWEST_IMAGES}.")
     return paths
 
 
-def _common_size(paths: Sequence[Path]) -> tuple[int, int]:
+def common_size(paths: Sequence[Path]) -> tuple[int, int]:
+    """Height and width of generated images.
+
+    Raises:
+        UnusableData: If they differ, or an image is broken.
+    """
     sizes = {path: read_image(path).shape[:2] for path in paths}
     height, width = sizes[paths[0]]
     for path, size in sizes.items():

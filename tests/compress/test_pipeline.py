@@ -46,6 +46,7 @@ def test_a_run_goes_from_the_teacher_to_the_report(executed: list[list[str]], tm
     ]  # fmt: skip
     assert result["report"] == str(tmp_path / "report.html")
     assert executed[0][:5] == ["distill", "--teacher", "g.h5", "--data", "photos"]
+    assert f"--training=student={tmp_path / 'student'}" in executed[-1]
 
 
 def test_against_real_images_the_teacher_is_scored_too(executed: list[list[str]], tmp_path: Path) -> None:
@@ -53,6 +54,15 @@ def test_against_real_images_the_teacher_is_scored_too(executed: list[list[str]]
     assert {"images/real", "scores/teacher.json"} <= set(_outputs(executed, tmp_path))
     scored = next(line for line in executed if line[:2] == ["eval", "score"])
     assert scored[scored.index("--real") + 1] == str(tmp_path / "images/real")
+
+
+def test_scores_share_one_cache_and_their_record_is_without_it(executed: list[list[str]], tmp_path: Path) -> None:
+    _run(tmp_path)
+    scored = [line for line in executed if line[:2] == ["eval", "score"]]
+    assert len(scored) == 3
+    assert {line[line.index("--cache") + 1] for line in scored} == {str(tmp_path / pipeline.FEATURES)}
+    # A run that an older version finished is not scored anew for a flag that changes no score.
+    assert "--cache" not in (tmp_path / pipeline.RECORD).read_text()
 
 
 def test_a_finished_run_does_nothing_the_second_time(executed: list[list[str]], tmp_path: Path) -> None:

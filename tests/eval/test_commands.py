@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 CommandLine = Callable[..., subprocess.CompletedProcess[str]]
 Drawer = Callable[..., Path]
@@ -36,6 +37,54 @@ def test_existing_output_ends_with_2_and_stays(command: CommandLine, tmp_path: P
     assert finished.returncode == 2
     assert "--overwrite" in finished.stderr
     assert out.read_text() == "precious"
+
+
+def spoil_broken(folders: Path) -> str:
+    path = folders / "fake/002.png"
+    path.write_bytes(path.read_bytes()[:200])
+    return "002.png is broken"
+
+
+def spoil_one_image(folders: Path) -> str:
+    for path in sorted((folders / "fake").iterdir())[1:]:
+        path.unlink()
+    return "holds 1 images; a score needs at least 4"
+
+
+def spoil_mixed_sizes(folders: Path) -> str:
+    Image.new("RGB", (32, 48)).save(folders / "fake/003.png")
+    return "003.png is 32x48 px, but 000.png is 64x64; generated images must be of one size"
+
+
+def spoil_size_of_the_teachers(folders: Path) -> str:
+    Image.new("RGB", (32, 48)).save(folders / "teacher/003.png")
+    return "fidelity needs equal sizes"
+
+
+def spoil_names(folders: Path) -> str:
+    for path in (folders / "teacher").iterdir():
+        path.rename(path.with_name(f"t{path.name}"))
+    return "images are unpaired: 000, 001, 002 and 1 more only in"
+
+
+@pytest.mark.parametrize(
+    "spoil", [spoil_broken, spoil_one_image, spoil_mixed_sizes, spoil_size_of_the_teachers, spoil_names]
+)
+def test_folder_that_cannot_be_scored_ends_with_3_and_nothing_is_written(
+    spoil: Callable[[Path], str], command: CommandLine, tmp_path: Path, draw: Drawer
+) -> None:
+    for seed, name in enumerate(("real", "fake", "teacher")):
+        draw(tmp_path / name, 4, seed=seed)
+    reason = spoil(tmp_path)
+    folders = [part for name in ("real", "fake", "teacher") for part in (f"--{name}", tmp_path / name)]
+    finished = command(
+        "score", *folders, "--cache", tmp_path / "cache", "--out", tmp_path / "scores.json", "--json", module="eval"
+    )
+    assert finished.returncode == 3
+    assert reason in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert finished.stdout == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fake", "real", "teacher"]
 
 
 def test_report_of_a_column_without_a_name_ends_with_2(command: CommandLine, tmp_path: Path) -> None:

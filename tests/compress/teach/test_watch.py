@@ -137,12 +137,31 @@ def test_the_child_scores_only_what_is_asked_and_without_the_gpu(
     ((command, options),) = calls
     assert command[:6] == [sys.executable, "-P", "-m", "compress", "eval", "score"]
     assert [part for part in command if part.startswith("--")] == [
-        "--real", "--fake", "--network", "--out", "--overwrite",
+        "--real", "--fake", "--network", "--cache", "--out", "--overwrite",
     ]  # fmt: skip
     assert (_flag(command, "--real"), _flag(command, "--network")) == (str(real), "efficientnet-lite0")
     assert options["env"]["CUDA_VISIBLE_DEVICES"] == ""
     np.testing.assert_array_equal(seen, photos)
     assert list(scratch.iterdir()) == []
+
+
+def test_features_of_the_real_images_are_kept_and_those_of_made_ones_are_not(
+    pretend: Pretend, photos: np.ndarray, real: Path, scratch: Path
+) -> None:
+    added = iter([("real.npy", "control.npy"), ("first.npy",), ("second.npy",)])
+
+    def answer(command: Command) -> str:
+        cache = Path(_flag(command, "--cache"))
+        cache.mkdir(exist_ok=True)
+        for name in next(added):
+            (cache / name).write_text("features")
+        return json.dumps(RECORD)
+
+    calls = pretend(answer)
+    for _ in range(3):
+        assert watch.measure(photos, real, scratch) is not None
+    (cache,) = {Path(_flag(command, "--cache")) for command, _ in calls}
+    assert sorted(path.name for path in cache.iterdir()) == ["control.npy", "real.npy"]
 
 
 def test_inceptions_kid_keeps_its_name(pretend: Pretend, photos: np.ndarray, real: Path, scratch: Path) -> None:
@@ -284,4 +303,6 @@ def test_kid_is_about_zero_for_the_same_images_and_far_above_for_others(
     assert -3 * same.spread < same.mean < 0
     assert other.mean > 0.1
     assert other.mean > 10 * max(-same.mean, other.spread)
+    # The blobs were measured against themselves first, so both are in one file.
+    assert len(list((tmp_path / "real.features").iterdir())) == 1
     assert list(scratch.iterdir()) == []

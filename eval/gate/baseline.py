@@ -1,0 +1,79 @@
+"""Baseline files: what `compress eval accept` writes and the gate compares with. What changed is always said."""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from compress.artifact import write_text_whole
+from compress.errors import UnusableData
+from eval.gate.measurement import Measurement
+
+_log = logging.getLogger(__name__)
+
+
+def read_baseline(path: Path) -> Measurement:
+    """Read a baseline file.
+
+    Raises:
+        UnusableData: If it is missing, no JSON, or not what `compress eval accept` writes.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnusableData(f"{path} cannot be read as a baseline file: {error}") from error
+    if not isinstance(record, dict):
+        raise UnusableData(f"{path} is no baseline file: it holds a {type(record).__name__}, expected an object.")
+    return Measurement.from_mapping(record, origin=str(path))
+
+
+def read_replaced(path: Path) -> Measurement | None:
+    """Read the baseline file that is about to be replaced, if there is one; what is wrong with it is no obstacle."""
+    try:
+        return read_baseline(path) if path.exists() else None
+    except UnusableData as error:
+        _log.warning("%s What changes against it cannot be said.", error)
+        return None
+
+
+def write_baseline(measurement: Measurement, path: Path, *, overwrite: bool = False) -> None:
+    """Write a baseline file whole, one line for each entry, so that a commit shows which ones changed.
+
+    Raises:
+        UsageError: If it exists and `overwrite` is false.
+    """
+    entries = [f'"{name}": {json.dumps(value)}' for name, value in measurement.to_mapping().items()]
+    write_text_whole(path, "{\n" + ",\n".join(entries) + "\n}\n", overwrite=overwrite)
+
+
+def changes(old: Measurement, new: Measurement) -> dict[str, dict[str, Any]]:
+    """What a new baseline changes: by name, `from` and `to`, of the means and of what they were measured against."""
+    before, after = _facts(old), _facts(new)
+    return {
+        name: {"from": before.get(name), "to": after.get(name)}
+        for name in [*before, *(name for name in after if name not in before)]
+        if before.get(name) != after.get(name)
+    }
+
+
+def changes_text(changed: Mapping[str, Mapping[str, Any]]) -> str:
+    """`changes` as people read them."""
+    if not changed:
+        return "nothing changed against the old baseline."
+    lines = [f"{name}: {_plain(change['from'])} -> {_plain(change['to'])}" for name, change in changed.items()]
+    return "\n".join(["changed against the old baseline:", *lines])
+
+
+def _facts(measurement: Measurement) -> dict[str, Any]:
+    facts: dict[str, Any] = {name: distance.value for name, distance in measurement.distances.items()}
+    facts |= {name: float(f"{values.mean():.6g}") for name, values in measurement.paired.items()}
+    return facts | {
+        "size_bytes": measurement.size_bytes,
+        "teacher_sha256": measurement.teacher_sha256,
+        **{f"key.{name}": value for name, value in measurement.key.items()},
+    }
+
+
+def _plain(value: Any) -> str:
+    return "none" if value is None else str(value)
