@@ -28,9 +28,7 @@ def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False
     """Train a CycleGAN from nothing.
 
     Beside `out` lies `NAME.training` while training runs: checkpoint, TensorBoard logs, sample sheets and the curve of
-    KID. The same command goes on from there after a kill; it is removed when the teachers are finished. On one thread
-    (`TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1`) a run that was killed ends bit-equal to one that never was. On
-    several, TensorFlow's compiled step repeats itself only nearly, so that two runs that nobody killed differ as well.
+    KID. The same command goes on from there after a kill; it is removed when the teachers are finished.
 
     Args:
         data: A folder with `trainA` and `trainB`; `testA` and `testB` are never looked at.
