@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 TEACHER, SHIPPED, UNTOUCHED = "teacher", "student_int8", "inputs"
-_INTERVAL_SPREADS = 1.96
 _NONE = "-"
 
 
@@ -65,10 +64,9 @@ def _verdict(scores: Mapping[str, Any], metric: str) -> list[str]:
     """Only where the teacher was scored as well: against real images, not against its own."""
     if metric not in scores.get(TEACHER, {}) or metric not in scores.get(SHIPPED, {}):
         return []
-    teacher, student = scores[TEACHER][metric], scores[SHIPPED][metric]
-    reach = _INTERVAL_SPREADS * teacher["spread"]
-    low, high = teacher["mean"] - reach, teacher["mean"] + reach
-    where = "within" if low <= student["mean"] <= high else "below" if student["mean"] < low else "above"
+    student, interval = scores[SHIPPED][metric]["mean"], scores[TEACHER]["intervals"][metric]
+    low, high = interval["low"], interval["high"]
+    where = "within" if low <= student <= high else "below" if student < low else "above"
     return [f"{metric}: {SHIPPED} lies {where} its teacher's 95 % interval, {low:.4f} to {high:.4f}."]
 
 

@@ -135,19 +135,26 @@ def _scores_text(record: dict[str, Any]) -> str:
     lines = [*_distance_lines(record), *_distance_lines(record.get("control", {}), prefix="control ")]
     for key, other in (("fidelity", "the teacher"), ("truth", "the truth")):
         lines += _likeness_lines(record.get(key, {}), other)
-    return "\n".join([*lines, *(f"note: {note}" for note in record["notes"])])
+    spent = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in record["seconds"].items())
+    return "\n".join([*lines, *(f"note: {note}" for note in record["notes"]), f"spent: {spent}"])
 
 
 def _distance_lines(record: dict[str, Any], prefix: str = "") -> list[str]:
     lines = []
     for name, value in record.items():
         if name.startswith("kid"):
-            lines.append(f"{prefix}{name}: {value['mean']:.5f} ± {value['spread']:.5f}")
+            low, high = _interval(record, name)
+            lines.append(f"{prefix}{name}: {value['mean']:.5f} (95 %: {low:.5f} to {high:.5f})")
         elif name.startswith(("fid_", "fd_")) or name == "fid":
-            lines.append(f"{prefix}{name}: {value:.3f}")
+            low, high = _interval(record, name)
+            lines.append(f"{prefix}{name}: {value:.3f} (95 %: {low:.3f} to {high:.3f})")
         elif name.startswith(("precision_", "recall_")):
             lines.append(f"{prefix}{name}: {value:.1%}")
     return lines
+
+
+def _interval(record: dict[str, Any], name: str) -> tuple[float, float]:
+    return record["intervals"][name]["low"], record["intervals"][name]["high"]
 
 
 def _likeness_lines(fidelity: dict[str, Any], other: str) -> list[str]:

@@ -1,21 +1,24 @@
 """A feature network and a reference, against which any number of folders is measured. Needs torch."""
 
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from eval.confidence import RESAMPLES, interval, resample_counts
 from eval.config import ScoreConfig
 from eval.features.cache import FeatureCache, FeatureKey
 from eval.features.extract import FolderOfImages, extract_features
 from eval.features.networks import choose_network
-from eval.fid import frechet_distance
+from eval.fid import frechet_distance, resampled_frechet_distances
 from eval.fidelity import pair_by_stem
 from eval.fidelity.perceptual import perceptual_distances
-from eval.kid import LARGEST_SUBSET, SUBSETS, kernel_distance, subset_size
+from eval.kid import LARGEST_SUBSET, SUBSETS, kernel_distance, resampled_kernel_distances, subset_size
 from eval.precision_recall import NEIGHBOURS, precision_recall
 from eval.reference import READER, ReferenceKey, content_sha256, metric_name, package_versions
 
@@ -39,6 +42,8 @@ class Judge:
     def __init__(self, config: ScoreConfig, real: Sequence[Path], image_size_px: tuple[int, int]) -> None:
         self.real, self.image_size_px, self.seed = real, image_size_px, config.seed
         self._cache = FeatureCache(config.cache)
+        self.seconds = {"features": 0.0, "statistics": 0.0}
+        """What has been spent so far, by the wall clock, on reading images and running the network, and on the rest."""
         self.network = choose_network(config.network, config.inception_weights)
         self.kid_name, self.fd_name = (metric_name(metric, self.network.name) for metric in ("kid", "fd"))
         self.perceptual_name = metric_name("perceptual", self.network.name)
@@ -46,19 +51,26 @@ class Judge:
 
     def distances(self, paths: Sequence[Path]) -> dict[str, Any]:
         """The kernel and the Fréchet distance of a folder to the reference, its precision and its recall, each under
-        its honest name.
+        its honest name; under `intervals`, where 95 % of other choices of as many inputs would put both distances.
 
         Args:
             paths: At least four images; those of another size than the judge's are cut and resized to it.
         """
-        features = self.features(paths)
-        shares = precision_recall(self.real_features, features)
-        return {
-            self.kid_name: asdict(kernel_distance(self.real_features, features, seed=self.seed)),
-            self.fd_name: frechet_distance(self.real_features, features),
-            metric_name("precision", self.network.name): shares.precision,
-            metric_name("recall", self.network.name): shares.recall,
-        }
+        real, features = self.real_features, self.features(paths)
+        with self._timed("statistics"):
+            kernel, frechet = kernel_distance(real, features, seed=self.seed), frechet_distance(real, features)
+            counts = resample_counts(len(features), seed=self.seed)
+            shares = precision_recall(real, features)
+            return {
+                self.kid_name: asdict(kernel),
+                self.fd_name: frechet,
+                metric_name("precision", self.network.name): shares.precision,
+                metric_name("recall", self.network.name): shares.recall,
+                "intervals": {
+                    self.kid_name: asdict(interval(kernel.mean, resampled_kernel_distances(real, features, counts))),
+                    self.fd_name: asdict(interval(frechet, resampled_frechet_distances(real, features, counts))),
+                },
+            }
 
     def perceptual(self, fake: Path, other: Path) -> dict[str, float]:
         """`perceptual_distances` of each image of a folder to that of another one, by stem.
@@ -100,6 +112,7 @@ class Judge:
         because = "the customary size" if size == LARGEST_SUBSET else f"half of the {fewest} in the smaller folder"
         return [
             f"{self.kid_name}: mean and standard deviation over {SUBSETS} subsets of {size} images, {because}.",
+            f"intervals: 95 %, from {RESAMPLES} bootstrap resamples of the generated images; the reference is fixed.",
             f"{self.fd_name}: biased upward at {fewest} images; it compares only with scores of the same key.",
             f"precision and recall: {NEIGHBOURS} nearest neighbours among {fewest} images, so in steps of 1/{fewest}.",
         ]
@@ -127,4 +140,11 @@ class Judge:
             weights_sha256=self.network.weights_sha256,
             resizer=self.network.resizer,
         )
-        return self._cache.features(key, compute)
+        with self._timed("features"):
+            return self._cache.features(key, compute)
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[part] += time.perf_counter() - started

@@ -9,7 +9,7 @@ from compress.images import list_images, read_image
 from eval.config import ScoreConfig
 from eval.fidelity import Fidelity, compare, pair_by_stem
 
-SCHEMA = 1
+SCHEMA = 2
 FEWEST_IMAGES = 4
 """A subset of KID is half of a folder and needs two images."""
 
@@ -19,8 +19,8 @@ def score(config: ScoreConfig) -> dict[str, Any]:
 
     Returns:
         JSON-ready: `schema`, `key` (see `ReferenceKey`), the kernel and Fréchet distance under the names that
-        `metric_name` gives them, where asked for `control`, `fidelity` (to the teacher) and `truth`, and `notes` on how
-        to read the numbers.
+        `metric_name` gives them and their 95 % `intervals`, where asked for `control`, `fidelity` (to the teacher) and
+        `truth`, `notes` on how to read the numbers, and the `seconds` that `features` and `statistics` took.
 
     Raises:
         UnusableData: If a folder is missing or too small, an image broken or of the wrong size, or a pair incomplete.
@@ -45,7 +45,7 @@ def score(config: ScoreConfig) -> dict[str, Any]:
     for name, (folder, fidelity) in likenesses.items():
         record[name] = fidelity.to_mapping({judge.perceptual_name: judge.perceptual(config.fake, folder)})
         notes += [note for note in fidelity.notes if note not in notes]
-    return record | {"notes": notes}
+    return record | {"notes": notes, "seconds": {part: round(spent, 2) for part, spent in judge.seconds.items()}}
 
 
 def _likenesses(config: ScoreConfig) -> dict[str, tuple[Path, Fidelity]]:

@@ -1,10 +1,10 @@
-"""Forest plots: a row for each value, its interval as a bar; of gates and, without one, of kernel distances."""
+"""Forest plots: a row for each value, its 95 % interval as a bar; of gates and, without one, of distances."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eval.gate import words
 from eval.gate.verdict import Check, Verdict
@@ -15,9 +15,6 @@ from eval.report.sources import Sources
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-SPREADS_OF_95 = 1.96
-"""Standard deviations to both sides of the mean that hold 95 % of a normal distribution."""
 
 # Marker and word say the same as the colour does.
 _LOOKS: Mapping[Verdict, tuple[str, str]] = {
@@ -55,14 +52,14 @@ def of_gates(gates: Mapping[str, Gate]) -> list[str]:
     return [_gate_panel(checks, several=len(gates) > 1) for checks in panels.values()]
 
 
-def of_kernel_distances(sources: Sources) -> list[str]:
-    """One plot for each network's KID, as `<svg>`: mean, and where 95 % of the subsets lie; the control comes last."""
+def of_distances(sources: Sources) -> list[str]:
+    """One plot for each distance to the reference, as `<svg>`; the control comes last."""
     records = dict(sources.scores)
     if control := table.control(sources):
         records[table.CONTROL] = control
-    metrics = dict.fromkeys(key for record in records.values() for key in record if table.is_kernel_distance(key))
+    metrics = dict.fromkeys(key for record in records.values() for key in record["intervals"])
     return [
-        _kid_panel(metric, {name: record[metric] for name, record in records.items() if metric in record})
+        _distance_panel(metric, {name: record for name, record in records.items() if metric in record["intervals"]})
         for metric in metrics
     ]
 
@@ -93,20 +90,17 @@ def _gate_row(name: str, check: Check) -> Row:
     )
 
 
-def _kid_panel(metric: str, distances: Mapping[str, Mapping[str, float]]) -> str:
-    rows = [
-        Row(
-            name=name,
-            value=distance["mean"],
-            low=distance["mean"] - SPREADS_OF_95 * distance["spread"],
-            high=distance["mean"] + SPREADS_OF_95 * distance["spread"],
-            said=f"{distance['mean']:.4f}",
-        )
-        for name, distance in distances.items()
-    ]
-    axis = f"{table.heading(metric)}, mean and 95 % of subsets' spread; lower is better"
-    said = " ".join(f"{row.name}: {row.said} ({row.low:.4f} to {row.high:.4f})." for row in rows)
+def _distance_panel(metric: str, records: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = [_distance_row(name, record[metric], record["intervals"][metric]) for name, record in records.items()]
+    axis = f"{table.heading(metric)}, lower is better"
+    said = " ".join(f"{row.name}: {row.said} ({row.low:.4g} to {row.high:.4g})." for row in rows)
     return _plot(rows, axis=axis, label=f"Forest plot, {axis}. {said}", zero=True)
+
+
+def _distance_row(name: str, distance: float | Mapping[str, float], interval: Mapping[str, float]) -> Row:
+    cell = table.distance_cell(distance)
+    value = distance["mean"] if isinstance(distance, Mapping) else distance
+    return Row(name=name, value=value, low=interval["low"], high=interval["high"], said=cell.text)
 
 
 def _plot(rows: Sequence[Row], *, axis: str, label: str, zero: bool) -> str:

@@ -17,9 +17,9 @@ from eval.report.sources import Sources, read_sources
 _GATE_LEGEND = (
     "Bar: 95 % interval. Dashed: the limit. Grey: no difference. Circle: pass; cross: regression; diamond: cannot tell."
 )
-_KID_LEGEND = (
-    "Bar: 1.96 standard deviations of the subsets to both sides of their mean. The subsets share images, so this is "
-    "no 95 % interval of a difference: compress eval gate computes that."
+_DISTANCE_LEGEND = (
+    "Bar: 95 % interval over the choice of test images. Two models that share the images differ by less than their "
+    "bars suggest: compress eval gate computes the interval of a difference."
 )
 _CURVE_LEGEND = "Band: one standard deviation of the subsets to both sides. Dashed: what the untouched inputs get."
 
@@ -84,10 +84,10 @@ def _verdict(name: str, gate: Gate) -> str:
 def _charts(sources: Sources) -> str:
     """Distances with their intervals, unless a gate has compared them better; size against quality."""
     parts = []
-    distances = [] if sources.gates else forest.of_kernel_distances(sources)
+    distances = [] if sources.gates else forest.of_distances(sources)
     if distances:
         charts = _grid(map(_chart, distances))
-        parts.append(f"<h2>Distance to the reference</h2>{charts}<p>{_KID_LEGEND}</p>")
+        parts.append(f"<h2>Distance to the reference</h2>{charts}<p>{_DISTANCE_LEGEND}</p>")
     if points := scatter.of_models(sources):
         parts.append(f"<h2>Size against quality</h2>{_chart(points)}")
     return "".join(parts)

@@ -13,6 +13,7 @@ from eval.fidelity import Fidelity, compare, pair_by_stem
 from eval.reference import refuse_other_keys
 from eval.report.gates import Gate, read_gate
 from eval.report.trainings import Curve, read_curve
+from eval.scores import SCHEMA
 
 TEACHER = "teacher"
 """The name of the teacher's row."""
@@ -55,7 +56,7 @@ def read_sources(config: ReportConfig) -> Sources:
     columns = _named_paths(config.column, "--column")
     if not columns or TEACHER in columns:
         raise UsageError(f"--column needs NAME=FOLDER of a student, not of the {TEACHER}; got {list(config.column)}.")
-    scores = {name: _read_json(path, "key", dict) for name, path in _named_paths(config.scores, "--scores").items()}
+    scores = {name: _read_scores(path) for name, path in _named_paths(config.scores, "--scores").items()}
     refuse_other_keys({name: record["key"] for name, record in scores.items()})
     bench = _read_json(config.bench, "entries", list) if config.bench else {"entries": []}
     entries = {entry["name"]: entry for entry in bench.pop("entries")}
@@ -97,6 +98,32 @@ def _read_json(path: Path, key: str, kind: type) -> dict[str, Any]:
     if not isinstance(record, dict) or not isinstance(record.get(key), kind):
         raise UnusableData(f"{path} has no {key!r}; expected JSON of `compress eval score` or `compress bench host`.")
     return record
+
+
+def _read_scores(path: Path) -> dict[str, Any]:
+    record = _read_json(path, "key", dict)
+    if record.get("schema") != SCHEMA:
+        raise UnusableData(
+            f"{path} holds scores of schema {record.get('schema')!r}, expected {SCHEMA}: "
+            "score the images anew with `compress eval score`."
+        )
+    try:
+        _check_distances(record)
+        if "control" in record:
+            _check_distances(record["control"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UnusableData(
+            f"{path} is not what `compress eval score` writes: {error!r}. Score the images anew."
+        ) from error
+    return record
+
+
+def _check_distances(scores: Mapping[str, Any]) -> None:
+    for name, interval in scores["intervals"].items():
+        value = scores[name]
+        numbers = [value["mean"], value["spread"]] if isinstance(value, Mapping) else [value]
+        if not all(isinstance(number, int | float) for number in [*numbers, interval["low"], interval["high"]]):
+            raise TypeError(f"{name} is no number")
 
 
 def _pictures(folders: Mapping[str, Path]) -> dict[str, dict[str, Path]]:

@@ -70,6 +70,13 @@ def heading(key: str) -> str:
     return _of_network(key, key.partition("_")[0].upper()) if is_distance(key) else key.replace("_", " ")
 
 
+def distance_cell(value: float | Mapping[str, float]) -> Cell:
+    """A kernel distance with its spread over the subsets, or a Fréchet distance."""
+    if isinstance(value, Mapping):
+        return Cell(f"{value['mean']:.4f}", f"± {value['spread']:.4f}")
+    return Cell(f"{value:.1f}")
+
+
 def size_bytes(sources: Sources) -> dict[str, int]:
     """File sizes as the benchmark saw them, else as the manifests state them."""
     stated = {name: manifest.cost.size_bytes for name, manifest in sources.manifests.items()}
@@ -145,7 +152,7 @@ def _distance_measures(sources: Sources) -> list[Measure]:
     shares = [key.removeprefix("precision") for key in _keys(records) if key.startswith("precision")]
     return [
         *(
-            _measure(heading(key), _of_records(records, key), _distance_cell)
+            _measure(heading(key), _of_records(records, key), distance_cell)
             for key in _keys(records)
             if is_distance(key)
         ),
@@ -182,12 +189,6 @@ def _of_network(key: str, name: str) -> str:
     """Name the network that a key names after its first underscore: Inception, which has the names, is in none."""
     network = key.partition("_")[2]
     return f"{name} ({_NETWORKS.get(network, network)})" if network else name
-
-
-def _distance_cell(value: float | Mapping[str, float]) -> Cell:
-    if isinstance(value, Mapping):
-        return Cell(f"{value['mean']:.4f}", f"± {value['spread']:.4f}")
-    return Cell(f"{value:.1f}")
 
 
 def _psnr_cell(decibels: Sequence[float]) -> Cell:

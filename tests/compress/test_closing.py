@@ -22,7 +22,9 @@ def _run(out: Path, kids: dict[str, float]) -> Path:
     for name, mean in kids.items():
         # The teacher's images are compared with themselves: equal, so no ratio.
         psnr = None if name == "teacher" else {"mean": 24.125}
-        record = {METRIC: {"mean": mean, "spread": 0.001}, "fidelity": {"psnr_db": psnr}}
+        interval = {"low": mean - 0.002, "high": mean + 0.002}
+        record = {METRIC: {"mean": mean, "spread": 0.001}, "intervals": {METRIC: interval}}
+        record["fidelity"] = {"psnr_db": psnr}
         (out / "scores" / f"{name}.json").write_text(json.dumps(record))
     return out
 

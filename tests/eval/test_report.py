@@ -56,13 +56,24 @@ BENCH = {
 }
 
 
-def scores(mean: float, distance: float) -> dict[str, Any]:
-    distances = {"kid_efficientnet_lite0": {"mean": mean, "spread": 0.0123}, "fd_efficientnet_lite0": distance}
+def distances(kid: float, frechet: float) -> dict[str, Any]:
     return {
+        "kid_efficientnet_lite0": {"mean": kid, "spread": 0.0123},
+        "fd_efficientnet_lite0": frechet,
+        "intervals": {
+            "kid_efficientnet_lite0": {"low": kid - 0.0241, "high": kid + 0.0241},
+            "fd_efficientnet_lite0": {"low": frechet - 2.5, "high": frechet + 2.5},
+        },
+    }
+
+
+def scores(mean: float, distance: float) -> dict[str, Any]:
+    return {
+        "schema": 2,
         "key": KEY,
-        **distances,
+        **distances(mean, distance),
         "fidelity": {"ssim": {"mean": 0.9123, "min": 0.8001}},
-        "control": {"kid_efficientnet_lite0": {"mean": 0.5, "spread": 0.02}, "fd_efficientnet_lite0": 333.3},
+        "control": distances(0.5, 333.3),
         "notes": ["read with care"],
     }
 
@@ -216,7 +227,15 @@ def test_fid_is_called_fid_only_where_it_is_one(config: ReportConfig, page: str,
     assert not re.search(r"\bFID\b", page)
     inception = tmp_path / "inception.json"
     inception.write_text(
-        json.dumps({"key": KEY | {"network": "inception"}, "fid": 61.53, "kid": {"mean": 1, "spread": 2}})
+        json.dumps(
+            {
+                "schema": 2,
+                "key": KEY | {"network": "inception"},
+                "fid": 61.53,
+                "kid": {"mean": 1, "spread": 2},
+                "intervals": {name: {"low": 0, "high": 99} for name in ("fid", "kid")},
+            }
+        )
     )
     headings = re.findall(
         r'<th scope="col">([^<]*)</th>', render(replace(without_extras(config), scores=(f"student int8={inception}",)))
@@ -295,12 +314,31 @@ def test_a_gate_is_said_in_words_and_drawn(with_all: ReportConfig) -> None:
     assert any(label.startswith("Forest plot, candidate minus baseline, dB") for label in _charts(full))
 
 
-def test_without_a_gate_kernel_distances_are_drawn_with_the_control(config: ReportConfig, page: str) -> None:
+def test_without_a_gate_distances_are_drawn_with_their_intervals_and_the_control(page: str) -> None:
     (label,) = [label for label in _charts(page) if label.startswith("Forest plot, KID")]
-    # 0.2468 and 1.96 times 0.0123 to both sides.
-    assert "95 % of subsets' spread" in label
     assert "student int8: 0.2468 (0.2227 to 0.2709)." in label
     assert "untouched inputs: 0.5000" in label
+    (label,) = [label for label in _charts(page) if label.startswith("Forest plot, FD")]
+    assert "untouched inputs: 333.3 (330.8 to 335.8)." in label
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"schema": 1},
+        {"kid_efficientnet_lite0": {"spread": 0.1}},
+        {"fd_efficientnet_lite0": "12"},
+        {"intervals": {"fd_efficientnet_lite0": {"low": 1.0}}},
+        {"control": {"kid_efficientnet_lite0": {"mean": 0.5, "spread": 0.1}}},
+    ],
+)
+def test_scores_of_another_kind_are_refused_by_their_files_name(
+    config: ReportConfig, tmp_path: Path, broken: dict[str, Any]
+) -> None:
+    path = tmp_path / "broken.json"
+    path.write_text(json.dumps(scores(0.2, 20.0) | broken))
+    with pytest.raises(UnusableData, match=r"broken\.json"):
+        render(replace(config, scores=(f"student int8={path}",)))
 
 
 def test_every_chart_has_a_text_alternative_and_takes_the_pages_colours(with_all: ReportConfig) -> None:

@@ -94,13 +94,14 @@ def test_a_verdict_is_told_by_word_marker_and_colour() -> None:
 
 
 def test_kernel_distance_keeps_its_sign_below_zero() -> None:
-    records = {"student": {"kid": {"mean": -0.001, "spread": 0.002}, "fid": 3.0}}
-    (svg,) = forest.of_kernel_distances(sources(scores=records))
+    interval = {"low": -0.0049, "high": 0.0029}
+    record = {"kid": {"mean": -0.001, "spread": 0.002}, "intervals": {"kid": interval}}
+    (svg,) = forest.of_distances(sources(scores={"student": record}))
     assert "student: -0.0010 (-0.0049 to 0.0029)." in svg
 
 
-def test_scores_without_kernel_distance_draw_no_forest() -> None:
-    assert forest.of_kernel_distances(sources(scores={"student": {"fid": 3.0}})) == []
+def test_without_scores_there_is_no_forest() -> None:
+    assert forest.of_distances(sources(scores={})) == []
 
 
 def test_size_is_drawn_against_kid_before_the_frechet_distance() -> None:
@@ -159,7 +160,7 @@ def test_any_name_can_stand_in_a_chart(name: str) -> None:
     assert points is not None
     plain = "".join(character for character in name if character.isprintable())[:20]
     assert any(plain in text for text in texts(points))
-    rows = forest.of_kernel_distances(sources(scores={name: {"kid": {"mean": 0.1, "spread": 0.01}}}))
+    rows = forest.of_distances(sources(scores={name: {"fid": 30.0, "intervals": {"fid": {"low": 29, "high": 31}}}}))
     assert any(plain in text for text in texts(rows[0]))
     assert any(plain in text for text in texts(curves.of_training(name, curve)))
 
