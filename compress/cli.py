@@ -14,6 +14,7 @@ from compress import console, recipe
 from compress.config import to_mapping
 from compress.data.config import AvatarsConfig, CelebaConfig, PhotosConfig
 from compress.distill.config import DistillConfig
+from compress.prune.config import PruneConfig
 from compress.teach.config import TeachConfig
 from compress.teachers import LambdaAs
 
@@ -192,6 +193,37 @@ def distill(
 
     student = run_stage(teacher, data, config or DistillConfig(), out, overwrite=overwrite, lambda_as=lambda_as)
     console.show(_summary(student), as_json=json)
+
+
+@app.command
+def prune(
+    *,
+    student: Path,
+    teacher: Path,
+    data: Path,
+    out: Path,
+    config: Annotated[PruneConfig, Flags] | None = None,
+    lambda_as: LambdaAs | None = None,
+    overwrite: Switch = False,
+    json: Switch = False,
+) -> None:
+    """Take a student's least important channels out until it fits a budget, then teach the rest.
+
+    Args:
+        student: The student's artifact.
+        teacher: The generator that it learnt from: .h5, .keras, .pth, SavedModel or artifact.
+        data: A folder with trainA, trainB.
+        out: The pruned student's artifact.
+        lambda_as: What the teacher's Lambda layers do; they are never run.
+        overwrite: Replace `out` if it exists.
+        json: Print JSON.
+    """
+    from compress.prune.stage import prune as run_stage
+
+    chosen = config or PruneConfig()
+    pruned = run_stage(student, teacher, data, chosen, out, overwrite=overwrite, lambda_as=lambda_as)
+    predicted = {"predicted_int8_bytes": pruned.manifest.config["predicted_int8_bytes"]}
+    console.show(_summary(pruned) | predicted, as_json=json)
 
 
 @app.command

@@ -1,6 +1,5 @@
 """What a model is, what it costs, and what of it will not run on a phone and why: `compress inspect`."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,10 +16,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SIDE_PX = 256
 """Where a model takes any size and none is given, its MACs are counted at what most generators are trained at."""
-INT8_BYTES_PER_CHANNEL = 33
-"""A convolution's bias, scales, zero points and buffers in an int8 .tflite: 31 to 34 per output channel, measured."""
 
-_CONVOLUTIONS = frozenset({"Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D"})
 _NORMS = {
     "InstanceNormalization": "instance",
     "ContribInstanceNormalization": "instance",
@@ -128,7 +124,7 @@ def _inspect_generator(path: Path, lambda_as: "LambdaAs | None", image_size_px: 
         "macs": measured.macs,
         "macs_at_px": list(rows[-1].output_shape[:2]),
         "size_bytes": _size_on_disk(path),
-        "predicted_size_bytes": {"fp32": measured.size_bytes, "int8": _predict_int8_bytes(model, rows)},
+        "predicted_size_bytes": {"fp32": measured.size_bytes, "int8": cost.predict_int8_bytes(rows)},
         "norm": _norm(kinds),
         "residual_blocks": kinds["Add"],
         "skip_connections": kinds["Concatenate"],
@@ -154,18 +150,6 @@ def _phone_issues(kinds: Mapping[str, int]) -> list[dict[str, Any]]:
         for kind, (why, remedy) in _ISSUES.items()
         if kinds.get(kind)
     ]
-
-
-def _predict_int8_bytes(model: "keras.Model", rows: "Sequence[LayerCost]") -> int:
-    """One byte a convolution weight, and what each output channel adds; normalisation folds into it."""
-    convolutions = [row for row in rows if row.kind in _CONVOLUTIONS]
-    kernels = sum(
-        math.prod(variable.shape)
-        for row in convolutions
-        for variable in model.get_layer(row.name).weights
-        if "kernel" in variable.name
-    )
-    return kernels + INT8_BYTES_PER_CHANNEL * sum(row.output_shape[2] for row in convolutions)
 
 
 def _size_on_disk(path: Path) -> int:

@@ -1,6 +1,5 @@
 """What is exported or run: an artifact of ours or any teacher's file, as a Keras model with what its manifest tells."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +9,7 @@ from compress import teachers
 from compress.artifact import file_fingerprint, is_artifact, open_artifact
 from compress.data.config import Domain
 from compress.errors import UnusableArtifact, UsageError
-
-# Artifacts hold layers of these modules; importing them is what makes Keras know their names.
-from compress.models import layers, pocket_generator  # noqa: F401
+from compress.models.stored import load_stored
 from compress.teachers import LambdaAs
 
 _DOMAINS: tuple[Domain, ...] = ("A", "B", "both")
@@ -72,18 +69,8 @@ def open_source(path: Path, *, lambda_as: LambdaAs | None = None) -> Source:
         )
     domain = artifact.manifest.config.get("domain")
     return Source(
-        model=_load_keras(artifact.model_path),
+        model=load_stored(artifact.model_path),
         name=artifact.manifest.name,
         fingerprint=artifact.fingerprint,
         domain=domain if domain in _DOMAINS else "A",
     )
-
-
-def _load_keras(path: Path) -> keras.Model:
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        raise UnusableArtifact(f"{path} cannot be loaded ({error}); make the artifact anew.") from error
-    if not isinstance(model, keras.Model):
-        raise UnusableArtifact(f"{path} holds a {type(model).__name__}; expected a Keras model.")
-    return model

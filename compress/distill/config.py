@@ -1,4 +1,7 @@
-"""The flags of `compress distill`, the `[distill]` table of a recipe and the `config` of a student's manifest."""
+"""The flags of `compress distill`, the `[distill]` table of a recipe and the `config` of a student's manifest.
+
+How a student is fitted to its teacher's images is shared by the stages that do so.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,8 +11,8 @@ from compress.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
-class DistillConfig:
-    """How a student is built and taught."""
+class StudentConfig:
+    """Which student is built, and for whose photos."""
 
     domain: Domain = "A"
     """Whose training photos the teacher translates: trainA, trainB or both."""
@@ -23,6 +26,12 @@ class DistillConfig:
     """Residual blocks of the student's trunk."""
     context: bool = True
     """Let every second block see the whole image, as the teacher's InstanceNorm does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """How a student is fitted to its teacher's images, whatever it starts from."""
+
     steps: int = 6000
     """Optimiser steps."""
     batch_size: int = 8
@@ -53,13 +62,26 @@ class DistillConfig:
     """Of weights, order of photos and mirroring."""
 
     def __post_init__(self) -> None:
-        for name in ("image_size_px", "width", "blocks", "steps", "batch_size", "sample_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} = {getattr(self, name)}, expected at least 1.")
+        _require_positive(self, "batch_size", "sample_every", "checkpoint_every")
+        if not 0.0 <= self.ema_momentum < 1.0:
+            raise UsageError(f"ema_momentum = {self.ema_momentum}, expected 0 up to less than 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillConfig(FitConfig, StudentConfig):
+    """How a student is built and taught."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_positive(self, "image_size_px", "width", "blocks", "steps")
         if self.image_size_px % 4 or self.width % 2:
             raise UsageError(
                 f"image_size_px = {self.image_size_px} and width = {self.width}: "
                 "expected a multiple of 4 and an even number."
             )
-        if not 0.0 <= self.ema_momentum < 1.0:
-            raise UsageError(f"ema_momentum = {self.ema_momentum}, expected 0 up to less than 1.")
+
+
+def _require_positive(config: FitConfig, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) < 1:
+            raise UsageError(f"{name} = {getattr(config, name)}, expected at least 1.")

@@ -6,13 +6,13 @@ import keras
 from keras import ops
 
 from compress.distill import losses
-from compress.distill.config import DistillConfig
+from compress.distill.config import FitConfig
 
 
 class Distiller(keras.Model):
     """Wraps a student so that `train_on_batch(photos, teacher_images)` pulls it towards its teacher."""
 
-    def __init__(self, student: keras.Model, config: DistillConfig) -> None:
+    def __init__(self, student: keras.Model, config: FitConfig) -> None:
         super().__init__(name="distiller")
         self.student = student
         self._terms = {
@@ -43,7 +43,7 @@ class Distiller(keras.Model):
         return total
 
 
-def compiled(student: keras.Model, config: DistillConfig) -> Distiller:
+def compiled(student: keras.Model, config: FitConfig) -> Distiller:
     """A distiller with Adam, its weights averaged where the configuration says so."""
     optimizer = keras.optimizers.Adam(
         learning_rate=config.learning_rate,
@@ -57,5 +57,5 @@ def compiled(student: keras.Model, config: DistillConfig) -> Distiller:
     distiller = Distiller(student, config)
     # XLA compiles convolutions for CPUs without oneDNN: slower steps after a minute of compiling. JAX compiles anyway.
     distiller.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
-    distiller.build((None, config.image_size_px, config.image_size_px, 3))
+    distiller.build(student.input_shape)
     return distiller

@@ -1,7 +1,7 @@
 """Teach a student from pairs of photos and teacher images."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,8 @@ import numpy as np
 from compress import images, training
 from compress.artifact import write_text_whole
 from compress.distill import distiller, losses
-from compress.distill.config import DistillConfig
+from compress.distill.config import FitConfig
 from compress.distill.pairs import Pairs
-from compress.models import pocket_generator
-from compress.models.pocket_generator import PocketConfig
 
 HISTORY = "training.json"
 """What the samples measured, beside the student: `history`, a list of `step` and `held_back_psnr_db`."""
@@ -37,22 +35,23 @@ class Taught:
     """As `HISTORY` holds it: of the weights at each step, which were not averaged yet."""
 
 
-def fit(pairs: Pairs, config: DistillConfig, work: Path, run_identity: str) -> Taught:
+def fit(pairs: Pairs, config: FitConfig, work: Path, run_identity: str, *, start: Callable[[], keras.Model]) -> Taught:
     """Train a student, going on from the checkpoint in `work` if there is one.
 
     Args:
         pairs: Photos and targets.
-        config: The student and its training.
+        config: The training.
         work: Where checkpoint, logs and sample sheets lie.
         run_identity: See `training.train`.
+        start: Makes the student to start from, in the arithmetic that `keras.config.dtype_policy` asks for.
 
     Returns:
-        The student in float32, with averaged weights and BatchNorm statistics that fit them.
+        The student in float32; after at least one step, with averaged weights and BatchNorm statistics that fit them.
     """
     training_pairs, held_back = pairs.split(config.holdout, config.seed)
     keras.utils.set_random_seed(config.seed)
     with training.arithmetic(config.precision):
-        model = distiller.compiled(pocket_generator.build(_shape(config)), config)
+        model = distiller.compiled(start(), config)
 
     if not training.holds_checkpoint(work, run_identity):
         # What a run measured that was killed before its first checkpoint may have come from other settings.
@@ -63,17 +62,26 @@ def fit(pairs: Pairs, config: DistillConfig, work: Path, run_identity: str) -> T
 
     def sample(step: int) -> Mapping[str, float]:
         images.write_png(work / f"samples-{step:06d}.png", _sheet(model.student, held_back))
-        measured = {"held_back_psnr_db": _psnr_db(model.student, held_back)}
+        measured = {"held_back_psnr_db": psnr_db(model.student, held_back)}
         _keep(work, step, measured)
         return measured
 
     training.train(model, _plan(config), batch, work=work, run_identity=run_identity, sample=sample)
-    if config.ema_momentum:
+    if config.ema_momentum and config.steps:
         model.optimizer.finalize_variable_values(model.trainable_variables)
         training.refresh_batch_statistics(model, batch, min(_STATISTICS_STEPS, config.steps))
-    student = pocket_generator.build(_shape(config))
+    student = start()
     student.set_weights(model.student.get_weights())
-    return Taught(student, _psnr_db(student, held_back), _sheet(student, held_back), _history(work))
+    return Taught(student, psnr_db(student, held_back), _sheet(student, held_back), _history(work))
+
+
+def psnr_db(student: keras.Model, held_back: Pairs) -> float:
+    """Mean PSNR of a student to the teacher's images of held-back photos, dB."""
+    scores = []
+    for position in range(len(held_back)):
+        photos, targets = held_back.batch(np.array([position]))
+        scores.append(float(losses.psnr(_generate(student, photos), targets)))
+    return float(np.mean(scores))
 
 
 def _history(work: Path) -> list[dict[str, Any]]:
@@ -88,23 +96,13 @@ def _keep(work: Path, step: int, measured: Mapping[str, float]) -> None:
     write_text_whole(work / HISTORY, json.dumps(record, indent=2) + "\n", overwrite=True)
 
 
-def _batch(pairs: Pairs, config: DistillConfig, step: int) -> training.Batch:
+def _batch(pairs: Pairs, config: FitConfig, step: int) -> training.Batch:
     positions = training.sample_indices(step, count=len(pairs), batch_size=config.batch_size, seed=config.seed)
     mirrored = np.random.default_rng((config.seed, step, 1)).random(config.batch_size) < 0.5
     return pairs.batch(positions, mirrored if config.flip else None)
 
 
-def _shape(config: DistillConfig) -> PocketConfig:
-    return PocketConfig(
-        family=config.family,
-        image_size_px=config.image_size_px,
-        width=config.width,
-        blocks=config.blocks,
-        context=config.context,
-    )
-
-
-def _plan(config: DistillConfig) -> training.Plan:
+def _plan(config: FitConfig) -> training.Plan:
     return training.Plan(
         steps=config.steps,
         learning_rate=training.warmed_cosine(
@@ -117,14 +115,6 @@ def _plan(config: DistillConfig) -> training.Plan:
 
 def _generate(student: keras.Model, photos: np.ndarray) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(student.predict_on_batch(photos)), dtype=np.float32)
-
-
-def _psnr_db(student: keras.Model, held_back: Pairs) -> float:
-    scores = []
-    for position in range(len(held_back)):
-        photos, targets = held_back.batch(np.array([position]))
-        scores.append(float(losses.psnr(_generate(student, photos), targets)))
-    return float(np.mean(scores))
 
 
 def _sheet(student: keras.Model, held_back: Pairs) -> np.ndarray:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import keras
 
     from compress.distill.fit import Taught
+    from compress.distill.pairs import Pairs
+    from compress.models.pocket_generator import PocketConfig
     from compress.teachers.description import GeneratorDescription
 
 _log = logging.getLogger(__name__)
@@ -64,22 +66,58 @@ def distill(
     # From here on Keras and its backend are needed.
     from compress import training
     from compress.distill.fit import fit
+    from compress.models import pocket_generator
+
+    fingerprint = artifact.file_fingerprint(teacher)
+    work = work_folder(out)
+    pairs = collect_pairs(paths, description, fingerprint, work, config.image_size_px)
+    run_identity = training.identity(to_mapping(config), fingerprint, [str(path) for path in paths])
+    shape = _shape(config)
+    taught = fit(pairs, config, work, run_identity, start=lambda: pocket_generator.build(shape))
+    with artifact.written_whole(out, overwrite=overwrite) as scratch:
+        write_student(scratch, taught)
+        artifact.write_manifest(scratch, _manifest(out.name, taught, config, fingerprint))
+    shutil.rmtree(work)
+    return artifact.open_artifact(out)
+
+
+def work_folder(out: Path) -> Path:
+    """Where a stage that trains keeps its checkpoint, logs and samples until `out` is finished; made if missing."""
+    work = out.parent / f"{out.name}.training"
+    work.mkdir(parents=True, exist_ok=True)
+    return work
+
+
+def collect_pairs(
+    paths: list[Path], description: GeneratorDescription, fingerprint: str, work: Path, image_size_px: int
+) -> Pairs:
+    """The photos and the teacher's images of them, which are kept in the user's cache.
+
+    Args:
+        paths: The photos.
+        description: The teacher.
+        fingerprint: Of the teacher's file.
+        work: From `work_folder`.
+        image_size_px: Side of the square that photos are cropped and resized to.
+
+    Raises:
+        UnusableData: If too many photos are broken, or fewer than two are left.
+    """
     from compress.distill.pairs import collect
     from compress.teachers.build import build
 
-    fingerprint = artifact.file_fingerprint(teacher)
-    work = out.parent / f"{out.name}.training"
-    work.mkdir(parents=True, exist_ok=True)
-    cache = cache_folder(fingerprint, config.image_size_px)
+    cache = cache_folder(fingerprint, image_size_px)
     _log.info("%d photos; the teacher's images are kept in %s", len(paths), cache)
-    translate = _translator(build(description))
-    pairs = collect(paths, translate, cache=cache, work=work, image_size_px=config.image_size_px)
-    run_identity = training.identity(to_mapping(config), fingerprint, [str(path) for path in paths])
-    taught = fit(pairs, config, work, run_identity)
-    with artifact.written_whole(out, overwrite=overwrite) as scratch:
-        _write(scratch, out.name, taught, config, fingerprint)
-    shutil.rmtree(work)
-    return artifact.open_artifact(out)
+    return collect(paths, _translator(build(description)), cache=cache, work=work, image_size_px=image_size_px)
+
+
+def write_student(scratch: Path, taught: Taught) -> None:
+    """Write what a student's artifact holds beside its manifest: model, samples and the curve of its training."""
+    from compress.distill.fit import HISTORY
+
+    taught.student.save(scratch / artifact.MODEL_NAMES["keras"])
+    images.write_png(scratch / "samples.png", taught.sheet)
+    (scratch / HISTORY).write_text(json.dumps({"history": taught.history}, indent=2) + "\n", encoding="utf-8")
 
 
 def _check_size(description: GeneratorDescription, teacher: Path, config: DistillConfig) -> None:
@@ -98,15 +136,23 @@ def _translator(generator: keras.Model) -> Translate:
     return lambda photos: np.asarray(generator.predict_on_batch(photos))
 
 
-def _write(scratch: Path, name: str, taught: Taught, config: DistillConfig, parent: str) -> None:
-    from compress import cost
-    from compress.distill.fit import HISTORY
+def _shape(config: DistillConfig) -> PocketConfig:
+    from compress.models.pocket_generator import PocketConfig
 
-    taught.student.save(scratch / artifact.MODEL_NAMES["keras"])
-    images.write_png(scratch / "samples.png", taught.sheet)
-    (scratch / HISTORY).write_text(json.dumps({"history": taught.history}, indent=2) + "\n", encoding="utf-8")
+    return PocketConfig(
+        family=config.family,
+        image_size_px=config.image_size_px,
+        width=config.width,
+        blocks=config.blocks,
+        context=config.context,
+    )
+
+
+def _manifest(name: str, taught: Taught, config: DistillConfig, parent: str) -> Manifest:
+    from compress import cost
+
     size = config.image_size_px
-    manifest = Manifest(
+    return Manifest(
         name=name,
         format="keras",
         stage="distill",
@@ -117,4 +163,3 @@ def _write(scratch: Path, name: str, taught: Taught, config: DistillConfig, pare
         seed=config.seed,
         scores={"held_back_psnr_db": round(taught.held_back_psnr_db, 3)},
     )
-    artifact.write_manifest(scratch, manifest)

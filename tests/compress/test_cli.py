@@ -19,7 +19,7 @@ def test_help_answers_fast_and_names_every_command(command) -> None:
     finished = command("--help")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert finished.returncode == 0
-    for name in ("inspect", "teach", "distill", "export", "translate", "eval", "bench", "run", "demo", "data"):
+    for name in ("inspect", "teach", "distill", "prune", "export", "translate", "eval", "bench", "run", "demo", "data"):
         assert name in finished.stdout
     # The promise is 0.6 s on an idle machine. Processor time does not see the neighbours of a loaded one; twice and
     # more is room for a slow processor, and less than half of what TensorFlow's import takes.
@@ -32,6 +32,7 @@ def test_help_answers_fast_and_names_every_command(command) -> None:
         ("inspect", "m.h5"),
         ("teach", "--data", "d", "--out", "o"),
         ("distill", "--teacher", "m.h5", "--data", "d", "--out", "o"),
+        ("prune", "--student", "s", "--teacher", "m.h5", "--data", "d", "--out", "o"),
         ("data", "avatars", "--out", "o"),
         ("data", "celeba", "--images", "d", "--attributes", "l", "--a", "Male", "--b", "!Male", "--out", "o"),
         ("data", "photos", "d", "--out", "o"),
@@ -56,6 +57,7 @@ def test_an_unknown_flag_is_refused_by_name_with_exit_code_2(command, arguments:
         ("inspect", "nosuch.h5"),
         ("distill", "--teacher", "nosuch.h5", "--data", "DATA", "--out", "OUT"),
         ("distill", "--teacher", "nosuch.h5", "--data", "nosuch", "--out", "OUT"),
+        ("prune", "--student", "nosuch", "--teacher", "m", "--data", "DATA", "--out", "OUT", "--max-bytes", "9"),
         ("teach", "--data", "nosuch", "--out", "OUT"),
         ("data", "celeba", "--images", "DATA", "--attributes", "nosuch", "--a", "X", "--b", "!X", "--out", "OUT"),
         ("data", "photos", "nosuch", "--out", "OUT"),

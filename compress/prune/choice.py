@@ -1,0 +1,87 @@
+"""Which units of a student go, remembered in the run's folder: a run that goes on must not choose anew."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from compress.artifact import write_text_whole
+from compress.distill.pairs import Pairs
+from compress.prune import budget, importance
+from compress.prune.budget import Budget, PriceList
+from compress.prune.config import PruneConfig
+from compress.prune.groups import Group, Unit
+from compress.prune.sensitivity import gradients_on
+
+RECORD = "pruning.json"
+"""In the run's folder: `identity` of the run, and `kept`, for each group the positions of its units."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """For each group, the positions of the units that stay."""
+
+    kept: tuple[tuple[int, ...], ...]
+
+    def removed(self, groups: Sequence[Group]) -> list[Unit]:
+        """The units of all groups that go."""
+        return [
+            unit
+            for group, kept in zip(groups, self.kept, strict=True)
+            for position, unit in enumerate(group.units)
+            if position not in kept
+        ]
+
+    def as_json(self, groups: Sequence[Group], channel_multiple: int) -> list[dict[str, Any]]:
+        """For the manifest: each group's makers, its size before and now, and whether it left the multiple."""
+        counts, sizes = tuple(len(kept) for kept in self.kept), tuple(len(group.units) for group in groups)
+        finer = budget.off_multiple(counts, sizes, channel_multiple)
+        return [
+            {"layers": list(group.makers), "before": size, "kept": count}
+            | ({"off_multiple": True} if position in finer else {})
+            for position, (group, size, count) in enumerate(zip(groups, sizes, counts, strict=True))
+        ]
+
+
+def choose(model: keras.Model, groups: Sequence[Group], pairs: Pairs, config: PruneConfig) -> Choice:
+    """Rank the units and keep the most important ones that the budget holds.
+
+    Args:
+        model: The student.
+        groups: Of this model.
+        pairs: Training photos and the teacher's images, for `taylor`.
+        config: The budget, a possible one for this model, and the criterion.
+    """
+    scores = _scores(model, groups, pairs, config)
+    limits = Budget(max_bytes=config.max_bytes, max_macs=config.max_macs)
+    counts = budget.search(PriceList(model, groups), scores, limits, config.channel_multiple)
+    return Choice(tuple(_most_important(ranked, count) for ranked, count in zip(scores, counts, strict=True)))
+
+
+def remembered(work: Path, run_identity: str, make: Callable[[], Choice]) -> Choice:
+    """The choice that this very run made before, or a new one, which is written down."""
+    path = work / RECORD
+    if path.exists():
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["identity"] == run_identity:
+            return Choice(tuple(tuple(kept) for kept in record["kept"]))
+    choice = make()
+    record = {"identity": run_identity, "kept": choice.kept}
+    write_text_whole(path, json.dumps(record) + "\n", overwrite=True)
+    return choice
+
+
+def _scores(model: keras.Model, groups: Sequence[Group], pairs: Pairs, config: PruneConfig) -> list[np.ndarray]:
+    if config.importance == "taylor":
+        gradients = gradients_on(model, pairs, config, images=config.calibration_images)
+        return importance.score_by_loss(model, groups, gradients)
+    return importance.score_by_weights(model, groups, config.importance)
+
+
+def _most_important(scores: np.ndarray, count: int) -> tuple[int, ...]:
+    """Positions of the `count` highest scores, in order of position; of equal ones the first stay."""
+    return tuple(sorted(np.argsort(-scores, kind="stable")[:count].tolist()))

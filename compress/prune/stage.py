@@ -1,0 +1,184 @@
+"""`compress prune`: a student, its teacher and photos in, a student with fewer channels out.
+
+Everything that can be wrong with the command line is found before TensorFlow is loaded, and a budget that cannot be
+met before the teacher is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compress import artifact, teachers
+from compress.artifact import Artifact, Manifest
+from compress.config import to_mapping
+from compress.data.config import Domain
+from compress.data.folders import photos as list_photos
+from compress.distill.stage import collect_pairs, work_folder, write_student
+from compress.errors import UnusableArtifact, UsageError
+from compress.prune.config import PruneConfig
+from compress.teachers import LambdaAs
+
+if TYPE_CHECKING:
+    import keras
+
+    from compress.distill.fit import Taught
+    from compress.distill.pairs import Pairs
+    from compress.prune.groups import Group
+    from compress.teachers.description import GeneratorDescription
+
+_DOMAINS: tuple[Domain, ...] = ("A", "B", "both")
+_log = logging.getLogger(__name__)
+
+
+def prune(
+    student: Path,
+    teacher: Path,
+    data: Path,
+    config: PruneConfig,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    lambda_as: LambdaAs | None = None,
+) -> Artifact:
+    """Remove a student's least important channels, then teach the rest by distillation.
+
+    Beside `out` lies `NAME.training` while this runs, as for `distill`; the same command goes on from there.
+
+    Args:
+        student: The artifact of a student, distilled or pruned before.
+        teacher: The generator file that it learnt from.
+        data: A folder with `trainA` and `trainB`.
+        config: The budget, the criterion and the fine-tuning.
+        out: The artifact to write.
+        overwrite: Whether `out` may exist.
+        lambda_as: What the teacher's Lambda layers do, see `teachers.load`.
+
+    Raises:
+        UsageError: If `out` exists, the teacher takes another size, the budget is impossible or met already, or another
+            run was stopped at the same place.
+        UnusableArtifact: If the student is torn or holds no Keras model.
+        UnusableModel: If the teacher cannot be read.
+        UnusableData: If the photos cannot be used.
+        UnsupportedLayer: If the student has a layer that cannot be pruned around.
+    """
+    artifact.refuse_existing(out, overwrite=overwrite)
+    artifact.refuse_replacing(out, [student, teacher])
+    source = _open_student(student)
+    config = dataclasses.replace(config, domain=config.domain or _domain_of(source))
+    paths = list_photos(data, config.domain or "A", "train")
+    description = teachers.describe(teacher, lambda_as=lambda_as)
+    size = _size_of(source, description, teacher)
+
+    # From here on Keras and its backend are needed.
+    from compress import training
+    from compress.models.stored import load_stored
+    from compress.prune.groups import find_groups
+
+    model = load_stored(source.model_path)
+    groups = find_groups(model)
+    _require_possible(model, groups, config)
+    fingerprint = artifact.file_fingerprint(teacher)
+    identity = training.identity(to_mapping(config), source.fingerprint, fingerprint, [str(path) for path in paths])
+    work = work_folder(out)
+    # Asked before anything in the folder is replaced: it may belong to another run, which is refused here.
+    training.holds_checkpoint(work, identity)
+    pairs = collect_pairs(paths, description, fingerprint, work, size)
+    pruned = _prune_and_fit(model, groups, pairs, config, work, identity)
+    with artifact.written_whole(out, overwrite=overwrite) as scratch:
+        write_student(scratch, pruned.taught)
+        artifact.write_manifest(scratch, _manifest(out.name, pruned, config, source))
+    shutil.rmtree(work)
+    return artifact.open_artifact(out)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pruned:
+    """A pruned and fine-tuned student, and how it came to be."""
+
+    taught: Taught
+    groups: list[dict[str, Any]]
+    """As `choice.Choice.as_json` tells them."""
+    unpruned_psnr_db: float
+    """Of the student as it was given."""
+    untuned_psnr_db: float
+    """Of the pruned one before fine-tuning."""
+
+
+def _open_student(path: Path) -> Artifact:
+    source = artifact.open_artifact(path)
+    if source.manifest.format != "keras":
+        raise UnusableArtifact(
+            f"{path} holds {source.model_path.name}; expected a student as compress distill writes it. "
+            "Prune the artifact that this was exported from, then export anew."
+        )
+    return source
+
+
+def _domain_of(source: Artifact) -> Domain:
+    domain = source.manifest.config.get("domain")
+    return domain if domain in _DOMAINS else "A"
+
+
+def _size_of(source: Artifact, description: GeneratorDescription, teacher: Path) -> int:
+    """The side of the student's images, pixels, which the teacher has to share."""
+    size, width, _ = source.manifest.input.shape
+    if size is None or size != width:
+        raise UnusableArtifact(
+            f"{source.path} takes {size}x{width} images; expected a student of square images of a fixed size."
+        )
+    taught_height, taught_width, _ = description.input_shape
+    if (taught_height or size, taught_width or size) != (size, size):
+        raise UsageError(
+            f"{teacher.name} takes {taught_height}x{taught_width} images, but {source.path} {size}x{size}. "
+            "Pass the teacher that the student learnt from."
+        )
+    return size
+
+
+def _require_possible(model: keras.Model, groups: list[Group], config: PruneConfig) -> None:
+    from compress.prune.budget import Budget, PriceList, require_possible
+
+    limits = Budget(max_bytes=config.max_bytes, max_macs=config.max_macs)
+    require_possible(PriceList(model, groups), limits, config.channel_multiple)
+
+
+def _prune_and_fit(
+    model: keras.Model, groups: list[Group], pairs: Pairs, config: PruneConfig, work: Path, identity: str
+) -> _Pruned:
+    from compress.distill.fit import fit, psnr_db
+    from compress.prune.choice import choose, remembered
+    from compress.prune.surgery import copied, without
+
+    training_pairs, held_back = pairs.split(config.holdout, config.seed)
+    choice = remembered(work, identity, lambda: choose(model, groups, training_pairs, config))
+    pruned = without(model, choice.removed(groups))
+    unpruned, untuned = psnr_db(model, held_back), psnr_db(pruned, held_back)
+    _log.info("held-back PSNR to the teacher: %.2f dB, pruned %.2f dB", unpruned, untuned)
+    taught = fit(pairs, config, work, identity, start=lambda: copied(pruned))
+    return _Pruned(taught, choice.as_json(groups, config.channel_multiple), unpruned, untuned)
+
+
+def _manifest(name: str, pruned: _Pruned, config: PruneConfig, source: Artifact) -> Manifest:
+    from compress import cost
+
+    student = pruned.taught.student
+    return Manifest(
+        name=name,
+        format="keras",
+        stage="prune",
+        parent=source.fingerprint,
+        input=source.manifest.input,
+        cost=cost.measure(student),
+        config=to_mapping(config)
+        | {"groups": pruned.groups, "predicted_int8_bytes": cost.predict_int8_bytes(cost.layer_costs(student))},
+        seed=config.seed,
+        scores={
+            "held_back_psnr_db": round(pruned.taught.held_back_psnr_db, 3),
+            "held_back_psnr_db_untuned": round(pruned.untuned_psnr_db, 3),
+            "held_back_psnr_db_unpruned": round(pruned.unpruned_psnr_db, 3),
+        },
+    )

@@ -1,0 +1,93 @@
+"""Budgets: what is predicted is what surgery makes, every budget is reached, and none is overdrawn."""
+
+import numpy as np
+import pytest
+
+from compress import cost
+from compress.errors import UsageError
+from compress.prune.budget import Budget, PriceList, off_multiple, require_possible, search
+from compress.prune.groups import find_groups
+from compress.prune.importance import score_by_weights
+from compress.prune.surgery import without
+
+SHARES = np.linspace(0.2, 0.99, 40)
+
+
+@pytest.fixture(scope="module", params=["pixel_shuffle", "separable"])
+def ranked(request, make_student):
+    """A student of width 48 with 4 blocks: its prices and importances."""
+    student = make_student(request.param, width=48, blocks=4, side=32)
+    groups = find_groups(student)
+    return PriceList(student, groups), score_by_weights(student, groups, "norm")
+
+
+@pytest.mark.parametrize("family", ["pixel_shuffle", "separable"])
+def test_the_price_list_knows_what_a_pruned_student_costs(make_student, family) -> None:
+    student = make_student(family, width=24)
+    groups = find_groups(student)
+    prices, counts = PriceList(student, groups), tuple(max(3, len(group.units) // 2) for group in groups)
+    removed = [unit for group, count in zip(groups, counts, strict=True) for unit in group.units[count:]]
+    pruned = without(student, removed)
+    assert prices.of(counts).macs == cost.measure(pruned).macs
+    assert prices.of(counts).int8_bytes == cost.predict_int8_bytes(cost.layer_costs(pruned))
+    assert prices.whole.macs == cost.measure(student).macs
+
+
+@pytest.mark.parametrize("limit", ["max_bytes", "max_macs"])
+def test_every_budget_from_a_fifth_up_is_reached_within_two_percent(ranked, limit) -> None:
+    prices, importances = ranked
+    whole = prices.whole.int8_bytes if limit == "max_bytes" else prices.whole.macs
+    least = min(Budget(**{limit: whole}).used(prices.of(tuple(min(size, 8) for size in prices.sizes))), 1)
+    for share in SHARES:
+        if share < least:
+            continue
+        budget = Budget(**{limit: int(share * whole)})
+        counts = search(prices, importances, budget, 8)
+        assert 0.98 <= budget.used(prices.of(counts)) <= 1, share
+        assert all(min(size, 8) <= count <= size for count, size in zip(counts, prices.sizes, strict=True))
+
+
+def test_few_groups_leave_the_multiple(ranked) -> None:
+    prices, importances = ranked
+    for share in SHARES[SHARES > 0.3]:
+        counts = search(prices, importances, Budget(max_bytes=int(share * prices.whole.int8_bytes)), 8)
+        assert len(off_multiple(counts, prices.sizes, 8)) <= 2
+
+
+def test_both_budgets_hold_and_one_of_them_is_used_up(ranked) -> None:
+    prices, importances = ranked
+    both = Budget(max_bytes=prices.whole.int8_bytes // 2, max_macs=prices.whole.macs * 6 // 10)
+    price = prices.of(search(prices, importances, both, 8))
+    assert price.int8_bytes <= prices.whole.int8_bytes // 2
+    assert price.macs <= prices.whole.macs * 6 // 10
+    assert both.used(price) >= 0.98
+
+
+def test_the_least_important_group_is_cut_first(ranked) -> None:
+    prices, importances = ranked
+    largest = int(np.argmax(prices.sizes))
+    lessened = [scores * (0.01 if index == largest else 1) for index, scores in enumerate(importances)]
+    counts = search(prices, lessened, Budget(max_bytes=int(0.97 * prices.whole.int8_bytes)), 8)
+    assert counts[largest] < prices.sizes[largest]
+    assert [count for index, count in enumerate(counts) if index != largest] == [
+        size for index, size in enumerate(prices.sizes) if index != largest
+    ]
+
+
+def test_an_impossible_budget_is_refused_with_the_nearest_possible_one(ranked) -> None:
+    prices, importances = ranked
+    with pytest.raises(UsageError, match="max_bytes = 1,000") as refused:
+        require_possible(prices, Budget(max_bytes=1000), 8)
+    nearest = int(str(refused.value).split("--max-bytes ")[1].split()[0])
+    require_possible(prices, Budget(max_bytes=nearest), 8)
+    assert prices.of(search(prices, importances, Budget(max_bytes=nearest), 8)).int8_bytes <= nearest
+    with pytest.raises(UsageError, match="max_bytes"):
+        require_possible(prices, Budget(max_bytes=nearest - 1), 8)
+    with pytest.raises(UsageError, match=r"max_macs = 1\b.*--max-macs \d+"):
+        require_possible(prices, Budget(max_macs=1), 8)
+
+
+def test_a_budget_that_the_student_fits_already_is_refused(ranked) -> None:
+    prices, _ = ranked
+    with pytest.raises(UsageError, match=r"fits max_bytes = .* already"):
+        require_possible(prices, Budget(max_bytes=prices.whole.int8_bytes), 8)
