@@ -3,11 +3,17 @@
 How a student is fitted to its teacher's images is shared by the stages that do so.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from compress.data.config import Domain
 from compress.errors import UsageError
+
+FEWEST_ALIGNED = 2
+"""Photos of a batch that can be alike or not."""
+SMALLEST_JUDGED_PX = 32
+"""Of a side: a patch discriminator has nothing to judge below."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +52,42 @@ class FitConfig:
     """Weight of 1 - SSIM to the teacher's image."""
     gradient_weight: float = 0.5
     """Weight of the difference of gradients to the teacher's image."""
+    ms_ssim_weight: float = 0.0
+    """Weight of 1 - MS-SSIM to the teacher's image."""
+    total_variation_weight: float = 0.0
+    """Weight of the differences between neighbouring pixels of the student's image; OMGD takes 1e-5."""
+    gram_weight: float = 0.0
+    """Weight of the difference of textures (Gram matrices), as the teacher's own encoder sees them; OMGD takes 1e4."""
+    feature_weight: float = 0.0
+    """Weight of the perceptual distance: the difference of features of the teacher's own encoder; OMGD takes 10."""
+    channel_weight: float = 0.0
+    """Weight of the divergence between where the channels of the teacher's own encoder look in the two images."""
+    alignment_weight: float = 0.0
+    """Weight of 1 - kernel alignment of the student's and the teacher's features of the photos; CAT takes 1.0 and wants
+    a batch_size of at least 16."""
+    alignment_depth: Literal["encoder", "trunk"] = "encoder"
+    """Which features are aligned: those on the way down, or those of the middle and the last residual block, too, for
+    which nearly all of the teacher runs in every step."""
+    relation_weight: float = 0.0
+    """Weight of the difference of distances and angles between rows, columns and patches; CRD takes 25."""
+    wavelet_weight: float = 0.0
+    """Weight of the difference of the Haar transform's high bands to the teacher's image."""
+    adversarial_weight: float = 0.0
+    """Weight of fooling a critic, trained beside the student, that knows real images of the target domain: trainB for
+    domain A, trainA for domain B. Not for both domains."""
+    adversarial_loss: Literal["lsgan", "hinge"] = "lsgan"
+    """Least squares, or the hinge loss."""
+    adversarial_from_step: float = 0.1
+    """When the critic comes in: below 1 a share of all steps, from 1 on a number of steps."""
+    critic_filters: int = 16
+    """Channels of the critic's first layer. CycleGAN's 64 overwhelm a small student."""
+    critic_learning_rate: float = 2e-4
+    """Peak of the critic's learning rate, which rises and falls with the student's."""
+    critic_hold_ratio: float = 0.0
+    """Hold the critic's training back while its loss is below this share of an undecided critic's (0.25 for lsgan, 1
+    for hinge), as it then overpowers the student (after GCC); 0 never does."""
+    l1_final_share: float = 1.0
+    """What l1_weight is multiplied by from adversarial_from_step on, with a critic or without."""
     flip: bool = True
     """Mirror half of the photos, and the teacher's images with them."""
     ema_momentum: float = 0.998
@@ -61,10 +103,49 @@ class FitConfig:
     seed: int = 0
     """Of weights, order of photos and mirroring."""
 
+    @property
+    def turning_step(self) -> int:
+        """The first step with the critic and with the final share of L1."""
+        begin = self.adversarial_from_step
+        return round(begin * self.steps) if begin < 1 else int(begin)
+
+    @property
+    def has_phases(self) -> bool:
+        """Whether anything changes at `turning_step`."""
+        return self.adversarial_weight > 0 or self.l1_final_share != 1
+
     def __post_init__(self) -> None:
-        _require_positive(self, "batch_size", "sample_every", "checkpoint_every")
+        _require_positive(self, "batch_size", "sample_every", "checkpoint_every", "critic_filters")
         if not 0.0 <= self.ema_momentum < 1.0:
             raise UsageError(f"ema_momentum = {self.ema_momentum}, expected 0 up to less than 1.")
+        self._check_losses()
+        if self.has_phases:
+            self._check_phases()
+        if not 0 <= self.critic_hold_ratio < 1:
+            raise UsageError(f"critic_hold_ratio = {self.critic_hold_ratio}, expected 0 up to less than 1.")
+        if not 0 < self.critic_learning_rate < math.inf:
+            raise UsageError(f"critic_learning_rate = {self.critic_learning_rate}, expected more than 0.")
+
+    def _check_losses(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.name.endswith("_weight") and not 0 <= value < math.inf:
+                raise UsageError(f"{item.name} = {value}, expected at least 0.")
+        if self.alignment_weight and self.batch_size < FEWEST_ALIGNED:
+            raise UsageError(
+                f"batch_size = {self.batch_size} and alignment_weight = {self.alignment_weight}: alignment compares "
+                f"the photos of a batch with each other. Pass --batch-size {FEWEST_ALIGNED} or more, better 16."
+            )
+
+    def _check_phases(self) -> None:
+        begin = self.adversarial_from_step
+        if not 0 <= begin < self.steps or (begin > 1 and begin != int(begin)):
+            raise UsageError(
+                f"adversarial_from_step = {begin}, expected a share from 0 to less than 1, or a whole number of steps "
+                f"below steps = {self.steps}."
+            )
+        if not 0 <= self.l1_final_share < math.inf:
+            raise UsageError(f"l1_final_share = {self.l1_final_share}, expected at least 0.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +160,32 @@ class DistillConfig(FitConfig, StudentConfig):
                 f"image_size_px = {self.image_size_px} and width = {self.width}: "
                 "expected a multiple of 4 and an even number."
             )
+        refuse_unjudgeable(self, self.domain, self.image_size_px)
+
+
+def refuse_unjudgeable(config: FitConfig, domain: Domain, image_size_px: int) -> None:
+    """Refuse images that a critic cannot judge, where the configuration asks for one.
+
+    Args:
+        config: Asks for a critic by `adversarial_weight`.
+        domain: Whose photos the student translates.
+        image_size_px: Side of its images.
+
+    Raises:
+        UsageError: If there is no one target domain, or the images are too small.
+    """
+    if not config.adversarial_weight:
+        return
+    if domain == "both":
+        raise UsageError(
+            f"domain = both and adversarial_weight = {config.adversarial_weight}: a critic needs real images of one "
+            "target domain. Pass --domain A or --domain B, or --adversarial-weight 0."
+        )
+    if image_size_px < SMALLEST_JUDGED_PX:
+        raise UsageError(
+            f"image_size_px = {image_size_px} and adversarial_weight = {config.adversarial_weight}: a critic "
+            f"needs at least {SMALLEST_JUDGED_PX} pixels a side. Pass --adversarial-weight 0 for smaller images."
+        )
 
 
 def _require_positive(config: FitConfig, *names: str) -> None:

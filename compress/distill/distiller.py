@@ -1,51 +1,91 @@
 """A student with its losses, as a Keras model that any backend trains."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
 from keras import ops
 
-from compress.distill import losses
+from compress.distill import features
 from compress.distill.config import FitConfig
+from compress.distill.critic import INPUTS, LOSSES, Critic, TwoRates
+from compress.distill.features import FrozenFeatures
+from compress.distill.terms import Compared, terms
 
 
 class Distiller(keras.Model):
-    """Wraps a student so that `train_on_batch(photos, teacher_images)` pulls it towards its teacher."""
+    """Wraps a student so that `train_on_batch(inputs, teacher_images)` pulls it towards its teacher.
 
-    def __init__(self, student: keras.Model, config: FitConfig) -> None:
+    Args:
+        student: Trained in place.
+        config: Which losses, and how much each weighs; a weight of 0 costs nothing.
+        teacher: The teacher's generator, for the losses that look through it or into it.
+
+    `inputs` are the photos, or what `inputs.step_inputs` makes of them where the training has phases.
+    """
+
+    def __init__(self, student: keras.Model, config: FitConfig, teacher: keras.Model | None = None) -> None:
         super().__init__(name="distiller")
         self.student = student
-        self._terms = {
-            "l1": (config.l1_weight, losses.l1),
-            "ssim": (config.ssim_weight, losses.dissimilarity),
-            "gradient": (config.gradient_weight, losses.gradient_difference),
-        }
-        self._trackers = {name: keras.metrics.Mean(name=name) for name in self._terms}
+        self._terms = terms(config)
+        compared = {term.compared for term in self._terms.values()}
+        size = student.input_shape[1]
+        self._encoder = _encoder(teacher, size) if "encoded" in compared else None
+        self._watched, self._teacher_inside = student, None
+        if "inside" in compared:
+            self._watched, self._teacher_inside = _insides(student, teacher, config)
+        self.critic = Critic(config, size) if config.adversarial_weight else None
+        logged = [*self._terms, *(LOSSES if self.critic else ())]
+        self._trackers = {name: keras.metrics.Mean(name=name) for name in logged}
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         return [*super().metrics, *self._trackers.values()]
 
-    def call(self, photos: Any, training: bool | None = None) -> Any:
-        return self.student(photos, training=training)
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """The student's images; with what is inside the student behind them where a loss looks there."""
+        return self._watched(_photos(inputs), training=training)
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         """The weighted sum of the terms, in float32 whatever the student's arithmetic; a weight of 0 costs nothing."""
-        generated, target = ops.cast(y_pred, "float32"), ops.cast(y, "float32")
+        made, *inside = y_pred if self._teacher_inside else [y_pred]
+        made = ops.cast(made, "float32")
+        pairs = self._pairs(made, ops.cast(y, "float32"), inside, _photos(x))
         total = ops.zeros(())
-        for name, (weight, loss) in self._terms.items():
-            if weight:
-                value = loss(generated, target)
-                self._trackers[name].update_state(value)
-                total = total + weight * value
-        return total
+        for name, term in self._terms.items():
+            values = [term.difference(*pair) for pair in pairs[term.compared]]
+            value = sum(values[1:], values[0]) / len(values) if len(values) > 1 else values[0]
+            self._trackers[name].update_state(value)
+            share = ops.mean(x["l1_share"]) if name == "l1" and isinstance(x, dict) else 1.0
+            total = total + term.weight * share * value
+        return total + self._contest(self.critic, made, x) if self.critic else total
+
+    def _pairs(self, made: Any, target: Any, inside: list[Any], photos: Any) -> dict[Compared, list[tuple[Any, Any]]]:
+        """The student's and the teacher's side of everything that some term compares."""
+        pairs: dict[Compared, list[tuple[Any, Any]]] = {"images": [(made, target)]}
+        if self._encoder:
+            pairs["encoded"] = list(zip(self._encoder(made), self._encoder(target), strict=True))
+        if self._teacher_inside:
+            pairs["inside"] = list(zip(inside, self._teacher_inside(photos), strict=True))
+        return pairs
+
+    def _contest(self, critic: Critic, made: Any, inputs: dict[str, Any]) -> Any:
+        """What student and critic minimise against each other; nothing before the critic's first step."""
+        if not set(INPUTS) <= set(inputs):
+            return critic.rest()
+        loss, logged = critic.play(made, inputs)
+        for name, value in logged.items():
+            self._trackers[name].update_state(value)
+        return loss
 
 
-def compiled(student: keras.Model, config: FitConfig) -> Distiller:
+def compiled(student: keras.Model, config: FitConfig, teacher: keras.Model | None = None) -> Distiller:
     """A distiller with Adam, its weights averaged where the configuration says so."""
-    optimizer = keras.optimizers.Adam(
+    distiller = Distiller(student, config, teacher)
+    optimizer = _optimizer(distiller, config)(
         learning_rate=config.learning_rate,
         beta_1=0.9,
         beta_2=0.99,
@@ -54,8 +94,52 @@ def compiled(student: keras.Model, config: FitConfig) -> Distiller:
         # Keras would otherwise write the average over the weights while training still goes on.
         ema_overwrite_frequency=None,
     )
-    distiller = Distiller(student, config)
     # XLA compiles convolutions for CPUs without oneDNN: slower steps after a minute of compiling. JAX compiles anyway.
     distiller.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
     distiller.build(student.input_shape)
     return distiller
+
+
+def _optimizer(distiller: Distiller, config: FitConfig) -> Callable[..., keras.optimizers.Adam]:
+    """Adam; with a critic, one that moves it at its own rate."""
+    if distiller.critic is None:
+        return keras.optimizers.Adam
+    owned = {id(variable) for variable in distiller.critic.trainable_variables}
+    places = [place for place, one in enumerate(distiller.trainable_variables) if id(one) in owned]
+    return partial(TwoRates, places, config.critic_learning_rate / config.learning_rate)
+
+
+def refuse_unseeing(teacher: keras.Model, config: FitConfig, image_size_px: int) -> None:
+    """Refuse a teacher that a loss with a weight cannot look through, before its images cost an hour.
+
+    Raises:
+        UnusableModel: If the teacher has not the layers that `features.find` looks for.
+    """
+    if any(term.compared != "images" for term in terms(config).values()):
+        features.find(teacher, image_size_px)
+
+
+def _photos(inputs: Any) -> Any:
+    return inputs["photos"] if isinstance(inputs, dict) else inputs
+
+
+def _encoder(teacher: keras.Model | None, image_size_px: int) -> FrozenFeatures:
+    """The teacher's eyes, for images that are made."""
+    teacher = _needed(teacher)
+    return FrozenFeatures(teacher, list(features.find(teacher, image_size_px).encoder.values()))
+
+
+def _insides(
+    student: keras.Model, teacher: keras.Model | None, config: FitConfig
+) -> tuple[keras.Model, FrozenFeatures]:
+    """The student with its image and its inner activations as outputs, and the teacher's that belong to those."""
+    teacher = _needed(teacher)
+    taps = [features.find(generator, student.input_shape[1]) for generator in (student, teacher)]
+    student_names, teacher_names = features.shared(*taps, depth=config.alignment_depth)
+    return features.tapped(student, student_names, generated=True), FrozenFeatures(teacher, teacher_names)
+
+
+def _needed(teacher: keras.Model | None) -> keras.Model:
+    if teacher is None:
+        raise ValueError("teacher = None, but gram, feature, channel or alignment have a weight and look through it.")
+    return teacher

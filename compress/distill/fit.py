@@ -13,6 +13,8 @@ from compress import images, training
 from compress.artifact import write_text_whole
 from compress.distill import distiller, losses
 from compress.distill.config import FitConfig
+from compress.distill.inputs import step_inputs
+from compress.distill.lessons import Lessons
 from compress.distill.pairs import Pairs
 
 HISTORY = "training.json"
@@ -35,11 +37,18 @@ class Taught:
     """As `HISTORY` holds it: of the weights at each step, which were not averaged yet."""
 
 
-def fit(pairs: Pairs, config: FitConfig, work: Path, run_identity: str, *, start: Callable[[], keras.Model]) -> Taught:
+def fit(
+    lessons: Lessons,
+    config: FitConfig,
+    work: Path,
+    run_identity: str,
+    *,
+    start: Callable[[], keras.Model],
+) -> Taught:
     """Train a student, going on from the checkpoint in `work` if there is one.
 
     Args:
-        pairs: Photos and targets.
+        lessons: Photos, targets and what losses need beside them.
         config: The training.
         work: Where checkpoint, logs and sample sheets lie.
         run_identity: See `training.train`.
@@ -48,17 +57,18 @@ def fit(pairs: Pairs, config: FitConfig, work: Path, run_identity: str, *, start
     Returns:
         The student in float32; after at least one step, with averaged weights and BatchNorm statistics that fit them.
     """
-    training_pairs, held_back = pairs.split(config.holdout, config.seed)
+    training_pairs, held_back = lessons.pairs.split(config.holdout, config.seed)
     keras.utils.set_random_seed(config.seed)
     with training.arithmetic(config.precision):
-        model = distiller.compiled(start(), config)
+        model = distiller.compiled(start(), config, lessons.teacher)
 
     if not training.holds_checkpoint(work, run_identity):
         # What a run measured that was killed before its first checkpoint may have come from other settings.
         (work / HISTORY).unlink(missing_ok=True)
 
     def batch(step: int) -> training.Batch:
-        return _batch(training_pairs, config, step)
+        photos, targets = _batch(training_pairs, config, step)
+        return step_inputs(photos, step, config, lessons.real), targets
 
     def sample(step: int) -> Mapping[str, float]:
         images.write_png(work / f"samples-{step:06d}.png", _sheet(model.student, held_back))

@@ -16,15 +16,12 @@ from compress.artifact import Artifact, ImageSpec, Manifest
 from compress.config import to_mapping
 from compress.data.folders import photos as list_photos
 from compress.distill.config import DistillConfig
-from compress.distill.teacher_images import Translate, cache_folder
+from compress.distill.real_images import list_real
 from compress.errors import UsageError
 from compress.teachers import LambdaAs
 
 if TYPE_CHECKING:
-    import keras
-
     from compress.distill.fit import Taught
-    from compress.distill.pairs import Pairs
     from compress.models.pocket_generator import PocketConfig
     from compress.teachers.description import GeneratorDescription
 
@@ -47,7 +44,7 @@ def distill(
 
     Args:
         teacher: A generator file that `compress.teachers.load` reads.
-        data: A folder with `trainA` and `trainB`.
+        data: A folder with `trainA` and `trainB`; of the two, those that domain and critic need.
         config: The student and its training.
         out: The artifact to write.
         overwrite: Whether `out` may exist.
@@ -55,25 +52,26 @@ def distill(
 
     Raises:
         UsageError: If `out` exists, the size does not fit the teacher, or another run was stopped at the same place.
-        UnusableModel: If the teacher cannot be read.
+        UnusableModel: If the teacher cannot be read, or has no layers that a loss with a weight wants to look at.
         UnusableData: If the photos cannot be used.
     """
     artifact.refuse_existing(out, overwrite=overwrite)
-    paths = list_photos(data, config.domain, "train")
+    paths, real_paths = list_photos(data, config.domain, "train"), list_real(data, config.domain, config)
     description = teachers.describe(teacher, lambda_as=lambda_as)
     _check_size(description, teacher, config)
 
     # From here on Keras and its backend are needed.
     from compress import training
     from compress.distill.fit import fit
+    from compress.distill.lessons import gather
     from compress.models import pocket_generator
 
     fingerprint = artifact.file_fingerprint(teacher)
     work = work_folder(out)
-    pairs = collect_pairs(paths, description, fingerprint, work, config.image_size_px)
-    run_identity = training.identity(to_mapping(config), fingerprint, [str(path) for path in paths])
+    lessons = gather(paths, real_paths, description, fingerprint, config, work, config.image_size_px)
+    run_identity = training.identity(to_mapping(config), fingerprint, [str(path) for path in [*paths, *real_paths]])
     shape = _shape(config)
-    taught = fit(pairs, config, work, run_identity, start=lambda: pocket_generator.build(shape))
+    taught = fit(lessons, config, work, run_identity, start=lambda: pocket_generator.build(shape))
     with artifact.written_whole(out, overwrite=overwrite) as scratch:
         write_student(scratch, taught)
         artifact.write_manifest(scratch, _manifest(out.name, taught, config, fingerprint))
@@ -86,29 +84,6 @@ def work_folder(out: Path) -> Path:
     work = out.parent / f"{out.name}.training"
     work.mkdir(parents=True, exist_ok=True)
     return work
-
-
-def collect_pairs(
-    paths: list[Path], description: GeneratorDescription, fingerprint: str, work: Path, image_size_px: int
-) -> Pairs:
-    """The photos and the teacher's images of them, which are kept in the user's cache.
-
-    Args:
-        paths: The photos.
-        description: The teacher.
-        fingerprint: Of the teacher's file.
-        work: From `work_folder`.
-        image_size_px: Side of the square that photos are cropped and resized to.
-
-    Raises:
-        UnusableData: If too many photos are broken, or fewer than two are left.
-    """
-    from compress.distill.pairs import collect
-    from compress.teachers.build import build
-
-    cache = cache_folder(fingerprint, image_size_px)
-    _log.info("%d photos; the teacher's images are kept in %s", len(paths), cache)
-    return collect(paths, _translator(build(description)), cache=cache, work=work, image_size_px=image_size_px)
 
 
 def write_student(scratch: Path, taught: Taught) -> None:
@@ -128,12 +103,6 @@ def _check_size(description: GeneratorDescription, teacher: Path, config: Distil
             f"{teacher.name} takes {height}x{width} images, but image_size_px = {size}.\n"
             f"Pass --image-size-px {height}, or a teacher trained at {size}."
         )
-
-
-def _translator(generator: keras.Model) -> Translate:
-    import numpy as np
-
-    return lambda photos: np.asarray(generator.predict_on_batch(photos))
 
 
 def _shape(config: DistillConfig) -> PocketConfig:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from compress.artifact import write_text_whole
-from compress.distill.pairs import Pairs
+from compress.distill.lessons import Lessons
 from compress.prune import budget, importance
 from compress.prune.budget import Budget, PriceList
 from compress.prune.config import PruneConfig
@@ -47,16 +47,16 @@ class Choice:
         ]
 
 
-def choose(model: keras.Model, groups: Sequence[Group], pairs: Pairs, config: PruneConfig) -> Choice:
+def choose(model: keras.Model, groups: Sequence[Group], lessons: Lessons, config: PruneConfig) -> Choice:
     """Rank the units and keep the most important ones that the budget holds.
 
     Args:
         model: The student.
         groups: Of this model.
-        pairs: Training photos and the teacher's images, for `taylor`.
+        lessons: The photos to train on, for `taylor`.
         config: The budget, a possible one for this model, and the criterion.
     """
-    scores = _scores(model, groups, pairs, config)
+    scores = _scores(model, groups, lessons, config)
     limits = Budget(max_bytes=config.max_bytes, max_macs=config.max_macs)
     counts = budget.search(PriceList(model, groups), scores, limits, config.channel_multiple)
     return Choice(tuple(_most_important(ranked, count) for ranked, count in zip(scores, counts, strict=True)))
@@ -75,9 +75,9 @@ def remembered(work: Path, run_identity: str, make: Callable[[], Choice]) -> Cho
     return choice
 
 
-def _scores(model: keras.Model, groups: Sequence[Group], pairs: Pairs, config: PruneConfig) -> list[np.ndarray]:
+def _scores(model: keras.Model, groups: Sequence[Group], lessons: Lessons, config: PruneConfig) -> list[np.ndarray]:
     if config.importance == "taylor":
-        gradients = gradients_on(model, pairs, config, images=config.calibration_images)
+        gradients = gradients_on(model, lessons, config, images=config.calibration_images)
         return importance.score_by_loss(model, groups, gradients)
     return importance.score_by_weights(model, groups, config.importance)
 

@@ -17,7 +17,9 @@ from compress.artifact import Artifact, Manifest
 from compress.config import to_mapping
 from compress.data.config import Domain
 from compress.data.folders import photos as list_photos
-from compress.distill.stage import collect_pairs, work_folder, write_student
+from compress.distill.config import refuse_unjudgeable
+from compress.distill.real_images import list_real
+from compress.distill.stage import work_folder, write_student
 from compress.errors import UnusableArtifact, UsageError
 from compress.prune.config import PruneConfig
 from compress.teachers import LambdaAs
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     import keras
 
     from compress.distill.fit import Taught
-    from compress.distill.pairs import Pairs
+    from compress.distill.lessons import Lessons
     from compress.prune.groups import Group
     from compress.teachers.description import GeneratorDescription
 
@@ -68,13 +70,16 @@ def prune(
     artifact.refuse_existing(out, overwrite=overwrite)
     artifact.refuse_replacing(out, [student, teacher])
     source = _open_student(student)
-    config = dataclasses.replace(config, domain=config.domain or _domain_of(source))
-    paths = list_photos(data, config.domain or "A", "train")
+    domain = config.domain or _domain_of(source)
+    config = dataclasses.replace(config, domain=domain)
+    paths, real_paths = list_photos(data, domain, "train"), list_real(data, domain, config)
     description = teachers.describe(teacher, lambda_as=lambda_as)
     size = _size_of(source, description, teacher)
+    refuse_unjudgeable(config, domain, size)
 
     # From here on Keras and its backend are needed.
     from compress import training
+    from compress.distill.lessons import gather
     from compress.models.stored import load_stored
     from compress.prune.groups import find_groups
 
@@ -82,12 +87,14 @@ def prune(
     groups = find_groups(model)
     _require_possible(model, groups, config)
     fingerprint = artifact.file_fingerprint(teacher)
-    identity = training.identity(to_mapping(config), source.fingerprint, fingerprint, [str(path) for path in paths])
+    identity = training.identity(
+        to_mapping(config), source.fingerprint, fingerprint, [str(path) for path in [*paths, *real_paths]]
+    )
     work = work_folder(out)
     # Asked before anything in the folder is replaced: it may belong to another run, which is refused here.
     training.holds_checkpoint(work, identity)
-    pairs = collect_pairs(paths, description, fingerprint, work, size)
-    pruned = _prune_and_fit(model, groups, pairs, config, work, identity)
+    lessons = gather(paths, real_paths, description, fingerprint, config, work, size)
+    pruned = _prune_and_fit(model, groups, lessons, config, work, identity)
     with artifact.written_whole(out, overwrite=overwrite) as scratch:
         write_student(scratch, pruned.taught)
         artifact.write_manifest(scratch, _manifest(out.name, pruned, config, source))
@@ -147,18 +154,19 @@ def _require_possible(model: keras.Model, groups: list[Group], config: PruneConf
 
 
 def _prune_and_fit(
-    model: keras.Model, groups: list[Group], pairs: Pairs, config: PruneConfig, work: Path, identity: str
+    model: keras.Model, groups: list[Group], lessons: Lessons, config: PruneConfig, work: Path, identity: str
 ) -> _Pruned:
     from compress.distill.fit import fit, psnr_db
     from compress.prune.choice import choose, remembered
     from compress.prune.surgery import copied, without
 
-    training_pairs, held_back = pairs.split(config.holdout, config.seed)
-    choice = remembered(work, identity, lambda: choose(model, groups, training_pairs, config))
+    training_pairs, held_back = lessons.pairs.split(config.holdout, config.seed)
+    shown = dataclasses.replace(lessons, pairs=training_pairs)
+    choice = remembered(work, identity, lambda: choose(model, groups, shown, config))
     pruned = without(model, choice.removed(groups))
     unpruned, untuned = psnr_db(model, held_back), psnr_db(pruned, held_back)
     _log.info("held-back PSNR to the teacher: %.2f dB, pruned %.2f dB", unpruned, untuned)
-    taught = fit(pairs, config, work, identity, start=lambda: copied(pruned))
+    taught = fit(lessons, config, work, identity, start=lambda: copied(pruned))
     return _Pruned(taught, choice.as_json(groups, config.channel_multiple), unpruned, untuned)
 
 

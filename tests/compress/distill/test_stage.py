@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -88,12 +89,47 @@ def test_another_seed_gives_another_student(
     assert any(not np.allclose(one, two) for one, two in zip(_weights(student), _weights(other), strict=True))
 
 
+def test_every_loss_at_once_trains_a_student_and_leaves_nothing_of_itself_in_it(
+    student: Artifact, teacher_file: Path, photo_folders: Path, tmp_path: Path, eagerly: None
+) -> None:
+    config = DistillConfig(
+        image_size_px=32, width=8, blocks=1, steps=3, batch_size=2, sample_every=3, checkpoint_every=1,
+        ms_ssim_weight=1.0, total_variation_weight=1e-5, gram_weight=10.0, feature_weight=1.0, channel_weight=1.0,
+        alignment_weight=1.0, alignment_depth="trunk", relation_weight=25.0, wavelet_weight=1.0,
+        adversarial_weight=1.0, adversarial_from_step=1, critic_filters=4, critic_hold_ratio=0.5, l1_final_share=0.1,
+        precision="float32",
+    )  # fmt: skip
+    made = distill(teacher_file, photo_folders, config, tmp_path / "student")
+    assert made.manifest.config["adversarial_from_step"] == 1
+    assert made.manifest.cost.params == student.manifest.cost.params
+    assert all(np.isfinite(weight).all() for weight in _weights(made))
+    assert sorted(path.name for path in made.path.iterdir()) == sorted(path.name for path in student.path.iterdir())
+
+
+def test_a_teacher_that_a_loss_cannot_look_through_is_refused_before_it_translates(
+    photo_folders: Path, cache: Path, tmp_path: Path
+) -> None:
+    image = keras.Input((32, 32, 3))
+    flat = keras.Model(image, keras.layers.Conv2D(3, 3, padding="same", activation="tanh")(image))
+    flat.save(tmp_path / "flat.keras")
+    before = set(cache.rglob("*.png"))
+    config = dataclasses.replace(CONFIG, image_size_px=32, feature_weight=1.0)
+    with pytest.raises(UnusableModel, match="feature_weight"):
+        distill(tmp_path / "flat.keras", photo_folders, config, tmp_path / "student")
+    assert set(cache.rglob("*.png")) == before
+
+
 def test_what_cannot_work_is_refused_before_training(teacher_file: Path, photo_folders: Path, tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "broken.pth").write_bytes(b"PK\x03\x04 not a zip")
     out = tmp_path / "student"
     with pytest.raises(UsageError, match="--overwrite"):
         distill(teacher_file, photo_folders, CONFIG, tmp_path / "taken")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "trainA").symlink_to(photo_folders / "trainA")
+    unpaired = DistillConfig(image_size_px=32, adversarial_weight=1.0)
+    with pytest.raises(UnusableData, match="--adversarial-weight 0"):
+        distill(teacher_file, tmp_path / "photos", unpaired, out)
     with pytest.raises(UnusableData, match="nowhere"):
         distill(teacher_file, tmp_path / "nowhere", CONFIG, out)
     with pytest.raises(UnusableModel, match=r"broken\.pth"):

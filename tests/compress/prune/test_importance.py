@@ -7,6 +7,7 @@ from keras import layers
 
 from compress.distill.config import DistillConfig
 from compress.distill.distiller import Distiller
+from compress.distill.lessons import Lessons
 from compress.distill.pairs import Pairs
 from compress.prune import importance
 from compress.prune.groups import find_groups
@@ -92,16 +93,17 @@ def test_loss_scores_sum_a_channels_readers_with_sign_and_average_batches_by_siz
 
 
 @pytest.fixture
-def pairs() -> Pairs:
+def lessons(make_student) -> Lessons:
     random = np.random.default_rng(3)
     photos, targets = (random.integers(0, 256, (6, 16, 16, 3)).astype(np.uint8) for _ in range(2))
-    return Pairs(photos, targets, np.arange(6))
+    # No loss that looks through the teacher has a weight here: any generator will do.
+    return Lessons(Pairs(photos, targets, np.arange(6)), make_student(blocks=1), None)
 
 
-def test_gradients_are_those_of_the_distillation_loss(make_student, pairs) -> None:
+def test_gradients_are_those_of_the_distillation_loss(make_student, lessons) -> None:
     student, config = make_student(blocks=1), DistillConfig(batch_size=6, seed=1)
-    (gradients,) = gradients_on(student, pairs, config, images=6)
-    photos, targets = pairs.batch(np.arange(6))
+    (gradients,) = gradients_on(student, lessons, config, images=6)
+    photos, targets = lessons.pairs.batch(np.arange(6))
     distiller = Distiller(student, config)
 
     def loss() -> float:
@@ -119,16 +121,16 @@ def test_gradients_are_those_of_the_distillation_loss(make_student, pairs) -> No
     assert (above - below) / (2 * step) == pytest.approx(np.linalg.norm(gradient), rel=0.05)
 
 
-def test_calibration_leaves_the_student_as_it_is_and_uses_so_many_images(make_student, pairs) -> None:
+def test_calibration_leaves_the_student_as_it_is_and_uses_so_many_images(make_student, lessons) -> None:
     student = make_student(blocks=1)
     before = student.get_weights()
-    batches = list(gradients_on(student, pairs, DistillConfig(batch_size=2), images=4))
+    batches = list(gradients_on(student, lessons, DistillConfig(batch_size=2), images=4))
     assert len(batches) == 2
     for one, other in zip(before, student.get_weights(), strict=True):
         np.testing.assert_array_equal(other, one)
 
 
-def test_a_channel_that_nothing_reads_is_the_first_to_go(make_student, pairs) -> None:
+def test_a_channel_that_nothing_reads_is_the_first_to_go(make_student, lessons) -> None:
     student = make_student(blocks=1)
     groups = find_groups(student)
     dead = groups[1].units[5]
@@ -137,9 +139,9 @@ def test_a_channel_that_nothing_reads_is_the_first_to_go(make_student, pairs) ->
         value = kernel.numpy()
         value[:, :, piece.index] = 0
         kernel.assign(value)
-    gradients = gradients_on(student, pairs, DistillConfig(batch_size=6), images=6)
+    gradients = gradients_on(student, lessons, DistillConfig(batch_size=6), images=6)
     scores = importance.score_by_loss(student, groups, gradients)
     assert scores[1][5] == min(np.concatenate(scores)) == 0.0
-    photos, _ = pairs.batch(np.arange(2))
+    photos, _ = lessons.pairs.batch(np.arange(2))
     pruned = without(student, [dead])
     np.testing.assert_allclose(pruned.predict_on_batch(photos), student.predict_on_batch(photos), atol=1e-5)

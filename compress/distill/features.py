@@ -1,0 +1,142 @@
+"""What a generator sees on its way down: its own encoder serves as the perceptual net, so no outside network is needed.
+
+Layers are found by what they do to the resolution, not by their names, so any generator that `compress.teachers` reads
+will do if it scales images down: CycleGAN's ResNet and its relatives, a U-Net, a student.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import keras
+from keras import layers
+
+from compress.errors import UnusableModel
+
+Depth = Literal["encoder", "trunk"]
+
+_ACTIVATIONS = (layers.ReLU, layers.LeakyReLU, layers.PReLU)
+_FEWEST_RESOLUTIONS = 2
+
+
+@dataclass(frozen=True)
+class Taps:
+    """The layers of a generator whose activations are looked at."""
+
+    encoder: dict[int, str]
+    """Height in pixels to the last activation at that height on the way down, largest first."""
+    trunk: tuple[str, ...]
+    """The middle and the last residual block at the lowest resolution; empty where there is none."""
+
+
+def find(generator: keras.Model, image_size_px: int) -> Taps:
+    """Find the taps of a generator.
+
+    Args:
+        generator: A functional image-to-image model.
+        image_size_px: Height and width of the images that it will see.
+
+    Raises:
+        UnusableModel: If it has no activations at two resolutions or more.
+    """
+    # A pooled context has activations too, but one pixel is no image.
+    heights = {name: height for name, (height, width) in _sizes(generator, image_size_px).items() if height * width > 1}
+    active = [layer.name for layer in generator.layers if layer.name in heights and _is_activation(layer)]
+    lowest = min((heights[name] for name in active), default=0)
+    encoder: dict[int, str] = {}
+    for name in active:
+        encoder[heights[name]] = name
+        if heights[name] == lowest:
+            break
+    if len(encoder) < _FEWEST_RESOLUTIONS:
+        raise UnusableModel(
+            f"the generator has activations at {len(encoder)} resolution(s) on its way down, expected at least "
+            f"{_FEWEST_RESOLUTIONS}, as a ResNet generator or a U-Net has.\nGive it no weight in losses that look "
+            "through it: gram_weight, feature_weight, channel_weight and alignment_weight = 0."
+        )
+    sums = [layer.name for layer in generator.layers if isinstance(layer, layers.Add)]
+    blocks = [name for name in sums if heights.get(name) == lowest]
+    return Taps(encoder, (blocks[(len(blocks) - 1) // 2], blocks[-1]) if blocks else ())
+
+
+def shared(student: Taps, teacher: Taps, depth: Depth) -> tuple[list[str], list[str]]:
+    """The layers of a student and of its teacher that stand for each other: at equal resolutions, in equal order.
+
+    Args:
+        student: Its taps.
+        teacher: Its taps.
+        depth: Whether the residual blocks belong to it, too.
+
+    Raises:
+        UnusableModel: If they share no resolution, or residual blocks are wanted and one of them has none.
+    """
+    heights = [height for height in teacher.encoder if height in student.encoder]
+    pairs = [(student.encoder[height], teacher.encoder[height]) for height in heights]
+    if not pairs:
+        raise UnusableModel(
+            f"the student works at heights of {list(student.encoder)} pixels and its teacher at "
+            f"{list(teacher.encoder)}, expected one in common. Pass --alignment-weight 0."
+        )
+    if depth == "trunk":
+        if not (student.trunk and teacher.trunk):
+            raise UnusableModel(
+                "student or teacher has no residual blocks at its lowest resolution to align. "
+                "Pass --alignment-depth encoder."
+            )
+        pairs += zip(student.trunk, teacher.trunk, strict=True)
+    return [one for one, _ in pairs], [other for _, other in pairs]
+
+
+class FrozenFeatures:
+    """A part of a generator, copied and never trained, that turns images into features.
+
+    It computes in the arithmetic that is set when it is made. It is no Keras layer on purpose: a model that holds it
+    neither trains it nor writes it into its checkpoints.
+
+    Args:
+        generator: Whose layers.
+        names: Which of them.
+    """
+
+    def __init__(self, generator: keras.Model, names: Sequence[str]) -> None:
+        part = tapped(generator, names)
+        self._copy = keras.models.clone_model(part, clone_function=_in_current_arithmetic)
+        self._copy.set_weights(part.get_weights())
+        self._copy.trainable = False
+
+    def __call__(self, images: Any) -> list[Any]:
+        """`(batch, height, width, 3)` images in [-1, 1] to one `(batch, height, width, channels)` per layer."""
+        return _listed(self._copy(images, training=False))
+
+
+def tapped(generator: keras.Model, names: Sequence[str], *, generated: bool = False) -> keras.Model:
+    """A model of the same layers and weights that returns their activations.
+
+    Args:
+        generator: A functional image-to-image model.
+        names: Of its layers.
+        generated: Whether the generated image comes first.
+    """
+    features = [generator.get_layer(name).output for name in names]
+    return keras.Model(generator.inputs[0], [*generator.outputs, *features] if generated else features)
+
+
+def _sizes(generator: keras.Model, image_size_px: int) -> dict[str, tuple[int, int]]:
+    """Height and width of what each layer returns; worked out anew, since most teachers leave their size open."""
+    names = [layer.name for layer in generator.layers if len(layer.output.shape) == 4]
+    image = keras.KerasTensor((1, image_size_px, image_size_px, 3))
+    outputs = _listed(tapped(generator, names).compute_output_spec(image))
+    return {name: (output.shape[1], output.shape[2]) for name, output in zip(names, outputs, strict=True)}
+
+
+def _is_activation(layer: keras.layers.Layer) -> bool:
+    linear = keras.activations.linear
+    return isinstance(layer, _ACTIVATIONS) or getattr(layer, "activation", linear) not in (linear, None)
+
+
+def _in_current_arithmetic(layer: keras.layers.Layer) -> keras.layers.Layer:
+    return type(layer).from_config({**layer.get_config(), "dtype": keras.config.dtype_policy().name})
+
+
+def _listed(outputs: Any) -> list[Any]:
+    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]

@@ -1,0 +1,42 @@
+"""Two images seen by a frozen net: whether it finds the same things in them, and the same textures."""
+
+from typing import Any
+
+from keras import ops
+
+from compress.distill.losses.arithmetic import in_float32
+
+
+@in_float32
+def feature_difference(student: Any, teacher: Any) -> Any:
+    """Mean absolute difference of a frozen net's features of two images.
+
+    Args:
+        student: `(batch, height, width, channels)`: the net's features of the student's images.
+        teacher: The same of the teacher's.
+
+    Source: Johnson, Alahi and Fei-Fei 2016, Perceptual Losses, arXiv:1603.08155, as an L1 distance as in Ren et al.
+    2021, Online Multi-Granularity Distillation (OMGD), arXiv:2108.06908.
+    """
+    return ops.mean(ops.abs(student - teacher))
+
+
+@in_float32
+def gram_difference(student: Any, teacher: Any) -> Any:
+    """Mean absolute difference of the Gram matrices of features: which textures occur, wherever they lie.
+
+    Args:
+        student: `(batch, height, width, channels)`: a frozen net's features of the student's images.
+        teacher: The same of the teacher's, of any height and width.
+
+    Source: Gatys, Ecker and Bethge 2015, A Neural Algorithm of Artistic Style, arXiv:1508.06576. Scaled and compared
+    by L1 as in Ren et al. 2021, OMGD, arXiv:2108.06908, whose weight is 1e4.
+    """
+    return ops.mean(ops.abs(_gram(student) - _gram(teacher)))
+
+
+def _gram(features: Any) -> Any:
+    """`(batch, channels, channels)`: products of channels, summed over the image, divided by the features' number."""
+    _, height, width, channels = features.shape
+    pixels = ops.reshape(features, (-1, height * width, channels))
+    return ops.matmul(ops.transpose(pixels, (0, 2, 1)), pixels) / (height * width * channels)

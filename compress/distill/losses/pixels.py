@@ -1,0 +1,48 @@
+"""Pixel by pixel: how far two images are from each other, and how restless one is."""
+
+from typing import Any
+
+from keras import ops
+
+from compress.distill.losses.arithmetic import in_float32
+
+
+@in_float32
+def l1(student: Any, teacher: Any) -> Any:
+    """Mean absolute difference.
+
+    Source: the reconstruction term of Isola et al. 2017, Image-to-Image Translation with Conditional Adversarial
+    Networks, arXiv:1611.07004, towards the teacher's image as in Li et al. 2020, GAN Compression, arXiv:2003.08936.
+    """
+    return ops.mean(ops.abs(student - teacher))
+
+
+@in_float32
+def gradient_difference(student: Any, teacher: Any) -> Any:
+    """Mean absolute difference of the two images' gradients: edges must lie where the teacher drew them.
+
+    Source: the gradient term of Mathieu et al. 2016, Deep Multi-Scale Video Prediction, arXiv:1511.05440, alpha = 1.
+    """
+    return _restlessness(student - teacher)
+
+
+@in_float32
+def total_variation(images: Any) -> Any:
+    """Mean absolute difference between neighbouring pixels, down plus across; 0 for an image of one colour.
+
+    Source: Rudin, Osher and Fatemi 1992, Nonlinear Total Variation Based Noise Removal, in its anisotropic form.
+    """
+    return _restlessness(images)
+
+
+@in_float32
+def psnr(student: Any, teacher: Any) -> Any:
+    """Peak signal-to-noise ratio in dB of images with a span of 2, the mean over the batch. A score, not a loss."""
+    squared = ops.mean(ops.square(student - teacher), axis=(1, 2, 3))
+    return ops.mean(10.0 * ops.log10(4.0 / ops.maximum(squared, 1e-10)))
+
+
+def _restlessness(images: Any) -> Any:
+    vertical = ops.mean(ops.abs(images[:, 1:] - images[:, :-1]))
+    horizontal = ops.mean(ops.abs(images[:, :, 1:] - images[:, :, :-1]))
+    return vertical + horizontal

@@ -1,0 +1,60 @@
+"""Real images of the domain that the student translates into, for the critic to compare with."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from compress import images
+from compress.data.config import Domain
+from compress.data.folders import photos
+from compress.distill.config import FitConfig
+from compress.errors import UnusableData
+
+
+def list_real(data: Path, domain: Domain, config: FitConfig) -> list[Path]:
+    """List them: `trainB` for a student of domain A, `trainA` for one of B; none without a critic.
+
+    Args:
+        data: A folder with `trainA` and `trainB`.
+        domain: Whose photos the student translates; one of the two where there is a critic.
+        config: Says whether there is one.
+
+    Raises:
+        UnusableData: If the folder is missing or holds no image.
+    """
+    if not config.adversarial_weight:
+        return []
+    try:
+        return photos(data, "B" if domain == "A" else "A", "train")
+    except UnusableData as error:
+        raise UnusableData(
+            f"{error}\nadversarial_weight = {config.adversarial_weight} needs real images of the target domain; "
+            "add them, or pass --adversarial-weight 0."
+        ) from error
+
+
+def collect_real(paths: Sequence[Path], file: Path, image_size_px: int) -> np.ndarray | None:
+    """Lay the images out on disk, cropped and resized as photos are.
+
+    Args:
+        paths: The images.
+        file: The array to write.
+        image_size_px: Side of the square.
+
+    Returns:
+        `(count, image_size_px, image_size_px, 3)` uint8, memory-mapped; None without paths.
+
+    Raises:
+        UnusableData: If too many are broken.
+    """
+    if not paths:
+        return None
+    shape = (len(paths), image_size_px, image_size_px, 3)
+    pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+    count = 0
+    for _, image in tqdm(images.read_images(paths, image_size_px), desc="real", total=len(paths), unit="image"):
+        pixels[count] = image
+        count += 1
+    return pixels[:count]

@@ -1,0 +1,41 @@
+"""Losses of single pixels, against NumPy."""
+
+import numpy as np
+import pytest
+
+from compress.distill import losses
+
+Pair = tuple[np.ndarray, np.ndarray]
+
+
+def test_l1_and_gradient_difference_match_numpy(pair: Pair) -> None:
+    student, teacher = pair
+    difference = student - teacher
+    rows, columns = np.abs(np.diff(difference, axis=1)).mean(), np.abs(np.diff(difference, axis=2)).mean()
+    assert float(losses.l1(student, teacher)) == pytest.approx(np.abs(difference).mean(), rel=1e-5)
+    assert float(losses.gradient_difference(student, teacher)) == pytest.approx(rows + columns, rel=1e-5)
+
+
+def test_a_shift_of_colour_costs_l1_and_no_gradient(pair: Pair) -> None:
+    student, _ = pair
+    assert float(losses.l1(student, student + 0.25)) == pytest.approx(0.25, abs=1e-6)
+    assert float(losses.gradient_difference(student, student + 0.25)) == pytest.approx(0, abs=1e-6)
+
+
+def test_psnr_matches_its_definition_on_bytes(pair: Pair) -> None:
+    student, teacher = pair
+    errors = ((student - teacher) * 127.5) ** 2
+    expected = np.mean([10 * np.log10(255**2 / image.mean()) for image in errors])
+    assert float(losses.psnr(student, teacher)) == pytest.approx(expected, abs=1e-3)
+
+
+def test_total_variation_matches_numpy(pair: Pair) -> None:
+    student, _ = pair
+    expected = np.abs(np.diff(student, axis=1)).mean() + np.abs(np.diff(student, axis=2)).mean()
+    assert float(losses.total_variation(student)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_total_variation_of_a_slope_is_its_steepness_and_of_one_colour_nothing() -> None:
+    slope = np.zeros((1, 5, 4, 3), np.float32) + np.arange(5, dtype=np.float32)[None, :, None, None] / 10
+    assert float(losses.total_variation(slope)) == pytest.approx(0.1, abs=1e-6)
+    assert float(losses.total_variation(np.full((1, 5, 4, 3), 0.7, np.float32))) == 0

@@ -1,0 +1,51 @@
+"""The flags of the losses: what is refused, and when the second phase begins."""
+
+from typing import Any
+
+import pytest
+
+from compress.distill.config import DistillConfig
+from compress.errors import UsageError
+
+NEW_WEIGHTS = (
+    "ms_ssim_weight", "total_variation_weight", "gram_weight", "feature_weight", "channel_weight", "alignment_weight",
+    "relation_weight", "wavelet_weight", "adversarial_weight",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        *(({name: -1.0}, f"{name} = -1.0") for name in ("l1_weight", *NEW_WEIGHTS)),
+        ({"gram_weight": float("nan")}, "gram_weight = nan"),
+        ({"alignment_weight": 1.0, "batch_size": 1}, "--batch-size 2"),
+        ({"adversarial_weight": 1.0, "domain": "both"}, "--domain A"),
+        ({"adversarial_weight": 1.0, "image_size_px": 28}, "at least 32"),
+        ({"adversarial_weight": 1.0, "critic_hold_ratio": 1.0}, "critic_hold_ratio = 1.0"),
+        ({"adversarial_weight": 1.0, "adversarial_from_step": 6000}, "below steps = 6000"),
+        ({"adversarial_weight": 1.0, "adversarial_from_step": 2.5}, "adversarial_from_step = 2.5"),
+        ({"adversarial_weight": 1.0, "adversarial_from_step": -0.1}, "adversarial_from_step = -0.1"),
+        ({"l1_final_share": -0.5}, "l1_final_share = -0.5"),
+        ({"critic_filters": 0}, "critic_filters = 0"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_name_and_value(values: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        DistillConfig(**values)
+
+
+def test_the_new_losses_weigh_nothing_until_asked_for() -> None:
+    config = DistillConfig()
+    assert {getattr(config, name) for name in NEW_WEIGHTS} == {0.0}
+    assert not config.has_phases
+
+
+@pytest.mark.parametrize(("begin", "step"), [(0, 0), (0.1, 100), (0.999, 999), (1, 1), (250, 250)])
+def test_the_critic_comes_in_after_a_share_of_the_steps_or_after_some(begin: float, step: int) -> None:
+    config = DistillConfig(steps=1000, adversarial_weight=1.0, adversarial_from_step=begin)
+    assert config.turning_step == step
+    assert config.has_phases
+
+
+def test_l1_may_be_turned_down_without_a_critic() -> None:
+    assert DistillConfig(domain="both", l1_final_share=0.1).has_phases

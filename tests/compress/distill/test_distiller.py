@@ -1,0 +1,89 @@
+"""The sum of a student's losses: which terms are in it, and what they weigh."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from compress.distill import distiller, losses
+from compress.distill.config import DistillConfig
+from compress.distill.distiller import Distiller
+from compress.distill.features import FrozenFeatures, find
+from compress.models import pocket_generator
+from compress.models.pocket_generator import PocketConfig
+
+RANDOM = np.random.default_rng(0)
+PHOTOS, TARGETS = (RANDOM.uniform(-1, 1, (2, 16, 16, 3)).astype(np.float32) for _ in range(2))
+
+
+def _model(teacher: keras.Model | None = None, **values: Any) -> Distiller:
+    keras.utils.set_random_seed(0)
+    alone: dict[str, Any] = {"l1_weight": 0.0, "ssim_weight": 0.0, "gradient_weight": 0.0}
+    config = DistillConfig(image_size_px=16, width=8, blocks=2, batch_size=2, **(alone | values))
+    student = pocket_generator.build(PocketConfig(image_size_px=16, width=8, blocks=2))
+    return distiller.compiled(student, config, teacher)
+
+
+def _loss(model: Distiller, inputs: object = PHOTOS) -> float:
+    return float(model.compute_loss(inputs, TARGETS, model(inputs, training=False)))
+
+
+def test_the_default_loss_is_bit_by_bit_what_it_was() -> None:
+    config = DistillConfig(image_size_px=16, width=8, blocks=2)
+    model = Distiller(pocket_generator.build(PocketConfig(image_size_px=16, width=8, blocks=2)), config)
+    made = model(PHOTOS, training=False)
+    total = keras.ops.zeros(())
+    for weight, loss in (
+        (1.0, losses.l1),
+        (0.25, losses.dissimilarity),
+        (0.5, losses.gradient_difference),
+    ):
+        total = total + weight * loss(made, keras.ops.convert_to_tensor(TARGETS))
+    assert float(model.compute_loss(PHOTOS, TARGETS, made)) == float(total)
+    assert {metric.name for metric in model.metrics} == {"l1", "ssim", "gradient"}
+
+
+def test_a_loss_without_a_weight_is_neither_computed_nor_logged() -> None:
+    model = _model(wavelet_weight=3.0)
+    assert {metric.name for metric in model.metrics} == {"loss", "wavelet"}
+    made = model(PHOTOS, training=False)
+    assert _loss(model) == pytest.approx(3 * float(losses.wavelet_difference(made, TARGETS)), rel=1e-5)
+
+
+def test_losses_of_features_are_means_over_the_teachers_resolutions(teacher: keras.Model) -> None:
+    model = _model(teacher, feature_weight=2.0)
+    encoder = FrozenFeatures(teacher, list(find(teacher, 16).encoder.values()))
+    made = encoder(model(PHOTOS, training=False))
+    expected = np.mean([float(losses.feature_difference(*pair)) for pair in zip(made, encoder(TARGETS), strict=True)])
+    assert _loss(model) == pytest.approx(2 * expected, rel=1e-5)
+
+
+def test_alignment_looks_into_student_and_teacher_at_the_same_photos(teacher: keras.Model) -> None:
+    model = _model(teacher, alignment_weight=1.0, alignment_depth="trunk")
+    image, *inside = model(PHOTOS, training=False)
+    assert image.shape == (2, 16, 16, 3)
+    # Half and quarter of the size, then the middle and the last block.
+    assert [one.shape for one in inside] == [(2, 8, 8, 4), (2, 4, 4, 8), (2, 4, 4, 8), (2, 4, 4, 8)]
+    assert 0 < _loss(model) < 1
+
+
+def test_a_teacher_is_neither_trained_nor_kept_in_the_checkpoint(teacher: keras.Model) -> None:
+    weights = {"gram_weight": 1.0, "feature_weight": 1.0, "channel_weight": 1.0, "alignment_weight": 1.0}
+    model, metrics = _model(teacher, **weights), 6
+    assert len(model.trainable_variables) == len(model.student.trainable_variables)
+    assert len(model.variables) - len(model.student.variables) - len(model.optimizer.variables) <= 2 * metrics
+    owned = {id(variable) for variable in model.variables}
+    assert not owned & {id(variable) for variable in teacher.variables}
+
+
+def test_l1_is_turned_down_by_its_share() -> None:
+    model = _model(l1_weight=2.0, l1_final_share=0.1)
+    inputs = {"photos": PHOTOS, "l1_share": np.full(1, 0.1, np.float32)}
+    expected = 0.2 * float(losses.l1(model(PHOTOS, training=False), TARGETS))
+    assert _loss(model, inputs) == pytest.approx(expected, rel=1e-5)
+
+
+def test_losses_that_look_through_a_teacher_need_one() -> None:
+    with pytest.raises(ValueError, match="teacher = None"):
+        _model(gram_weight=1.0)
