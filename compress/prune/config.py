@@ -16,7 +16,7 @@ class PruneConfig(FitConfig):
     """Bytes that the pruned student's int8 .tflite may take; this or --max-macs is needed."""
     max_macs: int | None = None
     """Multiply-accumulates that the pruned student may take for an image."""
-    importance: Literal["norm", "bn_scale", "taylor"] = "norm"
+    importance: Literal["norm", "bn_scale", "taylor"] = "taylor"
     """What channels are ranked by: their weights, BatchNorm's gains, or what the loss on photos would change by."""
     channel_multiple: int = 8
     """What layers keep a multiple of, as phones like it; a few are cut finer where the budget needs it."""
