@@ -152,6 +152,11 @@ def refuse_replacing(out: Path, inputs: Sequence[Path]) -> None:
             raise UsageError(f"{out} holds {path}, a part of the input, and would be replaced. Pass another --out.")
 
 
+def training_folder(out: Path) -> Path:
+    """Where a stage that trains keeps checkpoint, logs and samples until `out` is finished; it may not exist yet."""
+    return out.parent / f"{out.name}.training"
+
+
 @contextmanager
 def written_whole(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary directory that becomes `out` when the block ends well, and vanishes when it does not.

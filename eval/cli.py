@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from compress import console
 from compress.artifact import refuse_existing, write_text_whole
 from eval.config import AcceptConfig, GateConfig, ReportConfig, ScoreConfig
+from eval.reference import is_distance, is_kernel_distance
 
 Flags = Parameter(name="*")
 Flag = Annotated[bool, Parameter(negative="")]
@@ -142,10 +143,10 @@ def _scores_text(record: dict[str, Any]) -> str:
 def _distance_lines(record: dict[str, Any], prefix: str = "") -> list[str]:
     lines = []
     for name, value in record.items():
-        if name.startswith("kid"):
+        if is_kernel_distance(name):
             low, high = _interval(record, name)
             lines.append(f"{prefix}{name}: {value['mean']:.5f} (95 %: {low:.5f} to {high:.5f})")
-        elif name.startswith(("fid_", "fd_")) or name == "fid":
+        elif is_distance(name):
             low, high = _interval(record, name)
             lines.append(f"{prefix}{name}: {value:.3f} (95 %: {low:.3f} to {high:.3f})")
         elif name.startswith(("precision_", "recall_")):

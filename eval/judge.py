@@ -59,7 +59,7 @@ class Judge:
         real, features = self.real_features, self.features(paths)
         with self._timed("statistics"):
             kernel, frechet = kernel_distance(real, features, seed=self.seed), frechet_distance(real, features)
-            counts = resample_counts(len(features), seed=self.seed)
+            resampled = self.resampled(features)
             shares = precision_recall(real, features)
             return {
                 self.kid_name: asdict(kernel),
@@ -67,10 +67,25 @@ class Judge:
                 metric_name("precision", self.network.name): shares.precision,
                 metric_name("recall", self.network.name): shares.recall,
                 "intervals": {
-                    self.kid_name: asdict(interval(kernel.mean, resampled_kernel_distances(real, features, counts))),
-                    self.fd_name: asdict(interval(frechet, resampled_frechet_distances(real, features, counts))),
+                    self.kid_name: asdict(interval(kernel.mean, resampled[self.kid_name])),
+                    self.fd_name: asdict(interval(frechet, resampled[self.fd_name])),
                 },
             }
+
+    def resampled(self, features: np.ndarray) -> dict[str, np.ndarray]:
+        """Both distances of resamples of generated images to the reference, the same resamples for equal numbers.
+
+        Args:
+            features: `(images, features)`, at least two images.
+
+        Returns:
+            By their honest names, `(resamples,)` each.
+        """
+        counts = resample_counts(len(features), seed=self.seed)
+        return {
+            self.kid_name: resampled_kernel_distances(self.real_features, features, counts),
+            self.fd_name: resampled_frechet_distances(self.real_features, features, counts),
+        }
 
     def perceptual(self, fake: Path, other: Path) -> dict[str, float]:
         """`perceptual_distances` of each image of a folder to that of another one, by stem.

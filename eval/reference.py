@@ -52,6 +52,16 @@ def metric_name(metric: Metric, network: NetworkName) -> str:
     return f"{metric}_{network.replace('-', '_')}"
 
 
+def is_distance(name: str) -> bool:
+    """Whether `metric_name` gives this name to a distance to the reference."""
+    return name.split("_")[0] in ("kid", "fid", "fd")
+
+
+def is_kernel_distance(name: str) -> bool:
+    """Whether it gives it to a kernel distance, which has a mean and a spread."""
+    return name.split("_")[0] == "kid"
+
+
 def content_sha256(paths: Sequence[Path]) -> str:
     """SHA-256 over the names and bytes of image files, hexadecimal."""
     digest = hashlib.sha256()

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from compress.errors import UnusableData, UsageError
 from compress.images import list_images, read_image
 from eval.config import ScoreConfig
 from eval.fidelity import Fidelity, compare, pair_by_stem
+
+if TYPE_CHECKING:
+    from eval.judge import Judge
 
 SCHEMA = 2
 FEWEST_IMAGES = 4
@@ -32,12 +35,7 @@ def score(config: ScoreConfig) -> dict[str, Any]:
     control = [path for _, path in pair_by_stem(config.fake, config.control).values()] if config.control else None
     image_size_px = common_size(fake)
     likenesses = _likenesses(config)
-    try:
-        # Here, since torch takes seconds to load: what is wrong with the folders has been said by now.
-        from eval.judge import Judge
-    except ImportError as error:
-        raise UsageError(f"scoring needs more packages ({error}): pip install 'pocketgan[score]'.") from error
-    judge = Judge(config, real, image_size_px)
+    judge = open_judge(config, real, image_size_px)
     record = {"schema": SCHEMA, "key": judge.key(len(fake)).to_mapping(), **judge.distances(fake)}
     if control:
         record["control"] = judge.distances(control)
@@ -46,6 +44,20 @@ def score(config: ScoreConfig) -> dict[str, Any]:
         record[name] = fidelity.to_mapping({judge.perceptual_name: judge.perceptual(config.fake, folder)})
         notes += [note for note in fidelity.notes if note not in notes]
     return record | {"notes": notes, "seconds": {part: round(spent, 2) for part, spent in judge.seconds.items()}}
+
+
+def open_judge(config: ScoreConfig, real: Sequence[Path], image_size_px: tuple[int, int]) -> "Judge":
+    """Load what scores: torch takes seconds, so all that is wrong with folders has to be said before.
+
+    Raises:
+        UsageError: If the packages that score are not installed.
+        UnusableModel, UnusableData: As `Judge`.
+    """
+    try:
+        from eval.judge import Judge
+    except ImportError as error:
+        raise UsageError(f"scoring needs more packages ({error}): pip install 'pocketgan[score]'.") from error
+    return Judge(config, real, image_size_px)
 
 
 def _likenesses(config: ScoreConfig) -> dict[str, tuple[Path, Fidelity]]:

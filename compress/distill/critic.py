@@ -89,10 +89,7 @@ class Critic(keras.layers.Layer):
 
     def _fooled(self, made: Any) -> Any:
         """The student's loss; the critic's weights are constants in it."""
-        frozen = [ops.stop_gradient(variable.value) for variable in self.judge.trainable_variables]
-        others = [variable.value for variable in self.judge.non_trainable_variables]
-        scores, _ = self.judge.stateless_call(frozen, others, made, training=True)
-        return adversarial.fooling(scores, kind=self._kind)
+        return adversarial.fooling(patch_discriminator.frozen_scores(self.judge, made), kind=self._kind)
 
     def _judged(self, made: Any, inputs: dict[str, Any]) -> Any:
         """The critic's loss; the student's images are constants in it, and some of them are older ones."""

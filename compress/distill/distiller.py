@@ -57,7 +57,7 @@ class Distiller(keras.Model):
         total = ops.zeros(())
         for name, term in self._terms.items():
             values = [term.difference(*pair) for pair in pairs[term.compared]]
-            value = sum(values[1:], values[0]) / len(values) if len(values) > 1 else values[0]
+            value = sum(values[1:], values[0]) / len(values)
             self._trackers[name].update_state(value)
             share = ops.mean(x["l1_share"]) if name == "l1" and isinstance(x, dict) else 1.0
             total = total + term.weight * share * value

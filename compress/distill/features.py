@@ -12,6 +12,7 @@ import keras
 from keras import layers
 
 from compress.errors import UnusableModel
+from compress.models.copies import copied
 
 Depth = Literal["encoder", "trunk"]
 
@@ -99,9 +100,7 @@ class FrozenFeatures:
     """
 
     def __init__(self, generator: keras.Model, names: Sequence[str]) -> None:
-        part = tapped(generator, names)
-        self._copy = keras.models.clone_model(part, clone_function=_in_current_arithmetic)
-        self._copy.set_weights(part.get_weights())
+        self._copy = copied(tapped(generator, names))
         self._copy.trainable = False
 
     def __call__(self, images: Any) -> list[Any]:
@@ -132,10 +131,6 @@ def _sizes(generator: keras.Model, image_size_px: int) -> dict[str, tuple[int, i
 def _is_activation(layer: keras.layers.Layer) -> bool:
     linear = keras.activations.linear
     return isinstance(layer, _ACTIVATIONS) or getattr(layer, "activation", linear) not in (linear, None)
-
-
-def _in_current_arithmetic(layer: keras.layers.Layer) -> keras.layers.Layer:
-    return type(layer).from_config({**layer.get_config(), "dtype": keras.config.dtype_policy().name})
 
 
 def _listed(outputs: Any) -> list[Any]:

@@ -49,13 +49,14 @@ def gather(
         description: The teacher.
         fingerprint: Of the teacher's file.
         config: Which losses have a weight.
-        work: The run's folder.
+        work: The run's folder; made if missing.
         image_size_px: Side of the square that photos are cropped and resized to.
 
     Raises:
         UnusableModel: If the teacher has no layers that a loss with a weight wants to look at.
         UnusableData: If too many photos are broken, or fewer than two are left.
     """
+    work.mkdir(parents=True, exist_ok=True)
     generator = build(description)
     refuse_unseeing(generator, config, image_size_px)
     cache = cache_folder(fingerprint, image_size_px)

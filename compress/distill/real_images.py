@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from compress import images
+from compress.data.arrays import lay_out
 from compress.data.config import Domain
 from compress.data.folders import photos
 from compress.distill.config import FitConfig
@@ -49,12 +48,4 @@ def collect_real(paths: Sequence[Path], file: Path, image_size_px: int) -> np.nd
     Raises:
         UnusableData: If too many are broken.
     """
-    if not paths:
-        return None
-    shape = (len(paths), image_size_px, image_size_px, 3)
-    pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
-    count = 0
-    for _, image in tqdm(images.read_images(paths, image_size_px), desc="real", total=len(paths), unit="image"):
-        pixels[count] = image
-        count += 1
-    return pixels[:count]
+    return lay_out(paths, file, (image_size_px, image_size_px)) if paths else None

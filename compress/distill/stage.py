@@ -67,9 +67,11 @@ def distill(
     from compress.models import pocket_generator
 
     fingerprint = artifact.file_fingerprint(teacher)
-    work = work_folder(out)
-    lessons = gather(paths, real_paths, description, fingerprint, config, work, config.image_size_px)
     run_identity = training.identity(to_mapping(config), fingerprint, [str(path) for path in [*paths, *real_paths]])
+    work = artifact.training_folder(out)
+    # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
+    training.holds_checkpoint(work, run_identity)
+    lessons = gather(paths, real_paths, description, fingerprint, config, work, config.image_size_px)
     shape = _shape(config)
     taught = fit(lessons, config, work, run_identity, start=lambda: pocket_generator.build(shape))
     with artifact.written_whole(out, overwrite=overwrite) as scratch:
@@ -77,13 +79,6 @@ def distill(
         artifact.write_manifest(scratch, _manifest(out.name, taught, config, fingerprint))
     shutil.rmtree(work)
     return artifact.open_artifact(out)
-
-
-def work_folder(out: Path) -> Path:
-    """Where a stage that trains keeps its checkpoint, logs and samples until `out` is finished; made if missing."""
-    work = out.parent / f"{out.name}.training"
-    work.mkdir(parents=True, exist_ok=True)
-    return work
 
 
 def write_student(scratch: Path, taught: Taught) -> None:

@@ -40,6 +40,14 @@ def build(*, filters: int = 64, normalization: Normalization = "instance", spect
     return keras.Model(image, scores, name="discriminator")
 
 
+def frozen_scores(discriminator: keras.Model, images: Any) -> Any:
+    """Scores in training whose gradients reach the images alone: the discriminator's weights are constants in them."""
+    frozen = [ops.stop_gradient(variable.value) for variable in discriminator.trainable_variables]
+    others = [variable.value for variable in discriminator.non_trainable_variables]
+    scores, _ = discriminator.stateless_call(frozen, others, images, training=True)
+    return scores
+
+
 class SpectralConv2D(layers.Layer):
     """A 4x4 convolution with its kernel divided by an estimate of the kernel's largest singular value.
 

@@ -9,8 +9,8 @@ import numpy as np
 from compress.distill.config import FitConfig
 from compress.distill.distiller import Distiller
 from compress.distill.lessons import Lessons
+from compress.models.copies import copied
 from compress.prune.importance import Gradients
-from compress.prune.surgery import copied
 
 _LEARNING_RATE = 1e3
 """Of the step that gradients are read off: so large that they are not lost in the weights' last digits."""

@@ -19,7 +19,7 @@ from compress.data.config import Domain
 from compress.data.folders import photos as list_photos
 from compress.distill.config import refuse_unjudgeable
 from compress.distill.real_images import list_real
-from compress.distill.stage import work_folder, write_student
+from compress.distill.stage import write_student
 from compress.errors import UnusableArtifact, UsageError
 from compress.prune.config import PruneConfig
 from compress.teachers import LambdaAs
@@ -90,8 +90,8 @@ def prune(
     identity = training.identity(
         to_mapping(config), source.fingerprint, fingerprint, [str(path) for path in [*paths, *real_paths]]
     )
-    work = work_folder(out)
-    # Asked before anything in the folder is replaced: it may belong to another run, which is refused here.
+    work = artifact.training_folder(out)
+    # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
     training.holds_checkpoint(work, identity)
     lessons = gather(paths, real_paths, description, fingerprint, config, work, size)
     pruned = _prune_and_fit(model, groups, lessons, config, work, identity)
@@ -157,8 +157,9 @@ def _prune_and_fit(
     model: keras.Model, groups: list[Group], lessons: Lessons, config: PruneConfig, work: Path, identity: str
 ) -> _Pruned:
     from compress.distill.fit import fit, psnr_db
+    from compress.models.copies import copied
     from compress.prune.choice import choose, remembered
-    from compress.prune.surgery import copied, without
+    from compress.prune.surgery import without
 
     training_pairs, held_back = lessons.pairs.split(config.holdout, config.seed)
     shown = dataclasses.replace(lessons, pairs=training_pairs)

@@ -41,19 +41,6 @@ def without(model: keras.Model, units: Iterable[Unit]) -> keras.Model:
     return pruned
 
 
-def copied(model: keras.Model) -> keras.Model:
-    """The same generator again, computing in the arithmetic that `keras.config.dtype_policy` asks for."""
-
-    def retyped(layer: Any) -> Any:
-        config = layer.get_config()
-        config.pop("dtype", None)
-        return type(layer).from_config(config)
-
-    copy = keras.models.clone_model(model, clone_function=retyped)
-    copy.set_weights(model.get_weights())
-    return copy
-
-
 def _cut(variable: Any, removed: dict[tuple[str, int], list[int]]) -> np.ndarray:
     value = np.asarray(keras.ops.convert_to_numpy(variable.value))
     for (name, axis), indices in removed.items():

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from compress import images, training
+from compress.data.arrays import lay_out
 from compress.errors import UnusableData
 from compress.teach import pool
 from compress.teach.config import TeachConfig
@@ -101,7 +101,7 @@ def collect(paths: Sequence[Path], file: Path, config: TeachConfig, *, seed: int
 
     Args:
         paths: The images.
-        file: The array to write; memory-mapped, so millions of images cost disk, not memory.
+        file: The array to write.
         config: Sizes and how many to hold back.
         seed: Which ones.
 
@@ -109,13 +109,8 @@ def collect(paths: Sequence[Path], file: Path, config: TeachConfig, *, seed: int
         UnusableData: If too many images are broken, or fewer than `MINIMUM_IMAGES` are left.
     """
     height, width = (round(side * config.load_scale) for side in config.image_size)
-    pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=(len(paths), height, width, 3))
-    count = 0
-    with tqdm(total=len(paths), desc=paths[0].parent.name if paths else "images", unit="image", disable=None) as bar:
-        for _, image in images.read_images(paths, (height, width)):
-            pixels[count] = image
-            count += 1
-            bar.update()
+    pixels = lay_out(paths, file, (height, width))
+    count = len(pixels)
     if count < MINIMUM_IMAGES:
         raise UnusableData(
             f"{paths[0].parent} has {count} usable images, expected at least {MINIMUM_IMAGES}, better some hundreds."

@@ -110,9 +110,7 @@ class CycleGan(keras.Model):
 
     def _fooled(self, judge: keras.Model, made: Any) -> Any:
         """The generator's adversarial loss; the discriminator's weights are constants in it."""
-        frozen = [ops.stop_gradient(variable.value) for variable in judge.trainable_variables]
-        others = [variable.value for variable in judge.non_trainable_variables]
-        scores, _ = judge.stateless_call(frozen, others, made, training=True)
+        scores = patch_discriminator.frozen_scores(judge, made)
         if self._config.adversarial_loss == "wasserstein":
             return -ops.mean(scores)
         return ops.mean(ops.square(scores - 1.0))

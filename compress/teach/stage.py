@@ -53,7 +53,7 @@ def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False
     from compress.teach.batches import collect
     from compress.teach.fit import fit
 
-    work = out.parent / f"{out.name}.training"
+    work = artifact.training_folder(out)
     run_identity = training.identity(to_mapping(config), [[str(path) for path in paths[domain]] for domain in paths])
     if not training.holds_checkpoint(work, run_identity):
         # What a run left that was killed before its first checkpoint may have come from other settings.

@@ -13,11 +13,11 @@ import numpy as np
 
 from compress.errors import UnusableData
 from compress.images import read_image
-from eval.confidence import RESAMPLES, resample_counts
+from eval.confidence import RESAMPLES
 from eval.config import NetworkName
-from eval.fid import frechet_distance, resampled_frechet_distances
+from eval.fid import frechet_distance
 from eval.fidelity import compare, pair_by_stem
-from eval.kid import resampled_kernel_distances, unbiased_kernel_distance
+from eval.kid import unbiased_kernel_distance
 from eval.reference import content_sha256, metric_name
 
 if TYPE_CHECKING:
@@ -129,14 +129,14 @@ def measure(
 
 
 def _distances(judge: "Judge", features: np.ndarray) -> dict[str, Resampled]:
-    real, counts = judge.real_features, resample_counts(len(features), seed=judge.seed)
-    found = {
-        judge.fd_name: (frechet_distance(real, features), resampled_frechet_distances(real, features, counts)),
-        judge.kid_name: (unbiased_kernel_distance(real, features), resampled_kernel_distances(real, features, counts)),
+    values = {
+        judge.fd_name: frechet_distance(judge.real_features, features),
+        judge.kid_name: unbiased_kernel_distance(judge.real_features, features),
     }
+    resampled = judge.resampled(features)
     return {
-        name: Resampled(value=float(_rounded(np.asarray(value))), resampled=_rounded(resampled))
-        for name, (value, resampled) in found.items()
+        name: Resampled(value=float(_rounded(np.asarray(value))), resampled=_rounded(resampled[name]))
+        for name, value in values.items()
     }
 
 

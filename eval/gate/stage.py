@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from compress.artifact import is_artifact, open_artifact
-from compress.errors import UnusableData, UnusableModel, UsageError
+from compress.errors import UnusableData, UnusableModel
 from eval.config import AcceptConfig, GateConfig, NetworkName, ScoreConfig
 from eval.fidelity import pair_by_stem
 from eval.gate.baseline import read_baseline
@@ -15,7 +15,7 @@ from eval.gate.limits import read_limits
 from eval.gate.measurement import PSNR, Measurement, measure
 from eval.gate.outcome import Outcome, worst_cases
 from eval.reference import refuse_other_keys
-from eval.scores import common_size, list_enough
+from eval.scores import common_size, list_enough, open_judge
 
 if TYPE_CHECKING:
     from eval.judge import Judge
@@ -114,11 +114,6 @@ def _check_folders(config: AcceptConfig, generated: list[Path]) -> Material:
 
 
 def _open_judge(config: AcceptConfig, material: Material, network: Literal["auto", NetworkName]) -> "Judge":
-    try:
-        # Here, since torch takes seconds to load: what is wrong with the folders has been said by now.
-        from eval.judge import Judge
-    except ImportError as error:
-        raise UsageError(f"scoring needs more packages ({error}): pip install 'pocketgan[score]'.") from error
     scoring = ScoreConfig(
         real=material.real[0].parent,
         fake=config.candidate,
@@ -127,7 +122,7 @@ def _open_judge(config: AcceptConfig, material: Material, network: Literal["auto
         cache=config.cache,
         seed=config.seed,
     )
-    return Judge(scoring, material.real, material.image_size_px)
+    return open_judge(scoring, material.real, material.image_size_px)
 
 
 def _size_bytes(model: Path | None) -> int | None:

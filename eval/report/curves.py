@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from eval.reference import is_distance
 from eval.report.drawing import ACCENT, DOUBT, FONT_POINTS, draw, shown
-from eval.report.table import heading, is_distance
+from eval.report.table import heading
 from eval.report.trainings import Curve, Line
 
 if TYPE_CHECKING:

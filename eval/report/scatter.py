@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eval.reference import is_distance, is_kernel_distance
 from eval.report import table
 from eval.report.drawing import ACCENT, FONT_POINTS, draw, shown
 from eval.report.sources import Sources
@@ -37,9 +38,9 @@ def of_models(sources: Sources) -> str | None:
 
 
 def _qualities(sources: Sources) -> list[tuple[str, dict[str, float]]]:
-    keys = dict.fromkeys(key for record in sources.scores.values() for key in record if table.is_distance(key))
+    keys = dict.fromkeys(key for record in sources.scores.values() for key in record if is_distance(key))
     # KID first: it is unbiased, so it does not fall with the number of images.
-    ordered = sorted(keys, key=lambda key: not table.is_kernel_distance(key))
+    ordered = sorted(keys, key=lambda key: not is_kernel_distance(key))
     found = []
     for key in ordered:
         values = {name: record[key] for name, record in sources.scores.items() if key in record}

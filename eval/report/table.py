@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from eval.reference import is_distance
 from eval.report.sources import Sources
 
 CONTROL = "untouched inputs"
@@ -53,16 +54,6 @@ def row_names(sources: Sources, columns: Sequence[Measure]) -> list[str]:
 def control(sources: Sources) -> Mapping[str, Any]:
     """The distances of the untouched inputs, the same in every score file of one key; empty where none carries them."""
     return next((record["control"] for record in sources.scores.values() if "control" in record), {})
-
-
-def is_distance(key: str) -> bool:
-    """Whether a score file's key is a distance to the reference."""
-    return key.split("_")[0] in ("kid", "fid", "fd")
-
-
-def is_kernel_distance(key: str) -> bool:
-    """Whether a score file's key is a kernel distance, which has a mean and a spread."""
-    return key.split("_")[0] == "kid"
 
 
 def heading(key: str) -> str:

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from compress.models.copies import copied
 from compress.prune.groups import Unit, find_groups
-from compress.prune.surgery import copied, without
+from compress.prune.surgery import without
 
 
 def _mask(model: keras.Model, units: list[Unit]) -> None:

@@ -1,0 +1,33 @@
+"""Images as one array on disk: training reads it batch by batch, and millions of images cost disk, not memory."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from compress import images
+
+
+def lay_out(paths: Sequence[Path], file: Path, size: tuple[int, int]) -> np.ndarray:
+    """Read images into an array, skipping broken ones.
+
+    Args:
+        paths: The images, of one folder.
+        file: The array to write.
+        size: Height and width that they are cropped and resized to, pixels.
+
+    Returns:
+        `(usable images, height, width, 3)` uint8, memory-mapped.
+
+    Raises:
+        UnusableData: If too many images are broken.
+    """
+    pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=(len(paths), *size, 3))
+    count = 0
+    with tqdm(total=len(paths), desc=paths[0].parent.name if paths else "images", unit="image", disable=None) as bar:
+        for _, image in images.read_images(paths, size):
+            pixels[count] = image
+            count += 1
+            bar.update()
+    return pixels[:count]
