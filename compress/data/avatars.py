@@ -88,8 +88,9 @@ class _Picture:
 def draw_avatars(config: AvatarsConfig, out: Path, overwrite: bool = False) -> dict[str, Any]:
     """Draw a data set: men in `trainA` and `testA`, women in `trainB` and `testB`, all RGB PNG.
 
-    `testA_truth` and `testB_truth` hold, under the same names, each test avatar as the other domain draws it. The
-    beard of a woman's counterpart is one of the many that he could have. `NOTE.json` says where the drawings come from.
+    `testA_truth` and `testB_truth` hold, under the same names, each test avatar as the other domain draws it; so do
+    `trainA_truth` and `trainB_truth` where they are asked for. The beard of a woman's counterpart is one of the many
+    that he could have. `NOTE.json` says where the drawings come from.
 
     Args:
         config: How many, how large, which seed.
@@ -169,12 +170,13 @@ def _choose(person: str, trait: str, values: Sequence[Any]) -> Any:
 def _pictures(config: AvatarsConfig) -> Iterator[_Picture]:
     counterpart: dict[Side, Side] = {"A": "B", "B": "A"}
     for domain, other in counterpart.items():
-        for index in range(config.train_per_domain):
-            yield _Picture(f"train{domain}", index, f"{config.seed}/train{domain}/{index}", domain)
-        for index in range(config.test_per_domain):
-            person = f"{config.seed}/test{domain}/{index}"
-            yield _Picture(f"test{domain}", index, person, domain)
-            yield _Picture(f"test{domain}_truth", index, person, other)
+        for split, count in (("train", config.train_per_domain), ("test", config.test_per_domain)):
+            for index in range(count):
+                folder = f"{split}{domain}"
+                person = f"{config.seed}/{folder}/{index}"
+                yield _Picture(folder, index, person, domain)
+                if split == "test" or config.train_truth:
+                    yield _Picture(f"{folder}_truth", index, person, other)
 
 
 @cache

@@ -15,6 +15,8 @@ class AvatarsConfig:
     """Men to train on, and as many women."""
     test_per_domain: int = 100
     """Men to test on, and as many women; each with its true counterpart beside it."""
+    train_truth: bool = False
+    """Draw the counterparts of the training images, too, for `compress teach --truth-weight`."""
     image_size_px: int = 128
     """Height and width of every image, pixels."""
     seed: int = 0

@@ -1,5 +1,6 @@
 """CycleGAN's own layout of a data set: `trainA/ trainB/ testA/ testB/` in one folder."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -48,6 +49,26 @@ def photos(data: Path, domain: Domain, split: Split) -> list[Path]:
     """
     folders = CycleGanFolders(data)
     return [path for one in _domains(domain) for path in list_images(folders.folder(split, one))]
+
+
+def truths(photos: Sequence[Path]) -> list[Path]:
+    """Find the true translation of each photo: the file of its name in `FOLDER_truth` beside its folder.
+
+    Args:
+        photos: Of one folder, at least one.
+
+    Raises:
+        UnusableData: If one is missing.
+    """
+    folder = photos[0].parent
+    found = [folder.with_name(f"{folder.name}_truth") / photo.name for photo in photos]
+    missing = [path for path in found if not path.is_file()]
+    if missing:
+        raise UnusableData(
+            f"{len(missing)} of {len(found)} images in {folder.name} have no true translation, the first is "
+            f"{missing[0]}. Expected a file of each image's name there, as `compress data avatars --train-truth` draws."
+        )
+    return found
 
 
 def _domains(domain: Domain) -> tuple[Literal["A", "B"], ...]:

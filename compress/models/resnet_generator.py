@@ -15,7 +15,9 @@ from typing import Any, Literal
 import keras
 from keras import initializers, layers, ops
 
-Normalization = Literal["instance", "batch"]
+from compress.models.copy_start import start_as_copy
+
+Normalization = Literal["instance", "batch", "none"]
 
 NORM_EPSILON = 1e-5
 _WEIGHT_DEVIATION = 0.02
@@ -32,9 +34,11 @@ class ResnetConfig:
     blocks: int = 9
     """Residual blocks; published for 6 (128 px) and 9 (256 px)."""
     normalization: Normalization = "instance"
-    """InstanceNorm as published, or BatchNorm as the article's repository has it."""
+    """InstanceNorm as published, BatchNorm as the article's repository has it, or none: a norm takes the absolute
+    colour of flat drawings away."""
     near_identity: bool = False
-    """Whether each residual block starts as the identity: the gain of its last norm starts at zero."""
+    """Whether each residual block starts as the identity: the gain of its last norm starts at zero. Without a norm the
+    whole net starts as a copy of its input, see `copy_start`."""
 
 
 def build(config: ResnetConfig, image_size: tuple[int | None, int | None] = (None, None)) -> keras.Model:
@@ -49,18 +53,23 @@ def build(config: ResnetConfig, image_size: tuple[int | None, int | None] = (Non
     """
     image = keras.Input((*image_size, 3), name="image")
     filters = config.filters
-    features = _norm_relu(_conv(_mirrored(image, 3), filters, 7), config)
+    features = _norm_relu(_conv(_mirrored(image, 3), filters, 7, config), config)
     for scale in (2, 4):
-        features = _norm_relu(_conv(features, scale * filters, 3, strides=2, padding="same"), config)
+        features = _norm_relu(_conv(features, scale * filters, 3, config, strides=2, padding="same"), config)
     for _ in range(config.blocks):
         features = _residual_block(features, 4 * filters, config)
     for scale in (2, 1):
         enlarged = layers.Conv2DTranspose(
-            scale * filters, 3, strides=2, padding="same", kernel_initializer=initializer()
+            scale * filters, 3, strides=2, padding="same", kernel_initializer=_kernel_initializer(config)
         )(features)
         features = _norm_relu(enlarged, config)
-    generated = layers.Activation("tanh", name="generated", dtype="float32")(_conv(_mirrored(features, 3), 3, 7))
-    return keras.Model(image, generated, name="generator")
+    generated = layers.Activation("tanh", name="generated", dtype="float32")(
+        _conv(_mirrored(features, 3), 3, 7, config)
+    )
+    generator = keras.Model(image, generated, name="generator")
+    if config.near_identity and config.normalization == "none":
+        start_as_copy(generator)
+    return generator
 
 
 def save_h5(generator: keras.Model, path: Path) -> None:
@@ -91,23 +100,44 @@ def initializer() -> keras.Initializer:
 
 
 def normalize(features: Any, normalization: Normalization, *, gamma: Any = "ones") -> Any:
-    """InstanceNorm with gain and offset, which Keras calls group normalisation of one channel each; or BatchNorm."""
+    """InstanceNorm with gain and offset, which Keras calls group normalisation of one channel each; BatchNorm; none."""
+    if normalization == "none":
+        return features
     if normalization == "batch":
         return layers.BatchNormalization(momentum=0.9, epsilon=NORM_EPSILON, gamma_initializer=gamma)(features)
     return layers.GroupNormalization(groups=-1, epsilon=NORM_EPSILON, gamma_initializer=gamma)(features)
 
 
 def _residual_block(features: Any, filters: int, config: ResnetConfig) -> Any:
-    branch = _norm_relu(_conv(_mirrored(features, 1), filters, 3), config)
-    branch = _conv(_mirrored(branch, 1), filters, 3)
+    branch = _norm_relu(_conv(_mirrored(features, 1), filters, 3, config), config)
+    last = "zeros" if config.near_identity and config.normalization == "none" else None
+    branch = _conv(_mirrored(branch, 1), filters, 3, config, kernel=last)
     gamma = "zeros" if config.near_identity else "ones"
     return layers.Add()([features, normalize(branch, config.normalization, gamma=gamma)])
 
 
-def _conv(features: Any, filters: int, kernel_size: int, *, strides: int = 1, padding: str = "valid") -> Any:
-    return layers.Conv2D(filters, kernel_size, strides=strides, padding=padding, kernel_initializer=initializer())(
-        features
-    )
+def _conv(
+    features: Any,
+    filters: int,
+    kernel_size: int,
+    config: ResnetConfig,
+    *,
+    strides: int = 1,
+    padding: str = "valid",
+    kernel: str | None = None,
+) -> Any:
+    return layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding=padding,
+        kernel_initializer=kernel or _kernel_initializer(config),
+    )(features)
+
+
+def _kernel_initializer(config: ResnetConfig) -> keras.Initializer:
+    # The published deviation leans on the norms: without them, each layer would make its features smaller.
+    return initializers.HeNormal() if config.normalization == "none" else initializer()
 
 
 def _norm_relu(features: Any, config: ResnetConfig) -> Any:

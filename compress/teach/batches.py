@@ -27,6 +27,8 @@ class Domain:
     """`(trained,)` int64: the images to train on."""
     held_back: np.ndarray
     """`(held_back,)` int64: the images to watch."""
+    truth: np.ndarray | None = None
+    """Like `pixels`: the same images as the other domain shows them; None where nobody asks."""
 
     def watched(self, image_size: tuple[int, int]) -> np.ndarray:
         """The held-back images, cut at the centre to `(held_back, *image_size, 3)`."""
@@ -56,31 +58,39 @@ class Batches:
             seed=config.seed,
         )
         anneal = min(1.0, (step - first_step) / config.anneal_steps) if config.anneal_steps else 1.0
-        return (
-            {
-                "a": self._images(self.a, step, 2 * config.seed),
-                "b": self._images(self.b, step, 2 * config.seed + 1),
-                "slots": choices.slots,
-                "show_new": choices.show_new,
-                "keep_new": choices.keep_new,
-                "anneal": np.full(1, anneal, np.float32),
-            },
-        )
+        inputs = {
+            "slots": choices.slots,
+            "show_new": choices.show_new,
+            "keep_new": choices.keep_new,
+            "anneal": np.full(1, anneal, np.float32),
+        }
+        for name, domain, seed in (("a", self.a, 2 * config.seed), ("b", self.b, 2 * config.seed + 1)):
+            inputs[name] = self._images(domain, domain.pixels, step, seed)
+            if domain.truth is not None:
+                inputs[f"truth_{name}"] = self._images(domain, domain.truth, step, seed)
+        return (inputs,)
 
-    def _images(self, domain: Domain, step: int, seed: int) -> np.ndarray:
-        """Cropped, mirrored and, at the smaller sizes, averaged down; float32 in [-1, 1]."""
+    def _images(self, domain: Domain, pixels: np.ndarray, step: int, seed: int) -> np.ndarray:
+        """Cropped, mirrored and, at the smaller sizes, averaged down; float32 in [-1, 1].
+
+        Args:
+            domain: Whose images are to be trained on.
+            pixels: Its own or their truths; both are cut alike.
+            step: The step that sees them.
+            seed: Of their choice.
+        """
         config = self.config
         (height, width), count = config.image_size, config.images_per_step(step)
         places = training.sample_indices(step, count=len(domain.training), batch_size=count, seed=seed)
         random = np.random.default_rng((seed, step, 3))
         tops, lefts = (
             random.integers(loaded - wanted + 1, size=count)
-            for loaded, wanted in zip(domain.pixels.shape[1:3], config.image_size, strict=True)
+            for loaded, wanted in zip(pixels.shape[1:3], config.image_size, strict=True)
         )
         mirrored = random.random(count) < 0.5
         batch = np.stack(
             [
-                domain.pixels[row, top : top + height, left : left + width]
+                pixels[row, top : top + height, left : left + width]
                 for row, top, left in zip(domain.training[places], tops, lefts, strict=True)
             ]
         )
@@ -96,25 +106,35 @@ def reduced(batch: np.ndarray, factor: int) -> np.ndarray:
     return squares.mean(axis=(2, 4), dtype=np.float32)
 
 
-def collect(paths: Sequence[Path], file: Path, config: TeachConfig, *, seed: int) -> Domain:
+def collect(
+    paths: Sequence[Path], file: Path, config: TeachConfig, *, seed: int, truths: Sequence[Path] = ()
+) -> Domain:
     """Read a domain's images into one array on disk, and hold some back.
 
     Args:
         paths: The images.
-        file: The array to write.
+        file: The array to write; that of the truths is written beside it.
         config: Sizes and how many to hold back.
         seed: Which ones.
+        truths: The true translation of each image, or nothing.
 
     Raises:
-        UnusableData: If too many images are broken, or fewer than `MINIMUM_IMAGES` are left.
+        UnusableData: If too many images are broken, fewer than `MINIMUM_IMAGES` are left, or any is broken that a truth
+            belongs to, or is one.
     """
     height, width = (round(side * config.load_scale) for side in config.image_size)
     pixels = lay_out(paths, file, (height, width))
+    truth = lay_out(truths, file.with_stem(f"{file.stem}_truth"), (height, width)) if truths else None
     count = len(pixels)
+    if truth is not None and not count == len(truth) == len(paths):
+        raise UnusableData(
+            f"{len(paths) - min(count, len(truth))} images in {paths[0].parent} or {truths[0].parent} cannot be read, "
+            "see above; learning from true translations needs every image and its truth. Delete both of a broken pair."
+        )
     if count < MINIMUM_IMAGES:
         raise UnusableData(
             f"{paths[0].parent} has {count} usable images, expected at least {MINIMUM_IMAGES}, better some hundreds."
         )
     held_back = max(FEWEST_HELD_BACK, min(config.holdout, int(count * HOLDOUT_SHARE)))
     order = np.random.default_rng((seed, 4)).permutation(count)
-    return Domain(pixels, training=np.sort(order[held_back:]), held_back=np.sort(order[:held_back]))
+    return Domain(pixels, training=np.sort(order[held_back:]), held_back=np.sort(order[:held_back]), truth=truth)

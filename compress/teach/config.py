@@ -5,6 +5,8 @@ from typing import Literal
 
 from compress.errors import UsageError
 
+COPY_FILTERS = 24
+"""The fewest through which a generator can copy its input, see `compress.models.copy_start`."""
 SMALLEST_PX = 32
 """Of a side, at any time of the training: the discriminator has nothing to judge below."""
 _SIDE_DIVISOR = 4
@@ -40,16 +42,20 @@ class TeachConfig:
     """Channels of the generators at full resolution, and of the discriminators' first layer."""
     blocks: int = 9
     """Residual blocks of the generators; published for 6 (128 px) and 9 (256 px)."""
-    normalization: Literal["instance", "batch"] = "instance"
-    """InstanceNorm as published, or BatchNorm, which folds away in a deployed net."""
+    normalization: Literal["instance", "batch", "none"] = "instance"
+    """InstanceNorm as published; BatchNorm, which folds away in a deployed net; or none, which keeps flat colours."""
     near_identity: bool = False
-    """Start every residual block as the identity (deep-makeover)."""
+    """Start every residual block as the identity (deep-makeover); without a norm, the whole net as a copy of its
+    input."""
     adversarial_loss: Literal["lsgan", "wasserstein"] = "lsgan"
     """Least squares, or the Wasserstein distance with a spectrally normalised critic (deep-makeover)."""
     cycle_weight: float = 10.0
-    """Weight of the mean absolute difference between an image and its way there and back."""
+    """Weight of the mean absolute difference between an image and its way there and back; 0 spares the way back."""
     identity_weight: float = 5.0
     """Weight of the mean absolute difference that a generator makes to images of its own target domain."""
+    truth_weight: float = 0.0
+    """Weight of the mean absolute difference to the true translation of each image, which `trainA_truth` and
+    `trainB_truth` hold under the same names: more than 0 makes the training a supervised one, 100 as in pix2pix."""
     anneal_steps: int = 0
     """First steps at each size, over which a pixel loss gives way to the adversarial loss (deep-makeover): to the input
     at the first size, later to what the nets made at the smaller one, so that no size starts anew."""
@@ -118,8 +124,10 @@ class TeachConfig:
             self.quarter_size_steps + self.half_size_steps <= self.steps,
             f"at most steps - quarter_size_steps = {self.steps - self.quarter_size_steps}",
         )
-        for name in ("cycle_weight", "identity_weight", "pixel_weight"):
+        for name in ("cycle_weight", "identity_weight", "truth_weight", "pixel_weight"):
             self._expect(name, getattr(self, name) >= 0, "at least 0")
+        if self.near_identity and self.normalization == "none":
+            self._expect("filters", self.filters >= COPY_FILTERS, f"at least {COPY_FILTERS} to start as a copy")
         self._expect("patience", self.patience >= 1, "at least 1")
         self._expect("learning_rate", self.learning_rate > 0, "more than 0")
         self._expect("load_scale", 1 <= self.load_scale <= 2, "1 to 2")

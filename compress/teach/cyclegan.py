@@ -19,13 +19,15 @@ from compress.teach.pool import ImagePool
 
 INPUTS = ("a", "b", "slots", "show_new", "keep_new", "anneal")
 """What `CycleGan` takes, by name: images of both domains, the pools' random choices, and the annealing's progress."""
+TRUTHS = ("truth_a", "truth_b")
+"""What it takes besides where there is a loss on it: of each image, how the other domain truly shows it."""
 
 _DETAIL_LOSS = 4.0
 """A change of a quarter of half the range, on average over the channels, takes all of a photo's own detail away."""
 
 
 class CycleGan(keras.Model):
-    """Trains on `train_on_batch(inputs)` with `INPUTS`, see `batches.Batches`."""
+    """Trains on `train_on_batch(inputs)` with `INPUTS` and perhaps `TRUTHS`, see `batches.Batches`."""
 
     def __init__(self, config: TeachConfig) -> None:
         super().__init__(name="cyclegan")
@@ -46,7 +48,7 @@ class CycleGan(keras.Model):
         self._compiled_shape: tuple[int, ...] | None = None
         self._trackers = {
             name: keras.metrics.Mean(name=name)
-            for name in ("adversarial_a", "adversarial_b", "cycle", "identity", "pixel", "judge_a", "judge_b")
+            for name in ("adversarial_a", "adversarial_b", "cycle", "identity", "truth", "pixel", "judge_a", "judge_b")
         }
 
     def train_on_batch(self, x: Any = None, *others: Any, **options: Any) -> Any:
@@ -57,15 +59,15 @@ class CycleGan(keras.Model):
         return super().train_on_batch(x, *others, **options)
 
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> dict[str, Any]:
-        """All images of a step: translated, back again, and what each generator makes of its own target domain."""
+        """All images of a step: translated, back again, and what each generator makes of its own target domain.
+
+        Those that no loss looks at are not made.
+        """
         a, b = inputs["a"], inputs["b"]
         made_b, made_a = self.a2b(a, training=training), self.b2a(b, training=training)
-        images = {
-            "made_a": made_a,
-            "made_b": made_b,
-            "back_a": self.b2a(made_b, training=training),
-            "back_b": self.a2b(made_a, training=training),
-        }
+        images = {"made_a": made_a, "made_b": made_b}
+        if self._config.cycle_weight:
+            images |= {"back_a": self.b2a(made_b, training=training), "back_b": self.a2b(made_a, training=training)}
         if self._config.identity_weight:
             images |= {"same_a": self.b2a(a, training=training), "same_b": self.a2b(b, training=training)}
         return images
@@ -79,20 +81,24 @@ class CycleGan(keras.Model):
         losses = {
             "adversarial_a": self._fooled(self.judge_a, images["made_a"]),
             "adversarial_b": self._fooled(self.judge_b, images["made_b"]),
-            "cycle": _l1(images["back_a"], a) + _l1(images["back_b"], b),
             "judge_a": self._judged(self.judge_a, a, self.pool_a, images["made_a"], x),
             "judge_b": self._judged(self.judge_b, b, self.pool_b, images["made_b"], x),
         }
         weights = {
             "adversarial_a": anneal,
             "adversarial_b": anneal,
-            "cycle": config.cycle_weight,
             "judge_a": 1.0,
             "judge_b": 1.0,
         }
+        if config.cycle_weight:
+            losses["cycle"] = _l1(images["back_a"], a) + _l1(images["back_b"], b)
+            weights["cycle"] = config.cycle_weight
         if config.identity_weight:
             losses["identity"] = _l1(images["same_a"], a) + _l1(images["same_b"], b)
             weights["identity"] = config.identity_weight
+        if config.truth_weight:
+            losses["truth"] = _l1(images["made_b"], x["truth_a"]) + _l1(images["made_a"], x["truth_b"])
+            weights["truth"] = config.truth_weight
         if config.anneal_steps:
             target_b, target_a = self._pixel_targets(a, b)
             losses["pixel"] = _l1(images["made_b"], target_b) + _l1(images["made_a"], target_a)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from compress import artifact, images
 from compress.config import to_mapping
 from compress.data.folders import photos as list_photos
+from compress.data.folders import truths as find_truths
 from compress.teach import watch
 from compress.teach.config import TeachConfig
 
@@ -31,7 +32,8 @@ def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False
     KID. The same command goes on from there after a kill; it is removed when the teachers are finished.
 
     Args:
-        data: A folder with `trainA` and `trainB`; `testA` and `testB` are never looked at.
+        data: A folder with `trainA` and `trainB`, and `trainA_truth` and `trainB_truth` where they have a weight.
+            `testA` and `testB` are never looked at.
         config: The nets and their training.
         out: The folder to write: `g_a2b.h5`, `g_b2a.h5`, `teaching.json`, `samples.png` and `kid.png`.
         overwrite: Whether `out` may exist.
@@ -45,6 +47,7 @@ def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False
     """
     artifact.refuse_existing(out, overwrite=overwrite)
     paths = {"A": list_photos(data, "A", "train"), "B": list_photos(data, "B", "train")}
+    truths = {domain: find_truths(paths[domain]) for domain in paths} if config.truth_weight else {}
     if config.watch_kid:
         watch.check_available()
 
@@ -54,13 +57,17 @@ def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False
     from compress.teach.fit import fit
 
     work = artifact.training_folder(out)
-    run_identity = training.identity(to_mapping(config), [[str(path) for path in paths[domain]] for domain in paths])
+    run_identity = training.identity(
+        to_mapping(config), [[str(path) for path in listed] for listed in (*paths.values(), *truths.values())]
+    )
     if not training.holds_checkpoint(work, run_identity):
         # What a run left that was killed before its first checkpoint may have come from other settings.
         shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
-    a = collect(paths["A"], work / "a.npy", config, seed=2 * config.seed)
-    b = collect(paths["B"], work / "b.npy", config, seed=2 * config.seed + 1)
+    a, b = (
+        collect(paths[domain], work / f"{domain.lower()}.npy", config, seed=seed, truths=truths.get(domain, ()))
+        for domain, seed in (("A", 2 * config.seed), ("B", 2 * config.seed + 1))
+    )
     taught = fit(a, b, config, work, run_identity)
     with artifact.written_whole(out, overwrite=overwrite) as scratch:
         record = _write(scratch, taught, config)

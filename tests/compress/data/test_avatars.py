@@ -1,6 +1,7 @@
 """Avatars: a whole CycleGAN data set, the same everywhere, with true pairs."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,19 @@ def test_truth_has_the_name_of_its_image(avatars: Path) -> None:
     for folder in ("testA", "testB"):
         names = [path.name for path in sorted((avatars / folder).iterdir())]
         assert [path.name for path in sorted((avatars / f"{folder}_truth").iterdir())] == names
+
+
+def test_training_images_have_their_truth_where_it_is_asked_for(avatars: Path, tmp_path: Path) -> None:
+    out = tmp_path / "paired"
+    counts = draw_avatars(replace(SMALL, train_truth=True), out)["images"]
+    assert counts == dict.fromkeys(("trainA", "trainB", "trainA_truth", "trainB_truth"), 3) | dict.fromkeys(
+        ("testA", "testB", "testA_truth", "testB_truth"), 2
+    )
+    for path in avatars.rglob("*.png"):
+        assert path.read_bytes() == (out / path.relative_to(avatars)).read_bytes()
+    for path in (out / "trainA").iterdir():
+        drawn = draw_avatar(f"0/trainA/{int(path.stem)}", "B", 48)
+        np.testing.assert_array_equal(read_image(out / "trainA_truth" / path.name), drawn)
 
 
 def test_all_people_of_a_set_are_different(avatars: Path) -> None:
@@ -78,7 +92,13 @@ def test_note_quotes_the_licence_and_the_configuration(avatars: Path) -> None:
     note = json.loads((avatars / NOTE_NAME).read_text())
     assert "Free for personal and commercial use" in note["license"]
     assert note["artist"] == "Pablo Stanley"
-    assert note["config"] == {"train_per_domain": 3, "test_per_domain": 2, "image_size_px": 48, "seed": 0}
+    assert note["config"] == {
+        "train_per_domain": 3,
+        "test_per_domain": 2,
+        "train_truth": False,
+        "image_size_px": 48,
+        "seed": 0,
+    }
 
 
 def test_existing_output_needs_overwrite(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compress.data.folders import LAYOUT, photos
+from compress.data.folders import LAYOUT, photos, truths
 from compress.errors import UnusableData
 from compress.images import write_png
 
@@ -61,3 +61,16 @@ def test_an_empty_folder_is_an_error(data: Path) -> None:
         path.unlink()
     with pytest.raises(UnusableData, match="trainB holds no image"):
         photos(data, "both", "train")
+
+
+def test_truths_have_the_names_of_their_photos_and_their_order(data: Path) -> None:
+    (data / "trainA").rename(data / "trainA_truth")
+    (data / "testA").rename(data / "trainA")
+    assert truths(photos(data, "A", "train")) == [data / "trainA_truth" / name for name in ("a.png", "b.png")]
+
+
+def test_a_photo_without_its_truth_is_named(data: Path) -> None:
+    (data / "trainA_truth").mkdir()
+    (data / "trainA_truth" / "a.png").hardlink_to(data / "trainA" / "a.png")
+    with pytest.raises(UnusableData, match=r"1 of 2 images in trainA have no true translation, the first is .*b\.png"):
+        truths(photos(data, "A", "train"))

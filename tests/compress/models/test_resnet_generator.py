@@ -16,7 +16,9 @@ from compress.errors import UnusableModel
 from compress.models import resnet_generator
 from compress.models.resnet_generator import Normalization, ResnetConfig
 
-NORMALIZATIONS: list[Normalization] = ["instance", "batch"]
+NORMALIZATIONS: list[Normalization] = ["instance", "batch", "none"]
+_VARIABLES_PER_CONVOLUTION: dict[Normalization, int] = {"instance": 4, "batch": 6, "none": 2}
+"""Kernel, bias, a norm's gain and offset, and BatchNorm's two statistics."""
 
 _STOCK_KERAS = """
 import sys
@@ -69,7 +71,7 @@ def test_the_published_nets_have_the_published_numbers_of_parameters(blocks: int
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
 def test_a_near_identity_trunk_is_the_identity(normalization: Normalization, photos: np.ndarray) -> None:
     long, short = (
-        resnet_generator.build(ResnetConfig(filters=4, blocks=blocks, normalization=normalization, near_identity=True))
+        resnet_generator.build(ResnetConfig(filters=24, blocks=blocks, normalization=normalization, near_identity=True))
         for blocks in (3, 1)
     )
     weights, variables = long.get_weights(), len(short.get_weights())
@@ -80,8 +82,26 @@ def test_a_near_identity_trunk_is_the_identity(normalization: Normalization, pho
 
 
 def _first_of_trunk(normalization: Normalization) -> int:
-    """Three convolutions come before it, each with kernel, bias, gain and offset, and BatchNorm's two statistics."""
-    return 3 * (6 if normalization == "batch" else 4)
+    """Three convolutions come before it."""
+    return 3 * _VARIABLES_PER_CONVOLUTION[normalization]
+
+
+@pytest.mark.parametrize(("filters", "size"), [(24, (32, 40)), (32, (64, 32))])
+def test_without_a_norm_a_near_identity_net_starts_as_a_copy_of_its_input(filters: int, size: tuple[int, int]) -> None:
+    generator = resnet_generator.build(
+        ResnetConfig(filters=filters, blocks=2, normalization="none", near_identity=True)
+    )
+    image = np.random.default_rng(0).uniform(-1, 1, (1, *size, 3)).astype(np.float32)
+    np.testing.assert_allclose(np.asarray(generator(image)), image, atol=0.03)
+
+
+def test_a_copying_net_still_learns_with_all_of_its_layers(photos: np.ndarray) -> None:
+    generator = resnet_generator.build(ResnetConfig(filters=24, blocks=1, normalization="none", near_identity=True))
+    before = generator.get_weights()
+    generator.compile(optimizer=keras.optimizers.Adam(1e-3), loss="mae", run_eagerly=True)
+    first, *_, last = (generator.train_on_batch(photos, -photos) for _ in range(6))
+    assert last < first
+    assert all(np.abs(new - old).max() > 0 for new, old in zip(generator.get_weights(), before, strict=True))
 
 
 def test_an_ordinary_trunk_is_not_the_identity(photos: np.ndarray) -> None:

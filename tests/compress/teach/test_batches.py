@@ -139,6 +139,13 @@ def test_the_pixel_loss_comes_back_at_each_size(growing: Batches) -> None:
         assert [float(batches(first + step)[0]["anneal"][0]) for step in (0, 1)] == [0.0, 0.5]
 
 
+def test_a_truth_is_cut_and_mirrored_like_its_image(domain: Domain) -> None:
+    assert not {"truth_a", "truth_b"} & set(_batches(domain)(0)[0])
+    paired = replace(domain, truth=255 - domain.pixels)
+    seen, truth = (_seen(_batches(paired), 30, name) for name in ("b", "truth_b"))
+    np.testing.assert_array_equal(truth, 255 - seen)
+
+
 def _collected(folder: Path, file: Path, config: TeachConfig = CONFIG, seed: int = 0) -> Domain:
     return collect(images.list_images(folder), file, config, seed=seed)
 
@@ -172,6 +179,22 @@ def test_a_broken_image_is_skipped(photo_folders: Path, tmp_path: Path) -> None:
     domain = _collected(folder, tmp_path / "a.npy")
     assert sorted([*domain.training, *domain.held_back]) == list(range(11))
     np.testing.assert_array_equal(domain.pixels[3], images.read_image(folder / "004.png", LOADED))
+
+
+def test_truths_are_collected_in_the_order_of_their_images(photo_folders: Path, tmp_path: Path) -> None:
+    paths = images.list_images(photo_folders / "trainA")
+    domain = collect(paths, tmp_path / "a.npy", CONFIG, seed=0, truths=paths[::-1])
+    assert domain.truth is not None
+    np.testing.assert_array_equal(domain.truth, domain.pixels[::-1])
+
+
+@pytest.mark.parametrize("broken", ["photos", "photos_truth"])
+def test_a_broken_image_of_a_pair_is_refused(broken: str, photo_folders: Path, tmp_path: Path) -> None:
+    folders = [_copied(photo_folders / "trainA", tmp_path / name, 12) for name in ("photos", "photos_truth")]
+    (tmp_path / broken / "003.png").write_bytes(b"\x89PNG torn")
+    paths, truths = ([folder / f"{index:03d}.png" for index in range(12)] for folder in folders)
+    with pytest.raises(UnusableData, match=r"1 images in .*photos or .*photos_truth cannot be read"):
+        collect(paths, tmp_path / "a.npy", CONFIG, seed=0, truths=truths)
 
 
 def test_too_few_images_are_refused_by_the_name_of_their_folder(photo_folders: Path, tmp_path: Path) -> None:

@@ -25,7 +25,12 @@ from compress.teach.config import TeachConfig
         ({"anneal_steps": 21}, "anneal_steps = 21, expected 0 to steps = 20"),
         ({"cycle_weight": -0.5}, "cycle_weight = -0.5, expected at least 0"),
         ({"identity_weight": -1.0}, "identity_weight = -1.0, expected at least 0"),
+        ({"truth_weight": -1.0}, "truth_weight = -1.0, expected at least 0"),
         ({"pixel_weight": -1.0}, "pixel_weight = -1.0, expected at least 0"),
+        (
+            {"normalization": "none", "near_identity": True, "filters": 23},
+            "filters = 23, expected at least 24 to start as a copy",
+        ),
         ({"learning_rate": 0.0}, "learning_rate = 0.0, expected more than 0"),
         ({"load_scale": 0.9}, "load_scale = 0.9, expected 1 to 2"),
         ({"load_scale": 2.1}, "load_scale = 2.1, expected 1 to 2"),

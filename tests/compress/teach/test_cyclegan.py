@@ -179,10 +179,32 @@ def test_an_identity_loss_that_weighs_nothing_costs_nothing() -> None:
     assert _losses(model, inputs)["identity"] == 0
 
 
+def test_a_cycle_loss_that_weighs_nothing_costs_nothing() -> None:
+    model, inputs = _model(replace(CONFIG, cycle_weight=0.0)), _inputs()
+    assert set(model(inputs, training=True)) == {"made_a", "made_b", "same_a", "same_b"}
+    assert _losses(model, inputs)["cycle"] == 0
+
+
+def test_the_truth_loss_is_the_mean_absolute_difference_to_the_true_translations() -> None:
+    random = np.random.default_rng(3)
+    truths = {name: random.uniform(-1, 1, (2, 32, 36, 3)).astype(np.float32) for name in cyclegan.TRUTHS}
+    inputs = {**_inputs(), **truths}
+    model = _model(replace(CONFIG, truth_weight=100.0))
+    losses = _losses(model, inputs)
+    made_b, made_a = model.a2b(inputs["a"]), model.b2a(inputs["b"])
+    expected = np.abs(np.asarray(made_b) - truths["truth_a"]).mean()
+    expected += np.abs(np.asarray(made_a) - truths["truth_b"]).mean()
+    assert losses["truth"] == pytest.approx(expected, rel=1e-4)
+    rest = sum(losses[name] for name in ("adversarial_a", "adversarial_b", "judge_a", "judge_b"))
+    rest += 10 * losses["cycle"] + 5 * losses["identity"]
+    assert losses["total"] == pytest.approx(rest + 100 * losses["truth"], rel=1e-5)
+
+
 def test_every_loss_is_counted_once() -> None:
     names = [metric.name for metric in _model(CONFIG).metrics]
     assert len(names) == len(set(names))
-    assert {"adversarial_a", "adversarial_b", "cycle", "identity", "pixel", "judge_a", "judge_b"} < set(names)
+    losses = {"adversarial_a", "adversarial_b", "cycle", "identity", "truth", "pixel", "judge_a", "judge_b"}
+    assert losses < set(names)
 
 
 def test_half_precision_computes_in_bfloat16_and_keeps_weights_and_losses_in_float32() -> None:
