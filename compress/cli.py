@@ -30,6 +30,7 @@ app = console.new_app(
 data_app = App(name="data", help="Image folders to work on.")
 app.command(data_app)
 app.command("export.cli:app", name="export", help="Write what arrives on the phone: .tflite.")
+app.command("export.cli:quantize", name="quantize", help="Make a student ready for int8, by training where that pays.")
 app.command("export.cli:translate", name="translate", help="Run any artifact or model file over a folder of images.")
 app.command("eval.cli:app", name="eval", help="Score folders of images and report.")
 app.command("benchmarks.cli:app", name="bench", help="Time models where they run.")

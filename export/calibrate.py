@@ -60,10 +60,10 @@ def observe_ranges(graph: Graph, images: Iterable[np.ndarray]) -> dict[str, Rang
 
     for image in images:
         run(graph, to_float(image)[np.newaxis], note)
-    return {name: _covering(np.array(noted)) for name, noted in extremes.items()}
+    return {name: covering(np.array(noted)) for name, noted in extremes.items()}
 
 
-def _covering(extremes: np.ndarray) -> Range:
+def covering(extremes: np.ndarray) -> Range:
     """The range that covers most photos' `(photos, 2)` least and greatest values."""
     least = np.quantile(extremes[:, 0], 1 - PHOTOS_WITHIN)
     greatest = np.quantile(extremes[:, 1], PHOTOS_WITHIN)

@@ -8,7 +8,9 @@ from cyclopts import Parameter
 from compress import console
 from compress.artifact import refuse_existing
 from compress.errors import UnusableModel
+from compress.teachers import LambdaAs
 from export.config import TfliteConfig, TranslateConfig
+from export.quantize.config import QuantizeConfig
 
 Flags = Parameter(name="*")
 Existing = Annotated[bool, Parameter(negative="")]
@@ -53,6 +55,35 @@ def tflite(
         **manifest.scores,
     }
     console.show(result, as_json=json)
+
+
+def quantize(
+    *,
+    student: Path,
+    teacher: Path,
+    data: Path,
+    out: Path,
+    config: Annotated[QuantizeConfig, Flags] | None = None,
+    lambda_as: LambdaAs | None = None,
+    overwrite: Existing = False,
+    json: Existing = False,
+) -> None:
+    """Make a student ready for int8: fold its BatchNorm, choose ranges, train with the rounding where that pays.
+
+    Args:
+        student: The student's artifact.
+        teacher: The generator that it learnt from: .h5, .keras, .pth, SavedModel or artifact.
+        data: A folder with trainA, trainB.
+        out: The artifact to write; `compress export tflite --precision int8` takes its ranges.
+        lambda_as: What the teacher's Lambda layers do; they are never run.
+        overwrite: Replace `out` if it exists.
+        json: Print JSON.
+    """
+    from export.quantize.stage import quantize as run_stage
+
+    chosen = config or QuantizeConfig()
+    quantized = run_stage(student, teacher, data, chosen, out, overwrite=overwrite, lambda_as=lambda_as)
+    console.show({"artifact": str(quantized.path), **quantized.manifest.scores}, as_json=json)
 
 
 def translate(

@@ -7,7 +7,7 @@ Source: Jacob et al. 2018, arXiv:1712.05877, and the TensorFlow Lite 8-bit quant
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,9 @@ TANH_USEFUL_RANGE: Range = (-3.2, 2.7)
 
 _MOVES_VALUES = (SpaceToDepth, DepthToSpace, Crop, Pad, Resize, Pool, Concatenate)
 """What copies or averages values: input and output share one scale, as the integer kernels demand."""
-_NARROWEST_RANGE = 1e-5
+NARROWEST_RANGE = 1e-5
+"""Of a tensor: one that is always zero gets a scale, too."""
+LEAST_WEIGHT_SCALE = 1e-12
 _NARROWEST_ADDEND = 1 / 512
 """Of the sum's range: XNNPACK leaves an ADD behind whose addend's scale is under 1/1024 of the sum's, as that of a
 branch which has learned nothing. Half of the way to that limit is left for scales that are shared."""
@@ -63,6 +65,32 @@ class TensorScale:
     def dequantize(self, integers: np.ndarray) -> np.ndarray:
         """int8 to real values, float32."""
         return (integers.astype(np.float32) - self.zero_point) * np.float32(self.scale)
+
+
+@dataclass(frozen=True)
+class ScaleGroup:
+    """Tensors that must share one scale, since what lies between them only moves values."""
+
+    members: frozenset[str]
+    sources: frozenset[str]
+    """Those whose values are not another member's: the group's range is what these need together."""
+    fixed: Range | None = None
+    """The range that the kernels or the ends demand."""
+    useful: Range | None = None
+    """Of what only tanh reads: beyond it, nothing changes."""
+    symmetric: bool = False
+    """Whether the range is centred on zero."""
+
+    def settle(self, ranges: Mapping[str, Range]) -> Range:
+        """The range of the group, from those of its members."""
+        if self.fixed is not None:
+            return self.fixed
+        least = min(ranges[name][0] for name in self.members)
+        greatest = max(ranges[name][1] for name in self.members)
+        if self.useful is not None:
+            least, greatest = max(least, self.useful[0]), min(greatest, self.useful[1])
+        largest = max(abs(least), abs(greatest))
+        return (-largest, largest) if self.symmetric else (least, greatest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,19 +116,25 @@ class QuantizedGraph:
         return {name: {"scale": tensor.scale, "zero_point": tensor.zero_point} for name, tensor in self.tensors.items()}
 
 
-def quantize(graph: Graph, ranges: Mapping[str, Range]) -> QuantizedGraph:
+def quantize(graph: Graph, ranges: Mapping[str, Range], *, symmetric: bool = False) -> QuantizedGraph:
     """Choose integers for a graph.
 
     Args:
         graph: A float graph.
         ranges: The least and greatest value of each tensor, as `calibrate` saw them.
+        symmetric: Whether ranges are centred on zero, so that their zero point is 0, see `scale_groups`.
 
     Raises:
         UnsupportedLayer: If an operation has no integer kernel worth shipping.
     """
     for operation in graph.operations:
         _require_integer_kernel(operation)
-    tensors = {name: _tensor_scale(bounds) for name, bounds in _settle(graph, ranges).items()}
+    settled = _settle(graph, ranges, symmetric=symmetric)
+    return with_scales(graph, {name: _tensor_scale(bounds) for name, bounds in settled.items()})
+
+
+def with_scales(graph: Graph, tensors: Mapping[str, TensorScale]) -> QuantizedGraph:
+    """Choose the integers of a graph's weights; each tensor has its scale already."""
     weights = {
         operation.output: _quantize_weights(operation, tensors[operation.inputs[0]].scale)
         for operation in graph.operations
@@ -117,23 +151,37 @@ def _require_integer_kernel(operation: Operation) -> None:
         )
 
 
-def _settle(graph: Graph, ranges: Mapping[str, Range]) -> dict[str, Range]:
+def _settle(graph: Graph, ranges: Mapping[str, Range], *, symmetric: bool) -> dict[str, Range]:
     """Ranges with what the kernels fix put in: fixed ends, shared scales, and tanh's useful part."""
-    ranges = _with_addends_widened(graph, ranges)
+    widened = _with_addends_widened(graph, ranges)
+    groups = scale_groups(graph, symmetric=symmetric)
+    return {name: group.settle(widened) for group in groups for name in group.members}
+
+
+def scale_groups(graph: Graph, *, symmetric: bool = False) -> list[ScaleGroup]:
+    """All tensors of a graph, by the scale that they share.
+
+    Args:
+        graph: Whose tensors.
+        symmetric: Whether ranges are centred on zero, but for fixed ones and those of a ReLU that stands alone: XNNPACK
+            computes it as a change of scale, in which only the lower end of the range cuts negative values off.
+    """
     fixed = {graph.input: IMAGE_RANGE} | _fixed_outputs(graph)
-    settled: dict[str, Range] = {}
+    alone = {one.output for one in graph.operations if isinstance(one, Activate) and one.function in ("relu", "relu6")}
+    moved = {operation.output for operation in graph.operations if isinstance(operation, _MOVES_VALUES)}
+    groups = []
     for members in _groups(graph):
         pinned = {fixed[name] for name in members if name in fixed}
-        least = min(ranges[name][0] for name in members)
-        greatest = max(ranges[name][1] for name in members)
-        if len(pinned) == 1:
-            shared = pinned.pop()
-        elif _feeds_tanh_alone(graph, members):
-            shared = max(least, TANH_USEFUL_RANGE[0]), min(greatest, TANH_USEFUL_RANGE[1])
-        else:
-            shared = least, greatest
-        settled |= dict.fromkeys(members, shared)
-    return settled
+        groups.append(
+            ScaleGroup(
+                members=frozenset(members),
+                sources=frozenset(members - moved),
+                fixed=pinned.pop() if len(pinned) == 1 else None,
+                useful=TANH_USEFUL_RANGE if _feeds_tanh_alone(graph, members) else None,
+                symmetric=symmetric and not alone & members,
+            )
+        )
+    return groups
 
 
 def _with_addends_widened(graph: Graph, ranges: Mapping[str, Range]) -> dict[str, Range]:
@@ -173,7 +221,7 @@ def _feeds_tanh_alone(graph: Graph, members: set[str]) -> bool:
 def _tensor_scale(bounds: Range) -> TensorScale:
     # Zero must be a whole number of steps: it is what convolutions pad with.
     least, greatest = min(bounds[0], 0.0), max(bounds[1], 0.0)
-    scale = np.float32(max(greatest - least, _NARROWEST_RANGE) / 255)
+    scale = np.float32(max(greatest - least, NARROWEST_RANGE) / 255)
     zero_point = int(np.clip(np.rint(-128 - least / scale), -128, 127))
     return TensorScale(float(scale), zero_point)
 
@@ -184,7 +232,7 @@ def _quantize_weights(operation: Weighted, input_scale: float) -> QuantizedWeigh
     largest = np.abs(kernel).reshape(-1, channels).max(axis=0)
     # A channel of tiny weights and a large bias would overflow int32: its scale is what lets the bias fit.
     least = np.abs(operation.bias) / (np.float32(input_scale) * 2.0**30)
-    scales = np.maximum(np.maximum(largest / 127, least), 1e-12).astype(np.float32)
+    scales = np.maximum(np.maximum(largest / 127, least), LEAST_WEIGHT_SCALE).astype(np.float32)
     integers = np.clip(np.rint(kernel / scales), -127, 127).astype(np.int8)
     bias = np.rint(operation.bias.astype(np.float64) / (np.float64(np.float32(input_scale)) * scales))
     return QuantizedWeights(_restore(integers, operation), bias.astype(np.int32), scales)
@@ -196,6 +244,12 @@ def _channels_last(operation: Weighted) -> np.ndarray:
     if isinstance(operation, DepthwiseConvolution):
         return kernel.reshape(*kernel.shape[:2], -1)
     return kernel.swapaxes(2, 3) if isinstance(operation, TransposedConvolution) else kernel
+
+
+def dequantized_kernel(operation: Weighted, weights: QuantizedWeights) -> np.ndarray:
+    """An operation's kernel as the int8 file sees it, float32, in the layout of the operation's own."""
+    channels_last = _channels_last(replace(operation, kernel=weights.kernel.astype(np.float32)))
+    return _restore(channels_last * weights.scales, operation)
 
 
 def _restore(integers: np.ndarray, operation: Weighted) -> np.ndarray:

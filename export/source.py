@@ -1,16 +1,18 @@
 """What is exported or run: an artifact of ours or any teacher's file, as a Keras model with what its manifest tells."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 
 from compress import teachers
-from compress.artifact import file_fingerprint, is_artifact, open_artifact
+from compress.artifact import Artifact, file_fingerprint, is_artifact, open_artifact
 from compress.data.config import Domain
 from compress.errors import UnusableArtifact, UsageError
 from compress.models.stored import load_stored
 from compress.teachers import LambdaAs
+from export.quantization import TensorScale
 
 _DOMAINS: tuple[Domain, ...] = ("A", "B", "both")
 
@@ -25,6 +27,8 @@ class Source:
     """What the export writes down as its parent."""
     domain: Domain
     """Whose photos it was trained to translate; A where nothing says otherwise."""
+    scales: Mapping[str, TensorScale] | None = None
+    """Of each tensor in int8, where `compress quantize` has chosen them."""
 
     def image_size(self, image_size_px: int | None) -> tuple[int, int]:
         """Height and width to work at, pixels.
@@ -73,4 +77,10 @@ def open_source(path: Path, *, lambda_as: LambdaAs | None = None) -> Source:
         name=artifact.manifest.name,
         fingerprint=artifact.fingerprint,
         domain=domain if domain in _DOMAINS else "A",
+        scales=_scales(artifact),
     )
+
+
+def _scales(artifact: Artifact) -> dict[str, TensorScale] | None:
+    stored = artifact.manifest.quantization
+    return None if stored is None else {name: TensorScale(**scale) for name, scale in stored.items()}

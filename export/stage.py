@@ -21,12 +21,13 @@ from compress.artifact import (
     written_whole,
 )
 from compress.config import to_mapping
+from compress.errors import UnusableArtifact
 from export import calibrate, parity, tflite
 from export.config import Ends, TfliteConfig
 from export.coverage import delegate_coverage
 from export.graph import Graph
 from export.lower import lower
-from export.quantization import QuantizedGraph, quantize
+from export.quantization import QuantizedGraph, quantize, with_scales
 from export.runner import TfliteGenerator
 from export.source import Source, open_source
 
@@ -59,7 +60,7 @@ def export_tflite(source: Path, config: TfliteConfig, out: Path, *, overwrite: b
     size = opened.image_size(config.image_size_px)
     photos = _photos(config, opened, size)
     graph = lower(opened.model, input_shape=(*size, 3))
-    quantized = _quantize(graph, photos) if config.precision == "int8" else None
+    quantized = _quantize(graph, photos, opened) if config.precision == "int8" else None
     content = _emit(graph, quantized, config)
     shown = photos[:_PARITY_IMAGES]
     expected = [_translate(opened, photo) for photo in shown]
@@ -81,7 +82,14 @@ def _photos(config: TfliteConfig, opened: Source, size: tuple[int, int]) -> list
     return calibrate.sample_photos(config.data, domain=opened.domain, count=count, size=size, seed=config.seed)
 
 
-def _quantize(graph: Graph, photos: Sequence[np.ndarray]) -> QuantizedGraph:
+def _quantize(graph: Graph, photos: Sequence[np.ndarray], opened: Source) -> QuantizedGraph:
+    """With the scales that `compress quantize` has chosen, else with those that the photos ask for."""
+    if opened.scales is not None:
+        if opened.scales.keys() != graph.shapes.keys():
+            raise UnusableArtifact(
+                f"{opened.name} holds scales of other tensors than its model has; quantize the student anew."
+            )
+        return with_scales(graph, opened.scales)
     return quantize(graph, calibrate.observe_ranges(graph, tqdm(photos, desc="calibrate", unit="image")))
 
 

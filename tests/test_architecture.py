@@ -13,7 +13,7 @@ PACKAGES = ("compress", "export", "eval", "benchmarks")
 SHARED = {"artifact", "config", "console", "errors", "images"}
 ALLOWED = {
     "compress": {"compress": None},
-    "export": {"export": None, "compress": SHARED | {"cost", "models", "teachers", "data"}},
+    "export": {"export": None, "compress": SHARED | {"cost", "models", "teachers", "data", "distill", "training"}},
     "eval": {"eval": None, "compress": SHARED},
     "benchmarks": {"benchmarks": None, "export": None, "compress": SHARED | {"cost", "models"}},
 }

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 from compress import artifact, teachers
 from compress.artifact import Artifact, Manifest
 from compress.config import to_mapping
-from compress.data.config import Domain
 from compress.data.folders import photos as list_photos
 from compress.distill.config import refuse_unjudgeable
+from compress.distill.given import domain_of, open_student, size_of
 from compress.distill.real_images import list_real
 from compress.distill.stage import write_student
-from compress.errors import UnusableArtifact, UsageError
 from compress.prune.config import PruneConfig
 from compress.teachers import LambdaAs
 
@@ -30,9 +29,7 @@ if TYPE_CHECKING:
     from compress.distill.fit import Taught
     from compress.distill.lessons import Lessons
     from compress.prune.groups import Group
-    from compress.teachers.description import GeneratorDescription
 
-_DOMAINS: tuple[Domain, ...] = ("A", "B", "both")
 _log = logging.getLogger(__name__)
 
 
@@ -69,12 +66,12 @@ def prune(
     """
     artifact.refuse_existing(out, overwrite=overwrite)
     artifact.refuse_replacing(out, [student, teacher])
-    source = _open_student(student)
-    domain = config.domain or _domain_of(source)
+    source = open_student(student)
+    domain = config.domain or domain_of(source)
     config = dataclasses.replace(config, domain=domain)
     paths, real_paths = list_photos(data, domain, "train"), list_real(data, domain, config)
     description = teachers.describe(teacher, lambda_as=lambda_as)
-    size = _size_of(source, description, teacher)
+    size = size_of(source, description, teacher)
     refuse_unjudgeable(config, domain, size)
 
     # From here on Keras and its backend are needed.
@@ -113,37 +110,6 @@ class _Pruned:
     """Of the student as it was given."""
     untuned_psnr_db: float
     """Of the pruned one before fine-tuning."""
-
-
-def _open_student(path: Path) -> Artifact:
-    source = artifact.open_artifact(path)
-    if source.manifest.format != "keras":
-        raise UnusableArtifact(
-            f"{path} holds {source.model_path.name}; expected a student as compress distill writes it. "
-            "Prune the artifact that this was exported from, then export anew."
-        )
-    return source
-
-
-def _domain_of(source: Artifact) -> Domain:
-    domain = source.manifest.config.get("domain")
-    return domain if domain in _DOMAINS else "A"
-
-
-def _size_of(source: Artifact, description: GeneratorDescription, teacher: Path) -> int:
-    """The side of the student's images, pixels, which the teacher has to share."""
-    size, width, _ = source.manifest.input.shape
-    if size is None or size != width:
-        raise UnusableArtifact(
-            f"{source.path} takes {size}x{width} images; expected a student of square images of a fixed size."
-        )
-    taught_height, taught_width, _ = description.input_shape
-    if (taught_height or size, taught_width or size) != (size, size):
-        raise UsageError(
-            f"{teacher.name} takes {taught_height}x{taught_width} images, but {source.path} {size}x{size}. "
-            "Pass the teacher that the student learnt from."
-        )
-    return size
 
 
 def _require_possible(model: keras.Model, groups: list[Group], config: PruneConfig) -> None:

@@ -83,17 +83,22 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory, photos: list[np.ndarr
 @pytest.fixture
 def as_artifact(tmp_path: Path) -> Callable[..., Path]:
     """Save a model as an artifact and return its directory."""
+    return lambda model, name="student", **config: _save(model, tmp_path / name, config)
 
-    def save(model: keras.Model, name: str = "student", **config: str) -> Path:
-        out = tmp_path / name
-        with written_whole(out) as scratch:
-            model.save(scratch / "model.keras")
-            spec = ImageSpec(shape=tuple(model.input_shape[1:]))
-            cost = Cost(params=model.count_params(), macs=None, size_bytes=1)
-            manifest = Manifest(
-                name=name, format="keras", stage="distill", parent=None, input=spec, cost=cost, config=config
-            )
-            write_manifest(scratch, manifest)
-        return out
 
-    return save
+@pytest.fixture(scope="session")
+def small_artifact(small_student: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`small_student` as `distill` writes it."""
+    return _save(small_student, tmp_path_factory.mktemp("students") / "student", {})
+
+
+def _save(model: keras.Model, out: Path, config: dict[str, str]) -> Path:
+    with written_whole(out) as scratch:
+        model.save(scratch / "model.keras")
+        spec = ImageSpec(shape=tuple(model.input_shape[1:]))
+        cost = Cost(params=model.count_params(), macs=None, size_bytes=1)
+        manifest = Manifest(
+            name=out.name, format="keras", stage="distill", parent=None, input=spec, cost=cost, config=config
+        )
+        write_manifest(scratch, manifest)
+    return out

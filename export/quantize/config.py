@@ -1,0 +1,50 @@
+"""The flags of `compress quantize`, and the `config` of its artifact's manifest."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from compress.data.config import Domain
+from compress.distill.config import FitConfig
+from compress.errors import UsageError
+
+Method = Literal["ptq", "qat"]
+RangeRule = Literal["photos", "minmax", "percentile", "mse", "measured"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizeConfig(FitConfig):
+    """How a student gets its int8 ranges, and whether its weights are trained for them."""
+
+    method: Method = "qat"
+    """ptq (post-training) chooses ranges; qat (quantisation-aware training) also trains with the rounding, and a
+    control without it, and keeps what does best on held-back photos."""
+    ranges: RangeRule = "measured"
+    """How a tensor's range is chosen: what 95 of 100 photos stay within, the least and greatest value, the middle
+    99.98 % of the values, the least squared rounding error, or whichever of the four is measured to cost least."""
+    calibration_images: int = 64
+    """Training photos that set the ranges."""
+    symmetric: bool = False
+    """Centre ranges on zero, as Core ML's faster kernels want it; images and tanh are so anyway."""
+    sensitivity: bool = False
+    """Also measure what the rounding of each tensor and of each weight costs: a table and a chart."""
+    domain: Domain | None = None
+    """Whose training photos the teacher translates; those that the student was trained on when not given."""
+    steps: int = 500
+    """Optimiser steps of qat, and as many of its control."""
+    learning_rate: float = 2e-4
+    """Peak of the Adam learning rate: linear warm-up, then a cosine down to a hundredth of it."""
+    warmup_steps: int = 50
+    """Steps of linear warm-up."""
+    precision: Literal["mixed_bfloat16", "float32"] = "float32"
+    """Arithmetic of training; bfloat16's own steps are as coarse as int8's, so that it cannot see them."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("calibration_images", "steps"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} = {getattr(self, name)}, expected at least 1.")
+        if self.alignment_weight:
+            raise UsageError(
+                f"alignment_weight = {self.alignment_weight}: it looks at layers of the student that folding changes. "
+                "Leave it at 0."
+            )

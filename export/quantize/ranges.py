@@ -1,0 +1,117 @@
+"""Where each tensor's range ends: four rules, and the choice between them by what each costs the finished picture.
+
+A wide range rounds everything coarsely, a narrow one cuts rare values off; which of the two hurts more depends on what
+comes after the tensor, so it is measured.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from compress.images import to_float
+from export.calibrate import covering
+from export.graph import Graph
+from export.quantization import Range, scale_groups
+from export.quantize import rounding
+from export.quantize.config import RangeRule
+from export.quantize.rounding import Roundings
+from export.quantize.trainable import as_keras
+from export.reference import run
+
+RULES: tuple[RangeRule, ...] = ("photos", "minmax", "percentile", "mse")
+
+_VALUES_PER_PHOTO = 4096
+_CUT = 1e-4
+"""Share of a tensor's values that the percentile rule cuts off at each end."""
+_SHRINKAGE = np.linspace(0.2, 1.0, 41)
+"""Of the least and of the greatest value, among which the squared error decides."""
+_JUDGED_PHOTOS = 8
+
+
+def choose_ranges(
+    graph: Graph, photos: Sequence[np.ndarray], rule: RangeRule, *, symmetric: bool = False
+) -> dict[str, Range]:
+    """Choose the range of every tensor.
+
+    Args:
+        graph: A float graph.
+        photos: `(height, width, 3)` uint8 photos to watch it on, at least one.
+        rule: One of `RULES`, or `measured`.
+        symmetric: Whether ranges will be centred on zero.
+
+    Returns:
+        By tensor, its least and greatest value.
+    """
+    candidates = observe(graph, photos)
+    if rule != "measured":
+        return {name: known[rule] for name, known in candidates.items()}
+    return _measured(graph, candidates, photos[:_JUDGED_PHOTOS], symmetric=symmetric)
+
+
+def observe(graph: Graph, photos: Sequence[np.ndarray]) -> dict[str, dict[RangeRule, Range]]:
+    """Run photos through a float graph and apply each rule to each tensor."""
+    extremes: dict[str, list[Range]] = {}
+    values: dict[str, list[np.ndarray]] = {}
+    random = np.random.default_rng(0)
+
+    def note(name: str, tensor: np.ndarray) -> None:
+        extremes.setdefault(name, []).append((float(tensor.min()), float(tensor.max())))
+        values.setdefault(name, []).append(random.choice(tensor.reshape(-1), _VALUES_PER_PHOTO))
+
+    for photo in photos:
+        run(graph, to_float(photo)[np.newaxis], note)
+    return {name: _by_rule(np.array(extremes[name]), np.concatenate(values[name])) for name in extremes}
+
+
+def _by_rule(extremes: np.ndarray, values: np.ndarray) -> dict[RangeRule, Range]:
+    least, greatest = float(extremes[:, 0].min()), float(extremes[:, 1].max())
+    low, high = np.quantile(values, [_CUT, 1 - _CUT])
+    return {
+        "photos": covering(extremes),
+        "minmax": (least, greatest),
+        "percentile": (float(low), float(high)),
+        "mse": _least_error(values, (least, greatest)),
+    }
+
+
+def _least_error(values: np.ndarray, widest: Range) -> Range:
+    """Shrink one end after the other, twice: where the one ends best depends on the other."""
+    low, high = widest
+    for _ in range(2):
+        high = min((widest[1] * share for share in _SHRINKAGE), key=lambda one: _error(values, (low, one)))
+        low = min((widest[0] * share for share in _SHRINKAGE), key=lambda one: _error(values, (one, high)))
+    return low, high
+
+
+def _error(values: np.ndarray, bounds: Range) -> float:
+    """Mean squared error of rounding values to 256 steps of a range; around zero, not at it, which is close enough."""
+    low, high = bounds
+    step = max(high - low, 1e-12) / 255
+    rounded = np.clip(np.rint((values - low) / step), 0, 255) * step + low
+    return float(np.square(rounded - values).mean())
+
+
+def _measured(
+    graph: Graph,
+    candidates: Mapping[str, Mapping[RangeRule, Range]],
+    photos: Sequence[np.ndarray],
+    *,
+    symmetric: bool,
+) -> dict[str, Range]:
+    """From the first tensor to the last, each rule in turn, the others as they have been chosen so far."""
+    chosen = {name: known["photos"] for name, known in candidates.items()}
+    batch = np.stack([to_float(photo) for photo in photos])
+    expected = as_keras(graph).predict_on_batch(batch)
+    model = as_keras(graph, Roundings(graph, chosen, moving=False, symmetric=symmetric))
+
+    def error(name: str, bounds: Range) -> float:
+        model.get_layer(rounding.layer_name(name)).extremes.assign(bounds)
+        return float(np.square(model.predict_on_batch(batch) - expected).mean())
+
+    free = {name for group in scale_groups(graph) if group.fixed is None for name in group.sources}
+    for name in (operation.output for operation in graph.operations if operation.output in free):
+        errors = {rule: error(name, candidates[name][rule]) for rule in RULES}
+        # The first of equals: where nothing else pays, what a rare photo does decides nothing.
+        chosen[name] = candidates[name][min(RULES, key=lambda rule: errors[rule])]
+        error(name, chosen[name])
+    return chosen

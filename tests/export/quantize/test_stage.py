@@ -1,0 +1,175 @@
+"""`compress quantize` end to end on a tiny student: the contract of every stage, and what the export makes of it."""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from keras import layers
+
+from compress import artifact
+from compress.artifact import Artifact
+from compress.errors import UnusableArtifact, UsageError
+from compress.images import list_images, read_images, to_float
+from compress.models.stored import load_stored
+from export import stage as export_stage
+from export.config import TfliteConfig
+from export.quantize.config import QuantizeConfig
+from export.quantize.stage import quantize
+from export.runner import TfliteGenerator
+
+CONFIG = QuantizeConfig(
+    steps=4, batch_size=2, warmup_steps=1, sample_every=2, checkpoint_every=2, calibration_images=4, domain="both"
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POCKETGAN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(small_artifact: Path, teacher_file: Path, photo_folders: Path):
+    """Quantize the student."""
+
+    def call(out: Path, config: QuantizeConfig = CONFIG, **options: Any) -> Artifact:
+        return quantize(small_artifact, teacher_file, photo_folders, config, out, **options)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def quantized(run, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    config = dataclasses.replace(CONFIG, sensitivity=True)
+    return run(tmp_path_factory.mktemp("quantize") / "quantized", config)
+
+
+def test_a_quantized_student_is_a_folded_model_with_the_scale_of_every_tensor(quantized: Artifact) -> None:
+    assert sorted(path.name for path in quantized.path.iterdir()) == [
+        "manifest.json", "model.keras", "samples.png", "sensitivity.json", "sensitivity.png",
+    ]  # fmt: skip
+    manifest = quantized.manifest
+    assert manifest.stage == "quantize"
+    assert manifest.config["method"] == "qat"
+    model = load_stored(quantized.model_path)
+    assert not any(isinstance(layer, layers.BatchNormalization) for layer in model.layers)
+    assert manifest.cost.params == model.count_params()
+    assert manifest.quantization is not None
+    assert manifest.quantization["generated"] == {"scale": 1 / 128, "zero_point": 0}
+    assert not (quantized.path.parent / "quantized.training").exists()
+
+
+def test_the_best_of_all_ways_is_kept_and_all_are_told(quantized: Artifact) -> None:
+    scores = quantized.manifest.scores
+    ways = {way: scores[f"held_back_psnr_db_{way}"] for way in ("ptq", "control", "qat")}
+    assert scores["kept"] == max(ways, key=lambda way: ways[way])
+    assert scores["held_back_psnr_db"] == max(ways.values())
+    assert len(set(ways.values())) == 3
+    assert scores["file_to_graph_psnr_db_qat"] > 40
+    assert abs(scores["held_back_psnr_db_float"] - ways["ptq"]) < 1
+
+
+def test_the_export_takes_the_scales_and_makes_the_pictures_that_were_measured(
+    quantized: Artifact, photo_folders: Path, tmp_path: Path
+) -> None:
+    config = TfliteConfig(precision="int8", data=photo_folders)
+    exported = export_stage.export_tflite(quantized.path, config, tmp_path / "exported")
+    assert exported.manifest.quantization == quantized.manifest.quantization
+    generator = TfliteGenerator.open(exported.model_path)
+    model = load_stored(quantized.model_path)
+    photos = [photo for _, photo in read_images(list_images(photo_folders / "trainA")[:3], (32, 32))]
+    for photo in photos:
+        float_picture = np.asarray(model(to_float(photo)[np.newaxis]))[0]
+        assert np.abs(generator.translate(photo) - float_picture).mean() < 0.05
+
+
+def test_scales_of_another_model_are_refused(quantized: Artifact, photo_folders: Path, tmp_path: Path) -> None:
+    shutil.copytree(quantized.path, tmp_path / "mixed")
+    path = tmp_path / "mixed" / artifact.MANIFEST_NAME
+    manifest = json.loads(path.read_text())
+    manifest["quantization"]["nowhere"] = manifest["quantization"].pop("generated")
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(UnusableArtifact, match="quantize the student anew"):
+        export_stage.export_tflite(
+            tmp_path / "mixed", TfliteConfig(precision="int8", data=photo_folders), tmp_path / "out"
+        )
+
+
+def test_post_training_trains_nothing(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from compress.distill import fit
+
+    monkeypatch.setattr(fit, "fit", lambda *_, **__: pytest.fail("trained"))
+    config = dataclasses.replace(CONFIG, method="ptq", ranges="minmax", symmetric=True)
+    made = run(tmp_path / "made", config)
+    assert made.manifest.scores["kept"] == "ptq"
+    assert "held_back_psnr_db_qat" not in made.manifest.scores
+
+
+def test_a_killed_run_goes_on_where_it_was(run, quantized: Artifact, tmp_path: Path, monkeypatch) -> None:
+    """Killed between its two trainings: the first is not trained again, and the end is the same."""
+    from compress import training
+
+    trained: list[str] = []
+    original = training.train
+
+    def watched(*args: Any, **options: Any) -> Any:
+        trained.append(options["work"].name)
+        if trained == ["control", "qat"]:
+            raise KeyboardInterrupt
+        return original(*args, **options)
+
+    monkeypatch.setattr(training, "train", watched)
+    config = dataclasses.replace(CONFIG, sensitivity=True)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "quantized", config)
+    steps: list[int] = []
+    monkeypatch.setattr(training, "checkpoint", lambda *args: steps.append(args[3]))
+    again = run(tmp_path / "quantized", config)
+    assert steps == [2, 4]
+    assert again.manifest.scores == quantized.manifest.scores
+    assert again.manifest.quantization == quantized.manifest.quantization
+
+
+def test_the_folder_of_another_stopped_run_is_left_as_it_is(run, tmp_path: Path) -> None:
+    work = tmp_path / "quantized.training" / "qat"
+    work.mkdir(parents=True)
+    np.savez(work / "checkpoint.npz", identity="of another run", step=2)
+    with pytest.raises(UsageError, match="stopped at step 2"):
+        run(tmp_path / "quantized")
+    assert [path.name for path in work.parent.iterdir()] == ["qat"]
+
+
+def test_what_cannot_work_is_refused_before_the_teacher_runs(run, tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(UsageError, match="--overwrite"):
+        run(tmp_path / "taken")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"steps": 0}, "steps = 0"),
+        ({"calibration_images": 0}, "calibration_images = 0"),
+        ({"alignment_weight": 1.0}, "alignment_weight = 1.0"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_by_name_and_value(values: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        QuantizeConfig(**values)
+
+
+def test_the_command_says_what_came_out(
+    command, small_artifact: Path, teacher_file: Path, photo_folders: Path, tmp_path: Path
+) -> None:
+    places = ("--student", small_artifact, "--teacher", teacher_file, "--data", photo_folders)
+    flags = ("--method", "ptq", "--calibration-images", 2, "--domain", "both", "--json")
+    finished = command("quantize", *places, "--out", tmp_path / "out", *flags)
+    assert finished.returncode == 0, finished.stderr
+    assert json.loads(finished.stdout)["kept"] == "ptq"
