@@ -7,7 +7,7 @@ from typing import Literal
 from compress.errors import UsageError
 from compress.teachers import LambdaAs
 
-Precision = Literal["fp32", "fp16", "int8"]
+Precision = Literal["fp32", "fp16", "dynamic", "int8"]
 Ends = Literal["float", "int8", "uint8"]
 
 
@@ -16,7 +16,8 @@ class TfliteConfig:
     """How a generator becomes a `.tflite` file."""
 
     precision: Precision = "fp32"
-    """fp32; fp16 (half the file, float arithmetic); int8 (a quarter of the file, integer arithmetic, needs --data)."""
+    """fp32; fp16 (half the file, float arithmetic); dynamic (a quarter of the file, int8 weights, float activations);
+    int8 (a quarter of the file, integer arithmetic, needs --data)."""
     data: Path | None = None
     """Real photos to calibrate int8 on and to check parity with: a CycleGAN folder (its training photos) or any folder
     of images."""
@@ -26,6 +27,12 @@ class TfliteConfig:
     """Side of the square that the file takes; the source's own size when not given."""
     calibration_images: int = 64
     """How many photos set the activation ranges of int8."""
+    author: str = ""
+    """Who made the model, as the file's metadata tells."""
+    license: str = ""
+    """The model's licence, as the file's metadata tells; a student of someone's teacher inherits its terms."""
+    description: str = ""
+    """What the model does, as the file's metadata tells; its name and precision when not given."""
     lambda_as: LambdaAs | None = None
     """What the Lambda layers of a teacher's file do; they are never run."""
     seed: int = 0

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from compress.errors import ParityError
-from compress.images import to_float
+from compress.images import to_float, to_uint8
 from export import reference_int8
 from export.config import Precision
 from export.quantization import QuantizedGraph, TensorScale
 from export.runner import TfliteGenerator
 
-LEAST_PSNR_DB: dict[Precision, float] = {"fp32": 90.0, "fp16": 40.0, "int8": 30.0}
+LEAST_PSNR_DB: dict[Precision, float] = {"fp32": 90.0, "fp16": 40.0, "dynamic": 30.0, "int8": 30.0}
 """Against the float source, 2.0 being the peak of images in [-1, 1]. An error of one step of a byte in every pixel is
 48 dB. Measured: fp32, which differs by the order of its sums alone, 104 to 143 dB over teachers and students; fp16,
 which rounds weights, 49 dB with random weights and large activations, 80 dB and more with trained ones; int8, which
@@ -101,6 +101,7 @@ def require(parity: Parity, precision: Precision) -> None:
 _REMEDIES: dict[Precision, str] = {
     "fp32": "This should not happen: please report it with the model.",
     "fp16": "Its weights or activations leave float16's range: use --precision fp32.",
+    "dynamic": "Its weights do not bear rounding to int8: use --precision fp16.",
     "int8": "Calibrate on photos like those it was trained on (--data), on more of them, or use --precision fp16.",
 }
 
@@ -131,15 +132,14 @@ def _share_within_a_step(
     first, last = (quantized.tensors[name] for name in (quantized.graph.input, quantized.graph.output))
     shares = []
     for photo, output in zip(photos, outputs, strict=True):
-        fed = _as_int8(photo, first) if output.dtype == np.uint8 else first.quantize(to_float(photo))
-        exact = reference_int8.run(quantized, fed[np.newaxis])[0]
-        steps = np.abs(_as_int8(output, last).astype(np.int16) - exact)
+        exact = reference_int8.run(quantized, first.quantize(to_float(photo))[np.newaxis])[0]
+        steps = np.abs(output.astype(np.int16) - exact) if output.dtype == np.int8 else _steps(output, exact, last)
         shares.append(float((steps <= 1).mean()))
     return float(np.mean(shares))
 
 
-def _as_int8(output: np.ndarray, scale: TensorScale) -> np.ndarray:
-    """A file's end as the integers inside: bytes are shifted by 128, floats are quantised."""
+def _steps(output: np.ndarray, exact: np.ndarray, scale: TensorScale) -> np.ndarray:
+    """How far a file's bytes or floats are from the reference's integers, in steps of what the file returns."""
     if output.dtype == np.uint8:
-        return (output.astype(np.int16) - 128).astype(np.int8)
-    return output if output.dtype == np.int8 else scale.quantize(output)
+        return np.abs(output.astype(np.int16) - to_uint8(scale.dequantize(exact)))
+    return np.abs(scale.quantize(output).astype(np.int16) - exact)

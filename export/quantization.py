@@ -226,16 +226,29 @@ def _tensor_scale(bounds: Range) -> TensorScale:
     return TensorScale(float(scale), zero_point)
 
 
-def _quantize_weights(operation: Weighted, input_scale: float) -> QuantizedWeights:
-    channels = operation.bias.size
+def quantize_kernel(operation: Weighted, least_scales: np.ndarray | float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Choose an operation's integer weights: symmetric, in [-127, 127].
+
+    Args:
+        operation: What has a kernel.
+        least_scales: A bound from below for the scales, for all or for each output channel.
+
+    Returns:
+        The kernel in its own layout, int8, and its scales, `(out_channels,)` float32.
+    """
     kernel = _channels_last(operation)
-    largest = np.abs(kernel).reshape(-1, channels).max(axis=0)
+    largest = np.abs(kernel).reshape(-1, operation.bias.size).max(axis=0)
+    scales = np.maximum(np.maximum(largest / 127, least_scales), LEAST_WEIGHT_SCALE).astype(np.float32)
+    integers = np.clip(np.rint(kernel / scales), -127, 127).astype(np.int8)
+    return _restore(integers, operation), scales
+
+
+def _quantize_weights(operation: Weighted, input_scale: float) -> QuantizedWeights:
     # A channel of tiny weights and a large bias would overflow int32: its scale is what lets the bias fit.
     least = np.abs(operation.bias) / (np.float32(input_scale) * 2.0**30)
-    scales = np.maximum(np.maximum(largest / 127, least), LEAST_WEIGHT_SCALE).astype(np.float32)
-    integers = np.clip(np.rint(kernel / scales), -127, 127).astype(np.int8)
+    kernel, scales = quantize_kernel(operation, least)
     bias = np.rint(operation.bias.astype(np.float64) / (np.float64(np.float32(input_scale)) * scales))
-    return QuantizedWeights(_restore(integers, operation), bias.astype(np.int32), scales)
+    return QuantizedWeights(kernel, bias.astype(np.int32), scales)
 
 
 def _channels_last(operation: Weighted) -> np.ndarray:

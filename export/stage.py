@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from tqdm import tqdm
@@ -27,16 +28,13 @@ from export.config import Ends, TfliteConfig
 from export.coverage import delegate_coverage
 from export.graph import Graph
 from export.lower import lower
+from export.metadata import About
 from export.quantization import QuantizedGraph, quantize, with_scales
 from export.runner import TfliteGenerator
 from export.source import Source, open_source
 
 _PARITY_IMAGES = 4
-_DTYPES: dict[Ends, tuple[str, tuple[float, float]]] = {
-    "float": ("float32", (-1.0, 1.0)),
-    "int8": ("int8", (-128.0, 127.0)),
-    "uint8": ("uint8", (0.0, 255.0)),
-}
+_DTYPES: dict[Ends, Literal["float32", "int8", "uint8"]] = {"float": "float32", "int8": "int8", "uint8": "uint8"}
 _log = logging.getLogger(__name__)
 
 
@@ -61,7 +59,7 @@ def export_tflite(source: Path, config: TfliteConfig, out: Path, *, overwrite: b
     photos = _photos(config, opened, size)
     graph = lower(opened.model, input_shape=(*size, 3))
     quantized = _quantize(graph, photos, opened) if config.precision == "int8" else None
-    content = _emit(graph, quantized, config)
+    content = _emit(graph, quantized, config, _about(config, opened))
     shown = photos[:_PARITY_IMAGES]
     expected = [_translate(opened, photo) for photo in shown]
     material = "photos" if config.data is not None else "synthetic"
@@ -93,10 +91,17 @@ def _quantize(graph: Graph, photos: Sequence[np.ndarray], opened: Source) -> Qua
     return quantize(graph, calibrate.observe_ranges(graph, tqdm(photos, desc="calibrate", unit="image")))
 
 
-def _emit(graph: Graph, quantized: QuantizedGraph | None, config: TfliteConfig) -> bytes:
+def _emit(graph: Graph, quantized: QuantizedGraph | None, config: TfliteConfig, about: About) -> bytes:
     if quantized is not None:
-        return tflite.int8_file(quantized, config.ends)
-    return tflite.float_file(graph, half=config.precision == "fp16")
+        return tflite.int8_file(quantized, config.ends, about)
+    return tflite.float_file(graph, "fp32" if config.precision == "int8" else config.precision, about)
+
+
+def _about(config: TfliteConfig, opened: Source) -> About:
+    description = (
+        config.description or f"PocketGAN generator {opened.name}, {config.precision}: RGB image to RGB image."
+    )
+    return About(name=opened.name, description=description, author=config.author, license=config.license)
 
 
 def _translate(opened: Source, photo: np.ndarray) -> np.ndarray:
@@ -122,7 +127,6 @@ def _manifest(
     checked: parity.Parity,
     quantized: QuantizedGraph | None,
 ) -> Manifest:
-    dtype, pixel_range = _DTYPES[config.ends]
     macs = cost.measure(opened.model, image_size_px=graph.input_shape[:2]).macs
     coverage = delegate_coverage(content)
     if coverage.left_behind:
@@ -133,7 +137,7 @@ def _manifest(
         format="tflite",
         stage="export",
         parent=opened.fingerprint,
-        input=ImageSpec(shape=graph.input_shape, dtype=dtype, range=pixel_range),  # pyright: ignore[reportArgumentType]
+        input=ImageSpec(shape=graph.input_shape, dtype=_DTYPES[config.ends], range=tflite.PIXEL_RANGES[config.ends]),
         cost=Cost(params=graph.params, macs=macs, size_bytes=len(content)),
         config=to_mapping(config) | {"domain": opened.domain},
         seed=config.seed,

@@ -1,57 +1,75 @@
-"""A deploy graph becomes a `.tflite` file: fp32, fp16 weights, or full int8."""
+"""A deploy graph becomes a `.tflite` file: fp32, fp16 or int8 weights, or full int8."""
+
+from collections.abc import Mapping
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
+from export import metadata
 from export.config import Ends
 from export.graph import Graph
+from export.metadata import About, ImageEnd
 from export.quantization import QuantizedGraph, TensorScale
 from export.tflite_file import TfliteFile, quantization_parameters
-from export.tflite_operators import Emission, emit
+from export.tflite_operators import Emission, FloatWeights, emit
 
-DESCRIPTION = "PocketGAN generator"
-BYTE_SCALE = TensorScale(1 / 128, 128)
-"""How a uint8 end reads a byte: b stands for (b - 128) / 128, so that byte and int8 differ by one bit. It differs from
-the training's b / 127.5 - 1 by at most one step of 1/128, at white."""
+BYTE_SCALE = TensorScale(1 / 127.5, 128)
+"""What a uint8 end says of itself: byte b is about (b - 128) / 127.5. Training's b / 127.5 - 1 lies half a step higher,
+where no integer zero point can be; the file adds that half step, so it reads and returns what a float end does."""
+_HALF_STEP = 0.5 / 127.5
+PIXEL_RANGES: Mapping[Ends, tuple[float, float]] = {
+    "float": (-1.0, 1.0),
+    "int8": (-128.0, 127.0),
+    "uint8": (0.0, 255.0),
+}
+"""What an end holds for a black and for a white pixel."""
+ABOUT = About()
 
 
-def float_file(graph: Graph, *, half: bool = False) -> bytes:
-    """Emit a graph in float.
+def float_file(graph: Graph, weights: FloatWeights = "fp32", about: About = ABOUT) -> bytes:
+    """Emit a graph whose activations are float.
 
     Args:
         graph: What to emit.
-        half: Store kernels as float16 behind a DEQUANTIZE, which a delegate undoes once, when it loads the file.
+        weights: How kernels are stored: as they are; as float16 behind a DEQUANTIZE, which a delegate undoes once, when
+            it loads the file; or as int8, for kernels that quantise each image's activations on the way ("dynamic").
+        about: What the file says of itself.
     """
-    emission = Emission(TfliteFile(), graph, half=half)
+    emission = Emission(TfliteFile(), graph, weights=weights)
     for operation in graph.operations:
         emit(operation, emission)
-    return _finish(emission, emission.tensor(graph.input), emission.tensor(graph.output))
+    ends = {graph.input: emission.tensor(graph.input)}, {graph.output: emission.tensor(graph.output)}
+    return emission.file.finish(*ends, about.description, _metadata(graph, "float", about))
 
 
-def int8_file(quantized: QuantizedGraph, ends: Ends) -> bytes:
+def int8_file(quantized: QuantizedGraph, ends: Ends, about: About = ABOUT) -> bytes:
     """Emit a quantised graph whose input and output are float, int8 or uint8."""
     graph = quantized.graph
     emission = Emission(TfliteFile(), graph, quantized=quantized, suffix="" if ends == "int8" else "_int8")
     image = _enter(emission, ends)
     for operation in graph.operations:
         emit(operation, emission)
-    return _finish(emission, image, _leave(emission, ends))
+    outputs = {graph.output: _leave(emission, ends)}
+    return emission.file.finish({graph.input: image}, outputs, about.description, _metadata(graph, ends, about))
 
 
 def _enter(emission: Emission, ends: Ends) -> int:
     """Turn what the caller gives into int8; return the caller's tensor.
 
-    Bytes travel over float, without loss: XNNPACK takes both halves of that way, but leaves a QUANTIZE from uint8 to
-    int8 behind. So they do in `_leave`.
+    Bytes travel over float: XNNPACK takes both halves of that way, but leaves a QUANTIZE from uint8 to int8 behind. So
+    they do in `_leave`.
     """
     file, name = emission.file, emission.graph.input
     inside = emission.tensor(name)
     if ends == "int8":
         return inside
-    real = _add_float(emission, name, suffix="" if ends == "float" else "_float")
-    given = real
-    if ends == "uint8":
-        given = _add_bytes(emission, name)
-        file.add_operator("DEQUANTIZE", 1, [given], real)
+    if ends == "float":
+        given = real = _add_float(emission, name)
+    else:
+        given, shifted = _add_bytes(emission, name), _add_float(emission, f"{name}_shifted", like=name)
+        file.add_operator("DEQUANTIZE", 1, [given], shifted)
+        real = _add_float(emission, f"{name}_float", like=name)
+        _shift(file, shifted, _HALF_STEP, real)
     file.add_operator("QUANTIZE", 1, [real], inside)
     return given
 
@@ -62,17 +80,23 @@ def _leave(emission: Emission, ends: Ends) -> int:
     inside = emission.tensor(name)
     if ends == "int8":
         return inside
-    real = _add_float(emission, name, suffix="" if ends == "float" else "_float")
+    real = _add_float(emission, name if ends == "float" else f"{name}_float", like=name)
     file.add_operator("DEQUANTIZE", 2, [inside], real)
     if ends == "float":
         return real
-    taken = _add_bytes(emission, name)
-    file.add_operator("QUANTIZE", 1, [real], taken)
+    shifted, taken = _add_float(emission, f"{name}_shifted", like=name), _add_bytes(emission, name)
+    _shift(file, real, -_HALF_STEP, shifted)
+    file.add_operator("QUANTIZE", 1, [shifted], taken)
     return taken
 
 
-def _add_float(emission: Emission, name: str, *, suffix: str) -> int:
-    return emission.file.add_tensor(name + suffix, (1, *emission.graph.shapes[name]), np.float32)
+def _shift(file: TfliteFile, source: int, by: float, target: int) -> None:
+    constant = file.add_constant("half_a_step", np.array(by, dtype=np.float32))
+    file.add_operator("ADD", 1, [source, constant], target, schema.AddOptionsT())
+
+
+def _add_float(emission: Emission, name: str, *, like: str | None = None) -> int:
+    return emission.file.add_tensor(name, (1, *emission.graph.shapes[like or name]), np.float32)
 
 
 def _add_bytes(emission: Emission, name: str) -> int:
@@ -80,6 +104,18 @@ def _add_bytes(emission: Emission, name: str) -> int:
     return emission.file.add_tensor(name, (1, *emission.graph.shapes[name]), np.uint8, parameters)
 
 
-def _finish(emission: Emission, image: int, generated: int) -> bytes:
-    graph = emission.graph
-    return emission.file.finish({graph.input: image}, {graph.output: generated}, DESCRIPTION)
+def _metadata(graph: Graph, ends: Ends, about: About) -> dict[str, bytes]:
+    """How bytes become what the file takes, and what it returns becomes bytes."""
+    # Of a uint8 end, normalisation and the tensor's own scale must give the byte back: its zero is half a step off.
+    middle = float(BYTE_SCALE.zero_point) if ends == "uint8" else 127.5
+    least, greatest = PIXEL_RANGES[ends]
+    given, returned = (
+        ImageEnd(
+            name=name, description=text, shape=graph.shapes[name], mean=mean, std=std, least=least, greatest=greatest
+        )
+        for name, text, mean, std in (
+            (graph.input, "RGB photo.", middle, 127.5),
+            (graph.output, "RGB picture; (value - mean) / std is a byte.", -middle / 127.5, 1 / 127.5),
+        )
+    )
+    return {metadata.ENTRY: metadata.build(about, given, returned)}

@@ -21,6 +21,22 @@ _FILE_IDENTIFIER = b"TFL3"
 _SCHEMA_VERSION = 3
 _LARGEST_DEPRECATED_CODE = 127
 """Older runtimes read an operator's code from a byte; newer codes do not fit and are marked by this one."""
+_OLDEST_RUNTIME = (1, 15, 0)
+"""What reads every operator that is not in `_RUNTIMES`."""
+_RUNTIMES: Mapping[tuple[str, int], tuple[int, int, int]] = {
+    ("CONV_2D", 5): (2, 4, 0),
+    ("DEPTH_TO_SPACE", 1): (2, 1, 0),
+    ("DEPTH_TO_SPACE", 2): (2, 5, 0),
+    ("DEQUANTIZE", 5): (2, 7, 0),
+    ("LEAKY_RELU", 2): (2, 3, 0),
+    ("MIRROR_PAD", 2): (2, 3, 0),
+    ("RESIZE_BILINEAR", 3): (2, 2, 0),
+    ("RESIZE_NEAREST_NEIGHBOR", 3): (2, 3, 0),
+    ("TRANSPOSE_CONV", 3): (2, 3, 0),
+    ("TRANSPOSE_CONV", 4): (2, 13, 0),
+}
+"""The first runtime with an operator's version. Source: tensorflow/lite/tools/versioning/runtime_version.cc."""
+_RUNTIME_ENTRY, _RUNTIME_BYTES = "min_runtime_version", 16
 
 
 class _AlignedBuilder(flatbuffers.Builder):
@@ -37,7 +53,7 @@ class TfliteFile:
     def __init__(self) -> None:
         self._tensors: list[schema.TensorT] = []
         self._operators: list[schema.OperatorT] = []
-        self._codes: list[tuple[int, int]] = []
+        self._codes: list[tuple[str, int]] = []
         # By convention the first buffer is empty: it belongs to every tensor that is computed.
         self._buffers: list[np.ndarray | None] = [None]
         self._buffer_of: dict[bytes, int] = {}
@@ -70,26 +86,40 @@ class TfliteFile:
 
     def add_operator(self, code: str, version: int, inputs: Sequence[int], output: int, options: Any = None) -> None:
         """Append an operator, named as in `schema.BuiltinOperator`; `options` is a schema object that ends in T."""
-        key = getattr(schema.BuiltinOperator, code), version
-        if key not in self._codes:
-            self._codes.append(key)
+        if (code, version) not in self._codes:
+            self._codes.append((code, version))
         operator = schema.OperatorT()
-        operator.opcodeIndex, operator.inputs, operator.outputs = self._codes.index(key), list(inputs), [output]
+        operator.opcodeIndex, operator.inputs = self._codes.index((code, version)), list(inputs)
+        operator.outputs = [output]
         if options is not None:
             operator.builtinOptions = options
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
         self._operators.append(operator)
 
-    def finish(self, inputs: Mapping[str, int], outputs: Mapping[str, int], description: str) -> bytes:
-        """Return the file; `inputs` and `outputs` map the signature's names to tensors."""
+    def finish(
+        self, inputs: Mapping[str, int], outputs: Mapping[str, int], description: str, metadata: Mapping[str, bytes]
+    ) -> bytes:
+        """Return the file.
+
+        Args:
+            inputs: The signature's names to tensors.
+            outputs: The same.
+            description: What the file is.
+            metadata: Buffers by name; the least runtime that reads the file is added to them.
+        """
+        versions = [_RUNTIMES.get(code, _OLDEST_RUNTIME) for code in self._codes]
+        oldest = ".".join(map(str, max(versions, default=_OLDEST_RUNTIME)))
+        entries = {_RUNTIME_ENTRY: oldest.encode().ljust(_RUNTIME_BYTES, b"\0"), **metadata}
         subgraph = schema.SubGraphT()
         subgraph.name, subgraph.tensors, subgraph.operators = "main", self._tensors, self._operators
         subgraph.inputs, subgraph.outputs = list(inputs.values()), list(outputs.values())
         model = schema.ModelT()
         model.version, model.description, model.subgraphs = _SCHEMA_VERSION, description, [subgraph]
-        model.operatorCodes = [_operator_code(code, version) for code, version in self._codes]
-        model.buffers = [_buffer(content) for content in self._buffers]
+        model.operatorCodes = [_operator_code(name, version) for name, version in self._codes]
+        appended = [np.frombuffer(content, dtype=np.uint8) for content in entries.values()]
+        model.buffers = [_buffer(content) for content in [*self._buffers, *appended]]
         model.signatureDefs = [_signature(inputs, outputs)]
+        model.metadata = [_metadata(name, len(self._buffers) + place) for place, name in enumerate(entries)]
         builder = _AlignedBuilder(1 << 16)
         builder.Finish(model.Pack(builder), file_identifier=_FILE_IDENTIFIER)
         return bytes(builder.Output())
@@ -106,10 +136,17 @@ def quantization_parameters(
     return parameters
 
 
-def _operator_code(code: int, version: int) -> schema.OperatorCodeT:
+def _operator_code(name: str, version: int) -> schema.OperatorCodeT:
+    code = getattr(schema.BuiltinOperator, name)
     record = schema.OperatorCodeT()
     record.builtinCode, record.version = code, version
     record.deprecatedBuiltinCode = min(code, _LARGEST_DEPRECATED_CODE)
+    return record
+
+
+def _metadata(name: str, buffer: int) -> schema.MetadataT:
+    record = schema.MetadataT()
+    record.name, record.buffer = name, buffer
     return record
 
 

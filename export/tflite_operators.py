@@ -3,8 +3,9 @@
 Operator versions are the least that hold what is written, so that old runtimes read the file.
 """
 
+from collections.abc import Callable
 from functools import singledispatch
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -31,7 +32,7 @@ from export.graph import (
     TransposedConvolution,
     Weighted,
 )
-from export.quantization import QuantizedGraph
+from export.quantization import QuantizedGraph, quantize_kernel
 from export.tflite_file import TfliteFile, quantization_parameters
 
 _ACTIVATIONS: dict[FusedActivation, int] = {
@@ -44,6 +45,11 @@ _SPATIAL_AXES = np.array([1, 2], dtype=np.int32)
 _ALL_AXES = np.array([1, 2, 3], dtype=np.int32)
 
 
+FloatWeights = Literal["fp32", "fp16", "dynamic"]
+"""How a float file stores its kernels: `fp16` and `dynamic` (int8, one scale per output channel) compute in float."""
+Layout = Callable[[np.ndarray], np.ndarray]
+
+
 class Emission:
     """A file in the making and how its numbers are stored."""
 
@@ -52,11 +58,11 @@ class Emission:
         file: TfliteFile,
         graph: Graph,
         *,
-        half: bool = False,
+        weights: FloatWeights = "fp32",
         quantized: QuantizedGraph | None = None,
         suffix: str = "",
     ) -> None:
-        self.file, self.graph, self.half, self.quantized, self.suffix = file, graph, half, quantized, suffix
+        self.file, self.graph, self.weights, self.quantized, self.suffix = file, graph, weights, quantized, suffix
         self._indices: dict[str, int] = {}
 
     @property
@@ -97,7 +103,8 @@ def _(operation: Convolution, emission: Emission) -> None:
     _set_geometry(options, operation)
     options.dilationHFactor, options.dilationWFactor = operation.dilation
     weights = _weights(operation, emission, layout=lambda kernel: kernel.transpose(3, 0, 1, 2), axis=0)
-    version = 3 if emission.integer else 1
+    # Float activations with int8 weights of one scale per channel came with version 5.
+    version = 3 if emission.integer else 5 if emission.weights == "dynamic" else 1
     emission.operator("CONV_2D", operation, *weights, options=options, version=version)
 
 
@@ -132,26 +139,40 @@ def _set_geometry(options: Any, operation: Weighted) -> None:
     options.fusedActivationFunction = _ACTIVATIONS[operation.activation]
 
 
-def _weights(operation: Weighted, emission: Emission, *, layout: Any, axis: int) -> tuple[int, int]:
+def _weights(operation: Weighted, emission: Emission, *, layout: Layout, axis: int) -> tuple[int, int]:
     """Store kernel and bias; return their tensors."""
     file, name = emission.file, operation.output
     if emission.quantized is not None:
         weights = emission.quantized.weights[name]
         input_scale = np.float32(emission.quantized.tensors[operation.inputs[0]].scale)
+        kernel = _add_int8_kernel(file, f"{name}/kernel", layout(weights.kernel), weights.scales, axis=axis)
         zeros = np.zeros(weights.bias.size, dtype=np.int32)
-        kernel = file.add_constant(
-            f"{name}/kernel", layout(weights.kernel), quantization_parameters(weights.scales, zeros, axis=axis)
-        )
         bias_scales = quantization_parameters(weights.scales * input_scale, zeros)
         return kernel, file.add_constant(f"{name}/bias", weights.bias, bias_scales)
     bias = file.add_constant(f"{name}/bias", operation.bias)
-    kernel_values = layout(operation.kernel)
-    if not emission.half:
-        return file.add_constant(f"{name}/kernel", kernel_values), bias
-    stored = file.add_constant(f"{name}/kernel_fp16", kernel_values.astype(np.float16))
-    kernel = file.add_tensor(f"{name}/kernel", kernel_values.shape, np.float32)
-    file.add_operator("DEQUANTIZE", 3, [stored], kernel)
-    return kernel, bias
+    if emission.weights == "fp32":
+        return file.add_constant(f"{name}/kernel", layout(operation.kernel)), bias
+    if emission.weights == "fp16":
+        stored = file.add_constant(f"{name}/kernel_fp16", layout(operation.kernel).astype(np.float16))
+        return _dequantized(file, stored, operation, layout, version=3), bias
+    integers, scales = quantize_kernel(operation)
+    stored = _add_int8_kernel(file, f"{name}/kernel_int8", layout(integers), scales, axis=axis)
+    if isinstance(operation, Convolution):
+        return stored, bias
+    # Of the others, no kernel that XNNPACK or an older runtime has takes int8 weights with float activations.
+    return _dequantized(file, stored, operation, layout, version=5), bias
+
+
+def _add_int8_kernel(file: TfliteFile, name: str, integers: np.ndarray, scales: np.ndarray, *, axis: int) -> int:
+    zeros = np.zeros(scales.size, dtype=np.int32)
+    return file.add_constant(name, integers, quantization_parameters(scales, zeros, axis=axis))
+
+
+def _dequantized(file: TfliteFile, stored: int, operation: Weighted, layout: Layout, *, version: int) -> int:
+    """Put a DEQUANTIZE behind a stored kernel: a delegate runs it once, when it loads the file."""
+    kernel = file.add_tensor(f"{operation.output}/kernel", layout(operation.kernel).shape, np.float32)
+    file.add_operator("DEQUANTIZE", version, [stored], kernel)
+    return kernel
 
 
 @emit.register

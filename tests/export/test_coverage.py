@@ -27,10 +27,16 @@ def test_branches_that_have_learned_nothing_are_not_left_behind(photos):
     assert delegate_coverage(tflite.int8_file(quantized, "int8")).complete
 
 
-@pytest.mark.parametrize("half", [False, True])
-def test_float_student_is_one_partition(student, half):
+@pytest.mark.parametrize("weights", ["fp32", "fp16", "dynamic"])
+def test_float_student_is_one_partition(student, weights):
     graph = lower(student, input_shape=student.input_shape[1:])
-    assert delegate_coverage(tflite.float_file(graph, half=half)).complete
+    assert delegate_coverage(tflite.float_file(graph, weights)).complete
+
+
+def test_dynamic_range_leaves_no_transposed_convolution_behind(chain):
+    row = [layers.Conv2D(8, 3, strides=2), layers.Conv2DTranspose(4, 3, strides=2), layers.DepthwiseConv2D(3)]
+    graph = lower(chain(row), input_shape=(9, 12, 3))
+    assert delegate_coverage(tflite.float_file(graph, "dynamic")).complete
 
 
 def test_reflection_padding_of_a_teacher_is_left_behind(chain):

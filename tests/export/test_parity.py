@@ -37,11 +37,18 @@ def test_fp32_passes_by_a_margin(graph, photos, expected):
 
 def test_fp16_passes_and_differs_by_more_than_fp32(graph, photos, expected):
     whole, half = (
-        parity.measure(tflite.float_file(graph, half=half), photos, expected, material="photos")
-        for half in (False, True)
+        parity.measure(tflite.float_file(graph, weights), photos, expected, material="photos")
+        for weights in ("fp32", "fp16")
     )
     parity.require(half, "fp16")
     assert half.psnr_db < whole.psnr_db - 20
+
+
+def test_int8_weights_alone_are_nearer_than_int8_throughout(graph, quantized, photos, expected):
+    weights_alone = parity.measure(tflite.float_file(graph, "dynamic"), photos, expected, material="photos")
+    parity.require(weights_alone, "dynamic")
+    throughout = parity.measure(tflite.int8_file(quantized, "float"), photos, expected, material="photos")
+    assert weights_alone.psnr_db > throughout.psnr_db
 
 
 @pytest.mark.parametrize("ends", ["float", "int8", "uint8"])
@@ -76,7 +83,7 @@ def test_one_wrong_zero_point_is_caught_in_int8(quantized, photos, expected):
         parity.require(checked, "int8")
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "dynamic", "int8"])
 def test_nan_misses_every_bound(precision: Precision):
     checked = parity.Parity(images=1, material="photos", psnr_db=float("nan"), largest_difference=0.0)
     with pytest.raises(ParityError):

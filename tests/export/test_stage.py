@@ -55,6 +55,17 @@ def test_manifest_names_the_integer_ends(small_student, as_artifact, int8, tmp_p
     assert (manifest.input.dtype, manifest.input.range) == (dtype, pixel_range)
 
 
+def test_dynamic_range_needs_no_photos_and_is_a_quarter_of_the_float_file(chain, as_artifact, tmp_path):
+    source = as_artifact(chain([layers.Conv2D(64, 3, padding="same"), layers.Conv2D(64, 3), layers.Conv2D(3, 1)]))
+    whole, dynamic = (
+        export_tflite(source, TfliteConfig(precision=precision), tmp_path / precision).manifest
+        for precision in ("fp32", "dynamic")
+    )
+    assert dynamic.cost.size_bytes < 0.3 * whole.cost.size_bytes
+    assert dynamic.scores["parity"]["psnr_db"] > 30
+    assert dynamic.quantization is None
+
+
 def test_same_seed_gives_the_same_bytes_and_another_seed_does_not(small_student, as_artifact, int8, tmp_path):
     source = as_artifact(small_student)
     contents = [

@@ -7,6 +7,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from keras import layers
 
+from compress.images import to_uint8
 from compress.models.layers import (
     ContribInstanceNormalization,
     DepthToSpace,
@@ -19,6 +20,7 @@ from export.config import Ends
 from export.graph import Graph, Weighted
 from export.lower import lower
 from export.quantization import quantize
+from export.runner import TfliteGenerator
 
 SHAPE = (16, 12, 3)
 LAYERS = {
@@ -89,7 +91,7 @@ def _merging() -> keras.Model:
 def test_half_precision_halves_the_file_and_stays_close(student, photos):
     shape = student.input_shape[1:]
     graph = lower(student, input_shape=shape)
-    whole, half = tflite.float_file(graph), tflite.float_file(graph, half=True)
+    whole, half = tflite.float_file(graph), tflite.float_file(graph, "fp16")
     kernels = sum(operation.kernel.nbytes for operation in graph.operations if isinstance(operation, Weighted))
     assert len(half) < len(whole) - 0.4 * kernels
     images = photos[0][np.newaxis] / np.float32(127.5) - 1
@@ -158,14 +160,45 @@ def test_int8_file_has_the_ends_that_were_asked_for(student, ends: Ends, dtype):
     interpreter = Interpreter(model_content=content)
     for details in (interpreter.get_input_details()[0], interpreter.get_output_details()[0]):
         assert details["dtype"] == dtype
-        if ends != "float":
-            assert details["quantization"] == (1 / 128, 0 if ends == "int8" else 128)
+        if ends == "int8":
+            assert details["quantization"] == (1 / 128, 0)
+        if ends == "uint8":
+            assert details["quantization"] == (pytest.approx(1 / 127.5), 128)
 
 
-def test_uint8_ends_are_the_int8_ones_shifted_by_128(student, photos):
-    photo = photos[0][np.newaxis]
-    inside = invoke(_int8(student, "int8")[1], (photo.astype(np.int16) - 128).astype(np.int8))
-    np.testing.assert_array_equal(invoke(_int8(student, "uint8")[1], photo), inside.astype(np.int16) + 128)
+def test_bytes_in_and_out_are_the_picture_of_the_float_path(student, photos):
+    """A byte's own meaning, b / 127.5 - 1, has no integer zero point: what stands in for it must not show."""
+    through_float, through_bytes = (
+        TfliteGenerator(_int8(student, "float")[1]),
+        TfliteGenerator(_int8(student, "uint8")[1]),
+    )
+    for photo in [*photos, _every_byte(photos[0].shape)]:
+        steps = np.abs(through_bytes.run(photo).astype(int) - to_uint8(through_float.translate(photo)))
+        assert (steps.max(axis=2) == 0).mean() >= 0.99
+        assert steps.max() <= 1
+
+
+def _every_byte(shape: tuple[int, ...]) -> np.ndarray:
+    return np.arange(np.prod(shape)).reshape(shape).astype(np.uint8)
+
+
+def test_dynamic_range_file_is_a_quarter_and_stays_close(student, photos):
+    graph = lower(student, input_shape=student.input_shape[1:])
+    whole, dynamic = tflite.float_file(graph), tflite.float_file(graph, "dynamic")
+    kernels = sum(operation.kernel.nbytes for operation in graph.operations if isinstance(operation, Weighted))
+    assert len(dynamic) < len(whole) - 0.6 * kernels
+    images = photos[0][np.newaxis] / np.float32(127.5) - 1
+    np.testing.assert_allclose(invoke(dynamic, images), invoke(whole, images), atol=0.1)
+
+
+@pytest.mark.parametrize("name", ["convolution", "dilated convolution", "depthwise", "transposed even"])
+@pytest.mark.parametrize("delegate", [True, False])
+def test_dynamic_range_layer_is_close_to_keras(chain, images, name: str, delegate: bool):
+    model = chain([layers.Conv2D(8, 1), LAYERS[name](), layers.Conv2D(3, 1)], SHAPE)
+    result = invoke(tflite.float_file(lower(model, input_shape=SHAPE), "dynamic"), images, delegate=delegate)
+    expected = np.asarray(model(images))
+    # Three roundings of weights and of activations to 1/127 of their largest.
+    assert np.abs(result - expected).max() < 0.05 * np.abs(expected).max()
 
 
 def _int8(student: keras.Model, ends: Ends):
