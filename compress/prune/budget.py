@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import keras
 import numpy as np
@@ -18,7 +19,7 @@ Counts = tuple[int, ...]
 CLOSE_ENOUGH = 0.98
 """Share of the budget that a search wants to use; below it, a few groups leave the channel multiple."""
 _FINER = (2, 4)
-"""What the channel multiple is divided by then: 8 becomes 4, then 2."""
+"""What the channel multiple is divided by then, as it is where a budget is too small for it: 8 becomes 4, then 2."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class PriceList:
 
 
 def require_possible(prices: PriceList, budget: Budget, channel_multiple: int) -> None:
-    """Refuse a budget that needs no pruning, and one that no pruning reaches.
+    """Refuse a budget that needs no pruning, and one that no pruning reaches, however fine.
 
     Raises:
         UsageError: With the nearest budget that is possible.
@@ -103,7 +104,8 @@ def require_possible(prices: PriceList, budget: Budget, channel_multiple: int) -
             f"the student takes {whole.int8_bytes:,} bytes as int8, predicted, and {whole.macs:,} MACs, which fits "
             f"{_limits(budget)} already. Export it as it is, or ask for less."
         )
-    least = prices.of(tuple(min(size, channel_multiple) for size in prices.sizes))
+    finest = _multiples(channel_multiple)[-1]
+    least = _least(prices, finest)
     wanted = (
         ("max_bytes", budget.max_bytes, least.int8_bytes, "bytes as int8"),
         ("max_macs", budget.max_macs, least.macs, "MACs"),
@@ -112,8 +114,9 @@ def require_possible(prices: PriceList, budget: Budget, channel_multiple: int) -
         if limit is not None and reachable > limit:
             flag = f"--{name.replace('_', '-')}"
             raise UsageError(
-                f"{name} = {limit:,}, but with channel_multiple = {channel_multiple} this student cannot be pruned "
-                f"below {reachable:,} {unit}. Pass {flag} {reachable} or more, or distil a smaller one."
+                f"{name} = {limit:,}, but with channel_multiple = {channel_multiple}, even in steps of {finest}, this "
+                f"student cannot be pruned below {reachable:,} {unit}. Pass {flag} {reachable} or more, or distil a "
+                "smaller one."
             )
 
 
@@ -127,11 +130,13 @@ def search(prices: PriceList, importances: Sequence[np.ndarray], budget: Budget,
         prices: Of the student.
         importances: For each group `(units,)`; comparable between groups.
         budget: A possible one, see `require_possible`.
-        channel_multiple: What counts are multiples of, where a group has that many.
+        channel_multiple: What counts are multiples of, where a group has that many; of a half or a quarter of it where
+            the budget is too small for one multiple in each group.
 
     Returns:
         Counts that the budget holds.
     """
+    channel_multiple = next(one for one in _multiples(channel_multiple) if budget.holds(_least(prices, one)))
     ranked = [np.sort(scores)[::-1] for scores in importances]
     thresholds = sorted({float(score) for scores in ranked for score in scores})
 
@@ -148,6 +153,16 @@ def off_multiple(counts: Counts, sizes: Counts, channel_multiple: int) -> list[i
     """Positions of the groups that were cut to something else than a multiple."""
     pairs = enumerate(zip(counts, sizes, strict=True))
     return [index for index, (count, size) in pairs if count != size and count % channel_multiple]
+
+
+def _multiples(channel_multiple: int) -> list[int]:
+    """The multiple and what it may be divided to, coarsest first."""
+    return [channel_multiple, *(channel_multiple // part for part in _FINER if channel_multiple % part == 0)]
+
+
+def _least(prices: PriceList, multiple: int) -> Price:
+    """The price of the smallest student whose groups have one multiple each."""
+    return prices.of(tuple(min(size, multiple) for size in prices.sizes))
 
 
 def _limits(budget: Budget) -> str:
@@ -181,13 +196,20 @@ def _filled(prices: PriceList, counts: Counts, ranked: Sequence[np.ndarray], bud
 
 
 def _closed(prices: PriceList, counts: Counts, budget: Budget, multiple: int) -> Counts:
-    """Leave the multiple where that uses more of the budget, one group at a time, the most useful one first."""
-    for finer in (multiple // divisor for divisor in _FINER if multiple % divisor == 0):
+    """Leave the multiple where that uses more of the budget, one group at a time, the most useful one first.
+
+    A step of a residual trunk, which all blocks read, can be too large by itself: then another group pays for it.
+    """
+    for finer in _multiples(multiple)[1:]:
         while budget.used(prices.of(counts)) < CLOSE_ENOUGH:
             fitting = [larger for larger in _climbs(counts, prices.sizes, finer) if budget.holds(prices.of(larger))]
             if not fitting:
                 break
             counts = max(fitting, key=lambda larger: budget.used(prices.of(larger)))
+    for finer in _multiples(multiple)[1:]:
+        if budget.used(prices.of(counts)) < CLOSE_ENOUGH:
+            swapped = _swaps(prices, counts, budget, finer, fewest=multiple)
+            counts = max([counts, *swapped], key=lambda one: budget.used(prices.of(one)))
     return counts
 
 
@@ -196,3 +218,12 @@ def _climbs(counts: Counts, sizes: Counts, multiple: int) -> Iterator[Counts]:
     for index, (count, size) in enumerate(zip(counts, sizes, strict=True)):
         for larger in range((count // multiple + 1) * multiple, size + 1, multiple):
             yield (*counts[:index], larger, *counts[index + 1 :])
+
+
+def _swaps(prices: PriceList, counts: Counts, budget: Budget, step: int, *, fewest: int) -> Iterator[Counts]:
+    """One group a step larger, and one other as much smaller as the budget then needs, but not below `fewest`."""
+    for index, larger in _steps_up(counts, prices.sizes, step):
+        for other in (place for place in range(len(counts)) if place != index):
+            smaller = range(counts[other] - step, fewest - 1, -step)
+            paid = ((*larger[:other], count, *larger[other + 1 :]) for count in smaller)
+            yield from islice((one for one in paid if budget.holds(prices.of(one))), 1)

@@ -19,7 +19,8 @@ class PruneConfig(FitConfig):
     importance: Literal["norm", "bn_scale", "taylor"] = "taylor"
     """What channels are ranked by: their weights, BatchNorm's gains, or what the loss on photos would change by."""
     channel_multiple: int = 8
-    """What layers keep a multiple of, as phones like it; a few are cut finer where the budget needs it."""
+    """What layers keep a multiple of, as phones like it; a few are cut finer where the budget needs it, all
+    where it is too small for that many channels a layer."""
     calibration_images: int = 64
     """Training photos that taylor importance looks at."""
     domain: Domain | None = None
