@@ -48,11 +48,13 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if get_args(hint) and type(None) in get_args(hint):
-        return any(_fits(value, option) for option in get_args(hint) if option is not type(None))
+        return any(_fits(value, option) for option in get_args(hint))
     return isinstance(value, hint) if isinstance(hint, type) else True
 
 
 def _describe(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return "one of " + ", ".join(repr(choice) for choice in get_args(hint))
+    if get_args(hint) and type(None) in get_args(hint):
+        return " or ".join(_describe(option) for option in get_args(hint) if option is not type(None))
     return getattr(hint, "__name__", str(hint))

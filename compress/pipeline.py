@@ -126,9 +126,11 @@ def _measurements(recipe: Recipe, out: Path) -> Iterator[Stage]:
 
 
 def _flags(values: Mapping[str, Any]) -> list[str]:
-    """A configuration as the flags that give it."""
+    """A configuration as the flags that give it; what was not given stays so."""
     flags = []
     for key, value in values.items():
+        if value is None:
+            continue
         name = key.replace("_", "-")
         flags += [f"--{name}" if value else f"--no-{name}"] if isinstance(value, bool) else [f"--{name}", str(value)]
     return flags

@@ -9,6 +9,7 @@ from typing import Literal
 
 from compress.data.config import Domain
 from compress.errors import UsageError
+from compress.models.pocket.config import PocketConfig
 
 FEWEST_ALIGNED = 2
 """Photos of a batch that can be alike or not."""
@@ -17,21 +18,11 @@ SMALLEST_JUDGED_PX = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudentConfig:
+class StudentConfig(PocketConfig):
     """Which student is built, and for whose photos."""
 
     domain: Domain = "A"
     """Whose training photos the teacher translates: trainA, trainB or both."""
-    image_size_px: int = 256
-    """Side of the square that photos are cropped and resized to, and that the student takes; a multiple of 4."""
-    family: Literal["pixel_shuffle", "separable"] = "pixel_shuffle"
-    """Kind of student: pixel_shuffle is the fastest, separable keeps the teacher's shape."""
-    width: int = 48
-    """Channels of the student's trunk."""
-    blocks: int = 4
-    """Residual blocks of the student's trunk."""
-    context: bool = True
-    """Let every second block see the whole image, as the teacher's InstanceNorm does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,13 +144,9 @@ class DistillConfig(FitConfig, StudentConfig):
     """How a student is built and taught."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        _require_positive(self, "image_size_px", "width", "blocks", "steps")
-        if self.image_size_px % 4 or self.width % 2:
-            raise UsageError(
-                f"image_size_px = {self.image_size_px} and width = {self.width}: "
-                "expected a multiple of 4 and an even number."
-            )
+        FitConfig.__post_init__(self)
+        StudentConfig.__post_init__(self)
+        _require_positive(self, "steps")
         refuse_unjudgeable(self, self.domain, self.image_size_px)
 
 

@@ -134,7 +134,8 @@ def _insides(
 ) -> tuple[keras.Model, FrozenFeatures]:
     """The student with its image and its inner activations as outputs, and the teacher's that belong to those."""
     teacher = _needed(teacher)
-    taps = [features.find(generator, student.input_shape[1]) for generator in (student, teacher)]
+    size = student.input_shape[1]
+    taps = features.find(student, size, fewest_resolutions=1), features.find(teacher, size)
     student_names, teacher_names = features.shared(*taps, depth=config.alignment_depth)
     return features.tapped(student, student_names, generated=True), FrozenFeatures(teacher, teacher_names)
 

@@ -17,7 +17,6 @@ from compress.models.copies import copied
 Depth = Literal["encoder", "trunk"]
 
 _ACTIVATIONS = (layers.ReLU, layers.LeakyReLU, layers.PReLU)
-_FEWEST_RESOLUTIONS = 2
 
 
 @dataclass(frozen=True)
@@ -30,15 +29,17 @@ class Taps:
     """The middle and the last residual block at the lowest resolution; empty where there is none."""
 
 
-def find(generator: keras.Model, image_size_px: int) -> Taps:
+def find(generator: keras.Model, image_size_px: int, *, fewest_resolutions: int = 2) -> Taps:
     """Find the taps of a generator.
 
     Args:
         generator: A functional image-to-image model.
         image_size_px: Height and width of the images that it will see.
+        fewest_resolutions: A generator that a loss looks through shows coarse and fine; one that is only compared with
+            another may work at one resolution.
 
     Raises:
-        UnusableModel: If it has no activations at two resolutions or more.
+        UnusableModel: If it has activations at fewer resolutions.
     """
     # A pooled context has activations too, but one pixel is no image.
     heights = {name: height for name, (height, width) in _sizes(generator, image_size_px).items() if height * width > 1}
@@ -49,10 +50,10 @@ def find(generator: keras.Model, image_size_px: int) -> Taps:
         encoder[heights[name]] = name
         if heights[name] == lowest:
             break
-    if len(encoder) < _FEWEST_RESOLUTIONS:
+    if len(encoder) < fewest_resolutions:
         raise UnusableModel(
             f"the generator has activations at {len(encoder)} resolution(s) on its way down, expected at least "
-            f"{_FEWEST_RESOLUTIONS}, as a ResNet generator or a U-Net has.\nGive it no weight in losses that look "
+            f"{fewest_resolutions}, as a ResNet generator or a U-Net has.\nGive it no weight in losses that look "
             "through it: gram_weight, feature_weight, channel_weight and alignment_weight = 0."
         )
     sums = [layer.name for layer in generator.layers if isinstance(layer, layers.Add)]

@@ -16,6 +16,7 @@ from compress.distill.config import FitConfig
 from compress.distill.inputs import step_inputs
 from compress.distill.lessons import Lessons
 from compress.distill.pairs import Pairs
+from compress.models.pocket.reparameterization import folded
 
 HISTORY = "training.json"
 """What the samples measured, beside the student: `history`, a list of `step` and `held_back_psnr_db`."""
@@ -55,7 +56,8 @@ def fit(
         start: Makes the student to start from, in the arithmetic that `keras.config.dtype_policy` asks for.
 
     Returns:
-        The student in float32; after at least one step, with averaged weights and BatchNorm statistics that fit them.
+        The student in float32, its training branches folded; after at least one step, with averaged weights and
+        BatchNorm statistics that fit them.
     """
     training_pairs, held_back = lessons.pairs.split(config.holdout, config.seed)
     keras.utils.set_random_seed(config.seed)
@@ -82,6 +84,7 @@ def fit(
         training.refresh_batch_statistics(model, batch, min(_STATISTICS_STEPS, config.steps))
     student = start()
     student.set_weights(model.student.get_weights())
+    student = folded(student)
     return Taught(student, psnr_db(student, held_back), _sheet(student, held_back), _history(work))
 
 

@@ -5,6 +5,7 @@ Everything that can be wrong with the command line is found before TensorFlow is
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import shutil
@@ -22,7 +23,6 @@ from compress.teachers import LambdaAs
 
 if TYPE_CHECKING:
     from compress.distill.fit import Taught
-    from compress.models.pocket_generator import PocketConfig
     from compress.teachers.description import GeneratorDescription
 
 _log = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ def distill(
         UnusableData: If the photos cannot be used.
     """
     artifact.refuse_existing(out, overwrite=overwrite)
+    config = dataclasses.replace(config, kernel_size=config.trunk_kernel_size, upsampler=config.chosen_upsampler)
     paths, real_paths = list_photos(data, config.domain, "train"), list_real(data, config.domain, config)
     description = teachers.describe(teacher, lambda_as=lambda_as)
     _check_size(description, teacher, config)
@@ -72,8 +73,7 @@ def distill(
     # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
     training.holds_checkpoint(work, run_identity)
     lessons = gather(paths, real_paths, description, fingerprint, config, work, config.image_size_px)
-    shape = _shape(config)
-    taught = fit(lessons, config, work, run_identity, start=lambda: pocket_generator.build(shape))
+    taught = fit(lessons, config, work, run_identity, start=lambda: pocket_generator.build(config))
     with artifact.written_whole(out, overwrite=overwrite) as scratch:
         write_student(scratch, taught)
         artifact.write_manifest(scratch, _manifest(out.name, taught, config, fingerprint))
@@ -98,18 +98,6 @@ def _check_size(description: GeneratorDescription, teacher: Path, config: Distil
             f"{teacher.name} takes {height}x{width} images, but image_size_px = {size}.\n"
             f"Pass --image-size-px {height}, or a teacher trained at {size}."
         )
-
-
-def _shape(config: DistillConfig) -> PocketConfig:
-    from compress.models.pocket_generator import PocketConfig
-
-    return PocketConfig(
-        family=config.family,
-        image_size_px=config.image_size_px,
-        width=config.width,
-        blocks=config.blocks,
-        context=config.context,
-    )
 
 
 def _manifest(name: str, taught: Taught, config: DistillConfig, parent: str) -> Manifest:

@@ -47,6 +47,8 @@ def test_a_run_goes_from_the_teacher_to_the_report(executed: list[list[str]], tm
     assert result["report"] == str(tmp_path / "report.html")
     assert executed[0][:5] == ["distill", "--teacher", "g.h5", "--data", "photos"]
     assert f"--training=student={tmp_path / 'student'}" in executed[-1]
+    # What a recipe leaves to the family is left to it on the command line, too.
+    assert not {"None", "--kernel-size", "--upsampler"} & set(executed[0])
 
 
 def test_against_real_images_the_teacher_is_scored_too(executed: list[list[str]], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from compress.artifact import Cost, ImageSpec, Manifest, write_manifest, written_whole
 from compress.images import write_png
 from compress.models import pocket_generator
+from compress.models.pocket_generator import Family
 from export.parity import synthetic_photos
 
 SIZE_PX = 32
@@ -51,7 +53,7 @@ def randomise() -> Callable[[keras.Model], keras.Model]:
     return lambda model: _randomise(model, seed=5)
 
 
-@pytest.fixture(scope="session", params=["pixel_shuffle", "separable"])
+@pytest.fixture(scope="session", params=get_args(Family))
 def student(request: pytest.FixtureRequest) -> keras.Model:
     """A student of each family, 32x32."""
     config = pocket_generator.PocketConfig(family=request.param, image_size_px=SIZE_PX, width=16, blocks=2)

@@ -1,10 +1,13 @@
 """A student is one XNNPACK partition with no operator left behind; what is left elsewhere is named."""
 
+from typing import get_args
+
 import pytest
 from keras import layers
 
 from compress.models import pocket_generator
 from compress.models.layers import InstanceNormalization, ReflectionPadding2D
+from compress.models.pocket_generator import Family, PocketConfig
 from export import calibrate, tflite
 from export.coverage import delegate_coverage
 from export.lower import lower
@@ -20,8 +23,9 @@ def test_int8_student_is_one_partition(student, photos, ends):
     assert coverage.operators >= len(graph.operations)
 
 
-def test_branches_that_have_learned_nothing_are_not_left_behind(photos):
-    untrained = pocket_generator.build(pocket_generator.PocketConfig(image_size_px=32, width=16, blocks=2))
+@pytest.mark.parametrize("family", get_args(Family))
+def test_branches_that_have_learned_nothing_are_not_left_behind(photos, family):
+    untrained = pocket_generator.build(PocketConfig(family=family, image_size_px=32, width=16, blocks=2))
     graph = lower(untrained, input_shape=(32, 32, 3))
     quantized = quantize(graph, calibrate.observe_ranges(graph, photos))
     assert delegate_coverage(tflite.int8_file(quantized, "int8")).complete

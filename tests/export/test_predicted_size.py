@@ -1,11 +1,18 @@
 """The size that `compress.cost` predicts against the file that is written."""
 
+import dataclasses
+from typing import get_args
+
+import keras
+import numpy as np
 import pytest
 
 from compress import cost
-from compress.models.pocket_generator import PocketConfig, build
+from compress.models.pocket.reparameterization import folded
+from compress.models.pocket_generator import Family, PocketConfig, build
 from export import tflite
 from export.calibrate import observe_ranges
+from export.graph import Graph, Weighted
 from export.lower import lower
 from export.quantization import quantize
 
@@ -21,11 +28,76 @@ from export.quantization import quantize
         ("separable", 24, 2, True),
         ("separable", 40, 3, True),
         ("separable", 64, 4, False),
+        ("space_to_depth", 16, 2, True),
+        ("space_to_depth", 24, 3, False),
+        ("space_to_depth", 48, 4, True),
+        ("space_to_depth", 64, 2, False),
+        ("unet", 16, 2, True),
+        ("unet", 24, 5, True),
+        ("unet", 48, 4, True),
+        ("unet", 64, 3, False),
     ],
 )
 def test_predicted_int8_size_is_within_two_percent(randomise, photos, family, width, blocks, context) -> None:
     config = PocketConfig(family=family, image_size_px=32, width=width, blocks=blocks, context=context)
     student = randomise(build(config))
+    assert cost.predict_int8_bytes(cost.layer_costs(student)) == pytest.approx(_written(student, photos), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("family", "changed"),
+    [
+        ("pixel_shuffle", {"upsampler": "bilinear"}),
+        ("separable", {"upsampler": "depth_to_space"}),
+        ("unet", {"upsampler": "bilinear"}),
+        *((family, {"kernel_size": 5, "image_skip": False}) for family in get_args(Family)),
+    ],
+)
+def test_every_setting_is_in_the_prediction(randomise, photos, family, changed) -> None:
+    config = PocketConfig(family=family, image_size_px=32, width=24, blocks=2, **changed)
+    student = randomise(build(config))
+    assert cost.predict_int8_bytes(cost.layer_costs(student)) == pytest.approx(_written(student, photos), rel=0.02)
+
+
+@pytest.mark.parametrize("family", get_args(Family))
+def test_macs_are_those_of_the_deploy_graph(family) -> None:
+    """Counted once more from what is written to the file: every kernel at every output pixel."""
+    student = build(PocketConfig(family=family, image_size_px=32, width=16, blocks=2))
     graph = lower(student, input_shape=(32, 32, 3))
-    written = len(tflite.int8_file(quantize(graph, observe_ranges(graph, photos[:1])), "float"))
-    assert cost.predict_int8_bytes(cost.layer_costs(student)) == pytest.approx(written, rel=0.02)
+    weighted = [operation for operation in graph.operations if isinstance(operation, Weighted)]
+    assert cost.measure(student).macs == sum(
+        operation.shape[0] * operation.shape[1] * operation.kernel.size for operation in weighted
+    )
+
+
+@pytest.mark.parametrize("family", get_args(Family))
+def test_the_default_student_of_a_family_fits_a_quarter_of_a_megabyte(family) -> None:
+    rows = cost.layer_costs(build(PocketConfig(family=family)))
+    assert cost.predict_int8_bytes(rows) <= 0.98 * 250_000
+
+
+@pytest.mark.parametrize("family", get_args(Family))
+def test_a_student_trained_with_branches_ships_not_a_byte_more(randomise, photos, family) -> None:
+    shape = PocketConfig(family=family, image_size_px=32, width=16, blocks=2)
+    plain = randomise(build(shape))
+    branched = folded(randomise(build(dataclasses.replace(shape, reparameterize=True))))
+    assert _written(branched, photos, numbered=True) == _written(plain, photos, numbered=True)
+
+
+def _written(student: keras.Model, photos: list[np.ndarray], *, numbered: bool = False) -> int:
+    """Bytes of the int8 file; with numbers for names, since Keras's own grow as it counts its layers."""
+    graph = lower(student, input_shape=(32, 32, 3))
+    graph = _numbered(graph) if numbered else graph
+    return len(tflite.int8_file(quantize(graph, observe_ranges(graph, photos[:1])), "float"))
+
+
+def _numbered(graph: Graph) -> Graph:
+    names = {name: f"{position:03d}" for position, name in enumerate(graph.shapes)} | {graph.input: graph.input}
+    names[graph.output] = graph.output
+    operations = [
+        dataclasses.replace(
+            operation, inputs=tuple(names[name] for name in operation.inputs), output=names[operation.output]
+        )
+        for operation in graph.operations
+    ]
+    return dataclasses.replace(graph, operations=tuple(operations))

@@ -10,7 +10,7 @@ from compress.distill import features
 from compress.distill.features import FrozenFeatures, Taps
 from compress.errors import UnusableModel
 from compress.models import pocket_generator
-from compress.models.pocket_generator import PocketConfig
+from compress.models.pocket_generator import Family, PocketConfig
 
 PHOTOS = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
 
@@ -26,7 +26,7 @@ def _u_net() -> keras.Model:
     return keras.Model(image, layers.Conv2DTranspose(3, 4, strides=2, padding="same", activation="tanh")(up))
 
 
-def _student(family: pocket_generator.Family) -> keras.Model:
+def _student(family: Family) -> keras.Model:
     return pocket_generator.build(PocketConfig(family=family, image_size_px=32, width=40, blocks=3))
 
 
@@ -51,6 +51,7 @@ def test_a_teacher_of_open_size_is_tapped_at_each_resolution_and_in_its_trunk(te
         (_u_net, [16, 8, 4, 2], 0),
         (lambda: _student("pixel_shuffle"), [16, 8], 2),
         (lambda: _student("separable"), [32, 16, 8], 2),
+        (lambda: _student("unet"), [16, 8, 4], 2),
     ],
 )
 def test_other_generators_are_tapped_too(generator, heights: list[int], blocks: int) -> None:
@@ -72,6 +73,16 @@ def test_a_generator_that_never_scales_down_is_refused_with_what_to_do() -> None
     flat = keras.Model(image, layers.Conv2D(3, 3, padding="same", activation="tanh")(image))
     with pytest.raises(UnusableModel, match=r"1 resolution.*\n.*feature_weight"):
         features.find(flat, 32)
+
+
+def test_a_student_of_one_resolution_is_tapped_where_it_is_only_compared() -> None:
+    student = _student("space_to_depth")
+    taps = features.find(student, 32, fewest_resolutions=1)
+    assert list(taps.encoder) == [8]
+    # The sum with the image, at full resolution, is no block.
+    assert [student.get_layer(name).output.shape[1:] for name in taps.trunk] == [(8, 8, 40)] * 2
+    with pytest.raises(UnusableModel, match=r"1 resolution.*at least 2"):
+        features.find(student, 32)
 
 
 def test_frozen_features_are_what_the_generator_computes(teacher: keras.Model) -> None:

@@ -1,10 +1,13 @@
 """A generator without some channels does what the whole one does when nothing reads them."""
 
+from typing import get_args
+
 import keras
 import numpy as np
 import pytest
 
 from compress.models.copies import copied
+from compress.models.pocket_generator import Family
 from compress.prune.groups import Unit, find_groups
 from compress.prune.surgery import without
 
@@ -29,7 +32,7 @@ def _removed(model: keras.Model, seed: int) -> list[Unit]:
 
 
 @pytest.mark.parametrize("context", [True, False], ids=["context", "plain"])
-@pytest.mark.parametrize("family", ["pixel_shuffle", "separable"])
+@pytest.mark.parametrize("family", get_args(Family))
 def test_a_sliced_student_equals_the_masked_one(make_student, family, context) -> None:
     student = make_student(family, context=context)
     removed = _removed(student, seed=3)
