@@ -1,12 +1,19 @@
-"""What every test may use: a command line, a tiny data set, and real material where a developer has it."""
+"""What every test may use: a command line, a tiny data set, and real material where a developer has it.
 
+Tests of a folder `…_side` need a process of their own, since what they load does not go with what other tests load. A
+module beside the folder sets `SIDE` to it and has one test that asks for `side_test` and `side_outcomes`: it stands for
+all of them, each under its name.
+"""
+
+import ast
 import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -102,3 +109,60 @@ import sys, numpy, torch
 weights = numpy.load(sys.argv[1])
 torch.save({name: torch.from_numpy(weights[name]) for name in weights.files}, sys.argv[2])
 """
+
+
+_SIDE_SUFFIX = "_side"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Collect a side folder only where nothing else is asked for."""
+    if not collection_path.name.endswith(_SIDE_SUFFIX):
+        return None
+    asked_for = [Path(config.invocation_params.dir, argument.split("::")[0]).resolve() for argument in config.args]
+    return None if all(path.is_relative_to(collection_path) for path in asked_for) else True
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "side_test" in metafunc.fixturenames:
+        metafunc.parametrize("side_test", list(_names_of_tests(vars(metafunc.module)["SIDE"])))
+
+
+def _names_of_tests(side: Path) -> Iterator[str]:
+    for path in sorted(side.glob("test_*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                yield f"{path.stem}::{node.name}"
+
+
+class SideOutcomes:
+    """What became of each test of a side folder; a parametrised one has several outcomes."""
+
+    def __init__(self, record: Path) -> None:
+        self._cases: dict[str, list[ElementTree.Element]] = {}
+        for case in ElementTree.parse(record).iter("testcase"):
+            name = f"{case.get('classname', '').rsplit('.', 1)[-1]}::{case.get('name', '').split('[')[0]}"
+            self._cases.setdefault(name, []).append(case)
+
+    def report(self, name: str) -> None:
+        """Fail or skip as the test did."""
+        assert name in self._cases, f"{name} did not run; it ran: {sorted(self._cases)}"
+        for case in self._cases[name]:
+            for trouble in (*case.findall("failure"), *case.findall("error")):
+                pytest.fail(f"{trouble.get('message')}\n{trouble.text}")
+        skipped = [case.find("skipped") for case in self._cases[name]]
+        if reasons := [reason.get("message", "") for reason in skipped if reason is not None]:
+            pytest.skip(reasons[0])
+
+
+@pytest.fixture(scope="module")
+def side_outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SideOutcomes:
+    """Run the tests of the module's `SIDE`, within its `CHILD_TIMEOUT_S`."""
+    side, limit_s = request.module.SIDE, request.module.CHILD_TIMEOUT_S
+    record = tmp_path_factory.mktemp(side.name) / "outcomes.xml"
+    command = [sys.executable, "-m", "pytest", str(side), "-q", "-p", "no:cacheprovider", f"--junitxml={record}"]
+    # Beside other work, threads wait for each other longer than they compute.
+    alone = os.environ | {"OMP_NUM_THREADS": "1"}
+    child = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False, env=alone)
+    if not record.exists():
+        pytest.fail(f"the child process ended with {child.returncode}:\n{child.stdout}\n{child.stderr}")
+    return SideOutcomes(record)
