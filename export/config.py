@@ -1,4 +1,4 @@
-"""The flags of `compress export tflite` and `compress translate`, and the `config` of their manifests."""
+"""The flags of `compress export` and `compress translate`, and the `config` of their manifests."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,8 @@ from compress.teachers import LambdaAs
 
 Precision = Literal["fp32", "fp16", "dynamic", "int8"]
 Ends = Literal["float", "int8", "uint8"]
+CoremlPrecision = Literal["fp32", "fp16", "int8_weights", "palette8", "palette6", "int8"]
+_INT8_NEEDS_DATA = "precision int8 needs photos to calibrate on. Pass --data with a folder of images."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,17 +41,45 @@ class TfliteConfig:
     """Picks the calibration photos."""
 
     def __post_init__(self) -> None:
-        if self.calibration_images < 1:
-            raise UsageError(f"calibration_images = {self.calibration_images}, expected at least 1.")
-        if self.image_size_px is not None and self.image_size_px < 1:
-            raise UsageError(f"image_size_px = {self.image_size_px}, expected at least 1.")
+        _check_at_least_1(calibration_images=self.calibration_images, image_size_px=self.image_size_px)
         if self.precision == "int8" and self.data is None:
-            raise UsageError("precision int8 needs photos to calibrate on. Pass --data with a folder of images.")
+            raise UsageError(_INT8_NEEDS_DATA)
         if self.precision != "int8" and self.ends != "float":
             raise UsageError(
                 f"ends {self.ends} belong to precision int8, but precision is {self.precision}. "
                 "Pass --precision int8, or leave --ends out."
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoremlConfig:
+    """How a generator becomes a Core ML package."""
+
+    precision: CoremlPrecision = "fp16"
+    """fp32; fp16 (what the Neural Engine computes in); int8_weights, palette8, palette6 (fewer bits a weight, fp16
+    arithmetic); int8 (weights and activations, the integers of the .tflite file, iOS 17, needs --data)."""
+    data: Path | None = None
+    """Real photos to calibrate int8 on, to look for overflows and to check parity with: a CycleGAN folder (its training
+    photos) or any folder of images."""
+    image_size_px: int | None = None
+    """Side of the square that the package takes; the source's own size when not given."""
+    calibration_images: int = 64
+    """How many photos set the activation ranges of int8."""
+    author: str = ""
+    """Shown by Xcode."""
+    license: str = ""
+    """Shown by Xcode."""
+    model_version: str = "1"
+    """Shown by Xcode."""
+    lambda_as: LambdaAs | None = None
+    """What the Lambda layers of a teacher's file do; they are never run."""
+    seed: int = 0
+    """Picks the photos."""
+
+    def __post_init__(self) -> None:
+        _check_at_least_1(calibration_images=self.calibration_images, image_size_px=self.image_size_px)
+        if self.precision == "int8" and self.data is None:
+            raise UsageError(_INT8_NEEDS_DATA)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +94,10 @@ class TranslateConfig:
     """Threads that a .tflite file runs on."""
 
     def __post_init__(self) -> None:
-        if self.image_size_px is not None and self.image_size_px < 1:
-            raise UsageError(f"image_size_px = {self.image_size_px}, expected at least 1.")
-        if self.threads < 1:
-            raise UsageError(f"threads = {self.threads}, expected at least 1.")
+        _check_at_least_1(image_size_px=self.image_size_px, threads=self.threads)
+
+
+def _check_at_least_1(**values: int | None) -> None:
+    for name, value in values.items():
+        if value is not None and value < 1:
+            raise UsageError(f"{name} = {value}, expected at least 1.")

@@ -5,7 +5,7 @@ a step. Are the integers good enough? It is compared with the float source, in P
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,14 +66,20 @@ def measure(
     """
     generator = TfliteGenerator(content)
     outputs = [generator.run(photo) for photo in photos]
-    pictures = np.stack([generator.to_picture(output) for output in outputs])
-    difference = pictures - np.stack(expected)
+    compared = compare([generator.to_picture(output) for output in outputs], expected, material=material)
+    if quantized is None:
+        return compared
+    return replace(compared, share_within_a_step=_share_within_a_step(photos, outputs, quantized))
+
+
+def compare(pictures: Sequence[np.ndarray], expected: Sequence[np.ndarray], *, material: str) -> Parity:
+    """Compare what an export made with what its float source makes, each `(height, width, 3)` float in [-1, 1]."""
+    difference = np.stack(pictures) - np.stack(expected)
     return Parity(
-        images=len(photos),
+        images=len(pictures),
         material=material,
         psnr_db=psnr_db(difference),
         largest_difference=float(np.abs(difference).max()),
-        share_within_a_step=None if quantized is None else _share_within_a_step(photos, outputs, quantized),
     )
 
 
@@ -83,18 +89,32 @@ def require(parity: Parity, precision: Precision) -> None:
     Raises:
         ParityError: If a bound is missed; NaN misses it too.
     """
-    least = LEAST_PSNR_DB[precision]
-    if not parity.psnr_db >= least:
-        raise ParityError(
-            f"the {precision} file is {parity.psnr_db:.1f} dB from its source on {parity.images} {parity.material}; "
-            f"expected at least {least:.0f} dB. Nothing was written. {_REMEDIES[precision]}"
-        )
+    require_psnr(parity, f"{precision} file", least_db=LEAST_PSNR_DB[precision], remedy=_REMEDIES[precision])
     share = parity.share_within_a_step
     if share is not None and not share >= LEAST_SHARE_WITHIN_A_STEP:
         raise ParityError(
             f"only {share:.2%} of the int8 file's values lie within a step of the integer-exact reference; expected "
             f"{LEAST_SHARE_WITHIN_A_STEP:.1%}. Nothing was written. This runtime computes something else than the "
             "integers mean: try another version of ai-edge-litert, and report it."
+        )
+
+
+def require_psnr(parity: Parity, export: str, *, least_db: float, remedy: str) -> None:
+    """Refuse an export whose PSNR to its float source is too low.
+
+    Args:
+        parity: As measured.
+        export: What to call it in the error.
+        least_db: The bound.
+        remedy: What the user can do.
+
+    Raises:
+        ParityError: If the bound is missed; NaN misses it too.
+    """
+    if not parity.psnr_db >= least_db:
+        raise ParityError(
+            f"the {export} is {parity.psnr_db:.1f} dB from its source on {parity.images} {parity.material}; "
+            f"expected at least {least_db:.0f} dB. Nothing was written. {remedy}"
         )
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import numpy as np
 
-from compress import teachers
+from compress import images, teachers
 from compress.artifact import Artifact, file_fingerprint, is_artifact, open_artifact
 from compress.data.config import Domain
 from compress.errors import UnusableArtifact, UsageError
@@ -50,6 +51,10 @@ class Source:
                 "Leave --image-size-px out."
             )
         return image_size_px, image_size_px
+
+    def translate(self, photo: np.ndarray) -> np.ndarray:
+        """Feed a `(height, width, 3)` uint8 photo; return a float32 picture in [-1, 1]."""
+        return np.asarray(self.model.predict_on_batch(images.to_float(photo)[np.newaxis]), dtype=np.float32)[0]
 
 
 def open_source(path: Path, *, lambda_as: LambdaAs | None = None) -> Source:

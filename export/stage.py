@@ -2,12 +2,8 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
-
-import numpy as np
-from tqdm import tqdm
 
 from compress import cost, images
 from compress.artifact import (
@@ -22,18 +18,16 @@ from compress.artifact import (
     written_whole,
 )
 from compress.config import to_mapping
-from compress.errors import UnusableArtifact
-from export import calibrate, parity, tflite
+from export import calibrate, material, parity, tflite
 from export.config import Ends, TfliteConfig
 from export.coverage import delegate_coverage
 from export.graph import Graph
 from export.lower import lower
 from export.metadata import About
-from export.quantization import QuantizedGraph, quantize, with_scales
+from export.quantization import QuantizedGraph
 from export.runner import TfliteGenerator
 from export.source import Source, open_source
 
-_PARITY_IMAGES = 4
 _DTYPES: dict[Ends, Literal["float32", "int8", "uint8"]] = {"float": "float32", "int8": "int8", "uint8": "uint8"}
 _log = logging.getLogger(__name__)
 
@@ -56,39 +50,21 @@ def export_tflite(source: Path, config: TfliteConfig, out: Path, *, overwrite: b
     refuse_existing(out, overwrite=overwrite)
     opened = open_source(source, lambda_as=config.lambda_as)
     size = opened.image_size(config.image_size_px)
-    photos = _photos(config, opened, size)
+    photos = material.photos(config, opened, size)
     graph = lower(opened.model, input_shape=(*size, 3))
-    quantized = _quantize(graph, photos, opened) if config.precision == "int8" else None
+    quantized = calibrate.quantize_on(graph, photos, opened.scales) if config.precision == "int8" else None
     content = _emit(graph, quantized, config, _about(config, opened))
-    shown = photos[:_PARITY_IMAGES]
-    expected = [_translate(opened, photo) for photo in shown]
-    material = "photos" if config.data is not None else "synthetic"
-    checked = parity.measure(content, shown, expected, material=material, quantized=quantized)
+    shown = photos[: material.PARITY_IMAGES]
+    expected = [opened.translate(photo) for photo in shown]
+    checked = parity.measure(content, shown, expected, material=material.kind(config), quantized=quantized)
     parity.require(checked, config.precision)
     with written_whole(out, overwrite=overwrite) as scratch:
         (scratch / MODEL_NAMES["tflite"]).write_bytes(content)
         if config.data is not None:
-            images.write_png(scratch / "samples.png", _sheet(content, shown, expected))
+            pictures = map(TfliteGenerator(content).translate, shown)
+            images.write_png(scratch / "samples.png", material.sheet(shown, expected, pictures))
         write_manifest(scratch, _manifest(out.name, config, opened, graph, content, checked, quantized))
     return open_artifact(out)
-
-
-def _photos(config: TfliteConfig, opened: Source, size: tuple[int, int]) -> list[np.ndarray]:
-    if config.data is None:
-        return parity.synthetic_photos(size, count=_PARITY_IMAGES, seed=config.seed)
-    count = config.calibration_images if config.precision == "int8" else _PARITY_IMAGES
-    return calibrate.sample_photos(config.data, domain=opened.domain, count=count, size=size, seed=config.seed)
-
-
-def _quantize(graph: Graph, photos: Sequence[np.ndarray], opened: Source) -> QuantizedGraph:
-    """With the scales that `compress quantize` has chosen, else with those that the photos ask for."""
-    if opened.scales is not None:
-        if opened.scales.keys() != graph.shapes.keys():
-            raise UnusableArtifact(
-                f"{opened.name} holds scales of other tensors than its model has; quantize the student anew."
-            )
-        return with_scales(graph, opened.scales)
-    return quantize(graph, calibrate.observe_ranges(graph, tqdm(photos, desc="calibrate", unit="image")))
 
 
 def _emit(graph: Graph, quantized: QuantizedGraph | None, config: TfliteConfig, about: About) -> bytes:
@@ -102,20 +78,6 @@ def _about(config: TfliteConfig, opened: Source) -> About:
         config.description or f"PocketGAN generator {opened.name}, {config.precision}: RGB image to RGB image."
     )
     return About(name=opened.name, description=description, author=config.author, license=config.license)
-
-
-def _translate(opened: Source, photo: np.ndarray) -> np.ndarray:
-    return np.asarray(opened.model.predict_on_batch(images.to_float(photo)[np.newaxis]), dtype=np.float32)[0]
-
-
-def _sheet(content: bytes, photos: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> np.ndarray:
-    """Rows of photo, source's picture, file's picture."""
-    generator = TfliteGenerator(content)
-    rows = [
-        (photo, images.to_uint8(picture), images.to_uint8(generator.translate(photo)))
-        for photo, picture in zip(photos, expected, strict=True)
-    ]
-    return images.contact_sheet(rows)
 
 
 def _manifest(

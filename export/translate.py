@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from compress.artifact import is_artifact, open_artifact, refuse_existing, written_whole
 from compress.errors import UnusableArtifact, UnusableData, UsageError
-from compress.images import list_images, read_images, to_float, to_uint8, write_png
+from compress.images import list_images, read_images, to_uint8, write_png
 from export.config import TranslateConfig
 
 Translator = Callable[[np.ndarray], np.ndarray]
@@ -93,9 +93,4 @@ def _open_keras(path: Path, config: TranslateConfig) -> tuple[Translator, tuple[
     from export.source import open_source
 
     source = open_source(path, lambda_as=config.lambda_as)
-    size = source.image_size(config.image_size_px)
-
-    def run(photo: np.ndarray) -> np.ndarray:
-        return np.asarray(source.model.predict_on_batch(to_float(photo)[np.newaxis]))[0]
-
-    return run, size
+    return source.translate, source.image_size(config.image_size_px)

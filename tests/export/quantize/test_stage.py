@@ -95,7 +95,7 @@ def test_scales_of_another_model_are_refused(quantized: Artifact, photo_folders:
     manifest = json.loads(path.read_text())
     manifest["quantization"]["nowhere"] = manifest["quantization"].pop("generated")
     path.write_text(json.dumps(manifest))
-    with pytest.raises(UnusableArtifact, match="quantize the student anew"):
+    with pytest.raises(UnusableArtifact, match="quantize it anew"):
         export_stage.export_tflite(
             tmp_path / "mixed", TfliteConfig(precision="int8", data=photo_folders), tmp_path / "out"
         )
