@@ -214,7 +214,7 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
 
 def _versions() -> dict[str, str]:
     found = {}
-    for package in ("pocketgan", "keras", "tensorflow", "torch", "ai-edge-litert", "numpy"):
+    for package in ("pocketgan", "keras", "tensorflow", "torch", "ai-edge-litert", "coremltools", "numpy"):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

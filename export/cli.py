@@ -9,7 +9,7 @@ from compress import console
 from compress.artifact import refuse_existing
 from compress.errors import UnusableModel
 from compress.teachers import LambdaAs
-from export.config import TfliteConfig, TranslateConfig
+from export.config import CoremlConfig, TfliteConfig, TranslateConfig
 from export.quantize.config import QuantizeConfig
 
 Flags = Parameter(name="*")
@@ -49,6 +49,42 @@ def tflite(
         "artifact": str(out),
         "precision": manifest.config["precision"],
         "ends": manifest.config["ends"],
+        "size_bytes": manifest.cost.size_bytes,
+        "params": manifest.cost.params,
+        "macs": manifest.cost.macs,
+        **manifest.scores,
+    }
+    console.show(result, as_json=json)
+
+
+@app.command
+def coreml(
+    source: Path,
+    *,
+    out: Path,
+    config: Annotated[CoremlConfig, Flags] | None = None,
+    overwrite: Existing = False,
+    json: Existing = False,
+) -> None:
+    """Write a generator as a Core ML package that takes and returns pictures, checked against its source.
+
+    Args:
+        source: An artifact with a model.keras, or a teacher's file (.h5, .keras, .pth, SavedModel).
+        out: The artifact to write.
+        overwrite: Replace `out` if it exists.
+        json: Print JSON.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    _require_there(source)
+    from export.coreml.child import check_available
+
+    check_available()
+    from export.coreml.stage import export_coreml
+
+    manifest = export_coreml(source, config or CoremlConfig(), out, overwrite=overwrite).manifest
+    result = {
+        "artifact": str(out),
+        "precision": manifest.config["precision"],
         "size_bytes": manifest.cost.size_bytes,
         "params": manifest.cost.params,
         "macs": manifest.cost.macs,

@@ -65,6 +65,14 @@ def test_torch_is_imported_only_to_score_and_to_read_a_pth() -> None:
     assert outside == {"compress/teachers/pytorch.py"}
 
 
+def test_coremltools_is_imported_only_where_the_child_process_runs() -> None:
+    assert _importers("coremltools") == {
+        "export/coreml/package.py",
+        "export/coreml/program.py",
+        "export/mil_reference.py",
+    }
+
+
 def test_keras_and_tensorflow_are_not_needed_to_score_or_to_time() -> None:
     importers = _importers("keras") | _importers("tensorflow")
     assert {path for path in importers if path.startswith(("eval/", "benchmarks/"))} == set()

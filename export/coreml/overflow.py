@@ -1,0 +1,36 @@
+"""Which tensors come near to what float16 holds: measured on photos, written down, and kept in float32."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from compress.images import to_float
+from export.graph import Graph
+from export.reference import run
+
+FLOAT16_LARGEST = float(np.finfo(np.float16).max)
+NEAR = FLOAT16_LARGEST / 4
+"""From here on a tensor stays in float32: another photo may well double what a handful of photos showed, and inside a
+kernel sums may pass through larger values than they end with."""
+
+
+def largest_activations(graph: Graph, photos: Iterable[np.ndarray]) -> dict[str, float]:
+    """Run photos through the float graph and return the largest magnitude in each tensor.
+
+    Args:
+        graph: A float graph.
+        photos: `(height, width, 3)` uint8, at least one.
+    """
+    largest: dict[str, float] = {}
+
+    def note(name: str, values: np.ndarray) -> None:
+        largest[name] = max(largest.get(name, 0.0), float(np.abs(values).max()))
+
+    for photo in photos:
+        run(graph, to_float(photo)[np.newaxis], note)
+    return largest
+
+
+def near_overflow(largest: Mapping[str, float]) -> frozenset[str]:
+    """The tensors that float16 is too narrow for."""
+    return frozenset(name for name, value in largest.items() if not value < NEAR)

@@ -1,0 +1,49 @@
+"""A MIL program becomes a `.mlpackage`: ends that are pictures, and what people read about it. Needs coremltools."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import coremltools
+
+_STANDARD = ("author", "license", "version", "short_description")
+
+
+def write(program: Any, metadata: Mapping[str, str], path: Path) -> None:
+    """Save a program.
+
+    Args:
+        program: From `program.build`.
+        metadata: `author`, `license`, `version` and `short_description`, which Xcode shows; other keys are kept as
+            they are.
+        path: A `.mlpackage` that does not exist yet.
+    """
+    main = program.functions["main"]
+    (image,), (picture,) = main.inputs.values(), main.outputs
+    # For a MIL program `convert` takes the types of inputs and ignores those of outputs.
+    main.set_output_types([coremltools.ImageType(name=picture.name, color_layout=coremltools.colorlayout.RGB)])
+    entry = coremltools.ImageType(
+        name=image.name, shape=image.shape, color_layout=coremltools.colorlayout.RGB, channel_first=True
+    )
+    model = coremltools.convert(
+        program,
+        source="milinternal",
+        convert_to="mlprogram",
+        inputs=[entry],
+        # The program is written in its own precision; this keeps coremltools from casting it anew.
+        compute_precision=coremltools.precision.FLOAT32,
+        minimum_deployment_target=main.opset_version,
+        skip_model_load=True,
+    )
+    for key, value in metadata.items():
+        if key in _STANDARD:
+            setattr(model, key, value)
+        else:
+            model.user_defined_metadata[key] = value
+    model.input_description[image.name] = "The photo, RGB, of exactly this size."
+    model.output_description[picture.name] = "The generated picture, RGB, of the same size."
+    model.save(str(path))
+    # coremltools writes the maps in the description in the order of a hash; written again, equal models are equal
+    # files, but for the package's table of contents, whose identifiers are drawn anew.
+    (description,) = path.rglob("model.mlmodel")
+    description.write_bytes(model.get_spec().SerializeToString(deterministic=True))

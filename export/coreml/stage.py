@@ -1,0 +1,160 @@
+"""`compress export coreml`: a generator in, an artifact with a checked Core ML package out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compress import cost, images
+from compress.artifact import (
+    MODEL_NAMES,
+    Artifact,
+    Cost,
+    ImageSpec,
+    Manifest,
+    open_artifact,
+    refuse_existing,
+    write_manifest,
+    written_whole,
+)
+from compress.config import to_mapping
+from export import calibrate, material, parity
+from export.config import CoremlConfig, CoremlPrecision
+from export.coreml import child, overflow
+from export.coreml.job import Job, Written
+from export.graph import Graph
+from export.lower import lower
+from export.quantization import QuantizedGraph
+from export.source import Source, open_source
+
+LEAST_PSNR_DB: dict[CoremlPrecision, float] = {
+    "fp32": 90.0,
+    "fp16": 45.0,
+    "int8_weights": 40.0,
+    "palette8": 40.0,
+    "palette6": 30.0,
+    "int8": 30.0,
+}
+"""Against the float source, as `parity.LEAST_PSNR_DB`. Measured on the `vintage` student and its teacher at 256x256:
+fp32 148 and 110 dB, fp16 78 and 77, int8_weights 67 and 55, palette8 71 and 61, palette6 59 and 50, int8 46; on tiny
+untrained students fp16 72, int8_weights 57, palette8 54, palette6 45."""
+_REMEDIES: dict[CoremlPrecision, str] = {
+    "fp32": "This should not happen: please report it with the model.",
+    "fp16": "Pass --data with photos like those it was trained on, or use --precision fp32.",
+    "int8_weights": "Use --precision palette8 or fp16.",
+    "palette8": "Use --precision fp16.",
+    "palette6": "Use --precision palette8 or fp16.",
+    "int8": "Calibrate on photos like those it was trained on (--data), on more of them, or use --precision fp16.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Lowered:
+    """What is written, and what was found out about it."""
+
+    graph: Graph
+    quantized: QuantizedGraph | None
+    largest: Mapping[str, float]
+    in_float32: frozenset[str]
+
+
+def export_coreml(source: Path, config: CoremlConfig, out: Path, *, overwrite: bool = False) -> Artifact:
+    """Write a generator as a Core ML package, after reading it back from disk and checking what it does.
+
+    Args:
+        source: An artifact with a model.keras, or any teacher's file.
+        config: Precision and what Xcode shows.
+        out: The artifact to write.
+        overwrite: Whether `out` may exist.
+
+    Raises:
+        UsageError: If `out` exists, coremltools is not installed, or the image size does not fit the model.
+        UnusableInput: If the model or the photos cannot be used.
+        UnsupportedLayer: If a layer cannot be expressed.
+        ParityError: If the package does something else than its source; nothing is written then.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    child.check_available()
+    opened = open_source(source, lambda_as=config.lambda_as)
+    size = opened.image_size(config.image_size_px)
+    photos = material.photos(config, opened, size)
+    shown = photos[: material.PARITY_IMAGES]
+    graph = lower(opened.model, input_shape=(*size, 3))
+    quantized = calibrate.quantize_on(graph, photos, opened.scales) if config.precision == "int8" else None
+    largest = overflow.largest_activations(graph, shown)
+    lowered = _Lowered(graph=graph, quantized=quantized, largest=largest, in_float32=overflow.near_overflow(largest))
+    # A picture holds no more than this; a generator without tanh may go beyond.
+    expected = [np.clip(opened.translate(photo), -1, 1) for photo in shown]
+    with written_whole(out, overwrite=overwrite) as scratch:
+        job = Job(
+            graph=graph,
+            precision=config.precision,
+            in_float32=lowered.in_float32,
+            quantized=quantized,
+            metadata=_metadata(config, opened, graph),
+            photos=tuple(shown),
+        )
+        package = scratch / MODEL_NAMES["mlpackage"]
+        written = child.run(job, package)
+        checked = parity.compare(written.pictures, expected, material=material.kind(config))
+        parity.require_psnr(
+            checked,
+            f"{config.precision} package",
+            least_db=LEAST_PSNR_DB[config.precision],
+            remedy=_REMEDIES[config.precision],
+        )
+        if config.data is not None:
+            images.write_png(scratch / "samples.png", material.sheet(shown, expected, written.pictures))
+        scores = {"parity": checked.as_json(), "coreml": _what_is_inside(package, written, lowered)}
+        write_manifest(scratch, _manifest(out.name, config, opened, lowered, package, scores))
+    return open_artifact(out)
+
+
+def _metadata(config: CoremlConfig, opened: Source, graph: Graph) -> dict[str, str]:
+    height, width, _ = graph.input_shape
+    return {
+        "author": config.author,
+        "license": config.license,
+        "version": config.model_version,
+        "short_description": f"{opened.name}: a {width}x{height} RGB photo in, a picture of that size out.",
+        # What the package's own manifest calls its parent: the manifest, or a teacher's file, that it was made from.
+        "pocketgan.parent_sha256": opened.fingerprint,
+        "pocketgan.precision": config.precision,
+    }
+
+
+def _what_is_inside(package: Path, written: Written, lowered: _Lowered) -> dict[str, Any]:
+    weights_bytes = sum(path.stat().st_size for path in package.rglob("weight.bin"))
+    return {
+        "graph_bytes": _size_bytes(package) - weights_bytes,
+        "weights_bytes": weights_bytes,
+        "operations": dict(written.operations),
+        "largest_activations": {name: float(f"{value:.4g}") for name, value in lowered.largest.items()},
+        "float16_largest": overflow.FLOAT16_LARGEST,
+        "in_float32": sorted(lowered.in_float32),
+    }
+
+
+def _size_bytes(package: Path) -> int:
+    return sum(path.stat().st_size for path in package.rglob("*") if path.is_file())
+
+
+def _manifest(
+    name: str, config: CoremlConfig, opened: Source, lowered: _Lowered, package: Path, scores: dict[str, Any]
+) -> Manifest:
+    graph = lowered.graph
+    macs = cost.measure(opened.model, image_size_px=graph.input_shape[:2]).macs
+    return Manifest(
+        name=name,
+        format="mlpackage",
+        stage="export",
+        parent=opened.fingerprint,
+        input=ImageSpec(shape=graph.input_shape, layout="NCHW", dtype="uint8", range=(0.0, 255.0)),
+        cost=Cost(params=graph.params, macs=macs, size_bytes=_size_bytes(package)),
+        config=to_mapping(config) | {"domain": opened.domain},
+        seed=config.seed,
+        quantization=None if lowered.quantized is None else lowered.quantized.as_json(),
+        scores=scores,
+    )
