@@ -70,8 +70,8 @@ class BranchedConv2D(layers.Layer):
         if self.identity_norm is not None:
             through = np.ones_like(small) if self.filters is None else np.eye(small.shape[2])[np.newaxis, np.newaxis]
             kernels.append((self._embedded(through), self.identity_norm))
-        pairs = [self._normalised(kernel, norm) for kernel, norm in kernels]
-        return sum(kernel for kernel, _ in pairs), sum(bias for _, bias in pairs)  # pyright: ignore[reportReturnType]
+        scaled, biases = zip(*(self._normalised(kernel, norm) for kernel, norm in kernels), strict=True)
+        return np.sum(scaled, axis=0), np.sum(biases, axis=0)
 
     def _norm(self) -> Any:
         return layers.BatchNormalization(

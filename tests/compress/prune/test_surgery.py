@@ -6,8 +6,10 @@ import keras
 import numpy as np
 import pytest
 
+from compress.models import pocket_generator
 from compress.models.copies import copied
-from compress.models.pocket_generator import Family
+from compress.models.pocket.reparameterization import folded
+from compress.models.pocket_generator import Family, PocketConfig
 from compress.prune.groups import Unit, find_groups
 from compress.prune.surgery import without
 
@@ -34,7 +36,15 @@ def _removed(model: keras.Model, seed: int) -> list[Unit]:
 @pytest.mark.parametrize("context", [True, False], ids=["context", "plain"])
 @pytest.mark.parametrize("family", get_args(Family))
 def test_a_sliced_student_equals_the_masked_one(make_student, family, context) -> None:
-    student = make_student(family, context=context)
+    _require_sliced_as_masked(make_student(family, context=context))
+
+
+def test_a_student_trained_with_branches_is_sliced_too(randomise) -> None:
+    shape = PocketConfig(family="unet", image_size_px=16, width=16, blocks=2, reparameterize=True)
+    _require_sliced_as_masked(folded(randomise(pocket_generator.build(shape))))
+
+
+def _require_sliced_as_masked(student: keras.Model) -> None:
     removed = _removed(student, seed=3)
     sliced = without(student, removed)
     photos = np.random.default_rng(1).uniform(-1, 1, (2, 16, 16, 3)).astype(np.float32)
