@@ -17,6 +17,9 @@ Margins = tuple[tuple[int, int], tuple[int, int]]
 Padding = Literal["same", "valid"]
 """TensorFlow's rule: `same` pads with zeros, the odd pixel at the bottom and the right."""
 FusedActivation = Literal["none", "relu", "relu6"]
+Axis = Literal["height", "width", "channels"]
+AXES: Mapping[Axis, int] = {"height": 1, "width": 2, "channels": 3}
+"""Where each lies in NHWC."""
 Function = Literal["relu", "relu6", "leaky_relu", "tanh", "sigmoid"]
 
 
@@ -128,7 +131,9 @@ class Crop(Operation):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Concatenate(Operation):
-    """Join along channels."""
+    """Join along one axis of the image."""
+
+    axis: Axis = "channels"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,6 +11,7 @@ import numpy as np
 
 from export import kernels
 from export.graph import (
+    AXES,
     Activate,
     Add,
     Concatenate,
@@ -154,7 +155,7 @@ def _(operation: Crop, images: np.ndarray) -> np.ndarray:
 
 @compute.register
 def _(operation: Concatenate, *parts: np.ndarray) -> np.ndarray:
-    return np.concatenate(parts, axis=3)
+    return np.concatenate(parts, axis=AXES[operation.axis])
 
 
 @compute.register

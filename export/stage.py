@@ -27,6 +27,7 @@ from export.metadata import About
 from export.quantization import QuantizedGraph
 from export.runner import TfliteGenerator
 from export.source import Source, open_source
+from export.spelling import without_reflection
 
 _DTYPES: dict[Ends, Literal["float32", "int8", "uint8"]] = {"float": "float32", "int8": "int8", "uint8": "uint8"}
 _log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ def export_tflite(source: Path, config: TfliteConfig, out: Path, *, overwrite: b
     opened = open_source(source, lambda_as=config.lambda_as)
     size = opened.image_size(config.image_size_px)
     photos = material.photos(config, opened, size)
-    graph = lower(opened.model, input_shape=(*size, 3))
+    graph = without_reflection(lower(opened.model, input_shape=(*size, 3)))
     quantized = calibrate.quantize_on(graph, photos, opened.scales) if config.precision == "int8" else None
     content = _emit(graph, quantized, config, _about(config, opened))
     shown = photos[: material.PARITY_IMAGES]

@@ -11,6 +11,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from export.graph import (
+    AXES,
     Activate,
     Add,
     Concatenate,
@@ -264,7 +265,7 @@ def _(operation: Crop, emission: Emission) -> None:
 @emit.register
 def _(operation: Concatenate, emission: Emission) -> None:
     options = schema.ConcatenationOptionsT()
-    options.axis = 3
+    options.axis = AXES[operation.axis]
     emission.operator("CONCATENATION", operation, options=options)
 
 

@@ -88,7 +88,7 @@ def test_bias_of_a_channel_without_weights_survives(chain, photos):
 
 def test_instance_norm_is_refused_in_int8(chain, photos):
     row = [layers.Conv2D(3, 1), InstanceNormalization(name="odd"), layers.Conv2D(3, 1)]
-    with pytest.raises(UnsupportedLayer, match=r"layer odd.*--precision fp32"):
+    with pytest.raises(UnsupportedLayer, match=r"layer odd.*--precision dynamic"):
         quantized(chain(row, (32, 32, 3)), photos)
 
 
