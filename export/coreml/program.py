@@ -22,6 +22,7 @@ from export.coreml.job import PALETTE_BITS
 from export.graph import (
     Activate,
     Add,
+    Axis,
     Concatenate,
     Convolution,
     Crop,
@@ -48,6 +49,7 @@ from export.quantization import QuantizedGraph, TensorScale
 WHITE_HALF = 127.5
 """A byte b stands for b / 127.5 - 1. Taking the half away first is exact in float16; scaling first is not."""
 _CHANNELS, _HEIGHT, _WIDTH = 1, 2, 3
+_AXES: dict[Axis, int] = {"channels": _CHANNELS, "height": _HEIGHT, "width": _WIDTH}
 _COPIES_VALUES = (SpaceToDepth, DepthToSpace, Crop, Pad, Concatenate)
 
 Var = Any
@@ -360,7 +362,7 @@ def _(operation: Crop, site: _Site, images: Var) -> Var:
 
 @emit.register
 def _(operation: Concatenate, site: _Site, *parts: Var) -> Var:
-    return mb.concat(values=parts, axis=_CHANNELS)
+    return mb.concat(values=parts, axis=_AXES[operation.axis])
 
 
 @emit.register

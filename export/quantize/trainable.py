@@ -15,6 +15,7 @@ from keras import layers
 from compress.errors import UnsupportedLayer
 from compress.models import layers as pocket
 from export.graph import (
+    AXES,
     Activate,
     Add,
     Concatenate,
@@ -179,4 +180,4 @@ def _(operation: Crop) -> Any:
 
 @_layer.register
 def _(operation: Concatenate) -> Any:
-    return layers.Concatenate(name=operation.output)
+    return layers.Concatenate(axis=AXES[operation.axis], name=operation.output)
