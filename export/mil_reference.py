@@ -96,7 +96,7 @@ def _picture(features: Any) -> Any:
 
 
 def _spent_after(steps: Sequence[Any]) -> dict[Any, list[Any]]:
-    """By operation, the results that no later one reads: a teacher's all at once would take a gigabyte."""
+    """By operation, the results that no later one reads: a 256x256 teacher's are 270 MB in float16, all together."""
     last_reader = {}
     for step in steps:
         for bound in step.inputs.values():

@@ -15,7 +15,7 @@ from compress.errors import UnsupportedLayer, UsageError
 from export.coreml.job import Job, Written
 
 TIME_LIMIT_S = 3600
-"""After which the child is taken to hang: a teacher takes it half a minute on two busy cores."""
+"""After which the child is taken to hang: a 256x256 teacher with four photos takes less than a minute of computing."""
 _FRAMEWORKS = ("tensorflow", "torch")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SIDE = Path(__file__).parent / "coreml_side"
-# Half a minute of computing on two free cores; ten times that beside a training run.
+# 40 s of computing; beside a training run it took ten minutes.
 CHILD_TIMEOUT_S = 900
 
 pytestmark = [
