@@ -17,6 +17,16 @@ def open_interpreter(model: Path, *, threads: int) -> Interpreter:
     """
     interpreter = Interpreter(model_path=str(model), num_threads=threads)
     interpreter.allocate_tensors()
+    fill_inputs(interpreter)
+    return interpreter
+
+
+def fill_inputs(interpreter: Interpreter) -> None:
+    """Set every input of an interpreter to noise, the same each time.
+
+    Raises:
+        ValueError: If an input has no fixed size.
+    """
     generator = np.random.default_rng(0)
     for detail in interpreter.get_input_details():
         # A free batch, as the TF converter leaves it, runs as a batch of one.
@@ -24,7 +34,6 @@ def open_interpreter(model: Path, *, threads: int) -> Interpreter:
             signature = "x".join(map(str, detail["shape_signature"]))
             raise ValueError(f"its input is {signature}; export it for one size with --image-size-px.")
         interpreter.set_tensor(detail["index"], _noise(generator, detail["shape"], np.dtype(detail["dtype"])))
-    return interpreter
 
 
 def _noise(generator: np.random.Generator, shape: np.ndarray, dtype: np.dtype) -> np.ndarray:

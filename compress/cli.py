@@ -3,9 +3,9 @@
 The packages above this one are named here alone, as strings: they are loaded when their command is called.
 """
 
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.config import Dict
@@ -47,20 +47,32 @@ def inspect(
     *,
     lambda_as: LambdaAs | None = None,
     image_size_px: int | None = None,
+    time_operators: Switch = False,
+    fail_on: Literal["fallback"] | None = None,
     json: Switch = False,
 ) -> None:
     """Show what a generator is, what it costs, and what will not run on a phone and why.
 
     Args:
-        model: A generator file (.h5, .keras, .pth, SavedModel) or an artifact.
+        model: A generator file (.h5, .keras, .pth, SavedModel), a .tflite, or an artifact.
         lambda_as: What the file's Lambda layers do; they are never run.
         image_size_px: Side of the square to count MACs for; the model's own size when not given.
+        time_operators: Of a .tflite, time each operator by itself; takes seconds.
+        fail_on: fallback: exit with 1 where anything runs outside a phone's fast kernels.
         json: Print JSON.
     """
     from compress import inspection
 
     report = inspection.inspect(model, lambda_as=lambda_as, image_size_px=image_size_px)
-    console.show(report, as_json=json, text=inspection.describe_text(report))
+    text = inspection.describe_text(report)
+    tflite = inspection.tflite_of(model)
+    if tflite is not None:
+        lint = import_module("benchmarks.lint")
+        linted = lint.lint(tflite, timed=time_operators)
+        report, text = report | linted, f"{text}\n\n{lint.describe(linted)}"
+    console.show(report, as_json=json, text=text)
+    if fail_on == "fallback":
+        inspection.require_no_fallback(report)
 
 
 @data_app.command

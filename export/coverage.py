@@ -16,6 +16,8 @@ class Coverage:
     partitions: int
     operators: int
     left_behind: tuple[str, ...]
+    left_behind_at: tuple[int, ...]
+    """Where they stand among the file's operators."""
 
     @property
     def complete(self) -> bool:
@@ -47,9 +49,10 @@ def delegate_coverage(content: bytes) -> Coverage:
         if operator is not None and operator["index"] not in running:
             running[operator["index"]] = operator
             pending.extend(operator["inputs"])
-    names = [operator["op_name"] for _, operator in sorted(running.items())]
+    left_behind = [operator for _, operator in sorted(running.items()) if operator["op_name"] != _DELEGATE]
     return Coverage(
-        partitions=names.count(_DELEGATE),
+        partitions=len(running) - len(left_behind),
         operators=len(operators) - len(delegates),
-        left_behind=tuple(name for name in names if name != _DELEGATE),
+        left_behind=tuple(operator["op_name"] for operator in left_behind),
+        left_behind_at=tuple(operator["index"] for operator in left_behind),
     )

@@ -120,9 +120,14 @@ class TfliteFile:
         model.buffers = [_buffer(content) for content in [*self._buffers, *appended]]
         model.signatureDefs = [_signature(inputs, outputs)]
         model.metadata = [_metadata(name, len(self._buffers) + place) for place, name in enumerate(entries)]
-        builder = _AlignedBuilder(1 << 16)
-        builder.Finish(model.Pack(builder), file_identifier=_FILE_IDENTIFIER)
-        return bytes(builder.Output())
+        return pack(model)
+
+
+def pack(model: schema.ModelT) -> bytes:
+    """The file of a schema object."""
+    builder = _AlignedBuilder(1 << 16)
+    builder.Finish(model.Pack(builder), file_identifier=_FILE_IDENTIFIER)
+    return bytes(builder.Output())
 
 
 def quantization_parameters(

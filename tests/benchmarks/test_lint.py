@@ -1,0 +1,116 @@
+"""Operators listed, cut out and timed; where they fall back, and what CI makes of it."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+
+from benchmarks.delegates import COREML, DELEGATES, GPU
+from benchmarks.lint import lint
+from benchmarks.operators import cut_out, list_operators
+from export.graph import Convolution, Graph
+from export.tflite import float_file
+
+
+@pytest.fixture(scope="session")
+def inspect(command):
+    return partial(command, "inspect")
+
+
+def test_each_operator_says_where_it_runs(models: Path) -> None:
+    operators = list_operators((models / "mirrored.tflite").read_bytes())
+    assert [operator.code for operator in operators] == ["MIRROR_PAD", "CONV_2D"] * 3
+    assert [operator.runs_in["xnnpack"] for operator in operators] == [False, True] * 3
+    assert {operator.dtype for operator in operators} == {"float32"}
+    assert operators[0].shape == (1, 34, 34, 3)
+    assert all(operator.runs_in["gpu"] for operator in operators)
+
+
+def test_fallback_comes_with_its_reason_and_fix(models: Path) -> None:
+    (fallback,) = lint(models / "mirrored.tflite")["fallbacks"]
+    assert (fallback["op"], fallback["count"]) == ("MIRROR_PAD", 3)
+    assert "compress export tflite" in fallback["what_to_do"]
+    assert lint(models / "narrow.tflite")["fallbacks"] == []
+
+
+@pytest.mark.parametrize("weights", ["fp32", "fp16", "dynamic"])
+def test_an_operator_that_is_cut_out_computes_what_it_did(weights) -> None:
+    content = float_file(_two_convolutions(), weights)
+    model = schema.ModelT.InitFromPackedBuf(content)
+    image = np.random.default_rng(1).uniform(-1, 1, (1, 8, 8, 3)).astype(np.float32)
+    convolutions = [item.position for item in list_operators(content) if item.code == "CONV_2D"]
+    between = image
+    for position in convolutions:
+        between = _run(cut_out(model, position), between)
+    np.testing.assert_allclose(between, _run(content, image), atol=1e-6)
+
+
+def _two_convolutions() -> Graph:
+    random = np.random.default_rng(0)
+    first, second = (
+        Convolution(
+            inputs=(read,),
+            output=written,
+            shape=(8, 8, after),
+            kernel=random.normal(0, 0.3, (3, 3, before, after)).astype(np.float32),
+            bias=random.normal(0, 0.3, after).astype(np.float32),
+            padding="same",
+        )
+        for read, written, before, after in (("image", "middle", 3, 16), ("middle", "end", 16, 3))
+    )
+    return Graph(input="image", output="end", input_shape=(8, 8, 3), operations=(first, second))
+
+
+def _run(content: bytes, image: np.ndarray) -> np.ndarray:
+    interpreter = Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+
+def test_the_wide_convolution_takes_most_of_the_time(models: Path) -> None:
+    operators = list_operators((models / "wide.tflite").read_bytes(), timed=True)
+    latencies = [operator.latency_ms or 0.0 for operator in operators]
+    # 384 x 384 channels against 3 x 384, before and behind: 128 times the work, on a machine that may be busy.
+    assert latencies[1] > 2 * max(latencies[0], latencies[2]) > 0
+
+
+def test_unpacking_of_stored_weights_happens_at_load() -> None:
+    operators = list_operators(float_file(_two_convolutions(), "fp16"), timed=True)
+    assert [(item.code, item.at_load, item.latency_ms is None) for item in operators] == [
+        ("DEQUANTIZE", True, True),
+        ("CONV_2D", False, False),
+    ] * 2
+
+
+def test_tables_of_the_delegates_know_types_and_versions() -> None:
+    assert GPU.accepts("MIRROR_PAD", 1, integer=False)
+    assert not COREML.accepts("CONV_2D", 3, integer=True)
+    assert COREML.accepts("RESIZE_BILINEAR", 1, integer=False)
+    assert not COREML.accepts("RESIZE_BILINEAR", 3, integer=False)
+    known = {name for name in vars(schema.BuiltinOperator) if name.isupper()}
+    for delegate in DELEGATES:
+        assert delegate.takes | delegate.takes_int8 <= known
+        assert "tensorflow/lite" in delegate.source
+
+
+def test_command_fails_on_a_fallback_and_only_then(inspect, models: Path) -> None:
+    failed = inspect(models / "mirrored.tflite", "--fail-on", "fallback", "--json")
+    assert failed.returncode == 1
+    assert "3 MIRROR_PAD (float32)" in failed.stderr
+    assert json.loads(failed.stdout)["fallbacks"][0]["op"] == "MIRROR_PAD"
+    passed = inspect(models / "narrow.tflite", "--fail-on", "fallback", "--time-operators")
+    assert passed.returncode == 0, passed.stderr
+    assert "XNNPACK runs every operator" in passed.stdout
+    assert passed.stdout.splitlines()[-3].split()[:3] == ["3", "CONV_2D", "float32"]
+
+
+def test_command_names_a_wrong_gate(inspect, models: Path) -> None:
+    refused = inspect(models / "narrow.tflite", "--fail-on", "warnings")
+    assert refused.returncode == 2
+    assert "warnings" in refused.stderr
