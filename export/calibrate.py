@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from compress.data.config import Domain
 from compress.data.folders import LAYOUT, photos
-from compress.errors import UnusableArtifact
+from compress.errors import UnusableArtifact, UnusableData
 from compress.images import list_images, read_images, to_float
 from export.graph import Graph
 from export.quantization import QuantizedGraph, Range, TensorScale, quantize, with_scales
@@ -74,6 +74,9 @@ def observe_ranges(graph: Graph, images: Iterable[np.ndarray]) -> dict[str, Rang
 
     Returns:
         By tensor, the least and the greatest value that `PHOTOS_WITHIN` of the photos stay within.
+
+    Raises:
+        UnusableData: If there is no photo.
     """
     extremes: dict[str, list[Range]] = {}
 
@@ -82,6 +85,8 @@ def observe_ranges(graph: Graph, images: Iterable[np.ndarray]) -> dict[str, Rang
 
     for image in images:
         run(graph, to_float(image)[np.newaxis], note)
+    if not extremes:
+        raise UnusableData("there is no image to calibrate on; expected at least one, like those it was trained on.")
     return {name: covering(np.array(noted)) for name, noted in extremes.items()}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from compress.errors import UnsupportedLayer
+from compress.errors import UnsupportedLayer, UnusableModel
 from export.graph import (
     Activate,
     Add,
@@ -126,9 +126,16 @@ def quantize(graph: Graph, ranges: Mapping[str, Range], *, symmetric: bool = Fal
 
     Raises:
         UnsupportedLayer: If an operation has no integer kernel worth shipping.
+        UnusableModel: If a tensor is NaN or infinite somewhere.
     """
     for operation in graph.operations:
         _require_integer_kernel(operation)
+        if not np.isfinite(ranges[operation.output]).all():
+            least, greatest = ranges[operation.output]
+            raise UnusableModel(
+                f"the output of layer {operation.output} is not finite: {least} to {greatest} on calibration photos. "
+                "Its weights are torn or training diverged; export an earlier checkpoint."
+            )
     settled = _settle(graph, ranges, symmetric=symmetric)
     return with_scales(graph, {name: _tensor_scale(bounds) for name, bounds in settled.items()})
 
