@@ -9,6 +9,7 @@ from compress.errors import ParityError
 from compress.images import to_float
 from export import calibrate, parity, tflite
 from export.config import Precision
+from export.graph import Weighted
 from export.lower import lower
 from export.quantization import TensorScale, quantize
 
@@ -61,10 +62,13 @@ def test_int8_is_within_a_step_of_its_reference_whatever_its_ends(quantized, pho
 
 
 def test_one_wrong_weight_is_caught_in_float(graph, photos, expected):
-    first, *others = graph.operations
+    first = next(operation for operation in graph.operations if isinstance(operation, Weighted))
     kernel = first.kernel.copy()
     kernel[0, 0, 0, 0] += 0.1
-    broken = dataclasses.replace(graph, operations=(dataclasses.replace(first, kernel=kernel), *others))
+    wrong = dataclasses.replace(first, kernel=kernel)
+    broken = dataclasses.replace(
+        graph, operations=tuple(wrong if operation is first else operation for operation in graph.operations)
+    )
     checked = parity.measure(tflite.float_file(broken), photos, expected, material="photos")
     with pytest.raises(ParityError, match=r"fp32 file is .* dB from its source"):
         parity.require(checked, "fp32")
