@@ -98,20 +98,23 @@ def _measured(
     *,
     symmetric: bool,
 ) -> dict[str, Range]:
-    """From the first tensor to the last, each rule in turn, the others as they have been chosen so far."""
-    chosen = {name: known["photos"] for name, known in candidates.items()}
+    """From the rule that does best for all tensors together on, tensor by tensor, each rule in turn."""
     batch = np.stack([to_float(photo) for photo in photos])
     expected = as_keras(graph).predict_on_batch(batch)
-    model = as_keras(graph, Roundings(graph, chosen, moving=False, symmetric=symmetric))
+    whole = {rule: {name: known[rule] for name, known in candidates.items()} for rule in RULES}
+    model = as_keras(graph, Roundings(graph, whole[RULES[0]], moving=False, symmetric=symmetric))
+    sources = {name for group in scale_groups(graph) for name in group.sources}
+    free = [operation.output for operation in graph.operations if operation.output in sources]
 
-    def error(name: str, bounds: Range) -> float:
-        model.get_layer(rounding.layer_name(name)).extremes.assign(bounds)
+    def error(ranges: Mapping[str, Range]) -> float:
+        for name in free:
+            model.get_layer(rounding.layer_name(name)).extremes.assign(ranges[name])
         return float(np.square(model.predict_on_batch(batch) - expected).mean())
 
-    free = {name for group in scale_groups(graph) if group.fixed is None for name in group.sources}
-    for name in (operation.output for operation in graph.operations if operation.output in free):
-        errors = {rule: error(name, candidates[name][rule]) for rule in RULES}
-        # The first of equals: where nothing else pays, what a rare photo does decides nothing.
-        chosen[name] = candidates[name][min(RULES, key=lambda rule: errors[rule])]
-        error(name, chosen[name])
+    chosen, least = min(((whole[rule], error(whole[rule])) for rule in RULES), key=lambda one: one[1])
+    for name in free:
+        for rule in RULES:
+            tried = {**chosen, name: candidates[name][rule]}
+            if (cost := error(tried)) < least:
+                chosen, least = tried, cost
     return chosen
