@@ -1,7 +1,7 @@
-"""Which operators the delegates of phones take, as their own sources say: read, not measured, since none runs here.
+"""Which operators the delegates of phones take, by what is known of their sources: not measured, since none runs here.
 
 XNNPACK does run here and is asked itself (`export.coverage`). What a source lists can still be refused for its shape or
-its parameters; what it does not list never runs there.
+its parameters. Each delegate's `source` says how its table came about, and the report shows it.
 """
 
 from collections.abc import Mapping
@@ -42,19 +42,19 @@ _NNAPI = frozenset(_EVERYWHERE) | {
 }  # fmt: skip
 GPU = Delegate(
     name="gpu",
-    source="tensorflow/lite/delegates/gpu/common/model_builder.cc; int8 is computed in float",
+    source="tensorflow/lite/delegates/gpu/common/model_builder.cc, read in part; int8 is computed in float",
     takes=_GPU,
     takes_int8=_GPU,
 )
 NNAPI = Delegate(
     name="nnapi",
-    source="tensorflow/lite/delegates/nnapi/nnapi_delegate.cc, feature level 4 (Android 11); deprecated in Android 15",
+    source="feature level 4 (Android 11), not checked against nnapi_delegate.cc yet; deprecated in Android 15",
     takes=_NNAPI,
     takes_int8=_NNAPI - {"DIV", "EXP", "RSQRT", "SQRT"},
 )
 COREML = Delegate(
     name="coreml",
-    source="tensorflow/lite/delegates/coreml/coreml_delegate.mm; float alone, mostly version 1 of an operator",
+    source="tensorflow/lite/delegates/coreml/coreml_delegate.mm, read; float alone, mostly version 1 of an operator",
     takes=frozenset(_EVERYWHERE) | {"DEQUANTIZE", "MIRROR_PAD"},
     takes_int8=frozenset(),
     newest={"DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 6, "DEQUANTIZE": 3},
