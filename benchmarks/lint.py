@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.delegates import DELEGATES
 from benchmarks.operators import Operator, list_operators
+from compress.errors import UnusableModel
 
 _FIXES = {
     "MIRROR_PAD": "export with `compress export tflite`, which spells reflection as slices and concatenations",
@@ -28,14 +29,20 @@ def lint(model: Path, *, timed: bool = False) -> dict[str, Any]:
     """List a file's operators and name those that XNNPACK leaves to LiteRT's own kernels.
 
     Args:
-        model: A `.tflite` file that LiteRT can load.
+        model: A `.tflite` file.
         timed: Whether to time each operator by itself, in milliseconds on one thread.
 
     Returns:
         JSON-ready: `operators`, each with its type, shape and `runs_in` by delegate; `fallbacks`, each with `why` and
         `what_to_do`; the delegates' `sources`.
+
+    Raises:
+        UnusableModel: If LiteRT cannot load the file.
     """
-    operators = list_operators(model.read_bytes(), timed=timed)
+    try:
+        operators = list_operators(model.read_bytes(), timed=timed)
+    except (ValueError, RuntimeError) as error:
+        raise UnusableModel(f"{model} is no .tflite that LiteRT can load: {error}") from error
     return {
         "operators": [{**asdict(operator), "shape": list(operator.shape)} for operator in operators],
         "fallbacks": _fallbacks(operators),

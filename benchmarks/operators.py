@@ -43,11 +43,16 @@ def list_operators(content: bytes, *, timed: bool = False) -> list[Operator]:
     """Read a file's operators in the order in which they run.
 
     Args:
-        content: A `.tflite` file of one subgraph, one that LiteRT has loaded before.
+        content: A `.tflite` file of one subgraph.
         timed: Whether to cut each operator into a file of its own and time it, which takes seconds.
+
+    Raises:
+        ValueError: If it is no such file.
+        RuntimeError: If LiteRT lacks one of its operators.
     """
-    model = schema.ModelT.InitFromPackedBuf(content)
+    # LiteRT first: it refuses what is torn, where the schema's classes would read on.
     left_behind = set(delegate_coverage(content).left_behind_at)
+    model = schema.ModelT.InitFromPackedBuf(content)
     graph = model.subgraphs[0]
     constant = {index for index, tensor in enumerate(graph.tensors) if _holds_data(model, tensor)}
     found = []

@@ -14,6 +14,7 @@ from compress import console, recipe
 from compress.config import to_mapping
 from compress.data.config import AvatarsConfig, CelebaConfig, PhotosConfig
 from compress.distill.config import DistillConfig
+from compress.errors import UsageError
 from compress.prune.config import PruneConfig
 from compress.teach.config import TeachConfig
 from compress.teachers import LambdaAs
@@ -66,6 +67,8 @@ def inspect(
     report = inspection.inspect(model, lambda_as=lambda_as, image_size_px=image_size_px)
     text = inspection.describe_text(report)
     tflite = inspection.tflite_of(model)
+    if time_operators and tflite is None:
+        raise UsageError(f"{model} is no .tflite, whose operators --time-operators times. Export it first.")
     if tflite is not None:
         lint = import_module("benchmarks.lint")
         linted = lint.lint(tflite, timed=time_operators)

@@ -160,7 +160,7 @@ def _weights(operation: Weighted, emission: Emission, *, layout: Layout, axis: i
     stored = _add_int8_kernel(file, f"{name}/kernel_int8", layout(integers), scales, axis=axis)
     if isinstance(operation, Convolution):
         return stored, bias
-    # Of the others, no kernel that XNNPACK or an older runtime has takes int8 weights with float activations.
+    # With float activations XNNPACK leaves int8 depthwise kernels behind; tflite-runtime 2.14 refuses transposed ones.
     return _dequantized(file, stored, operation, layout, version=5), bias
 
 

@@ -12,6 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 from benchmarks.delegates import COREML, DELEGATES, GPU
 from benchmarks.lint import lint
 from benchmarks.operators import cut_out, list_operators
+from compress.errors import UnusableModel
 from export.graph import Convolution, Graph
 from export.tflite import float_file
 
@@ -108,6 +109,13 @@ def test_command_fails_on_a_fallback_and_only_then(inspect, models: Path) -> Non
     assert passed.returncode == 0, passed.stderr
     assert "XNNPACK runs every operator" in passed.stdout
     assert passed.stdout.splitlines()[-3].split()[:3] == ["3", "CONV_2D", "float32"]
+
+
+def test_a_torn_file_is_refused(models: Path, tmp_path: Path) -> None:
+    whole = (models / "narrow.tflite").read_bytes()
+    (tmp_path / "torn.tflite").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UnusableModel, match=r"torn\.tflite is no \.tflite"):
+        lint(tmp_path / "torn.tflite")
 
 
 def test_command_names_a_wrong_gate(inspect, models: Path) -> None:
