@@ -1,0 +1,141 @@
+"""The ways to int8: post-training, and two trainings before it; each measured by the file that comes of it."""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from compress import images, training
+from compress.distill import fit as fitting
+from compress.distill.lessons import Lessons
+from compress.distill.pairs import Pairs
+from compress.models.copies import copied
+from export import tflite
+from export.graph import Graph
+from export.lower import lower
+from export.parity import psnr_db
+from export.quantization import QuantizedGraph, Range, quantize
+from export.quantize.config import QuantizeConfig
+from export.quantize.ranges import choose_ranges
+from export.quantize.rounding import Roundings, ranges_of
+from export.quantize.trainable import as_keras, with_weights_of
+from export.runner import TfliteGenerator
+
+TRAININGS = ("control", "qat")
+"""The folders of the two trainings: of the folded student in float, and with int8's rounding."""
+_STATISTICS_STEPS = 50
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """One way to int8, and how it does on held-back photos."""
+
+    way: str
+    """`ptq`, `control` or `qat`."""
+    quantized: QuantizedGraph
+    psnr_db: float
+    """Mean PSNR of the int8 file's pictures to the teacher's, dB."""
+    own_psnr_db: float
+    """The same to its own float graph's pictures; for `qat`, to the graph that was trained with the rounding."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """All ways that were gone."""
+
+    given_psnr_db: float
+    """Of the student as it was given, in float."""
+    candidates: list[Candidate]
+    held_back: Pairs
+    """What they were measured on."""
+
+    @property
+    def kept(self) -> Candidate:
+        """The best on held-back photos; of equals the cheapest to make."""
+        return max(self.candidates, key=lambda one: one.psnr_db)
+
+
+def go(model: keras.Model, lessons: Lessons, config: QuantizeConfig, work: Path, identity: str) -> Finished:
+    """Go every way that a configuration asks for.
+
+    Args:
+        model: The student.
+        lessons: Photos, the teacher's images of them, and what the trainings' losses need.
+        config: Method, ranges and training.
+        work: Where each training has its folder.
+        identity: See `training.train`.
+    """
+    quantizer = _Quantizer(lessons, config, work, identity)
+    given = fitting.psnr_db(model, quantizer.held_back)
+    graph = quantizer.lowered(model, given)
+    ranges = quantizer.ranges(graph)
+    candidates = [quantizer.measured("ptq", graph, ranges, as_keras(graph))]
+    if config.method == "qat":
+        candidates += [quantizer.control(graph), quantizer.trained_with_rounding(graph, ranges)]
+    for one in candidates:
+        said = "%s: int8 file %.2f dB to the teacher, %.2f dB to its own graph"
+        _log.info(said, one.way, one.psnr_db, one.own_psnr_db)
+    return Finished(given, candidates, quantizer.held_back)
+
+
+class _Quantizer:
+    """What all ways share: photos to train, to calibrate and to measure on."""
+
+    def __init__(self, lessons: Lessons, config: QuantizeConfig, work: Path, identity: str) -> None:
+        self._lessons, self._config, self._work, self._identity = lessons, config, work, identity
+        self._training, self.held_back = lessons.pairs.split(config.holdout, config.seed)
+
+    @cached_property
+    def _photos(self) -> list[np.ndarray]:
+        config = self._config
+        drawn = np.random.default_rng((config.seed, 5)).permutation(len(self._training))[: config.calibration_images]
+        return list(images.to_uint8(self._training.batch(np.sort(drawn))[0]))
+
+    def lowered(self, model: keras.Model, psnr_db: float) -> Graph:
+        """The student's graph; with fresh BatchNorm statistics where these beat the PSNR that it had."""
+        recalibrated = _with_fresh_statistics(model, self._training, self._config)
+        if fitting.psnr_db(recalibrated, self.held_back) > psnr_db:
+            model = recalibrated
+        return lower(model, input_shape=model.input_shape[1:])
+
+    def ranges(self, graph: Graph) -> dict[str, Range]:
+        return choose_ranges(graph, self._photos, self._config.ranges, symmetric=self._config.symmetric)
+
+    def control(self, graph: Graph) -> Candidate:
+        """As many steps as `qat`, in float."""
+        tuned = with_weights_of(graph, self._fit("control", lambda: as_keras(graph)))
+        return self.measured("control", tuned, self.ranges(tuned), as_keras(tuned))
+
+    def trained_with_rounding(self, graph: Graph, ranges: Mapping[str, Range]) -> Candidate:
+        symmetric = self._config.symmetric
+        tuned = self._fit("qat", lambda: as_keras(graph, Roundings(graph, ranges, symmetric=symmetric)))
+        return self.measured("qat", with_weights_of(graph, tuned), ranges_of(tuned), tuned)
+
+    def measured(self, way: str, graph: Graph, ranges: Mapping[str, Range], own: keras.Model) -> Candidate:
+        """Write the int8 file and run it over the held-back photos."""
+        quantized = quantize(graph, ranges, symmetric=self._config.symmetric)
+        generator = TfliteGenerator(tflite.int8_file(quantized, "float"))
+        to_teacher, to_own = [], []
+        for position in range(len(self.held_back)):
+            photos, targets = self.held_back.batch(np.array([position]))
+            picture = generator.translate(images.to_uint8(photos[0]))
+            to_teacher.append(psnr_db(picture - targets[0]))
+            to_own.append(psnr_db(picture - np.asarray(own.predict_on_batch(photos))[0]))
+        return Candidate(way, quantized, float(np.mean(to_teacher)), float(np.mean(to_own)))
+
+    def _fit(self, way: str, start: Callable[[], keras.Model]) -> keras.Model:
+        return fitting.fit(self._lessons, self._config, self._work / way, self._identity, start=start).student
+
+
+def _with_fresh_statistics(model: keras.Model, pairs: Pairs, config: QuantizeConfig) -> keras.Model:
+    """The same weights with BatchNorm statistics of the photos that int8 is calibrated on."""
+    copy = copied(model)
+    for step in range(_STATISTICS_STEPS):
+        positions = training.sample_indices(step, count=len(pairs), batch_size=config.batch_size, seed=config.seed)
+        copy(pairs.batch(positions)[0], training=True)
+    return copy
