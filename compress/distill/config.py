@@ -140,6 +140,14 @@ class FitConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TuneConfig(FitConfig):
+    """How a student that was distilled before is fitted once more."""
+
+    domain: Domain | None = None
+    """Whose training photos the teacher translates; those that the student was trained on when not given."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DistillConfig(FitConfig, StudentConfig):
     """How a student is built and taught."""
 

@@ -1,21 +1,102 @@
-"""A student that was distilled before and is given to a stage that goes on with it."""
+"""A student that was distilled before and is given to a stage that goes on with it.
+
+Nothing here loads Keras before `Given.identity` and `Given.lessons` are asked for.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from compress.artifact import Artifact, open_artifact
+from compress import teachers
+from compress.artifact import Artifact, file_fingerprint, open_artifact, refuse_existing, refuse_replacing
+from compress.config import to_mapping
 from compress.data.config import Domain
+from compress.data.folders import photos as list_photos
+from compress.distill.config import TuneConfig, refuse_unjudgeable
+from compress.distill.real_images import list_real
 from compress.errors import UnusableArtifact, UsageError
+from compress.teachers import LambdaAs
 
 if TYPE_CHECKING:
+    from compress.distill.lessons import Lessons
     from compress.teachers.description import GeneratorDescription
 
 _DOMAINS: tuple[Domain, ...] = ("A", "B", "both")
+_Config = TypeVar("_Config", bound=TuneConfig)
 
 
-def open_student(path: Path) -> Artifact:
+@dataclasses.dataclass(frozen=True)
+class Given(Generic[_Config]):
+    """What the command line of such a stage names, found to fit together."""
+
+    student: Artifact
+    config: _Config
+    """With the domain that holds."""
+    description: GeneratorDescription
+    """The teacher."""
+    fingerprint: str
+    """Of the teacher's file."""
+    image_size_px: int
+    photos: list[Path]
+    real: list[Path]
+    """Images of the target domain, where a critic is to know them."""
+
+    def identity(self) -> str:
+        """See `training.identity`."""
+        from compress import training
+
+        paths = [str(path) for path in [*self.photos, *self.real]]
+        return training.identity(to_mapping(self.config), self.student.fingerprint, self.fingerprint, paths)
+
+    def lessons(self, work: Path) -> Lessons:
+        """See `lessons.gather`."""
+        from compress.distill.lessons import gather
+
+        return gather(self.photos, self.real, self.description, self.fingerprint, self.config, work, self.image_size_px)
+
+
+def receive(
+    student: Path,
+    teacher: Path,
+    data: Path,
+    config: _Config,
+    out: Path,
+    *,
+    overwrite: bool,
+    lambda_as: LambdaAs | None,
+) -> Given[_Config]:
+    """Find everything out that can be wrong with a command line before Keras is loaded.
+
+    Args:
+        student: The student's artifact.
+        teacher: The generator file that it learnt from.
+        data: A folder with `trainA` and `trainB`.
+        config: Of the stage.
+        out: The artifact that it will write.
+        overwrite: Whether `out` may exist.
+        lambda_as: What the teacher's Lambda layers do, see `teachers.load`.
+
+    Raises:
+        UsageError: If `out` exists or holds an input, or the teacher takes another size.
+        UnusableArtifact: If the student is torn or holds no Keras model.
+        UnusableModel: If the teacher cannot be read.
+        UnusableData: If photos are missing.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    refuse_replacing(out, [student, teacher])
+    source = _open_student(student)
+    domain = config.domain or _domain_of(source)
+    config = dataclasses.replace(config, domain=domain)
+    photos, real = list_photos(data, domain, "train"), list_real(data, domain, config)
+    description = teachers.describe(teacher, lambda_as=lambda_as)
+    size = _size_of(source, description, teacher)
+    refuse_unjudgeable(config, domain, size)
+    return Given(source, config, description, file_fingerprint(teacher), size, photos, list(real))
+
+
+def _open_student(path: Path) -> Artifact:
     """Read a student's artifact.
 
     Raises:
@@ -30,13 +111,13 @@ def open_student(path: Path) -> Artifact:
     return source
 
 
-def domain_of(source: Artifact) -> Domain:
+def _domain_of(source: Artifact) -> Domain:
     """Whose photos a student was trained to translate; A where nothing says otherwise."""
     domain = source.manifest.config.get("domain")
     return domain if domain in _DOMAINS else "A"
 
 
-def size_of(source: Artifact, description: GeneratorDescription, teacher: Path) -> int:
+def _size_of(source: Artifact, description: GeneratorDescription, teacher: Path) -> int:
     """The side of a student's images, pixels, which its teacher has to share.
 
     Raises:

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from compress.data.config import Domain
-from compress.distill.config import FitConfig
+from compress.distill.config import TuneConfig
 from compress.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
-class PruneConfig(FitConfig):
+class PruneConfig(TuneConfig):
     """How much of a student goes, which channels, and how the rest is taught what they did."""
 
     max_bytes: int | None = None
@@ -23,8 +22,6 @@ class PruneConfig(FitConfig):
     where it is too small for that many channels a layer."""
     calibration_images: int = 64
     """Training photos that taylor importance looks at."""
-    domain: Domain | None = None
-    """Whose training photos the teacher translates; those that the student was trained on when not given."""
     steps: int = 2000
     """Optimiser steps of fine-tuning; 0 leaves the weights as they are cut."""
     learning_rate: float = 1e-3

@@ -12,13 +12,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress import artifact, teachers
+from compress import artifact
 from compress.artifact import Artifact, Manifest
 from compress.config import to_mapping
-from compress.data.folders import photos as list_photos
-from compress.distill.config import refuse_unjudgeable
-from compress.distill.given import domain_of, open_student, size_of
-from compress.distill.real_images import list_real
+from compress.distill.given import receive
 from compress.distill.stage import write_student
 from compress.prune.config import PruneConfig
 from compress.teachers import LambdaAs
@@ -64,37 +61,25 @@ def prune(
         UnusableData: If the photos cannot be used.
         UnsupportedLayer: If the student has a layer that cannot be pruned around.
     """
-    artifact.refuse_existing(out, overwrite=overwrite)
-    artifact.refuse_replacing(out, [student, teacher])
-    source = open_student(student)
-    domain = config.domain or domain_of(source)
-    config = dataclasses.replace(config, domain=domain)
-    paths, real_paths = list_photos(data, domain, "train"), list_real(data, domain, config)
-    description = teachers.describe(teacher, lambda_as=lambda_as)
-    size = size_of(source, description, teacher)
-    refuse_unjudgeable(config, domain, size)
+    given = receive(student, teacher, data, config, out, overwrite=overwrite, lambda_as=lambda_as)
+    config = given.config
 
     # From here on Keras and its backend are needed.
     from compress import training
-    from compress.distill.lessons import gather
     from compress.models.stored import load_stored
     from compress.prune.groups import find_groups
 
-    model = load_stored(source.model_path)
+    model = load_stored(given.student.model_path)
     groups = find_groups(model)
     _require_possible(model, groups, config)
-    fingerprint = artifact.file_fingerprint(teacher)
-    identity = training.identity(
-        to_mapping(config), source.fingerprint, fingerprint, [str(path) for path in [*paths, *real_paths]]
-    )
-    work = artifact.training_folder(out)
+    identity, work = given.identity(), artifact.training_folder(out)
     # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
     training.holds_checkpoint(work, identity)
-    lessons = gather(paths, real_paths, description, fingerprint, config, work, size)
+    lessons = given.lessons(work)
     pruned = _prune_and_fit(model, groups, lessons, config, work, identity)
     with artifact.written_whole(out, overwrite=overwrite) as scratch:
         write_student(scratch, pruned.taught)
-        artifact.write_manifest(scratch, _manifest(out.name, pruned, config, source))
+        artifact.write_manifest(scratch, _manifest(out.name, pruned, config, given.student))
     shutil.rmtree(work)
     return artifact.open_artifact(out)
 

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from compress.data.config import Domain
-from compress.distill.config import FitConfig
+from compress.distill.config import TuneConfig
 from compress.errors import UsageError
 
 Method = Literal["ptq", "qat"]
@@ -12,7 +11,7 @@ RangeRule = Literal["photos", "minmax", "percentile", "mse", "measured"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuantizeConfig(FitConfig):
+class QuantizeConfig(TuneConfig):
     """How a student gets its int8 ranges, and whether its weights are trained for them."""
 
     method: Method = "qat"
@@ -27,8 +26,6 @@ class QuantizeConfig(FitConfig):
     """Centre ranges on zero, as Core ML's faster kernels want it; images and tanh are so anyway."""
     sensitivity: bool = False
     """Also measure what the rounding of each tensor and of each weight costs: a table and a chart."""
-    domain: Domain | None = None
-    """Whose training photos the teacher translates; those that the student was trained on when not given."""
     steps: int = 500
     """Optimiser steps of qat, and as many of its control."""
     learning_rate: float = 2e-4

@@ -5,20 +5,16 @@ Everything that can be wrong with the command line is found before TensorFlow is
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from compress import artifact, images, teachers
+from compress import artifact, images
 from compress.artifact import Artifact, Manifest
 from compress.config import to_mapping
-from compress.data.folders import photos as list_photos
-from compress.distill.config import refuse_unjudgeable
-from compress.distill.given import domain_of, open_student, size_of
-from compress.distill.real_images import list_real
+from compress.distill.given import receive
 from compress.teachers import LambdaAs
 from export.quantize.config import QuantizeConfig
 
@@ -64,38 +60,26 @@ def quantize(
         UnusableData: If the photos cannot be used.
         UnsupportedLayer: If the student has a layer that has no int8 kernel.
     """
-    artifact.refuse_existing(out, overwrite=overwrite)
-    artifact.refuse_replacing(out, [student, teacher])
-    source = open_student(student)
-    domain = config.domain or domain_of(source)
-    config = dataclasses.replace(config, domain=domain)
-    paths, real_paths = list_photos(data, domain, "train"), list_real(data, domain, config)
-    description = teachers.describe(teacher, lambda_as=lambda_as)
-    size = size_of(source, description, teacher)
-    refuse_unjudgeable(config, domain, size)
+    given = receive(student, teacher, data, config, out, overwrite=overwrite, lambda_as=lambda_as)
+    config = given.config
 
     # From here on Keras and its backend are needed.
     from compress import training
-    from compress.distill.lessons import gather
     from compress.models.stored import load_stored
     from export.quantize import ways
     from export.quantize.trainable import as_keras
 
-    fingerprint = artifact.file_fingerprint(teacher)
-    identity = training.identity(
-        to_mapping(config), source.fingerprint, fingerprint, [str(path) for path in [*paths, *real_paths]]
-    )
-    work = artifact.training_folder(out)
+    identity, work = given.identity(), artifact.training_folder(out)
     # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
     for folder in (work, *(work / way for way in ways.TRAININGS)):
         training.holds_checkpoint(folder, identity)
-    lessons = gather(paths, real_paths, description, fingerprint, config, work, size)
-    finished = ways.go(load_stored(source.model_path), lessons, config, work, identity)
+    lessons = given.lessons(work)
+    finished = ways.go(load_stored(given.student.model_path), lessons, config, work, identity)
     folded = as_keras(finished.kept.quantized.graph)
     with artifact.written_whole(out, overwrite=overwrite) as scratch:
         folded.save(scratch / artifact.MODEL_NAMES["keras"])
         _draw(scratch, finished.kept.quantized, finished.held_back, with_sensitivity=config.sensitivity)
-        artifact.write_manifest(scratch, _manifest(out.name, finished, folded, config, source))
+        artifact.write_manifest(scratch, _manifest(out.name, finished, folded, config, given.student))
     shutil.rmtree(work)
     return artifact.open_artifact(out)
 
