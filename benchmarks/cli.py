@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from benchmarks.config import HostConfig
+from benchmarks.table import aligned
 from compress import console
 from compress.artifact import refuse_existing, write_text_whole
 
@@ -49,8 +50,7 @@ def table(record: Mapping[str, Any]) -> str:
     machine = record["machine"]
     rows = [("model", "size", "latency (min - max)", "speed-up (range)", "peak memory", "delegated", "partitions")]
     rows += [_row(entry) for entry in record["entries"]]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = aligned(rows)
     lines.append(
         f"{record['runs']} interleaved rounds, {record['threads']} thread(s), {machine['cpu']} "
         f"({machine['cores']} cores, load {machine['load_average']}), LiteRT {machine['litert']}"

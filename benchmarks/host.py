@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Protocol
 
+import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from tqdm import tqdm
 
@@ -52,9 +53,8 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
 
     Returns:
         JSON-ready: `machine`, `threads`, `runs`, `interleaved`, and `entries`, the baseline's first. Each has `name`,
-        `path`, `size_bytes`, `latency_ms` (min, median and max over rounds), `speedup` over the baseline (median of the
-        rounds' ratios) with its `speedup_range`, `peak_memory_bytes`, `ops_total`, `ops_delegated`, `partitions` and
-        `op_counts`.
+        `path`, `size_bytes`, what `summarize` tells of its latency, `peak_memory_bytes`, `ops_total`, `ops_delegated`,
+        `partitions` and `op_counts`.
 
     Raises:
         UnusableModel: If a file is missing or cannot be run.
@@ -72,7 +72,7 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
             "name": contender.name,
             "path": str(contender.path),
             "size_bytes": contender.model.stat().st_size,
-            **_latency(rounds, position),
+            **summarize(rounds, position),
             "peak_memory_bytes": memory[position],
             **asdict(coverage[position]),
         }
@@ -130,6 +130,31 @@ def time_rounds(models: Sequence[Runnable], *, runs: int, warmup: int) -> list[l
     return rounds
 
 
+def summarize(rounds: Sequence[Sequence[float]], position: int) -> dict[str, Any]:
+    """Sum up one model's turns.
+
+    Args:
+        rounds: Milliseconds of each model in each round, as `time_rounds` returns them.
+        position: The model's; the first is what it is compared with.
+
+    Returns:
+        `latency_ms` (min, median, p95 and max over rounds), `speedup` over the first model (median of the rounds'
+        ratios) and its `speedup_range`.
+    """
+    latencies = [latency[position] for latency in rounds]
+    ratios = [latency[0] / latency[position] for latency in rounds]
+    return {
+        "latency_ms": {
+            "min": min(latencies),
+            "median": median(latencies),
+            "p95": float(np.percentile(latencies, 95)),
+            "max": max(latencies),
+        },
+        "speedup": median(ratios),
+        "speedup_range": [min(ratios), max(ratios)],
+    }
+
+
 def _take_turn(model: Runnable) -> float:
     latencies: list[float] = []
     while len(latencies) < TURN_INVOKES and sum(latencies) < TURN_MS:
@@ -137,16 +162,6 @@ def _take_turn(model: Runnable) -> float:
         model.invoke()
         latencies.append((time.perf_counter_ns() - started) / 1e6)
     return median(latencies)
-
-
-def _latency(rounds: Sequence[Sequence[float]], position: int) -> dict[str, Any]:
-    latencies = [latency[position] for latency in rounds]
-    ratios = [latency[0] / latency[position] for latency in rounds]
-    return {
-        "latency_ms": {"min": min(latencies), "median": median(latencies), "max": max(latencies)},
-        "speedup": median(ratios),
-        "speedup_range": [min(ratios), max(ratios)],
-    }
 
 
 def _find_model(path: Path) -> tuple[str, Path]:

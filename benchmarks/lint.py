@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.delegates import DELEGATES
 from benchmarks.operators import Operator, list_operators
+from benchmarks.table import aligned
 from compress.errors import UnusableModel
 
 _FIXES = {
@@ -76,9 +77,7 @@ def describe(report: Mapping[str, Any]) -> str:
         runs = [_share(members, name) for name in names]
         spent = sum(operator["latency_ms"] or 0.0 for operator in members)
         rows.append((str(len(members)), code, dtype, *runs, *([f"{spent:.3f}"] if is_timed else [])))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, "", *_fallback_lines(report["fallbacks"])])
+    return "\n".join([*aligned(rows), "", *_fallback_lines(report["fallbacks"])])
 
 
 def _share(members: Sequence[Mapping[str, Any]], delegate: str) -> str:

@@ -152,6 +152,11 @@ def refuse_replacing(out: Path, inputs: Sequence[Path]) -> None:
             raise UsageError(f"{out} holds {path}, a part of the input, and would be replaced. Pass another --out.")
 
 
+def user_cache() -> Path:
+    """The user's folder of what is costly to make or fetch again; `POCKETGAN_CACHE` moves it."""
+    return Path(os.environ.get("POCKETGAN_CACHE", "~/.cache/pocketgan")).expanduser()
+
+
 def training_folder(out: Path) -> Path:
     """Where a stage that trains keeps checkpoint, logs and samples until `out` is finished; it may not exist yet."""
     return out.parent / f"{out.name}.training"

@@ -1,6 +1,9 @@
 """A `.tflite` generator in LiteRT: photos in, pictures out, whatever its ends are."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -8,6 +11,23 @@ from ai_edge_litert.interpreter import Interpreter
 from compress.errors import UnusableModel
 from compress.images import to_float
 from export.quantization import TensorScale
+
+
+@dataclass(frozen=True)
+class End:
+    """What a file reads or returns."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    scale: float
+    """Of a float end, 0."""
+    zero_point: int
+
+    @classmethod
+    def of(cls, detail: Mapping[str, Any]) -> "End":
+        """Read it off what LiteRT tells of a tensor."""
+        scale, zero_point = detail["quantization"]
+        return cls(np.dtype(detail["dtype"]).name, tuple(map(int, detail["shape"])), float(scale), int(zero_point))
 
 
 class TfliteGenerator:
@@ -43,6 +63,11 @@ class TfliteGenerator:
         return cls(path.read_bytes(), name=str(path), threads=threads)
 
     @property
+    def ends(self) -> tuple[End, End]:
+        """What it reads and what it returns."""
+        return End.of(self._input), End.of(self._output)
+
+    @property
     def size(self) -> tuple[int, int]:
         """Height and width of the image it takes, pixels."""
         _, height, width, _ = self._input["shape"]
@@ -50,9 +75,20 @@ class TfliteGenerator:
 
     def run(self, photo: np.ndarray) -> np.ndarray:
         """Feed a `(height, width, 3)` uint8 photo; return the output `(height, width, 3)` in the file's own type."""
-        self._interpreter.set_tensor(self._input["index"], self._to_input(photo)[np.newaxis])
+        self._interpreter.set_tensor(self._input["index"], self.to_input(photo)[np.newaxis])
         self._interpreter.invoke()
         return self._interpreter.get_tensor(self._output["index"])[0]
+
+    def to_input(self, photo: np.ndarray) -> np.ndarray:
+        """Turn a `(height, width, 3)` uint8 photo into what the file reads, in its own type."""
+        dtype = self._input["dtype"]
+        # A uint8 end takes the camera's bytes as they are.
+        if dtype == np.uint8:
+            return photo
+        values = to_float(photo)
+        if dtype == np.int8:
+            return TensorScale(*self._input["quantization"]).quantize(values)
+        return values.astype(dtype)
 
     def translate(self, photo: np.ndarray) -> np.ndarray:
         """Feed a `(height, width, 3)` uint8 photo; return a float picture in [-1, 1]."""
@@ -65,13 +101,3 @@ class TfliteGenerator:
         if output.dtype == np.int8:
             return TensorScale(*self._output["quantization"]).dequantize(output)
         return output.astype(np.float32)
-
-    def _to_input(self, photo: np.ndarray) -> np.ndarray:
-        dtype = self._input["dtype"]
-        # A uint8 end takes the camera's bytes as they are.
-        if dtype == np.uint8:
-            return photo
-        values = to_float(photo)
-        if dtype == np.int8:
-            return TensorScale(*self._input["quantization"]).quantize(values)
-        return values.astype(dtype)

@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from compress import images
+from compress.artifact import user_cache
 
 Translate = Callable[[np.ndarray], np.ndarray]
 """`(batch, height, width, 3)` float32 in [-1, 1] to the same."""
 
 
 def cache_folder(teacher_fingerprint: str, image_size_px: int, root: Path | None = None) -> Path:
-    """Where the images of a teacher at a size are kept; `POCKETGAN_CACHE` moves the root."""
-    default = Path(os.environ.get("POCKETGAN_CACHE", "~/.cache/pocketgan")).expanduser()
-    return (root or default) / "teacher_images" / f"{teacher_fingerprint[:16]}-{image_size_px}px"
+    """Where the images of a teacher at a size are kept; in the user's cache where `root` is None."""
+    return (root or user_cache()) / "teacher_images" / f"{teacher_fingerprint[:16]}-{image_size_px}px"
 
 
 def translate_cached(photo: np.ndarray, translate: Translate, cache: Path) -> np.ndarray:
