@@ -1,16 +1,19 @@
 """`compress bench`: how fast, how large, how much of it delegated."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from benchmarks.browser.config import BrowserConfig
 from benchmarks.config import HostConfig
 from benchmarks.table import aligned
 from compress import console
 from compress.artifact import refuse_existing, write_text_whole
+from compress.errors import UsageError
 
 app = console.new_app("bench", "Time models where they run.", default_parameter=Parameter(negative=()))
 
@@ -38,6 +41,46 @@ def host(
     if out is not None:
         write_text_whole(out, dumps(record, indent=2) + "\n", overwrite=overwrite)
     console.show(record, as_json=json, text=table(record))
+
+
+@app.command
+def browser(
+    *models: Path,
+    config: Annotated[BrowserConfig, Parameter(name="*")] | None = None,
+    out: Path | None = None,
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
+    """Time .tflite models in a browser, with LiteRT.js in WebAssembly and, where there is one, on WebGPU.
+
+    Args:
+        models: .tflite files or artifacts of one, with float or uint8 ends; ratios are over the first.
+        out: JSON file to write the measurements to.
+        overwrite: Replace that file if it exists.
+        json: Print JSON.
+    """
+    chosen = config or BrowserConfig()
+    if not models:
+        raise UsageError("no model to time; name at least one .tflite file or artifact of one.")
+    if chosen.serve and out is not None:
+        raise UsageError(
+            "--serve has no end at which to write --out. Leave one out; each page offers its numbers as JSON."
+        )
+    if out is not None:
+        refuse_existing(out, overwrite=overwrite)
+    from benchmarks.browser import stage
+    from benchmarks.browser.table import describe
+
+    if chosen.serve:
+        # Ctrl-C is how this is meant to end.
+        with suppress(KeyboardInterrupt):
+            for record in stage.serve(models, chosen):
+                console.show(record, as_json=json, text=describe(record))
+        return
+    record = stage.bench_browser(models, chosen)
+    if out is not None:
+        write_text_whole(out, dumps(record, indent=2) + "\n", overwrite=overwrite)
+    console.show(record, as_json=json, text=describe(record))
 
 
 def main() -> None:

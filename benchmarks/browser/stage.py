@@ -1,0 +1,117 @@
+"""Time `.tflite` models in a browser: here, in a headless one, or on any phone that opens the page."""
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+from benchmarks.browser.chromium import find_browser, opened
+from benchmarks.browser.config import BrowserConfig
+from benchmarks.browser.library import load_library
+from benchmarks.browser.server import EVERYWHERE, LOCALHOST, BenchServer
+from benchmarks.browser.task import Task
+from compress.errors import UnusableInput, UnusableModel
+
+_POLL_S = 0.2
+_log = logging.getLogger(__name__)
+
+
+def bench_browser(models: Sequence[Path], config: BrowserConfig) -> dict[str, Any]:
+    """Measure models in a headless browser of this machine, all in one interleaved run.
+
+    Returns:
+        As `Task.finish`.
+
+    Raises:
+        UsageError: If there is no browser, or LiteRT.js can be had neither from the cache nor from the npm registry.
+        UnusableModel: If a file is missing or cannot be run, here or in the browser.
+        UnusableArtifact: If an artifact is torn or holds no `.tflite`.
+        UnusableData: If the photo is broken.
+        UnusableInput: If the page fails, the browser ends, or neither happens within the time limit.
+    """
+    browser = find_browser(config.browser)
+    with _served(models, config, host=LOCALHOST) as server:
+        address = f"http://{LOCALHOST}:{server.server_port}/"
+        return _await_record(server, browser, address, config.timeout_s)
+
+
+def serve(models: Sequence[Path], config: BrowserConfig) -> Generator[dict[str, Any], None, None]:
+    """Keep the page up for browsers of the same network, and yield the record of each that finishes, without end.
+
+    Raises:
+        As `bench_browser` does before it starts a browser; what fails in a page is logged.
+    """
+    with _served(models, config, host=EVERYWHERE) as server:
+        port = server.server_port
+        _log.info("open http://%s:%d/ in any browser of this network; Ctrl-C ends this", _own_address(), port)
+        # By plain http, browsers grant shared memory and WebGPU to localhost alone.
+        _log.info(
+            "for threads and WebGPU on Android: adb reverse tcp:%d tcp:%d, then http://localhost:%d/", port, port, port
+        )
+        while True:
+            kind, content = server.arrived.get()
+            if kind == "record":
+                yield content
+            else:
+                _log.warning("%s", _describe_failure(server.task, content))
+
+
+@contextmanager
+def _served(models: Sequence[Path], config: BrowserConfig, *, host: str) -> Iterator[BenchServer]:
+    task = Task(models, config)
+    files = load_library() | task.files()
+    with BenchServer(task, files, host=host) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+
+
+def _await_record(server: BenchServer, browser: Path, address: str, timeout_s: int) -> dict[str, Any]:
+    deadline = time.monotonic() + timeout_s
+    with opened(browser, address) as running:
+        while time.monotonic() < deadline:
+            try:
+                kind, content = server.arrived.get(timeout=_POLL_S)
+            except Empty:
+                if running.exit_code is None:
+                    continue
+                raise UnusableInput(
+                    f"{browser} ended with {running.exit_code} before the page was done; it said:\n"
+                    f"{running.last_words()}\nTry another with --browser PATH."
+                ) from None
+            if kind == "record":
+                return content
+            is_of_a_model = server.task.name_of(content.get("model")) is not None
+            raise (UnusableModel if is_of_a_model else UnusableInput)(_describe_failure(server.task, content))
+        raise UnusableInput(
+            f"the page was not done within {timeout_s} s. Pass a greater --timeout-s or fewer --runs; the browser's "
+            f"console:\n{running.last_words()}"
+        )
+
+
+def _describe_failure(task: Task, content: dict[str, Any]) -> str:
+    name = task.name_of(content.get("model"))
+    what = f"{name} does not run in the browser" if name else "the page failed"
+    console = content.get("console")
+    lines = [str(line) for line in console] if isinstance(console, list) else []
+    return "\n".join(
+        [f"{what}: {content.get('message', 'no reason given')}", *(["its console:", *lines] if lines else [])]
+    )
+
+
+def _own_address() -> str:
+    """This machine's address in its network; no packet is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # TEST-NET-1 of RFC 5737, which nobody has.
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return LOCALHOST
+        return probe.getsockname()[0]

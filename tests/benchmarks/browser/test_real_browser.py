@@ -1,0 +1,50 @@
+"""The page in a real browser, where there is one and LiteRT.js is in the cache or within reach."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.browser.chromium import find_browser
+from benchmarks.browser.config import BrowserConfig
+from benchmarks.browser.library import load_library
+from benchmarks.browser.stage import bench_browser
+from benchmarks.browser.task import Task
+from compress.errors import UnusableModel, UsageError
+
+TIME_LIMIT_S = 240
+
+
+@pytest.fixture(scope="module")
+def real_browser() -> Path:
+    try:
+        load_library()
+        return find_browser()
+    except UsageError as error:
+        pytest.skip(str(error))
+
+
+def test_a_browser_returns_the_pixels_of_the_host(real_browser: Path, student_files: dict[str, Path]) -> None:
+    models = [student_files["uint8"], student_files["float"]]
+    config = BrowserConfig(browser=real_browser, runs=2, warmup=1, threads=2, timeout_s=TIME_LIMIT_S)
+    record = bench_browser(models, config)
+    assert "Chrome" in record["browser"]["user_agent"]
+    # The server's headers grant the page shared memory, without which there are no threads.
+    assert record["browser"]["cross_origin_isolated"] is True
+    assert record["threads"] == 2
+    on_wasm = [entry for entry in record["entries"] if entry["accelerator"] == "wasm"]
+    assert [entry["name"] for entry in on_wasm] == ["uint8_ends", "float_ends"]
+    assert [entry["ends"] for entry in on_wasm] == [["uint8"] * 2, ["float32"] * 2]
+    for entry in on_wasm:
+        # The same integers in the same kernels; a rounding may fall the other way where floats are scaled.
+        assert entry["parity"]["share_within_1_255"] >= 0.99
+        assert entry["latency_ms"]["min"] > 0
+
+
+def test_a_model_that_the_browser_refuses_is_named(
+    real_browser: Path, student_files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Task.files
+    monkeypatch.setattr(Task, "files", lambda task: whole(task) | {"models/0.tflite": b"torn"})
+    config = BrowserConfig(browser=real_browser, timeout_s=TIME_LIMIT_S)
+    with pytest.raises(UnusableModel, match=r"float_ends does not run in the browser: \S+"):
+        bench_browser([student_files["float"]], config)
