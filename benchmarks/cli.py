@@ -91,13 +91,26 @@ def main() -> None:
 def table(record: Mapping[str, Any]) -> str:
     """The measurements as people read them."""
     machine = record["machine"]
-    rows = [("model", "size", "latency (min - max)", "speed-up (range)", "peak memory", "delegated", "partitions")]
+    rows = [
+        (
+            "model",
+            "size",
+            "latency (min - max)",
+            "speed-up (range)",
+            "GMAC/s (of peak)",
+            "peak memory",
+            "delegated",
+            "partitions",
+        )
+    ]
     rows += [_row(entry) for entry in record["entries"]]
     lines = aligned(rows)
     lines.append(
         f"{record['runs']} interleaved rounds, {record['threads']} thread(s), {machine['cpu']} "
         f"({machine['cores']} cores, load {machine['load_average']}), LiteRT {machine['litert']}"
     )
+    peaks = ", ".join(f"{rate:.0f} GMAC/s in {arithmetic}" for arithmetic, rate in record["peak_gmacs_per_s"].items())
+    lines.append(f"peak of 1x1 convolutions in the same rounds: {peaks}")
     return "\n".join(lines)
 
 
@@ -108,6 +121,7 @@ def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
         f"{entry['size_bytes'] / 1e3:.1f} kB",
         f"{latency['median']:.2f} ms ({latency['min']:.2f} - {latency['max']:.2f})",
         f"{entry['speedup']:.1f}x ({slowest:.1f} - {fastest:.1f})",
+        f"{entry['gmacs_per_s']:.1f} ({entry['share_of_peak']:.0%})",
         f"{entry['peak_memory_bytes'] / 1e6:.1f} MB",
         f"{entry['ops_delegated']} of {entry['ops_total']}",
         str(entry["partitions"]),

@@ -21,6 +21,7 @@ from benchmarks.config import HostConfig
 from benchmarks.coverage import operator_coverage
 from benchmarks.machine import describe_machine
 from benchmarks.memory import peak_memory_bytes
+from benchmarks.roofline import count_macs, find_peaks, place_under_roof, roof_layers
 from benchmarks.runtime import open_interpreter
 from compress.artifact import is_artifact, open_artifact
 from compress.errors import UnusableArtifact, UnusableModel
@@ -52,9 +53,10 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
     """Measure a baseline and its candidates in one interleaved run.
 
     Returns:
-        JSON-ready: `machine`, `threads`, `runs`, `interleaved`, and `entries`, the baseline's first. Each has `name`,
-        `path`, `size_bytes`, what `summarize` tells of its latency, `peak_memory_bytes`, `ops_total`, `ops_delegated`,
-        `partitions` and `op_counts`.
+        JSON-ready: `machine`, `threads`, `runs`, `interleaved`, `peak_gmacs_per_s` (by arithmetic, measured in the same
+        rounds on as many threads), and `entries`, the baseline's first. Each has `name`, `path`, `size_bytes`, what
+        `summarize` tells of its latency and `place_under_roof` of its rate, `peak_memory_bytes`, `ops_total`,
+        `ops_delegated`, `partitions` and `op_counts`.
 
     Raises:
         UnusableModel: If a file is missing or cannot be run.
@@ -66,13 +68,19 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
     machine = describe_machine()
     interpreters = [open_interpreter(contender.model, threads=config.threads) for contender in contenders]
     _warn_of_different_inputs(contenders, interpreters)
-    rounds = time_rounds(interpreters, runs=config.runs, warmup=config.warmup)
+    layers = roof_layers(threads=config.threads)
+    rounds = time_rounds([*interpreters, *layers], runs=config.runs, warmup=config.warmup)
+    peaks = find_peaks(layers, [latencies[len(interpreters) :] for latencies in rounds])
+    summaries = [summarize(rounds, position) for position in range(len(contenders))]
     entries = [
         {
             "name": contender.name,
             "path": str(contender.path),
             "size_bytes": contender.model.stat().st_size,
-            **summarize(rounds, position),
+            **summaries[position],
+            **place_under_roof(
+                count_macs(contender.model.read_bytes()), summaries[position]["latency_ms"]["min"], peaks
+            ),
             "peak_memory_bytes": memory[position],
             **asdict(coverage[position]),
         }
@@ -83,6 +91,7 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
         "threads": config.threads,
         "runs": config.runs,
         "interleaved": True,
+        "peak_gmacs_per_s": peaks,
         "entries": entries,
     }
 

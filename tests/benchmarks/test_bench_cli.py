@@ -66,6 +66,8 @@ def test_table_shows_the_measurements_in_columns() -> None:
         "latency_ms": {"min": 700.0, "median": 715.0, "max": 730.0},
         "speedup": 1.0,
         "speedup_range": [1.0, 1.0],
+        "gmacs_per_s": 69.41,
+        "share_of_peak": 0.9,
         "peak_memory_bytes": 264_000_000,
         "ops_total": 359,
         "ops_delegated": 340,
@@ -76,10 +78,13 @@ def test_table_shows_the_measurements_in_columns() -> None:
         "machine": machine,
         "threads": 1,
         "runs": 30,
+        "peak_gmacs_per_s": {"fp32": 77.1, "int8": 300.0},
         "entries": [entry | {"name": "t"}, entry | {"name": "long name"}],
     }
-    head, first, second, foot = table(record).splitlines()
+    head, first, second, foot, peaks = table(record).splitlines()
     assert first.index("45600.0 kB") == second.index("45600.0 kB") == head.index("size")
     assert "715.00 ms (700.00 - 730.00)" in first
     assert "340 of 359" in first
+    assert "69.4 (90%)" in first
+    assert peaks == "peak of 1x1 convolutions in the same rounds: 77 GMAC/s in fp32, 300 GMAC/s in int8"
     assert foot == "30 interleaved rounds, 1 thread(s), A processor (2 cores, load 0.1), LiteRT 2.3.0"

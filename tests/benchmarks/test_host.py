@@ -71,6 +71,10 @@ def test_every_entry_says_what_the_report_needs(models: Path) -> None:
         assert 0 < entry["latency_ms"]["min"] <= entry["latency_ms"]["median"] <= entry["latency_ms"]["max"]
         assert entry["speedup_range"][0] <= entry["speedup"] <= entry["speedup_range"][1]
         assert entry["peak_memory_bytes"] > 0
+        assert entry["gmacs_per_s"] == pytest.approx(entry["macs"]["fp32"] / entry["latency_ms"]["min"] / 1e6)
+        # Of a peak that is itself measured, a little more than all can come out on a busy machine.
+        assert 0 < entry["share_of_peak"] < 1.5
+    assert all(rate > 0 for rate in record["peak_gmacs_per_s"].values())
     assert (wide["speedup"], wide["speedup_range"]) == (1.0, [1.0, 1.0])
     # 1.4 GMACs against 0.3 MMACs.
     assert narrow["speedup"] > 10
