@@ -62,6 +62,7 @@ def coreml(
     source: Path,
     *,
     out: Path,
+    swift: Path | None = None,
     config: Annotated[CoremlConfig, Flags] | None = None,
     overwrite: Existing = False,
     json: Existing = False,
@@ -71,7 +72,9 @@ def coreml(
     Args:
         source: An artifact with a model.keras, or a teacher's file (.h5, .keras, .pth, SavedModel).
         out: The artifact to write.
-        overwrite: Replace `out` if it exists.
+        swift: A folder to write too: a Swift package that runs the model on an iPhone or a Mac and times it, for
+            `compress bench ios`.
+        overwrite: Replace `out` and `swift` if they exist.
         json: Print JSON.
     """
     refuse_existing(out, overwrite=overwrite)
@@ -81,9 +84,11 @@ def coreml(
     check_available()
     from export.coreml.stage import export_coreml
 
-    manifest = export_coreml(source, config or CoremlConfig(), out, overwrite=overwrite).manifest
+    chosen = config or CoremlConfig()
+    manifest = export_coreml(source, chosen, out, swift=swift, overwrite=overwrite).manifest
     result = {
         "artifact": str(out),
+        **({} if swift is None else {"swift": str(swift)}),
         "precision": manifest.config["precision"],
         "size_bytes": manifest.cost.size_bytes,
         "params": manifest.cost.params,

@@ -22,7 +22,7 @@ from compress.artifact import (
 from compress.config import to_mapping
 from export import calibrate, material, parity
 from export.config import CoremlConfig, CoremlPrecision
-from export.coreml import child, overflow
+from export.coreml import child, kit, overflow
 from export.coreml.job import Job, Written
 from export.graph import Graph
 from export.lower import lower
@@ -60,22 +60,27 @@ class _Lowered:
     in_float32: frozenset[str]
 
 
-def export_coreml(source: Path, config: CoremlConfig, out: Path, *, overwrite: bool = False) -> Artifact:
+def export_coreml(
+    source: Path, config: CoremlConfig, out: Path, *, swift: Path | None = None, overwrite: bool = False
+) -> Artifact:
     """Write a generator as a Core ML package, after reading it back from disk and checking what it does.
 
     Args:
         source: An artifact with a model.keras, or any teacher's file.
         config: Precision and what Xcode shows.
         out: The artifact to write.
-        overwrite: Whether `out` may exist.
+        swift: A folder to write too: a Swift package that runs and times the model.
+        overwrite: Whether `out` and `swift` may exist.
 
     Raises:
-        UsageError: If `out` exists, coremltools is not installed, or the image size does not fit the model.
+        UsageError: If `out` or `swift` exists, coremltools is not installed, or the image size does not fit the model.
         UnusableInput: If the model or the photos cannot be used.
         UnsupportedLayer: If a layer cannot be expressed.
         ParityError: If the package does something else than its source; nothing is written then.
     """
     refuse_existing(out, overwrite=overwrite)
+    if swift is not None:
+        kit.refuse_place(swift, out, source, overwrite=overwrite)
     child.check_available()
     opened = open_source(source, lambda_as=config.lambda_as)
     size = opened.image_size(config.image_size_px)
@@ -109,7 +114,10 @@ def export_coreml(source: Path, config: CoremlConfig, out: Path, *, overwrite: b
             images.write_png(scratch / "samples.png", material.sheet(shown, expected, written.pictures))
         scores = {"parity": checked.as_json(), "coreml": _what_is_inside(package, written, lowered)}
         write_manifest(scratch, _manifest(out.name, config, opened, lowered, package, scores))
-    return open_artifact(out)
+    exported = open_artifact(out)
+    if swift is not None:
+        kit.write(exported, shown[0], written.pictures[0], swift, overwrite=overwrite)
+    return exported
 
 
 def _metadata(config: CoremlConfig, opened: Source, graph: Graph) -> dict[str, str]:

@@ -30,8 +30,9 @@ def written(small_student, photo_folder, tmp_path_factory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("coreml")
     source, out = folder / "student.keras", folder / "out"
     small_student.save(source)
+    swift = ["--swift", str(folder / "swift")]
     flags = ["--data", str(photo_folder), "--author", "Somebody", "--license", "Apache-2.0", "--model-version", "7"]
-    assert console.run(app, ["coreml", str(source), "--out", str(out), *flags, "--json"]) == 0
+    assert console.run(app, ["coreml", str(source), "--out", str(out), *flags, *swift, "--json"]) == 0
     return source, out
 
 
@@ -56,6 +57,21 @@ def test_artifact_is_whole_and_tells_what_it_is(written):
     with Image.open(out / "samples.png") as sheet:
         assert sheet.size == (3 * 36 + 4, 4 * 36 + 4)
     assert sorted(path.name for path in out.iterdir()) == ["manifest.json", "model.mlpackage", "samples.png"]
+
+
+@needs_coremltools
+def test_swift_package_holds_the_model_and_what_it_makes_of_a_photo(written):
+    _, out = written
+    library = out.parent / "swift/Sources/PocketGenerator"
+    assert file_fingerprint(library / "model.mlpackage") == file_fingerprint(out / "model.mlpackage")
+    with Image.open(out / "samples.png") as sheet:
+        pixels = np.asarray(sheet)
+    shown = {"photo": pixels[4:36, 4:36], "expected": pixels[4:36, 76:108]}
+    for name, picture in shown.items():
+        stored = np.frombuffer((library / f"{name}.bgra").read_bytes(), np.uint8).reshape(32, 32, 4)
+        np.testing.assert_array_equal(stored[..., 2::-1], picture)
+        assert (stored[..., 3] == 255).all()
+    assert ".v16" in (out.parent / "swift/Package.swift").read_text()
 
 
 @needs_coremltools
