@@ -12,7 +12,7 @@ from benchmarks.browser.config import BrowserConfig
 from benchmarks.config import HostConfig
 from benchmarks.table import aligned
 from compress import console
-from compress.artifact import refuse_existing, write_text_whole
+from compress.artifact import refuse_existing, refuse_replacing, write_text_whole
 from compress.errors import UsageError
 
 app = console.new_app("bench", "Time models where they run.", default_parameter=Parameter(negative=()))
@@ -78,6 +78,36 @@ def browser(
                 console.show(record, as_json=json, text=describe(record))
         return
     record = stage.bench_browser(models, chosen)
+    if out is not None:
+        write_text_whole(out, dumps(record, indent=2) + "\n", overwrite=overwrite)
+    console.show(record, as_json=json, text=describe(record))
+
+
+@app.command
+def ios(
+    *results: Path,
+    baseline: Path | None = None,
+    out: Path | None = None,
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
+    """Show what an iPhone or a Mac measured of Core ML packages, on every compute unit.
+
+    Args:
+        results: JSON files that the Swift package of `compress export coreml --swift` wrote.
+        baseline: The one of another model to compare them with, measured on the same device.
+        out: JSON file to write the comparison to.
+        overwrite: Replace that file if it exists.
+        json: Print JSON.
+    """
+    if not results:
+        raise UsageError("no RESULT.json was given. Pass the file that the Swift package wrote on the phone.")
+    if out is not None:
+        refuse_existing(out, overwrite=overwrite)
+        refuse_replacing(out, [*results, *([baseline] if baseline else [])])
+    from benchmarks.ios import bench_ios, describe
+
+    record = bench_ios(results, baseline=baseline)
     if out is not None:
         write_text_whole(out, dumps(record, indent=2) + "\n", overwrite=overwrite)
     console.show(record, as_json=json, text=describe(record))
