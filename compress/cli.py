@@ -55,7 +55,7 @@ def inspect(
     """Show what a generator is, what it costs, and what will not run on a phone and why.
 
     Args:
-        model: A generator file (.h5, .keras, .pth, SavedModel), a .tflite, or an artifact.
+        model: A generator file (.h5, .keras, .pth, SavedModel), a .tflite, a .mlpackage, or an artifact.
         lambda_as: What the file's Lambda layers do; they are never run.
         image_size_px: Side of the square to count MACs for; the model's own size when not given.
         time_operators: Of a .tflite, time each operator by itself; takes seconds.
@@ -66,13 +66,23 @@ def inspect(
 
     report = inspection.inspect(model, lambda_as=lambda_as, image_size_px=image_size_px)
     text = inspection.describe_text(report)
-    tflite = inspection.tflite_of(model)
-    if time_operators and tflite is None:
+    exported = inspection.exported_model_of(model)
+    if time_operators and (exported is None or exported.suffix != ".tflite"):
         raise UsageError(f"{model} is no .tflite, whose operators --time-operators times. Export it first.")
-    if tflite is not None:
+    if exported is not None and exported.suffix == ".tflite":
         lint = import_module("benchmarks.lint")
-        linted = lint.lint(tflite, timed=time_operators)
+        linted = lint.lint(exported, timed=time_operators)
         report, text = report | linted, f"{text}\n\n{lint.describe(linted)}"
+    elif exported is not None:
+        try:
+            lint = import_module("benchmarks.package_lint")
+            linted = lint.lint(exported)
+            report, text = report | linted, f"{text}\n\n{lint.describe(linted)}"
+        except UsageError as error:
+            # Without coremltools a package still has a size and, in an artifact, a manifest.
+            if fail_on is not None:
+                raise
+            report, text = report | {"not_listed": str(error)}, f"{text}\n\nits operations are not listed: {error}"
     console.show(report, as_json=json, text=text)
     if fail_on == "fallback":
         inspection.require_no_fallback(report)

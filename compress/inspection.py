@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 DEFAULT_SIDE_PX = 256
 """Where a model takes any size and none is given, its MACs are counted at what most generators are trained at."""
 
+_EXPORTED = (".tflite", ".mlpackage")
 _NORMS = {
     "InstanceNormalization": "instance",
     "ContribInstanceNormalization": "instance",
@@ -41,7 +42,8 @@ def inspect(path: Path, *, lambda_as: "LambdaAs | None" = None, image_size_px: i
     """Inspect a generator file or an artifact.
 
     Args:
-        path: A generator in any format that `compress.teachers.load` reads, a `.tflite`, or an artifact directory.
+        path: A generator in any format that `compress.teachers.load` reads, a `.tflite`, a `.mlpackage`, or an artifact
+            directory.
         lambda_as: What the file's `Lambda` layers do; they are never run.
         image_size_px: Side of the square that MACs are counted at; the model's own, or `DEFAULT_SIDE_PX`, when None.
 
@@ -53,6 +55,8 @@ def inspect(path: Path, *, lambda_as: "LambdaAs | None" = None, image_size_px: i
         UnusableModel: If the file is no generator.
         UsageError: If the model takes another size than `image_size_px`.
     """
+    if path.suffix == ".mlpackage":
+        return _inspect_mlpackage(path)
     if is_artifact(path):
         return _inspect_artifact(open_artifact(path), image_size_px)
     if path.suffix == ".tflite":
@@ -98,6 +102,12 @@ def _inspect_tflite(path: Path) -> dict[str, Any]:
         "input": {"shape": entry["shape"].tolist()[1:], "dtype": entry["dtype"].__name__, "layout": "NHWC"},
         "output": {"shape": end["shape"].tolist()[1:], "dtype": end["dtype"].__name__, "layout": "NHWC"},
     }
+
+
+def _inspect_mlpackage(path: Path) -> dict[str, Any]:
+    if not (path / "Manifest.json").is_file():
+        raise UnusableModel(f"{path} has no Manifest.json; expected a Core ML package, which is a folder.")
+    return {"path": str(path), "format": "mlpackage", "size_bytes": _size_on_disk(path)}
 
 
 def _inspect_generator(path: Path, lambda_as: "LambdaAs | None", image_size_px: int | None) -> dict[str, Any]:
@@ -151,24 +161,25 @@ def _phone_issues(kinds: Mapping[str, int]) -> list[dict[str, Any]]:
 def _size_on_disk(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
-    if is_artifact(path):
+    if path.suffix != ".mlpackage" and is_artifact(path):
         return _size_on_disk(open_artifact(path).model_path)
     return sum(member.stat().st_size for member in path.rglob("*") if member.is_file())
 
 
-def tflite_of(path: Path) -> Path | None:
-    """The `.tflite` file behind a path that `inspect` took, where there is one."""
-    if is_artifact(path):
-        artifact = open_artifact(path)
-        return artifact.model_path if artifact.manifest.format == "tflite" else None
-    return path if path.suffix == ".tflite" else None
+def exported_model_of(path: Path) -> Path | None:
+    """The `.tflite` file or `.mlpackage` behind a path that `inspect` took, where there is one."""
+    # A package has a Manifest.json of its own, which is an artifact's manifest.json where case does not count.
+    if path.suffix in _EXPORTED:
+        return path
+    model = open_artifact(path).model_path if is_artifact(path) else path
+    return model if model.suffix in _EXPORTED else None
 
 
 def require_no_fallback(report: Mapping[str, Any]) -> None:
     """Refuse what runs outside a phone's fast kernels.
 
     Args:
-        report: Of `inspect`, with the `fallbacks` of a `.tflite`.
+        report: Of `inspect`, with the `fallbacks` of an exported model.
 
     Raises:
         GateFailed: If operators of the file, or layers of the generator, fall back.

@@ -67,6 +67,7 @@ def test_torch_is_imported_only_to_score_and_to_read_a_pth() -> None:
 
 def test_coremltools_is_imported_only_where_the_child_process_runs() -> None:
     assert _importers("coremltools") == {
+        "export/coreml/contents.py",
         "export/coreml/package.py",
         "export/coreml/program.py",
         "export/mil_reference.py",

@@ -1,7 +1,8 @@
-"""What the stage hands to the process that loads coremltools, and what it gets back; neither needs coremltools."""
+"""What is handed to the process that loads coremltools, and what comes back; neither needs coremltools."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
@@ -35,3 +36,41 @@ class Written:
     """What the package on disk makes of each photo, `(height, width, 3)` float32 in [-1, 1], not rounded to bytes."""
     operations: Mapping[str, int]
     """How many of each MIL operation the package holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """What an operation of a package reads or writes."""
+
+    dtype: str
+    """As MIL calls it: fp16, fp32, int8, …"""
+    shape: tuple[int | None, ...]
+    """None where it is not fixed."""
+    is_constant: bool = False
+    constant: Any = None
+    """A constant's value, where it is a setting rather than a weight."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MilOperation:
+    """One operation of a saved package."""
+
+    kind: str
+    """As MIL calls it: conv, instance_norm, …"""
+    name: str
+    inputs: Mapping[str, Value]
+    output: Value
+    oldest_specification: int
+    """The first version of Core ML's format that has it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What a saved package consists of."""
+
+    specification: int
+    """The version of Core ML's format, which decides on the systems that load it."""
+    sizes: Literal["fixed", "enumerated", "range"]
+    """Which pictures it takes."""
+    operations: tuple[MilOperation, ...]
+    """In the order in which they run, without constants."""

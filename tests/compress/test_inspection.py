@@ -102,3 +102,26 @@ def test_broken_tflite_is_refused(tmp_path):
     (tmp_path / "broken.tflite").write_bytes(b"TFL3 and nothing more")
     with pytest.raises(UnusableModel, match=r"broken\.tflite is no \.tflite"):
         inspection.inspect(tmp_path / "broken.tflite")
+
+
+def test_core_ml_package_is_taken_by_itself_and_out_of_an_artifact(tmp_path):
+    package = tmp_path / "bare.mlpackage"
+    (package / "Data").mkdir(parents=True)
+    with pytest.raises(UnusableModel, match=r"Manifest\.json"):
+        inspection.inspect(package)
+    (package / "Manifest.json").write_text("{}")
+    (package / "Data/weight.bin").write_bytes(b"12345678")
+    assert inspection.inspect(package) == {"path": str(package), "format": "mlpackage", "size_bytes": 10}
+    artifact = write_artifact(tmp_path / "export", "mlpackage", b"a file stands for the folder")
+    assert inspection.exported_model_of(package) == package
+    assert inspection.exported_model_of(artifact) == artifact / "model.mlpackage"
+
+
+def test_a_package_is_no_artifact_where_case_does_not_count(tmp_path):
+    # macOS: there the package's own Manifest.json answers to manifest.json.
+    package = tmp_path / "bare.mlpackage"
+    package.mkdir()
+    for name in ("Manifest.json", "manifest.json"):
+        (package / name).write_text("{}")
+    assert inspection.inspect(package)["format"] == "mlpackage"
+    assert inspection.exported_model_of(package) == package

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from PIL import Image
 
 from compress import console
 from compress.artifact import file_fingerprint, open_artifact
-from compress.errors import ParityError, UnsupportedLayer, UsageError
+from compress.errors import ParityError, UnsupportedLayer, UnusableModel, UsageError
 from export.cli import app
 from export.config import CoremlConfig
 from export.coreml import child, stage
@@ -72,6 +73,26 @@ def test_swift_package_holds_the_model_and_what_it_makes_of_a_photo(written):
         np.testing.assert_array_equal(stored[..., 2::-1], picture)
         assert (stored[..., 3] == 255).all()
     assert ".v16" in (out.parent / "swift/Package.swift").read_text()
+
+
+@needs_coremltools
+def test_inspect_lists_the_operations_of_the_package(written, command):
+    _, out = written
+    finished = command("inspect", out, "--fail-on", "fallback", "--json")
+    assert finished.returncode == 0, finished.stderr
+    report = json.loads(finished.stdout)
+    kinds = Counter(operator["code"] for operator in report["operators"])
+    assert kinds == open_artifact(out).manifest.scores["coreml"]["operations"]
+    assert {operator["dtype"] for operator in report["operators"] if operator["code"] == "conv"} == {"fp16"}
+    assert report["deployment_target"]["ios"] == 16
+    assert report["fallbacks"] == []
+
+
+@needs_coremltools
+def test_a_torn_package_crosses_the_process_as_its_own_fault(tmp_path):
+    (tmp_path / "model.mlpackage").mkdir()
+    with pytest.raises(UnusableModel, match=r"model\.mlpackage cannot be read"):
+        child.list_contents(tmp_path / "model.mlpackage")
 
 
 @needs_coremltools
