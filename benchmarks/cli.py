@@ -135,6 +135,7 @@ def table(record: Mapping[str, Any]) -> str:
     ]
     rows += [_row(entry) for entry in record["entries"]]
     lines = aligned(rows)
+    lines += [f"no speed-up of {entry['name']}: {why}." for entry in record["entries"] if (why := entry["withheld"])]
     lines.append(
         f"{record['runs']} interleaved rounds, {record['threads']} thread(s), {machine['cpu']} "
         f"({machine['cores']} cores, load {machine['load_average']}), LiteRT {machine['litert']}"
@@ -150,7 +151,7 @@ def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
         entry["name"],
         f"{entry['size_bytes'] / 1e3:.1f} kB",
         f"{latency['median']:.2f} ms ({latency['min']:.2f} - {latency['max']:.2f})",
-        f"{entry['speedup']:.1f}x ({slowest:.1f} - {fastest:.1f})",
+        "too noisy" if entry["withheld"] else f"{entry['speedup']:.1f}x ({slowest:.1f} - {fastest:.1f})",
         f"{entry['gmacs_per_s']:.1f} ({entry['share_of_peak']:.0%})",
         f"{entry['peak_memory_bytes'] / 1e6:.1f} MB",
         f"{entry['ops_delegated']} of {entry['ops_total']}",

@@ -1,7 +1,8 @@
 """Time `.tflite` models against each other on this machine.
 
 Two runs at different times do not compare: machines get warm, other work comes and goes. So all models take turns
-within one run, in an order that rotates, and a speed-up is the median of the ratios within each round.
+within one run, in an order that rotates, and a speed-up is the median of the ratios within each round. Where that is
+still too uncertain, the entry says why and the speed-up is not printed.
 """
 
 import logging
@@ -21,6 +22,7 @@ from benchmarks.config import HostConfig
 from benchmarks.coverage import operator_coverage
 from benchmarks.machine import describe_machine
 from benchmarks.memory import peak_memory_bytes
+from benchmarks.noise import ratio_noise, seconds_waited, why_withheld
 from benchmarks.roofline import count_macs, find_peaks, place_under_roof, roof_layers
 from benchmarks.runtime import open_interpreter
 from compress.artifact import is_artifact, open_artifact
@@ -53,10 +55,12 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
     """Measure a baseline and its candidates in one interleaved run.
 
     Returns:
-        JSON-ready: `machine`, `threads`, `runs`, `interleaved`, `peak_gmacs_per_s` (by arithmetic, measured in the same
-        rounds on as many threads), and `entries`, the baseline's first. Each has `name`, `path`, `size_bytes`, what
-        `summarize` tells of its latency and `place_under_roof` of its rate, `peak_memory_bytes`, `ops_total`,
-        `ops_delegated`, `partitions` and `op_counts`.
+        JSON-ready: `machine`, `threads`, `runs`, `interleaved`, `waiting` (share of the time in which other work held
+        the processor; None where the system does not tell), `peak_gmacs_per_s` (by arithmetic, measured in the same
+        rounds on as many threads), and `entries`, the baseline's first. Each has `name`, `path`, `size_bytes`,
+        `input_shape`, what `summarize` tells of its latency and `place_under_roof` of its rate, `withheld` (why the
+        speed-up is not to be quoted, or None), `peak_memory_bytes`, `ops_total`, `ops_delegated`, `partitions` and
+        `op_counts`.
 
     Raises:
         UnusableModel: If a file is missing or cannot be run.
@@ -69,7 +73,7 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
     interpreters = [open_interpreter(contender.model, threads=config.threads) for contender in contenders]
     _warn_of_different_inputs(contenders, interpreters)
     layers = roof_layers(threads=config.threads)
-    rounds = time_rounds([*interpreters, *layers], runs=config.runs, warmup=config.warmup)
+    rounds, waiting = _time_watched([*interpreters, *layers], config)
     peaks = find_peaks(layers, [latencies[len(interpreters) :] for latencies in rounds])
     summaries = [summarize(rounds, position) for position in range(len(contenders))]
     entries = [
@@ -77,7 +81,10 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
             "name": contender.name,
             "path": str(contender.path),
             "size_bytes": contender.model.stat().st_size,
+            "input_shape": interpreters[position].get_input_details()[0]["shape"].tolist(),
             **summaries[position],
+            # The baseline's ratio to itself is 1 whatever happens.
+            "withheld": why_withheld(summaries[position]["noise"], waiting=waiting) if position else None,
             **place_under_roof(
                 count_macs(contender.model.read_bytes()), summaries[position]["latency_ms"]["min"], peaks
             ),
@@ -91,6 +98,7 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
         "threads": config.threads,
         "runs": config.runs,
         "interleaved": True,
+        "waiting": waiting,
         "peak_gmacs_per_s": peaks,
         "entries": entries,
     }
@@ -148,7 +156,7 @@ def summarize(rounds: Sequence[Sequence[float]], position: int) -> dict[str, Any
 
     Returns:
         `latency_ms` (min, median, p95 and max over rounds), `speedup` over the first model (median of the rounds'
-        ratios) and its `speedup_range`.
+        ratios) with its `speedup_range` and `noise` (see `ratio_noise`).
     """
     latencies = [latency[position] for latency in rounds]
     ratios = [latency[0] / latency[position] for latency in rounds]
@@ -161,7 +169,18 @@ def summarize(rounds: Sequence[Sequence[float]], position: int) -> dict[str, Any
         },
         "speedup": median(ratios),
         "speedup_range": [min(ratios), max(ratios)],
+        "noise": ratio_noise(ratios),
     }
+
+
+def _time_watched(models: Sequence[Runnable], config: HostConfig) -> tuple[list[list[float]], float | None]:
+    """Let models take turns, and watch how much of that time their threads waited for a processor, as a share."""
+    started, waited = time.perf_counter(), seconds_waited()
+    rounds = time_rounds(models, runs=config.runs, warmup=config.warmup)
+    took, waited_in_all = time.perf_counter() - started, seconds_waited()
+    if waited is None or waited_in_all is None:
+        return rounds, None
+    return rounds, (waited_in_all - waited) / (took * config.threads)
 
 
 def _take_turn(model: Runnable) -> float:

@@ -68,6 +68,7 @@ def test_table_shows_the_measurements_in_columns() -> None:
         "speedup_range": [1.0, 1.0],
         "gmacs_per_s": 69.41,
         "share_of_peak": 0.9,
+        "withheld": None,
         "peak_memory_bytes": 264_000_000,
         "ops_total": 359,
         "ops_delegated": 340,
@@ -88,3 +89,15 @@ def test_table_shows_the_measurements_in_columns() -> None:
     assert "69.4 (90%)" in first
     assert peaks == "peak of 1x1 convolutions in the same rounds: 77 GMAC/s in fp32, 300 GMAC/s in int8"
     assert foot == "30 interleaved rounds, 1 thread(s), A processor (2 cores, load 0.1), LiteRT 2.3.0"
+
+
+def test_table_prints_no_speedup_that_is_too_noisy_and_says_why() -> None:
+    entry = {"size_bytes": 1000, "latency_ms": {"min": 1.0, "median": 1.0, "max": 1.0}, "peak_memory_bytes": 1}
+    entry |= {"speedup": 157.0, "speedup_range": [44.0, 263.0], "ops_total": 1, "ops_delegated": 1, "partitions": 1}
+    entry |= {"gmacs_per_s": 1.0, "share_of_peak": 0.5}
+    machine = {"cpu": "A processor", "cores": 2, "load_average": 5.8, "litert": "2.3.0"}
+    entries = [entry | {"name": "teacher", "speedup": 1.0, "withheld": None}]
+    entries += [entry | {"name": "student", "withheld": "the ratio may be off by 34%"}]
+    shown = table({"machine": machine, "threads": 1, "runs": 30, "entries": entries, "peak_gmacs_per_s": {"fp32": 2.0}})
+    assert "157" not in shown
+    assert "no speed-up of student: the ratio may be off by 34%." in shown

@@ -74,8 +74,12 @@ def test_every_entry_says_what_the_report_needs(models: Path) -> None:
         assert entry["gmacs_per_s"] == pytest.approx(entry["macs"]["fp32"] / entry["latency_ms"]["min"] / 1e6)
         # Of a peak that is itself measured, a little more than all can come out on a busy machine.
         assert 0 < entry["share_of_peak"] < 1.5
+        assert entry["input_shape"] == [1, 32, 32, 3]
+        assert entry["noise"] >= 0
     assert all(rate > 0 for rate in record["peak_gmacs_per_s"].values())
     assert (wide["speedup"], wide["speedup_range"]) == (1.0, [1.0, 1.0])
+    assert (wide["noise"], wide["withheld"]) == (0.0, None)
+    assert record["waiting"] is None or record["waiting"] >= 0
     # 1.4 GMACs against 0.3 MMACs.
     assert narrow["speedup"] > 10
     assert narrow["op_counts"] == {"CONV_2D": 3}
