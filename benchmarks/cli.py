@@ -113,6 +113,46 @@ def ios(
     console.show(record, as_json=json, text=describe(record))
 
 
+@app.command
+def check(measurements: Path, *, baseline: Path, max_size_ratio: float | None = None, json: bool = False) -> None:
+    """Fail, with exit code 1, where a model got slower against its baseline than the noise of both runs explains.
+
+    Args:
+        measurements: What `bench host --out` wrote.
+        baseline: What `bench accept` wrote of an earlier one, on the same kind of machine.
+        max_size_ratio: Largest size as a multiple of the accepted one, such as 1.02; not checked when not given.
+        json: Print JSON.
+    """
+    from benchmarks import baseline as files
+    from benchmarks import check as gate
+
+    checks = gate.check(
+        files.read_benchmark(measurements), files.read_baseline(baseline), max_size_ratio=max_size_ratio
+    )
+    console.show(gate.outcome(checks), as_json=json, text=gate.text(checks))
+    gate.raise_if_failed(checks)
+
+
+@app.command
+def accept(measurements: Path, *, out: Path, overwrite: bool = False, json: bool = False) -> None:
+    """Make measured speed-ups the baseline: write the small file that later ones are checked against.
+
+    Args:
+        measurements: What `bench host --out` wrote.
+        out: Baseline file to write, such as benchmarks/baselines/NAME.json.
+        overwrite: Replace that file if it exists, and say what changes.
+        json: Print what was written as JSON.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    from benchmarks import baseline as files
+    from benchmarks import check as gate
+
+    measured = files.read_benchmark(measurements)
+    changed = gate.changes(files.read_baseline(out), measured) if out.exists() else None
+    files.write_baseline(measured, out, overwrite=overwrite)
+    console.show({"baseline": str(out), "models": list(measured.models), "changes": changed}, as_json=json)
+
+
 def main() -> None:
     """Run `python -m benchmarks`."""
     raise SystemExit(console.run(app))

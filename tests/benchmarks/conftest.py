@@ -12,10 +12,10 @@ from export.tflite import float_file
 SIDE = 32
 
 
-def convolutions(*, filters: int, mirrored: bool) -> Graph:
-    """Three 3x3 convolutions from and to an image; `mirrored` pads each by reflection."""
+def convolutions(*, filters: int, mirrored: bool = False, inner: int = 1) -> Graph:
+    """3x3 convolutions from and to an image, `inner` of them between `filters`; `mirrored` pads each by reflection."""
     generator = np.random.default_rng(0)
-    channels = [3, filters, filters, 3]
+    channels = [3, *[filters] * (inner + 1), 3]
     operations: list[Operation] = []
     last = "image"
     for number, (before, after) in enumerate(pairwise(channels)):
@@ -31,7 +31,7 @@ def convolutions(*, filters: int, mirrored: bool) -> Graph:
             kernel=generator.normal(0, 0.1, (3, 3, before, after)).astype(np.float32),
             bias=np.zeros(after, np.float32),
             padding="valid" if mirrored else "same",
-            activation="relu" if number < 2 else "none",
+            activation="relu" if number <= inner else "none",
         )
         operations.append(convolution)
         last = convolution.output
@@ -40,9 +40,13 @@ def convolutions(*, filters: int, mirrored: bool) -> Graph:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `wide.tflite` (5.4 MB), `narrow.tflite` and `mirrored.tflite`."""
+    """A folder with `wide.tflite` (5.4 MB), `narrow.tflite`, `mirrored.tflite`, and `deep.tflite`, which does
+    five times the work of `shallow.tflite`.
+    """
     folder = tmp_path_factory.mktemp("models")
-    (folder / "wide.tflite").write_bytes(float_file(convolutions(filters=384, mirrored=False)))
-    (folder / "narrow.tflite").write_bytes(float_file(convolutions(filters=4, mirrored=False)))
+    (folder / "wide.tflite").write_bytes(float_file(convolutions(filters=384)))
+    (folder / "narrow.tflite").write_bytes(float_file(convolutions(filters=4)))
+    (folder / "deep.tflite").write_bytes(float_file(convolutions(filters=192, inner=5)))
+    (folder / "shallow.tflite").write_bytes(float_file(convolutions(filters=192)))
     (folder / "mirrored.tflite").write_bytes(float_file(convolutions(filters=4, mirrored=True)))
     return folder
