@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from benchmarks.android.config import AndroidConfig
 from benchmarks.browser.config import BrowserConfig
 from benchmarks.config import HostConfig
 from benchmarks.table import aligned
@@ -151,6 +152,36 @@ def accept(measurements: Path, *, out: Path, overwrite: bool = False, json: bool
     changed = gate.changes(files.read_baseline(out), measured) if out.exists() else None
     files.write_baseline(measured, out, overwrite=overwrite)
     console.show({"baseline": str(out), "models": list(measured.models), "changes": changed}, as_json=json)
+
+
+@app.command
+def android(
+    *models: Path,
+    config: Annotated[AndroidConfig, Parameter(name="*")] | None = None,
+    out: Path | None = None,
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
+    """Time .tflite models on a phone over adb, on its CPU, GPU and NNAPI. Not yet tried on a real phone.
+
+    Written from the sources of adb and of TFLite's benchmark_model, and tested against a stand-in that answers as those
+    say. Nothing is downloaded, and nothing that is pushed stays on the phone.
+
+    Args:
+        models: .tflite files or artifacts of one; the others' speed-ups are over the first.
+        out: JSON file to write the measurements to.
+        overwrite: Replace that file if it exists.
+        json: Print JSON.
+    """
+    if out is not None:
+        refuse_existing(out, overwrite=overwrite)
+    from benchmarks.android.run import bench_android
+    from benchmarks.android.table import table as android_table
+
+    record = bench_android(models, config or AndroidConfig())
+    if out is not None:
+        write_text_whole(out, dumps(record, indent=2) + "\n", overwrite=overwrite)
+    console.show(record, as_json=json, text=android_table(record))
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ PocketGANError
 ├── UnusableInput       3
 │   ├── UnusableModel      a model file that cannot be a generator
 │   ├── UnusableData       an image folder that cannot be used
-│   └── UnusableArtifact   an artifact that is missing, torn or of the wrong kind
+│   ├── UnusableArtifact   an artifact that is missing, torn or of the wrong kind
+│   └── UnusableDevice     a phone that is missing, locked, full or gone
 ├── UnsupportedLayer    4  a layer that a phone's format cannot express
 └── ParityError         5  an export that does not do what its source does
 
@@ -48,6 +49,10 @@ class UnusableData(UnusableInput):
 
 class UnusableArtifact(UnusableInput):
     """An artifact directory that is missing, torn, or holds another kind of model than the stage needs."""
+
+
+class UnusableDevice(UnusableInput):
+    """A phone that is not connected, not ready, full, or that stopped answering."""
 
 
 class UnsupportedLayer(PocketGANError):

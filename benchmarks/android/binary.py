@@ -1,0 +1,50 @@
+"""The `benchmark_model` that the user brings: whether a phone can run it, and the command line of a run."""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+from benchmarks.android.config import PUBLISHED_AT, Backend
+from benchmarks.android.facts import mask
+from compress.errors import UnusableModel
+
+_MACHINES = {3: "x86", 40: "armeabi-v7a", 62: "x86_64", 183: "arm64-v8a"}
+"""`e_machine` of an ELF file, by Android's names of them."""
+_RUNS_ALSO: dict[str, tuple[str, ...]] = {"arm64-v8a": ("armeabi-v7a",), "x86_64": ("x86",)}
+_FLAGS: dict[Backend, str] = {"cpu": "--use_xnnpack=true", "gpu": "--use_gpu=true", "nnapi": "--use_nnapi=true"}
+
+
+def read_binary(path: Path, *, abi: str | None) -> bytes:
+    """Read the program, refusing one that the phone cannot start.
+
+    Args:
+        path: On this machine.
+        abi: What the phone runs, such as arm64-v8a; None where it does not say.
+
+    Raises:
+        UnusableModel: If it is missing, no program, or one for another processor.
+    """
+    if not path.is_file():
+        raise UnusableModel(f"{path} does not exist; expected benchmark_model, published at {PUBLISHED_AT}.")
+    content = path.read_bytes()
+    if len(content) < 20 or not content.startswith(b"\x7fELF"):
+        raise UnusableModel(f"{path} is no program for Android; expected benchmark_model, published at {PUBLISHED_AT}.")
+    number = struct.unpack_from("<H", content, 18)[0]
+    built_for = _MACHINES.get(number, f"machine {number}")
+    if abi is not None and built_for not in (abi, *_RUNS_ALSO.get(abi, ())):
+        raise UnusableModel(f"{path} is built for {built_for}, but the phone runs {abi}; take the one for {abi}.")
+    return content
+
+
+def command_line(folder: str, backend: Backend, flags: dict[str, Any], *, cores: list[int]) -> list[str]:
+    """What is run on the phone.
+
+    Args:
+        folder: The phone's, with the binary in it.
+        backend: What runs the model. On GPU and NNAPI, XNNPACK runs what their delegate leaves over, as in an app.
+        flags: Of benchmark_model, without dashes.
+        cores: Those to stay on; any where there are none.
+    """
+    pinned = ["taskset", mask(cores)] if cores else []
+    given = [f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in flags.items()]
+    return [*pinned, f"{folder}/benchmark_model", _FLAGS[backend], *given]
