@@ -91,7 +91,8 @@ def _leave(emission: Emission, ends: Ends) -> int:
 
 
 def _shift(file: TfliteFile, source: int, by: float, target: int) -> None:
-    constant = file.add_constant("half_a_step", np.array(by, dtype=np.float32))
+    name = "half_step_up" if by > 0 else "half_step_down"
+    constant = file.add_constant(name, np.array(by, dtype=np.float32))
     file.add_operator("ADD", 1, [source, constant], target, schema.AddOptionsT())
 
 

@@ -299,7 +299,8 @@ def _(operation: InstanceNorm, emission: Emission) -> None:
     file, name = emission.file, operation.output
     channels = operation.shape[2]
     features = emission.tensor(operation.inputs[0])
-    axes = file.add_constant("mean_axes", _ALL_AXES if operation.channels_together else _SPATIAL_AXES)
+    together = operation.channels_together
+    axes = file.add_constant(*(("all_axes", _ALL_AXES) if together else ("spatial_axes", _SPATIAL_AXES)))
     epsilon = file.add_constant(f"{name}/epsilon", np.array(operation.epsilon, dtype=np.float32))
     gamma = file.add_constant(f"{name}/gamma", operation.gamma)
     beta = file.add_constant(f"{name}/beta", operation.beta)

@@ -77,18 +77,26 @@ def test_the_default_student_of_a_family_fits_a_quarter_of_a_megabyte(family) ->
 
 
 @pytest.mark.parametrize("family", get_args(Family))
-def test_a_student_trained_with_branches_ships_not_a_byte_more(randomise, photos, family) -> None:
+def test_a_student_trained_with_branches_ships_not_a_byte_more(randomise, family) -> None:
+    """But for zero points that happen to be equal, and are written once then: here all of them are."""
     shape = PocketConfig(family=family, image_size_px=32, width=16, blocks=2)
     plain = randomise(build(shape))
     branched = folded(randomise(build(dataclasses.replace(shape, reparameterize=True))))
-    assert _written(branched, photos, numbered=True) == _written(plain, photos, numbered=True)
+    assert _structural_bytes(branched) == _structural_bytes(plain)
 
 
-def _written(student: keras.Model, photos: list[np.ndarray], *, numbered: bool = False) -> int:
-    """Bytes of the int8 file; with numbers for names, since Keras's own grow as it counts its layers."""
+def _written(student: keras.Model, photos: list[np.ndarray]) -> int:
+    """Bytes of the int8 file."""
     graph = lower(student, input_shape=(32, 32, 3))
-    graph = _numbered(graph) if numbered else graph
     return len(tflite.int8_file(quantize(graph, observe_ranges(graph, photos[:1])), "float"))
+
+
+def _structural_bytes(student: keras.Model) -> int:
+    """Bytes of the int8 file with one range for all tensors, and numbers for names, since Keras's own grow as it counts
+    its layers.
+    """
+    graph = _numbered(lower(student, input_shape=(32, 32, 3)))
+    return len(tflite.int8_file(quantize(graph, dict.fromkeys(graph.shapes, (-1.0, 1.0))), "float"))
 
 
 def _numbered(graph: Graph) -> Graph:

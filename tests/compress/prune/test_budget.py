@@ -18,8 +18,10 @@ SHARES = np.linspace(0.2, 0.99, 40)
 
 @pytest.fixture(scope="module", params=get_args(Family))
 def ranked(request, make_student):
-    """A student of width 48 with 4 blocks: its prices and importances."""
-    student = make_student(request.param, width=48, blocks=4, side=32)
+    """A student of width 64 with 4 blocks: its prices and importances. A separable one of width 48 ends at 20.8 %: what
+    its 28 convolutions hold beside their weights.
+    """
+    student = make_student(request.param, width=64, blocks=4, side=32)
     groups = find_groups(student)
     return PriceList(student, groups), score_by_weights(student, groups, "norm")
 
@@ -52,10 +54,12 @@ def test_every_budget_from_a_fifth_up_is_reached_within_two_percent(ranked, limi
 
 def test_few_groups_leave_the_multiple(ranked) -> None:
     prices, importances = ranked
-    # Below, eight channels in each group of a separable student are too many already.
-    for share in SHARES[SHARES > 0.32]:
-        counts = search(prices, importances, Budget(max_bytes=int(share * prices.whole.int8_bytes)), 8)
-        assert len(off_multiple(counts, prices.sizes, 8)) <= 2
+    eight_each = prices.of(tuple(min(size, 8) for size in prices.sizes))
+    for share in SHARES[SHARES > 0.3]:
+        budget = Budget(max_bytes=int(share * prices.whole.int8_bytes))
+        # Below, eight channels in each group are too many already.
+        if budget.holds(eight_each):
+            assert len(off_multiple(search(prices, importances, budget, 8), prices.sizes, 8)) <= 2
 
 
 def test_both_budgets_hold_and_one_of_them_is_used_up(ranked) -> None:
