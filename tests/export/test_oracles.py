@@ -1,0 +1,114 @@
+"""Two other quantisers write the same student: litert-quantizer with our ranges and its own, and the TF converter."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from compress.images import to_float
+from export import calibrate, parity, tflite
+from export.coverage import delegate_coverage
+from export.lower import lower
+from export.quantization import QuantizedGraph, quantize
+from export.runner import TfliteGenerator
+
+pytestmark = [
+    # litert-quantizer watches every tensor, of which LiteRT warns; the converter asks for statistics it does not use.
+    pytest.mark.filterwarnings("ignore:Warning. Enabling `experimental_preserve_all_tensors`:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning"),
+]
+PER_CHANNEL_BYTES = 32
+"""Of what is held beside a weight's own byte, for each output channel; the published measure of a lean file."""
+
+
+@pytest.fixture(scope="module")
+def quantized(student, photos) -> QuantizedGraph:
+    graph = lower(student, input_shape=student.input_shape[1:])
+    return quantize(graph, calibrate.observe_ranges(graph, photos))
+
+
+@pytest.fixture(scope="module")
+def ours(quantized) -> bytes:
+    return tflite.int8_file(quantized, "int8")
+
+
+def _run(content: bytes, photos: list[np.ndarray]) -> np.ndarray:
+    generator = TfliteGenerator(content)
+    return np.stack([generator.translate(photo) for photo in photos])
+
+
+def _run_undelegated(content: bytes, images: list[np.ndarray]) -> np.ndarray:
+    interpreter = Interpreter(
+        model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    )
+    run = interpreter.get_signature_runner("serving_default")
+    return np.stack([run(image=image)["generated"] for image in images])
+
+
+def _distance_db(content: bytes, quantized: QuantizedGraph, photos: list[np.ndarray]) -> float:
+    expected = _run(tflite.float_file(quantized.graph), photos)
+    return parity.psnr_db(_run(content, photos) - expected)
+
+
+def _litert_quantizer(
+    quantized: QuantizedGraph, photos: list[np.ndarray], folder: Path, *, with_our_ranges: bool
+) -> bytes:
+    pytest.importorskip("litert_quantizer", reason="litert-quantizer is not installed")
+    from litert_quantizer import quantizer, recipe
+
+    source = folder / "float.tflite"
+    source.write_bytes(tflite.float_file(quantized.graph))
+    other = quantizer.Quantizer(str(source))
+    other.load_quantization_recipe(recipe.static_wi8_ai8())
+    seen: dict[str, Any] = other.calibrate(
+        {"serving_default": [{"image": to_float(photo)[np.newaxis]} for photo in photos]}, num_threads=1
+    )
+    if with_our_ranges:
+        for name in seen.keys() & quantized.tensors.keys():
+            least, greatest = quantized.tensors[name].dequantize(np.array([-128, 127]))
+            seen[name] = {
+                key: np.full_like(seen[name][key], value) for key, value in (("min", least), ("max", greatest))
+            }
+    return bytes(other.quantize(seen, enable_progress_report=False).quantized_model)
+
+
+def test_litert_quantizer_with_our_ranges_makes_the_same_picture(quantized, ours, photos, tmp_path) -> None:
+    """By LiteRT's own kernels: XNNPACK rounds otherwise, and leaves of their file what it takes of ours."""
+    theirs = _litert_quantizer(quantized, photos, tmp_path, with_our_ranges=True)
+    images = [quantized.tensors["image"].quantize(to_float(photo))[np.newaxis] for photo in photos]
+    np.testing.assert_array_equal(_run_undelegated(ours, images), _run_undelegated(theirs, images))
+    assert delegate_coverage(ours).complete
+
+
+def test_litert_quantizer_by_itself_is_no_closer_and_no_smaller(quantized, ours, photos, tmp_path) -> None:
+    theirs = _litert_quantizer(quantized, photos, tmp_path, with_our_ranges=False)
+    assert len(ours) < len(theirs)
+    # Least and greatest of all photos against what most stay within: on photos of the calibration itself, equally good.
+    assert _distance_db(ours, quantized, photos) > _distance_db(theirs, quantized, photos) - 1
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*tf.lite:UserWarning")
+def test_tensorflow_converter_is_no_closer_and_no_smaller(student, quantized, ours, photos) -> None:
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(student)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([to_float(photo)[np.newaxis]] for photo in photos)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    theirs = converter.convert()
+    assert len(ours) < len(theirs)
+    assert _distance_db(ours, quantized, photos) > _distance_db(theirs, quantized, photos) - 1
+
+
+def test_file_is_lean_beside_its_weights(randomise, photos) -> None:
+    from compress.models.pocket_generator import PocketConfig, build
+
+    shipped = randomise(build(PocketConfig(image_size_px=32, width=48, blocks=4)))
+    graph = lower(shipped, input_shape=(32, 32, 3))
+    result = quantize(graph, calibrate.observe_ranges(graph, photos[:1]))
+    weights = sum(item.kernel.size for item in result.weights.values())
+    channels = sum(item.bias.size for item in result.weights.values())
+    assert len(tflite.int8_file(result, "uint8")) < 1.03 * (weights + PER_CHANNEL_BYTES * channels)
