@@ -6,6 +6,7 @@ from math import exp, hypot, log, log1p
 from typing import Any, Literal
 
 from benchmarks.baseline import Measurement, Speed
+from benchmarks.table import aligned
 from compress.errors import GateFailed, UnusableData, UsageError
 
 BETWEEN_RUNS_NOISE = 0.05
@@ -122,8 +123,7 @@ def text(checks: Sequence[Check]) -> str:
         )
         for one in checks
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return "\n".join(aligned(rows))
 
 
 def changes(old: Measurement, new: Measurement) -> dict[str, dict[str, Any]]:

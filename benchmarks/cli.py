@@ -1,20 +1,18 @@
 """`compress bench`: how fast, how large, how much of it delegated."""
 
-from collections.abc import Mapping
 from contextlib import suppress
 from json import dumps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from benchmarks.android.config import AndroidConfig
 from benchmarks.browser.config import BrowserConfig
-from benchmarks.config import HostConfig
-from benchmarks.table import aligned
+from benchmarks.config import HostConfig, OraclesConfig
 from compress import console
 from compress.artifact import refuse_existing, refuse_replacing, write_text_whole
-from compress.errors import UsageError
+from compress.errors import UnusableModel, UsageError
 
 app = console.new_app("bench", "Time models where they run.", default_parameter=Parameter(negative=()))
 
@@ -37,11 +35,12 @@ def host(
     if out is not None:
         refuse_existing(out, overwrite=overwrite)
     from benchmarks.host import bench_host
+    from benchmarks.host_table import describe
 
     record = bench_host(config)
     if out is not None:
         write_text_whole(out, dumps(record, indent=2) + "\n", overwrite=overwrite)
-    console.show(record, as_json=json, text=table(record))
+    console.show(record, as_json=json, text=describe(record))
 
 
 @app.command
@@ -184,47 +183,36 @@ def android(
     console.show(record, as_json=json, text=android_table(record))
 
 
+@app.command
+def oracles(
+    student: Path,
+    *,
+    config: Annotated[OraclesConfig, Parameter(name="*")],
+    out: Path | None = None,
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
+    """Hold a student's int8 export against litert-quantizer's and the TF converter's, on the same photos.
+
+    Args:
+        student: The student's artifact.
+        out: JSON file to write the measurements to.
+        overwrite: Replace that file if it exists.
+        json: Print JSON.
+    """
+    if out is not None:
+        refuse_existing(out, overwrite=overwrite)
+    if not student.exists():
+        raise UnusableModel(f"{student} does not exist; expected a student's artifact.")
+    from benchmarks.host_table import describe_oracles
+    from benchmarks.oracles import compare_oracles
+
+    record = compare_oracles(student, config)
+    if out is not None:
+        write_text_whole(out, dumps(record, indent=2) + "\n", overwrite=overwrite)
+    console.show(record, as_json=json, text=describe_oracles(record))
+
+
 def main() -> None:
     """Run `python -m benchmarks`."""
     raise SystemExit(console.run(app))
-
-
-def table(record: Mapping[str, Any]) -> str:
-    """The measurements as people read them."""
-    machine = record["machine"]
-    rows = [
-        (
-            "model",
-            "size",
-            "latency (min - max)",
-            "speed-up (range)",
-            "GMAC/s (of peak)",
-            "peak memory",
-            "delegated",
-            "partitions",
-        )
-    ]
-    rows += [_row(entry) for entry in record["entries"]]
-    lines = aligned(rows)
-    lines += [f"no speed-up of {entry['name']}: {why}." for entry in record["entries"] if (why := entry["withheld"])]
-    lines.append(
-        f"{record['runs']} interleaved rounds, {record['threads']} thread(s), {machine['cpu']} "
-        f"({machine['cores']} cores, load {machine['load_average']}), LiteRT {machine['litert']}"
-    )
-    peaks = ", ".join(f"{rate:.0f} GMAC/s in {arithmetic}" for arithmetic, rate in record["peak_gmacs_per_s"].items())
-    lines.append(f"peak of 1x1 convolutions in the same rounds: {peaks}")
-    return "\n".join(lines)
-
-
-def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    latency, (slowest, fastest) = entry["latency_ms"], entry["speedup_range"]
-    return (
-        entry["name"],
-        f"{entry['size_bytes'] / 1e3:.1f} kB",
-        f"{latency['median']:.2f} ms ({latency['min']:.2f} - {latency['max']:.2f})",
-        "too noisy" if entry["withheld"] else f"{entry['speedup']:.1f}x ({slowest:.1f} - {fastest:.1f})",
-        f"{entry['gmacs_per_s']:.1f} ({entry['share_of_peak']:.0%})",
-        f"{entry['peak_memory_bytes'] / 1e6:.1f} MB",
-        f"{entry['ops_delegated']} of {entry['ops_total']}",
-        str(entry["partitions"]),
-    )

@@ -22,6 +22,35 @@ class HostConfig:
     """Runs of each model before the first round, which are not timed."""
 
     def __post_init__(self) -> None:
-        for name, least in (("threads", 1), ("runs", 1), ("warmup", 0)):
-            if getattr(self, name) < least:
-                raise UsageError(f"{name} = {getattr(self, name)}, expected at least {least}.")
+        _check_least(self, threads=1, runs=1, warmup=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OraclesConfig:
+    """On which photos quantisers are compared, and how thoroughly their files are timed."""
+
+    data: Path
+    """A CycleGAN folder: its training photos set the activation ranges, its test photos are compared."""
+    calibration_images: int = 64
+    """How many photos set the activation ranges, the same for all."""
+    images: int = 64
+    """How many other photos the files are compared on."""
+    image_size_px: int | None = None
+    """Side of the square that the files take; the student's own size when not given."""
+    threads: int = 1
+    """Threads that each file is timed on."""
+    runs: int = 30
+    """Rounds; in each, every file has its turn."""
+    warmup: int = 3
+    """Runs of each file before the first round, which are not timed."""
+    seed: int = 0
+    """Picks the photos."""
+
+    def __post_init__(self) -> None:
+        _check_least(self, calibration_images=1, images=1, threads=1, runs=1, warmup=0)
+
+
+def _check_least(config: object, **least: int) -> None:
+    for name, allowed in least.items():
+        if getattr(config, name) < allowed:
+            raise UsageError(f"{name} = {getattr(config, name)}, expected at least {allowed}.")

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.ios_report import THERMAL_STATES, Report, Unit, read
+from benchmarks.table import aligned
 
 LEAST_PSNR_DB = 30.0
 """A compute unit whose picture is further from the export's own evaluation computes something else, and its time says
@@ -138,12 +139,11 @@ def _describe(report: Mapping[str, Any], *, with_baseline: bool) -> str:
     over_baseline = ("over baseline (range)",) if with_baseline else ()
     rows = [(*head, *over_baseline, "load", "first", "picture", "planned on Neural Engine")]
     rows += [_row(unit, with_baseline=with_baseline) for unit in report["units"] if "error" not in unit]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         f"{model['name']}: {model['precision']}, {model['size_bytes'] / 1e3:.1f} kB, "
         f"{model['width_px']}x{model['height_px']}, on {device['identifier']}, {device['system']} "
         f"{device['system_version']}",
-        *("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows),
+        *aligned(rows),
         f"{report['rounds']} interleaved rounds of {report['predictions_per_turn']} predictions, thermal state "
         f"{report['thermal_state']}, compiled in {report['compile_ms']:.0f} ms, {report['started']}",
     ]

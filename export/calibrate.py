@@ -40,7 +40,19 @@ def sample_photos(data: Path, *, domain: Domain, count: int, size: tuple[int, in
         UnusableData: If a folder is missing, empty or has too many broken files.
     """
     is_data_set = any((data / name).is_dir() for name in LAYOUT)
-    paths = photos(data, domain, "train") if is_data_set else list_images(data)
+    return _draw(photos(data, domain, "train") if is_data_set else list_images(data), count, size, seed)
+
+
+def held_back_photos(data: Path, *, domain: Domain, count: int, size: tuple[int, int], seed: int) -> list[np.ndarray]:
+    """Draw photos that `sample_photos` never draws: those of a CycleGAN folder's test half, else as it does.
+
+    Raises:
+        UnusableData: If `data` is no CycleGAN folder, or as `sample_photos` does.
+    """
+    return _draw(photos(data, domain, "test"), count, size, seed)
+
+
+def _draw(paths: Sequence[Path], count: int, size: tuple[int, int], seed: int) -> list[np.ndarray]:
     drawn = np.random.default_rng(seed).permutation(len(paths))[:count]
     return [image for _, image in read_images([paths[index] for index in sorted(drawn)], size)]
 

@@ -76,7 +76,8 @@ def test_coremltools_is_imported_only_where_the_child_process_runs() -> None:
 
 def test_keras_and_tensorflow_are_not_needed_to_score_or_to_time() -> None:
     importers = _importers("keras") | _importers("tensorflow")
-    assert {path for path in importers if path.startswith(("eval/", "benchmarks/"))} == set()
+    # What the TF converter makes of a student is one of the things compared.
+    assert {path for path in importers if path.startswith(("eval/", "benchmarks/"))} == {"benchmarks/oracles.py"}
 
 
 def test_help_loads_no_framework() -> None:

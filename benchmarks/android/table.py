@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks.table import aligned
+
 _HEADINGS = ("model", "on", "size", "latency (min - max)", "first image", "speed-up (range)", "memory", "delegated")
 _NONE = "-"
 
@@ -10,8 +12,7 @@ _NONE = "-"
 def table(record: Mapping[str, Any]) -> str:
     """The measurements in columns, what did not run and why below them, and on what it was measured."""
     rows = [_HEADINGS, *(_row(entry) for entry in record["entries"] if entry["error"] is None)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    lines = aligned(rows)
     for entry in record["entries"]:
         lines += _remarks(entry)
     return "\n".join([*lines, *_conditions(record)])

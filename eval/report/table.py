@@ -82,8 +82,12 @@ def times_smaller(sources: Sources) -> dict[str, float]:
 
 
 def times_faster(sources: Sources) -> dict[str, float]:
-    """Median latency of the baseline over that of each model, measured interleaved in one run."""
-    return _of_entries(sources, "speedup", float)
+    """Median latency of the baseline over that of each model, measured interleaved in one run.
+
+    A model whose benchmark the machine disturbed too much to tell has none.
+    """
+    speedups = _of_entries(sources, "speedup", float)
+    return {name: value for name, value in speedups.items() if not sources.entries[name].get("withheld")}
 
 
 def _file_measures(sources: Sources) -> list[Measure]:

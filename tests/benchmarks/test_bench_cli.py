@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cli import table
+from benchmarks.host_table import describe
 
 Bench = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -82,12 +82,12 @@ def test_table_shows_the_measurements_in_columns() -> None:
         "peak_gmacs_per_s": {"fp32": 77.1, "int8": 300.0},
         "entries": [entry | {"name": "t"}, entry | {"name": "long name"}],
     }
-    head, first, second, foot, peaks = table(record).splitlines()
+    head, first, second, foot, roof = describe(record).splitlines()
     assert first.index("45600.0 kB") == second.index("45600.0 kB") == head.index("size")
     assert "715.00 ms (700.00 - 730.00)" in first
     assert "340 of 359" in first
     assert "69.4 (90%)" in first
-    assert peaks == "peak of 1x1 convolutions in the same rounds: 77 GMAC/s in fp32, 300 GMAC/s in int8"
+    assert roof == "peak of 1x1 convolutions in the same rounds: 77 GMAC/s in fp32, 300 GMAC/s in int8"
     assert foot == "30 interleaved rounds, 1 thread(s), A processor (2 cores, load 0.1), LiteRT 2.3.0"
 
 
@@ -98,6 +98,8 @@ def test_table_prints_no_speedup_that_is_too_noisy_and_says_why() -> None:
     machine = {"cpu": "A processor", "cores": 2, "load_average": 5.8, "litert": "2.3.0"}
     entries = [entry | {"name": "teacher", "speedup": 1.0, "withheld": None}]
     entries += [entry | {"name": "student", "withheld": "the ratio may be off by 34%"}]
-    shown = table({"machine": machine, "threads": 1, "runs": 30, "entries": entries, "peak_gmacs_per_s": {"fp32": 2.0}})
+    shown = describe(
+        {"machine": machine, "threads": 1, "runs": 30, "entries": entries, "peak_gmacs_per_s": {"fp32": 2.0}}
+    )
     assert "157" not in shown
     assert "no speed-up of student: the ratio may be off by 34%." in shown

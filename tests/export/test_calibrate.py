@@ -29,3 +29,13 @@ def test_the_same_seed_draws_the_same_photos(photo_folders) -> None:
     first, same, other = (calibrate.sample_photos(photo_folders, **options, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, same)
     assert not np.array_equal(first, other)
+
+
+def test_held_back_photos_are_none_of_those_to_calibrate_on(photo_folders) -> None:
+    options = {"domain": "A", "count": 99, "size": (16, 16), "seed": 0}
+    seen, unseen = (
+        calibrate.sample_photos(photo_folders, **options),
+        calibrate.held_back_photos(photo_folders, **options),
+    )
+    assert (len(seen), len(unseen)) == (12, 4)
+    assert not {photo.tobytes() for photo in seen} & {photo.tobytes() for photo in unseen}

@@ -1,12 +1,10 @@
 """Two other quantisers write the same student: litert-quantizer with our ranges and its own, and the TF converter."""
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from benchmarks.oracles import litert_quantizer_file, tensorflow_file
 from compress.images import to_float
 from export import calibrate, parity, tflite
 from export.coverage import delegate_coverage
@@ -52,38 +50,16 @@ def _distance_db(content: bytes, quantized: QuantizedGraph, photos: list[np.ndar
     return parity.psnr_db(_run(content, photos) - expected)
 
 
-def _litert_quantizer(
-    quantized: QuantizedGraph, photos: list[np.ndarray], folder: Path, *, with_our_ranges: bool
-) -> bytes:
-    pytest.importorskip("litert_quantizer", reason="litert-quantizer is not installed")
-    from litert_quantizer import quantizer, recipe
-
-    source = folder / "float.tflite"
-    source.write_bytes(tflite.float_file(quantized.graph))
-    other = quantizer.Quantizer(str(source))
-    other.load_quantization_recipe(recipe.static_wi8_ai8())
-    seen: dict[str, Any] = other.calibrate(
-        {"serving_default": [{"image": to_float(photo)[np.newaxis]} for photo in photos]}, num_threads=1
-    )
-    if with_our_ranges:
-        for name in seen.keys() & quantized.tensors.keys():
-            least, greatest = quantized.tensors[name].dequantize(np.array([-128, 127]))
-            seen[name] = {
-                key: np.full_like(seen[name][key], value) for key, value in (("min", least), ("max", greatest))
-            }
-    return bytes(other.quantize(seen, enable_progress_report=False).quantized_model)
-
-
-def test_litert_quantizer_with_our_ranges_makes_the_same_picture(quantized, ours, photos, tmp_path) -> None:
+def test_litert_quantizer_with_our_ranges_makes_the_same_picture(quantized, ours, photos) -> None:
     """By LiteRT's own kernels: XNNPACK rounds otherwise, and leaves of their file what it takes of ours."""
-    theirs = _litert_quantizer(quantized, photos, tmp_path, with_our_ranges=True)
+    theirs = litert_quantizer_file(quantized, photos, with_our_ranges=True)
     images = [quantized.tensors["image"].quantize(to_float(photo))[np.newaxis] for photo in photos]
     np.testing.assert_array_equal(_run_undelegated(ours, images), _run_undelegated(theirs, images))
     assert delegate_coverage(ours).complete
 
 
-def test_litert_quantizer_by_itself_is_no_closer_and_no_smaller(quantized, ours, photos, tmp_path) -> None:
-    theirs = _litert_quantizer(quantized, photos, tmp_path, with_our_ranges=False)
+def test_litert_quantizer_by_itself_is_no_closer_and_no_smaller(quantized, ours, photos) -> None:
+    theirs = litert_quantizer_file(quantized, photos, with_our_ranges=False)
     assert len(ours) < len(theirs)
     # Least and greatest of all photos against what most stay within: on photos of the calibration itself, equally good.
     assert _distance_db(ours, quantized, photos) > _distance_db(theirs, quantized, photos) - 1
@@ -91,14 +67,7 @@ def test_litert_quantizer_by_itself_is_no_closer_and_no_smaller(quantized, ours,
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*tf.lite:UserWarning")
 def test_tensorflow_converter_is_no_closer_and_no_smaller(student, quantized, ours, photos) -> None:
-    import tensorflow as tf
-
-    converter = tf.lite.TFLiteConverter.from_keras_model(student)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([to_float(photo)[np.newaxis]] for photo in photos)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
-    theirs = converter.convert()
+    theirs = tensorflow_file(student, photos)
     assert len(ours) < len(theirs)
     assert _distance_db(ours, quantized, photos) > _distance_db(theirs, quantized, photos) - 1
 

@@ -1,0 +1,96 @@
+"""`compress bench oracles` as a user runs it; what the quantisers write is held in `tests/export/test_oracles.py`."""
+
+import importlib.util
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.config import OraclesConfig
+from benchmarks.host_table import describe_oracles
+from benchmarks.oracles import BASELINE, check_available
+from compress import images
+from compress.artifact import Cost, ImageSpec, Manifest, write_manifest, written_whole
+from compress.errors import UsageError
+from compress.models.pocket_generator import PocketConfig, build
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifact of a 32x32 student of a few channels with random weights."""
+    model, random = build(PocketConfig(image_size_px=32, width=8, blocks=1)), np.random.default_rng(7)
+    for variable in model.trainable_variables:
+        variable.assign(variable + random.normal(0, 0.1, tuple(variable.shape)))
+    out = tmp_path_factory.mktemp("students") / "student"
+    with written_whole(out) as scratch:
+        model.save(scratch / "model.keras")
+        cost = Cost(params=model.count_params(), macs=None, size_bytes=1)
+        spec = ImageSpec(shape=(32, 32, 3))
+        write_manifest(
+            scratch, Manifest(name="student", format="keras", stage="distill", parent=None, input=spec, cost=cost)
+        )
+    return out
+
+
+def test_one_table_holds_every_quantiser(command: Command, student: Path, photo_folders: Path, tmp_path: Path) -> None:
+    out = tmp_path / "oracles.json"
+    line = ("oracles", student, "--data", photo_folders, "--calibration-images", 8, "--images", 9, "--runs", 2)
+    finished = command(*line, "--out", out, "--json", module="benchmarks")
+    assert finished.returncode == 0, finished.stderr
+    record = json.loads(finished.stdout)
+    assert json.loads(out.read_text()) == record
+    # The folder holds four test photos of the student's domain.
+    assert (record["calibration_images"], record["images"]) == (8, 4)
+    assert record["versions"].keys() == {"litert-quantizer", "tensorflow"}
+    floating, ours, *others = record["entries"]
+    assert [floating["name"], ours["name"]] == [BASELINE, "compress export"]
+    assert [entry["name"] for entry in others] == ["litert-quantizer, our ranges", "litert-quantizer", "TF converter"]
+    assert floating["psnr_db"] > 90
+    assert all(25 < entry["psnr_db"] < 90 for entry in (ours, *others))
+    assert ours["size_bytes"] < min(entry["size_bytes"] for entry in others)
+    assert ours["ops_delegated"] == ours["ops_total"]
+    lines = describe_oracles(record).splitlines()
+    assert f"{ours['psnr_db']:.2f} dB" in lines[2]
+    assert "8 photos, PSNR over 4 others" in lines[6]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "said"),
+    [
+        (("missing", "--data", "."), 3, "missing does not exist"),
+        ((".", "--data", ".", "--images", "0"), 2, "images = 0"),
+        ((".",), 2, "--data"),
+    ],
+    ids=["no student", "no images", "no data"],
+)
+def test_faults_end_with_their_exit_code_and_a_line(
+    command: Command, arguments: tuple[str, ...], exit_code: int, said: str
+) -> None:
+    finished = command("oracles", *arguments, module="benchmarks")
+    assert finished.returncode == exit_code
+    assert said in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "package"), [("litert_quantizer", "litert-quantizer"), ("tensorflow", "tensorflow")]
+)
+def test_a_missing_quantiser_is_named(monkeypatch: pytest.MonkeyPatch, module: str, package: str) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else object())
+    with pytest.raises(UsageError, match=f"{package}, which is not installed"):
+        check_available()
+
+
+def test_a_folder_without_test_photos_is_refused(student: Path, tmp_path: Path) -> None:
+    """Its photos would be those of the calibration."""
+    from benchmarks.oracles import compare_oracles
+    from compress.errors import UnusableData
+
+    images.write_png(tmp_path / "photo.png", np.zeros((32, 32, 3), np.uint8))
+    with pytest.raises(UnusableData, match="testA"):
+        compare_oracles(student, OraclesConfig(data=tmp_path))
