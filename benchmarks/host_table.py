@@ -9,7 +9,7 @@ from benchmarks.table import aligned
 def describe(record: Mapping[str, Any]) -> str:
     """The table of a record of `bench_host`, the speed-ups that it withholds, and under what it was measured."""
     head = ("model", "size", "latency (min - max)", "speed-up (range)")
-    rows = [(*head, "GMAC/s (of peak)", "peak memory", "delegated", "partitions")]
+    rows: list[tuple[str, ...]] = [(*head, "GMAC/s (of peak)", "peak memory", "delegated", "partitions")]
     for entry in record["entries"]:
         rate, memory = f"{entry['gmacs_per_s']:.1f} ({entry['share_of_peak']:.0%})", entry["peak_memory_bytes"] / 1e6
         rows.append((*_speed(entry), rate, f"{memory:.1f} MB", *_delegation(entry)))
@@ -19,7 +19,7 @@ def describe(record: Mapping[str, Any]) -> str:
 def describe_oracles(record: Mapping[str, Any]) -> str:
     """The table of a record of `compare_oracles`: what each quantiser made of a student."""
     head = ("file", "size", "latency (min - max)", "speed-up (range)")
-    rows = [(*head, "PSNR to the student", "delegated", "partitions")]
+    rows: list[tuple[str, ...]] = [(*head, "PSNR to the student", "delegated", "partitions")]
     for entry in record["entries"]:
         rows.append((*_speed(entry), f"{entry['psnr_db']:.2f} dB", *_delegation(entry)))
     versions = ", ".join(f"{package} {version}" for package, version in record["versions"].items())

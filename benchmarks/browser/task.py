@@ -5,6 +5,7 @@ the host's output to compare with, medians and ratios. So a phone offers the rec
 """
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -121,6 +122,8 @@ class Task:
             rounds = [[float(latency) for latency in turn] for turn in report["rounds"]]
             if not rounds or not contestants or any(len(turn) != len(contestants) for turn in rounds):
                 raise ValueError(f"{len(rounds)} rounds of {len(contestants)} models")
+            if not all(0 < latency < math.inf for turn in rounds for latency in turn):
+                raise ValueError("a latency that is none")
             entries = [self._entry(one, rounds, position) for position, one in enumerate(contestants)]
             record = {
                 "host": self._host,
@@ -133,7 +136,7 @@ class Task:
                 "entries": entries,
                 "failures": [self._failure(one) for one in report["failures"]],
             }
-        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise MalformedReport(f"no report of this page: {error!r}") from error
         _warn_of_differences(entries)
         return record

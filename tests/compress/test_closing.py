@@ -55,4 +55,4 @@ def test_a_speedup_from_a_noisy_machine_is_not_shown(tmp_path: Path) -> None:
     bench = json.loads((out / "bench.json").read_text())
     bench["entries"][1]["withheld"] = "the ratio may be off by 34%"
     (out / "bench.json").write_text(json.dumps(bench))
-    assert "1.50 ms too noisy 24.12 dB" in " ".join(closing_table(out).splitlines()[3].split())
+    assert "1.50 ms too noisy" in " ".join(closing_table(out).splitlines()[3].split())

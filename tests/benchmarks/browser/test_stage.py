@@ -165,6 +165,7 @@ def test_the_server_isolates_its_page_and_knows_nothing_else(served) -> None:
         ("report", b"{"),
         ("report", b"[]"),
         ("report", b'{"contestants": [], "rounds": []}'),
+        ("report", b'{"contestants": [{"model": 0, "accelerator": "wasm"}], "rounds": [[0]]}'),
         ("elsewhere", b"{}"),
     ],
 )
