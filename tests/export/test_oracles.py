@@ -6,6 +6,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from benchmarks.oracles import litert_quantizer_file, tensorflow_file
 from compress.images import to_float
+from compress.models.pocket_generator import PocketConfig, build
 from export import calibrate, parity, tflite
 from export.coverage import delegate_coverage
 from export.lower import lower
@@ -72,10 +73,19 @@ def test_tensorflow_converter_is_no_closer_and_no_smaller(student, quantized, ou
     assert _distance_db(ours, quantized, photos) > _distance_db(theirs, quantized, photos) - 1
 
 
-def test_file_is_lean_beside_its_weights(randomise, photos) -> None:
-    from compress.models.pocket_generator import PocketConfig, build
-
-    shipped = randomise(build(PocketConfig(image_size_px=32, width=48, blocks=4)))
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"family": "pixel_shuffle"},
+        {"family": "space_to_depth"},
+        {"family": "unet"},
+        {"family": "separable", "width": 80, "blocks": 5},
+    ],
+    ids=lambda shape: shape["family"],
+)
+def test_file_is_lean_beside_its_weights(randomise, photos, shape) -> None:
+    """The students that the README offers, metadata included."""
+    shipped = randomise(build(PocketConfig(image_size_px=32, **shape)))
     graph = lower(shipped, input_shape=(32, 32, 3))
     result = quantize(graph, calibrate.observe_ranges(graph, photos[:1]))
     weights = sum(item.kernel.size for item in result.weights.values())
