@@ -19,7 +19,7 @@ help:
 
 # Compiled once here, or every command compiles TensorFlow anew where Python may not write its cache.
 sync: $(filter $(PRIVATE_UV),$(UV))
-	$(UV) sync --frozen --compile-bytecode --all-extras --group dev --group demo
+	$(UV) sync --frozen --compile-bytecode --all-extras --group dev
 
 check: sync
 	$(RUN) ruff check

@@ -286,7 +286,7 @@ def demo(*, out: Path = Path("runs/demo"), json: Switch = False) -> None:
         out: The run's folder.
         json: Print JSON.
     """
-    from compress.demo import run_demo
+    from compress.demo.stage import run_demo
 
     _show_run(run_demo(out), out, as_json=json)
 

@@ -14,6 +14,7 @@ from eval.config import GateConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 ACTION = ROOT / ".github/actions/fid-gate/action.yml"
+WORKFLOW = ROOT / ".github/workflows/fid-gate.yml"
 GITLAB = ROOT / "docs/ci/gitlab-fid-gate.yml"
 
 
@@ -86,3 +87,12 @@ def test_the_gitlab_job_calls_commands_that_exist() -> None:
     translate, gate = (_shell(f"echo {line.removeprefix('compress ')}", **job["variables"]) for line in lines)
     app.parse_args(shlex.split(translate), exit_on_error=False, print_error=False)
     assert _gate(gate).max_bytes == 250_000
+
+
+def test_the_workflow_gates_the_demo_student_against_a_committed_baseline() -> None:
+    steps = _read(WORKFLOW)["jobs"]["fid-gate"]["steps"]
+    (gated,) = (step for step in steps if step.get("uses") == "./.github/actions/fid-gate")
+    config = _gate(_action_line(gated["with"]))
+    assert (ROOT / config.baseline).is_file()
+    assert config.max_bytes == 250_000
+    assert any(step.get("run") == "make demo" for step in steps)

@@ -1,0 +1,1 @@
+"""`compress demo` and the teacher that comes with it."""
