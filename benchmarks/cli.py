@@ -1,7 +1,6 @@
 """`compress bench`: how fast, how large, how much of it delegated."""
 
 from contextlib import suppress
-from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ from benchmarks.android.config import AndroidConfig
 from benchmarks.browser.config import BrowserConfig
 from benchmarks.config import HostConfig, OraclesConfig
 from compress import console
-from compress.artifact import refuse_existing, refuse_replacing, write_text_whole
+from compress.artifact import refuse_existing, refuse_replacing
 from compress.errors import UnusableModel, UsageError
 
 app = console.new_app("bench", "Time models where they run.", default_parameter=Parameter(negative=()))
@@ -38,9 +37,7 @@ def host(
     from benchmarks.host_table import describe
 
     record = bench_host(config)
-    if out is not None:
-        write_text_whole(out, dumps(record, indent=2) + "\n", overwrite=overwrite)
-    console.show(record, as_json=json, text=describe(record))
+    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=describe(record))
 
 
 @app.command
@@ -78,9 +75,7 @@ def browser(
                 console.show(record, as_json=json, text=describe(record))
         return
     record = stage.bench_browser(models, chosen)
-    if out is not None:
-        write_text_whole(out, dumps(record, indent=2) + "\n", overwrite=overwrite)
-    console.show(record, as_json=json, text=describe(record))
+    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=describe(record))
 
 
 @app.command
@@ -108,9 +103,7 @@ def ios(
     from benchmarks.ios import bench_ios, describe
 
     record = bench_ios(results, baseline=baseline)
-    if out is not None:
-        write_text_whole(out, dumps(record, indent=2) + "\n", overwrite=overwrite)
-    console.show(record, as_json=json, text=describe(record))
+    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=describe(record))
 
 
 @app.command
@@ -178,9 +171,7 @@ def android(
     from benchmarks.android.table import table as android_table
 
     record = bench_android(models, config or AndroidConfig())
-    if out is not None:
-        write_text_whole(out, dumps(record, indent=2) + "\n", overwrite=overwrite)
-    console.show(record, as_json=json, text=android_table(record))
+    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=android_table(record))
 
 
 @app.command
@@ -208,9 +199,7 @@ def oracles(
     from benchmarks.oracles import compare_oracles
 
     record = compare_oracles(student, config)
-    if out is not None:
-        write_text_whole(out, dumps(record, indent=2) + "\n", overwrite=overwrite)
-    console.show(record, as_json=json, text=describe_oracles(record))
+    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=describe_oracles(record))
 
 
 def main() -> None:

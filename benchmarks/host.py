@@ -22,7 +22,7 @@ from benchmarks.config import HostConfig
 from benchmarks.coverage import operator_coverage
 from benchmarks.machine import describe_machine
 from benchmarks.memory import peak_memory_bytes
-from benchmarks.noise import ratio_noise, seconds_waited, why_withheld
+from benchmarks.noise import seconds_waited, speedup_of, why_withheld
 from benchmarks.roofline import count_macs, find_peaks, place_under_roof, roof_layers
 from benchmarks.runtime import open_interpreter
 from compress.artifact import is_artifact, open_artifact
@@ -155,8 +155,8 @@ def summarize(rounds: Sequence[Sequence[float]], position: int) -> dict[str, Any
         position: The model's; the first is what it is compared with.
 
     Returns:
-        `latency_ms` (min, median, p95 and max over rounds), `speedup` over the first model (median of the rounds'
-        ratios) with its `speedup_range` and `noise` (see `ratio_noise`).
+        `latency_ms` (min, median, p95 and max over rounds), and what `speedup_of` tells of the ratios to the first
+        model.
     """
     latencies = [latency[position] for latency in rounds]
     ratios = [latency[0] / latency[position] for latency in rounds]
@@ -167,9 +167,7 @@ def summarize(rounds: Sequence[Sequence[float]], position: int) -> dict[str, Any
             "p95": float(np.percentile(latencies, 95)),
             "max": max(latencies),
         },
-        "speedup": median(ratios),
-        "speedup_range": [min(ratios), max(ratios)],
-        "noise": ratio_noise(ratios),
+        **speedup_of(ratios),
     }
 
 

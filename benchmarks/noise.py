@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import comb
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 MAX_NOISE = 0.1
 """Largest noise of a speed-up that is quoted. Between two measurements at this bound, `bench check`
@@ -14,6 +15,19 @@ MAX_WAITING = 0.1
 benchmark waited 85 % of its time: two models came out 157 times apart, give or take 8 %; they are 30 times apart."""
 _TAIL = 0.025
 _TASKS = Path("/proc/self/task")
+
+
+def speedup_of(ratios: Sequence[float]) -> dict[str, Any]:
+    """Sum up a baseline's latency over a model's, round for round.
+
+    Returns:
+        `speedup`, the median, with its `speedup_range` and `noise` (see `ratio_noise`).
+    """
+    return {
+        "speedup": median(ratios),
+        "speedup_range": [min(ratios), max(ratios)],
+        "noise": ratio_noise(ratios),
+    }
 
 
 def ratio_noise(ratios: Sequence[float]) -> float | None:

@@ -8,8 +8,10 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compress.artifact import write_text_whole
 from compress.errors import PocketGANError, UsageError
 
 if TYPE_CHECKING:
@@ -79,6 +81,19 @@ def show(result: Mapping[str, Any], *, as_json: bool, text: str | None = None) -
         print(json.dumps(result, indent=2))
     else:
         print(text if text is not None else "\n".join(f"{key}: {value}" for key, value in result.items()))
+
+
+def keep_and_show(
+    record: Mapping[str, Any], *, out: Path | None, overwrite: bool, as_json: bool, text: str | None = None
+) -> None:
+    """Write a command's record to a JSON file, where one is named, and print it as `show` does.
+
+    Raises:
+        UsageError: If `out` exists and `overwrite` is false.
+    """
+    if out is not None:
+        write_text_whole(out, json.dumps(record, indent=2) + "\n", overwrite=overwrite)
+    show(record, as_json=as_json, text=text)
 
 
 def _fail(error: PocketGANError) -> int:

@@ -1,6 +1,5 @@
 """`compress eval`: images are scored against references, runs are reported."""
 
-from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,9 +41,7 @@ def score(
     from eval import scores
 
     record = scores.score(config)
-    if out is not None:
-        write_text_whole(out, dumps(record, indent=2) + "\n", overwrite=overwrite)
-    console.show(record, as_json=json, text=_scores_text(record))
+    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=_scores_text(record))
 
 
 @app.command

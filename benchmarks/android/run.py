@@ -22,7 +22,7 @@ from benchmarks.android.device import Phone, find_phone, require_adbutils
 from benchmarks.android.facts import describe, fastest_cores, thermal_state
 from benchmarks.android.parity import Comparison
 from benchmarks.host import Contender, find_contenders
-from benchmarks.noise import ratio_noise, why_withheld
+from benchmarks.noise import speedup_of, why_withheld
 from compress.errors import UnusableModel, UsageError
 
 _MEDIANS = ("init_ms", "first_inference_ms", "warmup_ms", "std_ms")
@@ -234,10 +234,5 @@ def _speedup(run: _Run, baseline: _Run) -> dict[str, Any]:
         return {"speedup": None, "speedup_range": None, "noise": None, "withheld": why}
     pairs = zip(baseline.turns, run.turns, strict=True)
     ratios = [before.typical_ms / after.typical_ms for before, after in pairs]
-    noise = ratio_noise(ratios)
-    return {
-        "speedup": median(ratios),
-        "speedup_range": [min(ratios), max(ratios)],
-        "noise": noise,
-        "withheld": why_withheld(noise) if run is not baseline else None,
-    }
+    told = speedup_of(ratios)
+    return told | {"withheld": why_withheld(told["noise"]) if run is not baseline else None}
