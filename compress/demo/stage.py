@@ -1,6 +1,6 @@
 """`compress demo`: the whole way with nothing to bring, over avatars and a CycleGAN that was trained on them.
 
-The teacher lies beside this file in half precision; `compress teach --recipe demo` made it.
+The teacher lies beside this file in half precision; `compress teach` made it, as the recipe tells.
 """
 
 from pathlib import Path
