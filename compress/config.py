@@ -36,8 +36,14 @@ def from_mapping(kind: type[Config], values: Mapping[str, Any], *, origin: str) 
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
-    """A configuration as JSON- and TOML-ready values; paths become strings."""
-    return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(config).items()}
+    """A configuration as JSON- and TOML-ready values; paths become strings, also those in tuples."""
+    return {key: _plain(value) for key, value in asdict(config).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    return str(value) if isinstance(value, Path) else value
 
 
 def _fits(value: Any, hint: Any) -> bool:
