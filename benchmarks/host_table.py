@@ -13,7 +13,7 @@ def describe(record: Mapping[str, Any]) -> str:
     for entry in record["entries"]:
         rate, memory = f"{entry['gmacs_per_s']:.1f} ({entry['share_of_peak']:.0%})", entry["peak_memory_bytes"] / 1e6
         rows.append((*_speed(entry), rate, f"{memory:.1f} MB", *_delegation(entry)))
-    return "\n".join([*aligned(rows), *_conditions(record)])
+    return "\n".join([*aligned(rows), *conditions(record)])
 
 
 def describe_oracles(record: Mapping[str, Any]) -> str:
@@ -24,7 +24,7 @@ def describe_oracles(record: Mapping[str, Any]) -> str:
         rows.append((*_speed(entry), f"{entry['psnr_db']:.2f} dB", *_delegation(entry)))
     versions = ", ".join(f"{package} {version}" for package, version in record["versions"].items())
     photos = f"Ranges from {record['calibration_images']} photos, PSNR over {record['images']} others; {versions}"
-    return "\n".join([*aligned(rows), photos, *_conditions(record)])
+    return "\n".join([*aligned(rows), photos, *conditions(record)])
 
 
 def _speed(entry: Mapping[str, Any]) -> tuple[str, ...]:
@@ -41,12 +41,22 @@ def _delegation(entry: Mapping[str, Any]) -> tuple[str, ...]:
     return f"{entry['ops_delegated']} of {entry['ops_total']}", str(entry["partitions"])
 
 
-def _conditions(record: Mapping[str, Any]) -> list[str]:
+def conditions(record: Mapping[str, Any]) -> list[str]:
+    """The speed-ups that a record of `bench_host` withholds, and under what it was measured, a line each."""
     machine = record["machine"]
     peaks = ", ".join(f"{rate:.0f} GMAC/s in {arithmetic}" for arithmetic, rate in record["peak_gmacs_per_s"].items())
     return [
-        *(f"no speed-up of {entry['name']}: {why}." for entry in record["entries"] if (why := entry["withheld"])),
+        *(f"no speed-up of {', '.join(names)}: {why}." for why, names in _withheld(record).items()),
         f"{record['runs']} interleaved rounds, {record['threads']} thread(s), {machine['cpu']} "
         f"({machine['cores']} cores, load {machine['load_average']}), LiteRT {machine['litert']}",
         f"peak of 1x1 convolutions in the same rounds: {peaks}",
     ]
+
+
+def _withheld(record: Mapping[str, Any]) -> dict[str, list[str]]:
+    """By reason, whose speed-ups are withheld: other work disturbs all of a run alike."""
+    names: dict[str, list[str]] = {}
+    for entry in record["entries"]:
+        if entry["withheld"]:
+            names.setdefault(entry["withheld"], []).append(entry["name"])
+    return names
