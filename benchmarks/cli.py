@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from benchmarks.android.config import AndroidConfig
 from benchmarks.browser.config import BrowserConfig
-from benchmarks.config import HostConfig, OraclesConfig
+from benchmarks.config import HostConfig, OraclesConfig, TableConfig
 from compress import console
 from compress.artifact import refuse_existing, refuse_replacing
 from compress.errors import UnusableModel, UsageError
@@ -38,6 +38,33 @@ def host(
 
     record = bench_host(config)
     console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=describe(record))
+
+
+@app.command
+def table(
+    config: Annotated[TableConfig, Parameter(name="*", negative_iterable=())] | None = None,
+    *,
+    out: Path = Path("runs/table"),
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
+    """Time teacher, students and published students in one run, and draw how they scale; nothing to bring.
+
+    Takes about ten minutes on two free cores: the table, each size and the widths are a run each.
+
+    Args:
+        out: The folder to write: table.json, table.md, by_size.png and by_width.png.
+        overwrite: Replace that folder if it exists.
+        json: Print JSON.
+    """
+    chosen = config or TableConfig()
+    refuse_existing(out, overwrite=overwrite)
+    refuse_replacing(out, [*chosen.student, *([chosen.teacher] if chosen.teacher else [])])
+    from benchmarks.main_table.stage import write_table
+    from benchmarks.main_table.text import describe
+
+    record = write_table(chosen, out, overwrite=overwrite)
+    console.show(record, as_json=json, text=describe(record))
 
 
 @app.command

@@ -4,6 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compress.errors import UsageError
+from export.config import LambdaAs
+
+_MULTIPLE_PX = 8
+_MULTIPLE_WIDTH = 4
+_LEAST_RUNS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +53,45 @@ class OraclesConfig:
 
     def __post_init__(self) -> None:
         _check_least(self, calibration_images=1, images=1, threads=1, runs=1, warmup=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableConfig:
+    """What the main table holds beside what is always in it, and how thoroughly all of it is timed."""
+
+    teacher: Path | None = None
+    """The baseline's generator: .h5, .keras, .pth, SavedModel or artifact; CycleGAN's own net with random weights when
+    not given."""
+    lambda_as: LambdaAs | None = None
+    """What the Lambda layers of the teacher's file do; they are never run."""
+    student: tuple[Path, ...] = ()
+    """A student of yours, a .tflite file or an artifact of one, beside those with random weights; may be repeated."""
+    image_size_px: int = 256
+    """Side of the square that the models of the table take."""
+    sweep_size_px: tuple[int, ...] = (64, 128, 256, 512, 1024)
+    """Side of a square at which latency and memory are drawn; may be repeated."""
+    sweep_width: tuple[int, ...] = (16, 32, 64, 128, 256)
+    """Channels at a quarter of the resolution for which they are drawn, the teacher has 256; may be repeated."""
+    threads: int = 1
+    """Threads that each model runs on."""
+    runs: int = 12
+    """Rounds; in each, every model has its turn. Images beyond image_size_px get fewer, at least 3."""
+    warmup: int = 1
+    """Runs of each model before the first round, which are not timed."""
+
+    def __post_init__(self) -> None:
+        _check_least(self, threads=1, runs=1, warmup=0)
+        for side in (self.image_size_px, *self.sweep_size_px):
+            if side < _MULTIPLE_PX or side % _MULTIPLE_PX:
+                raise UsageError(f"{side} pixels: expected a multiple of {_MULTIPLE_PX}, as the unet student takes it.")
+        for width in self.sweep_width:
+            if width < _MULTIPLE_WIDTH or width % _MULTIPLE_WIDTH:
+                raise UsageError(f"width {width}: expected a multiple of {_MULTIPLE_WIDTH}, as the teacher has it.")
+
+    def runs_at(self, side_px: int) -> int:
+        """Rounds for images of that side: a benchmark at 1024 pixels takes no longer than it must."""
+        affordable = round(self.runs * (self.image_size_px / side_px) ** 2)
+        return min(self.runs, max(_LEAST_RUNS, affordable))
 
 
 def _check_least(config: object, **least: int) -> None:

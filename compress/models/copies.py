@@ -1,4 +1,4 @@
-"""A model once more: the same layers and weights, free to be trained or frozen on its own."""
+"""A model once more: a copy that is trained or frozen on its own, or the same one for images of one size."""
 
 from typing import Any
 
@@ -16,3 +16,9 @@ def copied(model: keras.Model) -> keras.Model:
     copy = keras.models.clone_model(model, clone_function=retyped)
     copy.set_weights(model.get_weights())
     return copy
+
+
+def sized(model: keras.Model, image_size: tuple[int, int]) -> keras.Model:
+    """The same layers for images of one size, height and width in pixels; a model of any size is fixed to it."""
+    image = keras.Input((*image_size, 3), name="image")
+    return keras.Model(image, model(image), name=model.name)

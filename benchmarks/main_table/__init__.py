@@ -1,0 +1,1 @@
+"""`compress bench table`: teacher, students and published students in one run, and how they scale."""
