@@ -64,7 +64,7 @@ def table(
     from benchmarks.main_table.text import describe
 
     record = write_table(chosen, out, overwrite=overwrite)
-    console.show(record, as_json=json, text=describe(record))
+    console.show(record, as_json=json, text=f"{describe(record)}\nwith plots over size and width: {out}")
 
 
 @app.command

@@ -23,10 +23,10 @@ from export.lower import lower
 from export.spelling import without_reflection
 
 Kind = Literal["teacher", "student", "peer"]
-PRECISION_NAMES: dict[Precision, str] = {"dynamic": "dynamic range"}
+_PRECISION_NAMES: dict[Precision, str] = {"dynamic": "dynamic range"}
 """Where the field has another word than our flag."""
 _CALIBRATION_PHOTOS = 1
-"""Ranges change neither size nor speed: one picture is enough, and the teacher takes seconds for each."""
+"""Costs do not depend on ranges: one picture is enough, and the teacher takes seconds for each."""
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def write(
     params, macs = _params(graph), cost.measure(net, image_size_px=image_size_px).macs
     entrants = []
     for precision in precisions:
-        row = f"{name}, {PRECISION_NAMES.get(precision, precision)}"
+        row = f"{name}, {_PRECISION_NAMES.get(precision, precision)}"
         _log.info("write %s at %dx%d", row, *size)
         content, note = _content(net, graph, precision, size)
         path = folder / f"{row}.tflite"
