@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,15 @@ class Measurement:
     """What must be the same for two measurements to compare: processor, its instruction sets, threads, LiteRT, and the
     name, size and input shape of the first model."""
     models: dict[str, Speed]
+    withheld: dict[str, str] = field(default_factory=dict)
+    """Why a model's speed-up was not quoted; it is none of `models`."""
 
 
 def read_benchmark(path: Path) -> Measurement:
     """Read what `compress bench host` wrote.
 
     Raises:
-        UnusableData: If it is no benchmark, or one whose ratios are too noisy to be quoted.
+        UnusableData: If it is no benchmark, or one of a single model.
     """
     record = _read_object(path)
     try:
@@ -52,18 +54,41 @@ def read_benchmark(path: Path) -> Measurement:
             "its size_bytes": first["size_bytes"],
             "its input_shape": first["input_shape"],
         }
-        noisy = {entry["name"]: entry["withheld"] for entry in others if entry["withheld"]}
-        models = {} if noisy else {entry["name"]: _speed(entry) for entry in others}
+        withheld = {entry["name"]: str(entry["withheld"]) for entry in others if entry["withheld"]}
+        models = {entry["name"]: _speed(entry) for entry in others if not entry["withheld"]}
     except (KeyError, TypeError, ValueError) as error:
         raise UnusableData(
             f"{path} cannot be read as a benchmark ({error!r}); expected what `compress bench host --out` writes."
         ) from error
-    if noisy:
-        told = "\n".join(f"{name}: {why}." for name, why in noisy.items())
-        raise UnusableData(f"{path} is too noisy; measure again while the machine does nothing else.\n{told}")
-    if not models:
+    if not others:
         raise UnusableData(f"{path} holds a single model; expected the baseline's and at least one candidate's.")
-    return Measurement(kind=kind, models=models)
+    return Measurement(kind=kind, models=models, withheld=withheld)
+
+
+def require_quotable(measurement: Measurement, path: Path) -> None:
+    """Refuse a measurement that not all speed-ups can be taken from.
+
+    Raises:
+        UnusableData: Naming the models and why, and the file.
+    """
+    if measurement.withheld:
+        told = "\n".join(f"{name}: {why}." for name, why in measurement.withheld.items())
+        raise UnusableData(f"{path} is too noisy; measure again while the machine does nothing else.\n{told}")
+
+
+def require_one_kind(measured: Mapping[str, Any], accepted: Mapping[str, Any]) -> None:
+    """Refuse two measurements that hold for different things.
+
+    Raises:
+        UnusableData: Naming what differs.
+    """
+    differing = [name for name in {**accepted, **measured} if measured.get(name) != accepted.get(name)]
+    if differing:
+        told = "\n".join(f"{name}: {measured.get(name)}, accepted {accepted.get(name)}." for name in differing)
+        raise UnusableData(
+            "these speed-ups do not compare: they were measured on different kinds of machines or over different "
+            f"models. Keep a baseline file for each.\n{told}"
+        )
 
 
 def read_baseline(path: Path) -> Measurement:

@@ -137,6 +137,8 @@ def ios(
 def check(measurements: Path, *, baseline: Path, max_size_ratio: float | None = None, json: bool = False) -> None:
     """Fail, with exit code 1, where a model got slower against its baseline than the noise of both runs explains.
 
+    With exit code 3 where that cannot be told: the machine was too busy, or is another one.
+
     Args:
         measurements: What `bench host --out` wrote.
         baseline: What `bench accept` wrote of an earlier one, on the same kind of machine.
@@ -146,11 +148,11 @@ def check(measurements: Path, *, baseline: Path, max_size_ratio: float | None = 
     from benchmarks import baseline as files
     from benchmarks import check as gate
 
-    checks = gate.check(
-        files.read_benchmark(measurements), files.read_baseline(baseline), max_size_ratio=max_size_ratio
-    )
-    console.show(gate.outcome(checks), as_json=json, text=gate.text(checks))
-    gate.raise_if_failed(checks)
+    measured, accepted = files.read_benchmark(measurements), files.read_baseline(baseline)
+    checks = gate.check(measured, accepted, max_size_ratio=max_size_ratio)
+    unclear = gate.undecided(measured, accepted)
+    console.show(gate.outcome(checks, unclear), as_json=json, text=gate.text(checks, unclear))
+    gate.raise_unless_passed(checks, unclear)
 
 
 @app.command
@@ -168,9 +170,28 @@ def accept(measurements: Path, *, out: Path, overwrite: bool = False, json: bool
     from benchmarks import check as gate
 
     measured = files.read_benchmark(measurements)
+    files.require_quotable(measured, measurements)
     changed = gate.changes(files.read_baseline(out), measured) if out.exists() else None
     files.write_baseline(measured, out, overwrite=overwrite)
     console.show({"baseline": str(out), "models": list(measured.models), "changes": changed}, as_json=json)
+
+
+@app.command
+def spread(*measurements: Path, json: bool = False) -> None:
+    """Tell how far runs of a benchmark over the same models lie apart, beyond what their own noise explains.
+
+    Args:
+        measurements: What `bench host --out` wrote, run several times; 10 tell the spread within a quarter.
+        json: Print JSON.
+    """
+    from benchmarks import spread as runs
+    from benchmarks.baseline import read_benchmark, require_quotable
+
+    measured = [read_benchmark(path) for path in measurements]
+    for measurement, path in zip(measured, measurements, strict=True):
+        require_quotable(measurement, path)
+    spreads = runs.spread(measured)
+    console.show(runs.to_mapping(spreads), as_json=json, text=runs.text(spreads))
 
 
 @app.command

@@ -50,3 +50,17 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "shallow.tflite").write_bytes(float_file(convolutions(filters=192)))
     (folder / "mirrored.tflite").write_bytes(float_file(convolutions(filters=4, mirrored=True)))
     return folder
+
+
+@pytest.fixture(scope="session")
+def students(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A `teacher` of 6 layers between its ends; a `student` of 3, and as `slower` one of its name with 5 layers more.
+
+    They take some milliseconds each, so that other work delays all of them alike.
+    """
+    files = {"teacher": ("teacher", 6), "student": ("student", 3), "slower": ("student", 8)}
+    found = {}
+    for key, (name, inner) in files.items():
+        found[key] = tmp_path_factory.mktemp(key) / f"{name}.tflite"
+        found[key].write_bytes(float_file(convolutions(filters=64, inner=inner)))
+    return found
