@@ -1,4 +1,7 @@
-"""Accepted speed-ups: what `compress bench accept` writes and `compress bench check` compares with."""
+"""Accepted speed-ups, of models or of the toolkit's own commands.
+
+`compress bench accept` writes them and `compress bench check` compares with them.
+"""
 
 import json
 from collections.abc import Mapping
@@ -15,13 +18,14 @@ SCHEMA = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """What is held of one model."""
+    """What is held of one model or command."""
 
     speedup: float
-    """Over the measurement's first model."""
+    """Over the measurement's first model; of a command, over the fixed work that it is held against."""
     noise: float
     """See `benchmarks.noise.ratio_noise`."""
-    size_bytes: int
+    size_bytes: int | None
+    """None of a command."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,35 +34,27 @@ class Measurement:
 
     kind: dict[str, Any]
     """What must be the same for two measurements to compare: processor, its instruction sets, threads, LiteRT, and the
-    name, size and input shape of the first model."""
+    name, size and input shape of the first model. Of commands: see `benchmarks.toolkit.stage`."""
     models: dict[str, Speed]
     withheld: dict[str, str] = field(default_factory=dict)
     """Why a model's speed-up was not quoted; it is none of `models`."""
 
 
 def read_benchmark(path: Path) -> Measurement:
-    """Read what `compress bench host` wrote.
+    """Read what `compress bench host` or `compress bench toolkit` wrote.
 
     Raises:
         UnusableData: If it is no benchmark, or one of a single model.
     """
     record = _read_object(path)
     try:
-        machine, (first, *others) = record["machine"], record["entries"]
-        kind = {
-            "cpu": machine["cpu"],
-            "isa": machine["isa"],
-            "litert": machine["litert"],
-            "threads": record["threads"],
-            "first model": first["name"],
-            "its size_bytes": first["size_bytes"],
-            "its input_shape": first["input_shape"],
-        }
+        kind, others = (dict(record["kind"]), record["entries"]) if "kind" in record else _of_models(record)
         withheld = {entry["name"]: str(entry["withheld"]) for entry in others if entry["withheld"]}
         models = {entry["name"]: _speed(entry) for entry in others if not entry["withheld"]}
     except (KeyError, TypeError, ValueError) as error:
         raise UnusableData(
-            f"{path} cannot be read as a benchmark ({error!r}); expected what `compress bench host --out` writes."
+            f"{path} cannot be read as a benchmark ({error!r}); expected what `compress bench host --out` or "
+            "`compress bench toolkit --out` writes."
         ) from error
     if not others:
         raise UnusableData(f"{path} holds a single model; expected the baseline's and at least one candidate's.")
@@ -120,11 +116,27 @@ def write_baseline(measurement: Measurement, path: Path, *, overwrite: bool = Fa
     write_text_whole(path, text, overwrite=overwrite)
 
 
+def _of_models(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What a benchmark of models holds for, and all but the first, which the others are compared with."""
+    machine, (first, *others) = record["machine"], record["entries"]
+    kind = {
+        "cpu": machine["cpu"],
+        "isa": machine["isa"],
+        "litert": machine["litert"],
+        "threads": record["threads"],
+        "first model": first["name"],
+        "its size_bytes": first["size_bytes"],
+        "its input_shape": first["input_shape"],
+    }
+    return kind, others
+
+
 def _speed(values: Mapping[str, Any]) -> Speed:
     speedup, noise = float(values["speedup"]), float(values["noise"])
     if not (0 < speedup < inf and 0 <= noise < inf):
         raise ValueError(f"a speed-up of {speedup} with a noise of {noise}")
-    return Speed(speedup=speedup, noise=noise, size_bytes=int(values["size_bytes"]))
+    size_bytes = values["size_bytes"]
+    return Speed(speedup=speedup, noise=noise, size_bytes=None if size_bytes is None else int(size_bytes))
 
 
 def _read_object(path: Path) -> dict[str, Any]:

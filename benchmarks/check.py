@@ -5,7 +5,7 @@ Pass, regression, or cannot tell: what a benchmark withheld, since other work di
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import exp, hypot, log1p
+from math import exp, hypot, inf, log1p
 from typing import Any, Literal
 
 from benchmarks.baseline import Measurement, Speed, require_one_kind
@@ -32,7 +32,8 @@ class Check:
     """Accepted speed-up over measured one; above 1 is slower."""
     most_slowdown: float
     """What the noise of both explains."""
-    size_ratio: float
+    size_ratio: float | None
+    """None of commands, which have no size."""
     most_size_ratio: float | None
 
     @property
@@ -41,7 +42,7 @@ class Check:
 
     @property
     def larger(self) -> bool:
-        return self.most_size_ratio is not None and self.size_ratio > self.most_size_ratio
+        return (self.size_ratio or 0.0) > (inf if self.most_size_ratio is None else self.most_size_ratio)
 
     @property
     def verdict(self) -> Verdict:
@@ -70,6 +71,8 @@ def check(measured: Measurement, accepted: Measurement, *, max_size_ratio: float
     """
     if max_size_ratio is not None and not max_size_ratio > 0:
         raise UsageError(f"max_size_ratio = {max_size_ratio}, expected a multiple such as 1.02.")
+    if max_size_ratio is not None and any(held.size_bytes is None for held in accepted.models.values()):
+        raise UsageError("max_size_ratio was given, but the baseline file holds commands, which have no size.")
     require_one_kind(measured.kind, accepted.kind)
     present = [*measured.models, *measured.withheld]
     missing = [name for name in accepted.models if name not in present]
@@ -116,8 +119,8 @@ def raise_unless_passed(checks: Sequence[Check], unclear: Mapping[str, str]) -> 
     for one in checks:
         if one.slower:
             told.append(
-                f"regression: {one.name} is {one.slowdown - 1:.1%} slower against the first model than was accepted "
-                f"({one.measured.speedup:.2f}x, accepted {one.accepted.speedup:.2f}x); noise explains "
+                f"regression: {one.name} is {one.slowdown - 1:.1%} slower against its baseline than was accepted "
+                f"({one.measured.speedup:.4g}x, accepted {one.accepted.speedup:.4g}x); noise explains "
                 f"{one.most_slowdown - 1:.1%}."
             )
         if one.larger:
@@ -140,11 +143,11 @@ def text(checks: Sequence[Check], unclear: Mapping[str, str]) -> str:
     rows += [
         (
             one.name,
-            f"{one.accepted.speedup:.2f}x",
-            f"{one.measured.speedup:.2f}x",
+            f"{one.accepted.speedup:.4g}x",
+            f"{one.measured.speedup:.4g}x",
             f"{one.slowdown - 1:+.1%}",
             f"{one.most_slowdown - 1:.1%}",
-            f"{one.size_ratio:.3f}x",
+            "-" if one.size_ratio is None else f"{one.size_ratio:.3f}x",
             one.verdict,
         )
         for one in checks
@@ -179,6 +182,6 @@ def _check_one(name: str, measured: Speed, accepted: Speed, *, max_size_ratio: f
         measured=measured,
         slowdown=accepted.speedup / measured.speedup,
         most_slowdown=exp(noise),
-        size_ratio=measured.size_bytes / accepted.size_bytes,
+        size_ratio=measured.size_bytes / accepted.size_bytes if measured.size_bytes and accepted.size_bytes else None,
         most_size_ratio=max_size_ratio,
     )

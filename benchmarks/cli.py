@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from benchmarks.android.config import AndroidConfig
 from benchmarks.browser.config import BrowserConfig
 from benchmarks.config import HostConfig, OraclesConfig, TableConfig
+from benchmarks.toolkit.config import ToolkitConfig
 from compress import console
 from compress.artifact import refuse_existing, refuse_replacing
 from compress.errors import UnusableModel, UsageError
@@ -134,13 +135,37 @@ def ios(
 
 
 @app.command
+def toolkit(
+    config: Annotated[ToolkitConfig, Parameter(name="*")] | None = None,
+    *,
+    out: Path | None = None,
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
+    """Time this program itself: its start, its imports, its commands and its training. Takes minutes.
+
+    Args:
+        out: JSON file to write the measurements to.
+        overwrite: Replace that file if it exists.
+        json: Print JSON.
+    """
+    if out is not None:
+        refuse_existing(out, overwrite=overwrite)
+    from benchmarks.toolkit.stage import bench_toolkit
+    from benchmarks.toolkit.table import describe
+
+    record = bench_toolkit(config or ToolkitConfig())
+    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=describe(record))
+
+
+@app.command
 def check(measurements: Path, *, baseline: Path, max_size_ratio: float | None = None, json: bool = False) -> None:
     """Fail, with exit code 1, where a model got slower against its baseline than the noise of both runs explains.
 
     With exit code 3 where that cannot be told: the machine was too busy, or is another one.
 
     Args:
-        measurements: What `bench host --out` wrote.
+        measurements: What `bench host --out` or `bench toolkit --out` wrote.
         baseline: What `bench accept` wrote of an earlier one, on the same kind of machine.
         max_size_ratio: Largest size as a multiple of the accepted one, such as 1.02; not checked when not given.
         json: Print JSON.
@@ -160,7 +185,7 @@ def accept(measurements: Path, *, out: Path, overwrite: bool = False, json: bool
     """Make measured speed-ups the baseline: write the small file that later ones are checked against.
 
     Args:
-        measurements: What `bench host --out` wrote.
+        measurements: What `bench host --out` or `bench toolkit --out` wrote.
         out: Baseline file to write, such as benchmarks/baselines/NAME.json.
         overwrite: Replace that file if it exists, and say what changes.
         json: Print what was written as JSON.
@@ -181,7 +206,8 @@ def spread(*measurements: Path, json: bool = False) -> None:
     """Tell how far runs of a benchmark over the same models lie apart, beyond what their own noise explains.
 
     Args:
-        measurements: What `bench host --out` wrote, run several times; 10 tell the spread within a quarter.
+        measurements: What `bench host --out` or `bench toolkit --out` wrote, run several times; of 10 runs
+            the spread is known within a quarter.
         json: Print JSON.
     """
     from benchmarks import spread as runs

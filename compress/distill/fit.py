@@ -19,7 +19,8 @@ from compress.distill.pairs import Pairs
 from compress.models.pocket.reparameterization import folded
 
 HISTORY = "training.json"
-"""What the samples measured, beside the student: `history`, a list of `step` and `held_back_psnr_db`."""
+"""Beside the student: `history`, what the samples measured as a list of `step` and `held_back_psnr_db`, and
+`images_per_s`."""
 
 _SHEET_ROWS = 6
 _STATISTICS_STEPS = 100
@@ -36,6 +37,8 @@ class Taught:
     """Rows of photo, teacher's image, student's image; `(height, width, 3)` uint8."""
     history: list[dict[str, Any]]
     """As `HISTORY` holds it: of the weights at each step, which were not averaged yet."""
+    images_per_s: float | None
+    """Photos trained on per second in the last steps; None where a run had none left to do."""
 
 
 def fit(
@@ -78,14 +81,15 @@ def fit(
         _keep(work, step, measured)
         return measured
 
-    training.train(model, _plan(config), batch, work=work, run_identity=run_identity, sample=sample)
+    trained = training.train(model, _plan(config), batch, work=work, run_identity=run_identity, sample=sample)
     if config.ema_momentum and config.steps:
         model.optimizer.finalize_variable_values(model.trainable_variables)
         training.refresh_batch_statistics(model, batch, min(_STATISTICS_STEPS, config.steps))
     student = start()
     student.set_weights(model.student.get_weights())
     student = folded(student)
-    return Taught(student, psnr_db(student, held_back), _sheet(student, held_back), _history(work))
+    images_per_s = None if trained.step_s is None else round(config.batch_size / trained.step_s, 3)
+    return Taught(student, psnr_db(student, held_back), _sheet(student, held_back), _history(work), images_per_s)
 
 
 def psnr_db(student: keras.Model, held_back: Pairs) -> float:

@@ -87,7 +87,8 @@ def write_student(scratch: Path, taught: Taught) -> None:
 
     taught.student.save(scratch / artifact.MODEL_NAMES["keras"])
     images.write_png(scratch / "samples.png", taught.sheet)
-    (scratch / HISTORY).write_text(json.dumps({"history": taught.history}, indent=2) + "\n", encoding="utf-8")
+    record = {"history": taught.history, "images_per_s": taught.images_per_s}
+    (scratch / HISTORY).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def _check_size(description: GeneratorDescription, teacher: Path, config: DistillConfig) -> None:

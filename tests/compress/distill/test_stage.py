@@ -52,8 +52,10 @@ def test_a_student_is_one_model_with_a_manifest_that_reads_back(student: Artifac
     assert not (student.path.parent / "student.training").exists()
 
 
-def test_a_student_keeps_the_curve_of_its_training(student: Artifact) -> None:
-    history = json.loads((student.path / "training.json").read_text())["history"]
+def test_a_student_keeps_the_curve_and_the_speed_of_its_training(student: Artifact) -> None:
+    record = json.loads((student.path / "training.json").read_text())
+    history = record["history"]
+    assert record["images_per_s"] > 0
     assert [point["step"] for point in history] == [2, 4]
     assert all(point["held_back_psnr_db"] > 0 for point in history)
 

