@@ -19,15 +19,18 @@ class HostConfig:
     """What the others are compared with: a .tflite file or an artifact of one."""
     candidate: tuple[Path, ...]
     """What is compared with it; may be repeated."""
-    threads: int = 1
-    """Threads that each model runs on."""
+    threads: tuple[int, ...] = (1,)
+    """Threads that each model runs on; may be repeated, for several counts in the same rounds."""
     runs: int = 30
     """Rounds; in each, every model has its turn."""
     warmup: int = 3
     """Runs of each model before the first round, which are not timed."""
 
     def __post_init__(self) -> None:
-        _check_least(self, threads=1, runs=1, warmup=0)
+        _check_least(self, runs=1, warmup=0)
+        if not self.threads or min(self.threads) < 1 or len(set(self.threads)) < len(self.threads):
+            told = ", ".join(map(str, self.threads)) or "none"
+            raise UsageError(f"threads = {told}, expected at least 1, and each count once.")
 
 
 @dataclass(frozen=True, kw_only=True)

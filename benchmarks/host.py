@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,10 +20,11 @@ from tqdm import tqdm
 
 from benchmarks.config import HostConfig
 from benchmarks.coverage import operator_coverage
+from benchmarks.energy import EnergyMeter, find_counters
 from benchmarks.machine import describe_machine
 from benchmarks.memory import peak_memory_bytes
 from benchmarks.noise import seconds_waited, speedup_of, why_withheld
-from benchmarks.roofline import count_macs, find_peaks, place_under_roof, roof_layers
+from benchmarks.roofline import RoofLayer, count_macs, find_peaks, place_under_roof, roof_layers
 from benchmarks.runtime import open_interpreter
 from compress.artifact import is_artifact, open_artifact
 from compress.errors import UnusableArtifact, UnusableModel
@@ -55,51 +56,64 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
     """Measure a baseline and its candidates in one interleaved run.
 
     Returns:
-        JSON-ready: `machine`, `threads`, `runs`, `interleaved`, `waiting` (share of the time in which other work held
-        the processor; None where the system does not tell), `peak_gmacs_per_s` (by arithmetic, measured in the same
-        rounds on as many threads), and `entries`, the baseline's first. Each has `name`, `path`, `size_bytes`,
-        `input_shape`, what `summarize` tells of its latency and `place_under_roof` of its rate, `withheld` (why the
-        speed-up is not to be quoted, or None), `peak_memory_bytes`, `ops_total`, `ops_delegated`, `partitions` and
-        `op_counts`.
+        JSON-ready: `machine`, `threads` (the first count that was asked for), `runs`, `interleaved`, `waiting` (share
+        of the time in which other work held the processor; None where the system does not tell), `energy` (the
+        processors whose energy was counted, or None where no counter is readable), `peak_gmacs_per_s` (by arithmetic,
+        measured in the same rounds on `threads`), and `entries`, the baseline's first. Each has `name`, `threads`,
+        `path`, `size_bytes`, `input_shape`, what `summarize` tells of its latency and `place_under_roof` of its rate,
+        `withheld` (why the speed-up is not to be quoted, or None), `energy_mj` (per image), `peak_memory_bytes`,
+        `ops_total`, `ops_delegated`, `partitions` and `op_counts`. On further counts of threads, all models follow
+        anew, each with its count in its name: their speed-ups are over the baseline on as many, their rates under
+        a roof on as many, and `over_fewer_threads` is what `speedup_of` tells of them over the same model on `threads`.
 
     Raises:
         UnusableModel: If a file is missing or cannot be run.
         UnusableArtifact: If an artifact is torn or holds no `.tflite`.
     """
     contenders = find_contenders([config.baseline, *config.candidate])
-    memory = [peak_memory_bytes(contender.model, threads=config.threads) for contender in contenders]
+    memory = [
+        [peak_memory_bytes(contender.model, threads=threads) for contender in contenders] for threads in config.threads
+    ]
     coverage = [operator_coverage(contender.model) for contender in contenders]
     machine = describe_machine()
-    interpreters = [open_interpreter(contender.model, threads=config.threads) for contender in contenders]
-    _warn_of_different_inputs(contenders, interpreters)
-    layers = roof_layers(threads=config.threads)
-    rounds, waiting = _time_watched([*interpreters, *layers], config)
-    peaks = find_peaks(layers, [latencies[len(interpreters) :] for latencies in rounds])
-    summaries = [summarize(rounds, position) for position in range(len(contenders))]
-    entries = [
-        {
-            "name": contender.name,
-            "path": str(contender.path),
-            "size_bytes": contender.model.stat().st_size,
-            "input_shape": interpreters[position].get_input_details()[0]["shape"].tolist(),
-            **summaries[position],
-            # The baseline's ratio to itself is 1 whatever happens.
-            "withheld": why_withheld(summaries[position]["noise"], waiting=waiting) if position else None,
-            **place_under_roof(
-                count_macs(contender.model.read_bytes()), summaries[position]["latency_ms"]["min"], peaks
-            ),
-            "peak_memory_bytes": memory[position],
-            **asdict(coverage[position]),
-        }
-        for position, contender in enumerate(contenders)
-    ]
+    teams = [_open_team(contenders, threads) for threads in config.threads]
+    _warn_of_different_inputs(contenders, teams[0].interpreters)
+    meter = EnergyMeter(find_counters())
+    rounds, waiting = _time_watched(teams, config, meter)
+    entries, peaks = [], []
+    members = len(contenders) + len(teams[0].layers)
+    for number, team in enumerate(teams):
+        own = [latencies[number * members : (number + 1) * members] for latencies in rounds]
+        peaks.append(find_peaks(team.layers, [latencies[len(contenders) :] for latencies in own]))
+        for position, contender in enumerate(contenders):
+            summary = summarize(own, position)
+            entries.append(
+                {
+                    "name": contender.name if number == 0 else f"{contender.name}, {team.threads} threads",
+                    "threads": team.threads,
+                    "path": str(contender.path),
+                    "size_bytes": contender.model.stat().st_size,
+                    "input_shape": team.interpreters[position].get_input_details()[0]["shape"].tolist(),
+                    **summary,
+                    # The baseline's ratio to itself is 1 whatever happens.
+                    "withheld": why_withheld(summary["noise"], waiting=waiting) if position else None,
+                    "over_fewer_threads": _over_first_team(rounds, number * members + position, position),
+                    **place_under_roof(
+                        count_macs(contender.model.read_bytes()), summary["latency_ms"]["min"], peaks[number]
+                    ),
+                    "energy_mj": meter.energy_mj(number * members + position),
+                    "peak_memory_bytes": memory[number][position],
+                    **asdict(coverage[position]),
+                }
+            )
     return {
         "machine": machine,
-        "threads": config.threads,
+        "threads": config.threads[0],
         "runs": config.runs,
         "interleaved": True,
         "waiting": waiting,
-        "peak_gmacs_per_s": peaks,
+        "energy": [counter.name for counter in meter.counters] or None,
+        "peak_gmacs_per_s": peaks[0],
         "entries": entries,
     }
 
@@ -128,8 +142,16 @@ def find_contenders(paths: Sequence[Path]) -> list[Contender]:
     return contenders
 
 
-def time_rounds(models: Sequence[Runnable], *, runs: int, warmup: int) -> list[list[float]]:
+def time_rounds(
+    models: Sequence[Runnable], *, runs: int, warmup: int, meter: EnergyMeter | None = None
+) -> list[list[float]]:
     """Let models take turns.
+
+    Args:
+        models: Who takes part.
+        runs: Rounds.
+        warmup: Runs of each model before the first round.
+        meter: Where the energy of each turn is added.
 
     Returns:
         For each of `runs` rounds, the latency of each model, milliseconds.
@@ -142,7 +164,11 @@ def time_rounds(models: Sequence[Runnable], *, runs: int, warmup: int) -> list[l
         latencies = [0.0] * len(models)
         for offset in range(len(models)):
             position = (number + offset) % len(models)
-            latencies[position] = _take_turn(models[position])
+            before = meter.read() if meter else {}
+            turn = _take_turn(models[position])
+            if meter:
+                meter.add_turn(position, before, len(turn))
+            latencies[position] = median(turn)
         rounds.append(latencies)
     return rounds
 
@@ -171,23 +197,48 @@ def summarize(rounds: Sequence[Sequence[float]], position: int) -> dict[str, Any
     }
 
 
-def _time_watched(models: Sequence[Runnable], config: HostConfig) -> tuple[list[list[float]], float | None]:
+@dataclass(frozen=True, kw_only=True)
+class _Team:
+    """All models, and the layers that make their roof, on one count of threads."""
+
+    threads: int
+    interpreters: list[Interpreter]
+    layers: list[RoofLayer]
+
+
+def _open_team(contenders: Sequence[Contender], threads: int) -> _Team:
+    interpreters = [open_interpreter(contender.model, threads=threads) for contender in contenders]
+    return _Team(threads=threads, interpreters=interpreters, layers=roof_layers(threads=threads))
+
+
+def _time_watched(
+    teams: Sequence[_Team], config: HostConfig, meter: EnergyMeter
+) -> tuple[list[list[float]], float | None]:
     """Let models take turns, and watch how much of that time their threads waited for a processor, as a share."""
+    models = [model for team in teams for model in (*team.interpreters, *team.layers)]
     started, waited = time.perf_counter(), seconds_waited()
-    rounds = time_rounds(models, runs=config.runs, warmup=config.warmup)
+    rounds = time_rounds(models, runs=config.runs, warmup=config.warmup, meter=meter)
     took, waited_in_all = time.perf_counter() - started, seconds_waited()
     if waited is None or waited_in_all is None:
         return rounds, None
-    return rounds, (waited_in_all - waited) / (took * config.threads)
+    return rounds, (waited_in_all - waited) / (took * fmean(config.threads))
 
 
-def _take_turn(model: Runnable) -> float:
+def _over_first_team(rounds: Sequence[Sequence[float]], position: int, first: int) -> dict[str, Any] | None:
+    """What further threads gain a model over itself; None of the first count."""
+    if position == first:
+        return None
+    return speedup_of([latencies[first] / latencies[position] for latencies in rounds])
+
+
+def _take_turn(model: Runnable) -> list[float]:
+    """The latency of each invoke, milliseconds."""
     latencies: list[float] = []
     while len(latencies) < TURN_INVOKES and sum(latencies) < TURN_MS:
         started = time.perf_counter_ns()
         model.invoke()
         latencies.append((time.perf_counter_ns() - started) / 1e6)
-    return median(latencies)
+    return latencies
 
 
 def _find_model(path: Path) -> tuple[str, Path]:

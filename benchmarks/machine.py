@@ -4,11 +4,14 @@ import os
 import platform
 import re
 import subprocess
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 _CPUINFO = Path("/proc/cpuinfo")
+_GOVERNORS = Path("/sys/devices/system/cpu")
+"""Beneath it, a governor of each core's frequency."""
 _MATTERS = (
     # What XNNPACK's kernels are chosen by: x86 first, then Arm.
     "avx", "fma", "avx2", "avx_vnni", "avx512f", "avx512_bf16", "avx512_vnni", "amx_int8",
@@ -20,8 +23,9 @@ def describe_machine() -> dict[str, Any]:
     """Describe this machine, and how busy it is right now.
 
     Returns:
-        `cpu`, `cores` (that this process may use), `isa`, `os`, `python`, `litert` and `load_average` (over the last
-        minute; what exceeds the benchmark's own threads is other work, which makes latencies unsteady).
+        `cpu`, `cores` (that this process may use), `isa`, `os`, `python`, `litert`, `load_average` (over the last
+        minute; what exceeds the benchmark's own threads is other work, which makes latencies unsteady) and `governor`
+        (of the cores' frequency; several are joined, None where the system shows none, as virtual machines do).
     """
     name, flags = _processor()
     return {
@@ -32,6 +36,7 @@ def describe_machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "litert": metadata.version("ai-edge-litert"),
         "load_average": round(os.getloadavg()[0], 2),
+        "governor": _governor(_GOVERNORS),
     }
 
 
@@ -43,6 +48,15 @@ def _processor() -> tuple[str, set[str]]:
     name = re.search(r"^(?:model name|Hardware)\s*:\s*(.+)$", text, re.MULTILINE)
     flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
     return (name[1] if name else platform.machine()), set(flags[1].split() if flags else ())
+
+
+def _governor(folder: Path) -> str | None:
+    found = set()
+    for file in folder.glob("cpu[0-9]*/cpufreq/scaling_governor"):
+        # A core that is taken offline meanwhile has none.
+        with suppress(OSError):
+            found.add(file.read_text().strip())
+    return ", ".join(sorted(found)) or None
 
 
 def _ask_sysctl(key: str) -> str:

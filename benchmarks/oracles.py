@@ -80,7 +80,7 @@ def compare_oracles(student: Path, config: OraclesConfig) -> dict[str, Any]:
             HostConfig(
                 baseline=files[0],
                 candidate=tuple(files[1:]),
-                threads=config.threads,
+                threads=(config.threads,),
                 runs=config.runs,
                 warmup=config.warmup,
             )

@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,6 +87,28 @@ def test_every_entry_says_what_the_report_needs(models: Path) -> None:
     assert mirrored["op_counts"] == {"MIRROR_PAD": 3, "CONV_2D": 3}
 
 
+def test_several_counts_of_threads_are_timed_in_the_same_rounds(models: Path) -> None:
+    paths = models / "shallow.tflite", models / "deep.tflite"
+    record = bench_host(HostConfig(baseline=paths[0], candidate=(paths[1],), threads=(1, 2), runs=3, warmup=0))
+    assert json.loads(json.dumps(record)) == record
+    assert (record["threads"], [entry["threads"] for entry in record["entries"]]) == (1, [1, 1, 2, 2])
+    names = [entry["name"] for entry in record["entries"]]
+    assert names == ["shallow", "deep", "shallow, 2 threads", "deep, 2 threads"]
+    shallow, deep, shallow_on_2, deep_on_2 = record["entries"]
+    # Each over the baseline on as many threads, and five times its work.
+    assert shallow_on_2["speedup"] == 1
+    assert shallow_on_2["withheld"] is None
+    assert 0.05 < deep["speedup"] < 0.7
+    assert 0.05 < deep_on_2["speedup"] < 0.7
+    assert (shallow["over_fewer_threads"], deep["over_fewer_threads"]) == (None, None)
+    gain = deep_on_2["over_fewer_threads"]
+    least, most = gain["speedup_range"]
+    assert 0 < least <= gain["speedup"] <= most
+    # No round's ratio is beyond that of the extremes.
+    assert deep["latency_ms"]["min"] / deep_on_2["latency_ms"]["max"] <= gain["speedup"]
+    assert gain["speedup"] <= deep["latency_ms"]["max"] / deep_on_2["latency_ms"]["min"]
+
+
 def test_unequal_inputs_are_pointed_out(models: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     activate = Activate(inputs=("image",), output="out", shape=(8, 8, 3), function="tanh")
     graph = Graph(input="image", output="out", input_shape=(8, 8, 3), operations=(activate,))
@@ -124,7 +147,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         find_contenders([tmp_path / "nothing.tflite"])
 
 
-@pytest.mark.parametrize("change", [{"threads": 0}, {"runs": 0}, {"warmup": -1}])
-def test_numbers_out_of_range_are_refused(change: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "change", [{"threads": (0,)}, {"threads": (1, 2, 1)}, {"threads": ()}, {"runs": 0}, {"warmup": -1}]
+)
+def test_numbers_out_of_range_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="expected at least"):
         HostConfig(baseline=Path("a"), candidate=(Path("b"),), **change)
