@@ -49,6 +49,8 @@ def inspect(
     lambda_as: LambdaAs | None = None,
     image_size_px: int | None = None,
     time_operators: Switch = False,
+    chart: Path | None = None,
+    overwrite: Switch = False,
     fail_on: Literal["fallback"] | None = None,
     json: Switch = False,
 ) -> None:
@@ -59,11 +61,17 @@ def inspect(
         lambda_as: What the file's Lambda layers do; they are never run.
         image_size_px: Side of the square to count MACs for; the model's own size when not given.
         time_operators: Of a .tflite, time each operator by itself; takes seconds.
+        chart: PNG file to draw those times to, the slowest operators first.
+        overwrite: Replace that file if it exists.
         fail_on: fallback: exit with 1 where anything runs outside a phone's fast kernels.
         json: Print JSON.
     """
-    from compress import inspection
+    from compress import artifact, inspection
 
+    if chart is not None:
+        if not time_operators:
+            raise UsageError(f"--chart {chart} draws what --time-operators measures. Pass both.")
+        artifact.refuse_existing(chart, overwrite=overwrite)
     report = inspection.inspect(model, lambda_as=lambda_as, image_size_px=image_size_px)
     text = inspection.describe_text(report)
     exported = inspection.exported_model_of(model)
@@ -73,6 +81,9 @@ def inspect(
         lint = import_module("benchmarks.lint")
         linted = lint.lint(exported, timed=time_operators)
         report, text = report | linted, f"{text}\n\n{lint.describe(linted)}"
+        if chart is not None:
+            drawn = import_module("benchmarks.operators_chart").draw_chart(linted["operators"], str(model))
+            artifact.write_bytes_whole(chart, drawn, overwrite=overwrite)
     elif exported is not None:
         try:
             lint = import_module("benchmarks.package_lint")

@@ -3,15 +3,18 @@
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
+from PIL import Image
 
 from benchmarks.delegates import COREML, DELEGATES, GPU
 from benchmarks.lint import lint
 from benchmarks.operators import cut_out, list_operators
+from benchmarks.operators_chart import BARS, bars_of
 from compress.errors import UnusableModel
 from export.graph import Convolution, Graph
 from export.tflite import float_file
@@ -109,6 +112,39 @@ def test_command_fails_on_a_fallback_and_only_then(inspect, models: Path) -> Non
     assert passed.returncode == 0, passed.stderr
     assert "XNNPACK runs every operator" in passed.stdout
     assert passed.stdout.splitlines()[-3].split()[:3] == ["3", "CONV_2D", "float32"]
+
+
+def test_bars_are_the_slowest_operators_and_one_for_the_rest() -> None:
+    def operator(position: int, latency_ms: float | None, *, fast: bool = True) -> dict[str, Any]:
+        told = {"position": position, "code": "CONV_2D", "dtype": "int8", "shape": [1, 8, 8, 3]}
+        return told | {"latency_ms": latency_ms, "runs_in": {"xnnpack": fast}}
+
+    few = [operator(0, 1.0), operator(1, None), operator(2, 3.0, fast=False)]
+    assert bars_of(few) == [("2  CONV_2D  8x8x3 int8", 3.0, False), ("0  CONV_2D  8x8x3 int8", 1.0, True)]
+    many = [operator(position, 1.0 + position) for position in range(BARS + 2)]
+    bars = bars_of(many)
+    assert len(bars) == BARS + 1
+    assert bars[-1] == ("2 others", 1.0 + 2.0, True)
+    assert sum(spent for _, spent, _ in bars) == sum(one["latency_ms"] for one in many)
+
+
+def test_command_draws_where_the_time_goes(inspect, models: Path, tmp_path: Path) -> None:
+    chart = tmp_path / "chart.png"
+    drawn = inspect(models / "mirrored.tflite", "--time-operators", "--chart", chart)
+    assert drawn.returncode == 0, drawn.stderr
+    with Image.open(chart) as image:
+        image.load()
+        assert image.format == "PNG"
+        # The colours of both kinds of bars and white behind them.
+        shown = {colour for _, colour in image.convert("RGB").getcolors(image.width * image.height) or []}
+    assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (255, 255, 255)} <= shown
+    again = inspect(models / "mirrored.tflite", "--time-operators", "--chart", chart)
+    assert again.returncode == 2
+    assert "--overwrite" in again.stderr
+    alone = inspect(models / "mirrored.tflite", "--chart", tmp_path / "other.png")
+    assert alone.returncode == 2
+    assert "--time-operators" in alone.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["chart.png"]
 
 
 def test_a_torn_file_is_refused(models: Path, tmp_path: Path) -> None:
