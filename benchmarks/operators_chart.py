@@ -31,7 +31,7 @@ def draw_chart(operators: Sequence[Mapping[str, Any]], title: str) -> bytes:
     drawn = axes.barh([label for label, _, _ in bars], [spent for _, spent, _ in bars], color=colours)
     axes.bar_label(drawn, fmt="%.3g", padding=3)
     axes.invert_yaxis()
-    axes.margins(x=0.1)
+    axes.margins(x=0.1, y=0.01)
     total = sum(spent for _, spent, _ in bars)
     axes.set_xlabel(f"ms by itself on one thread; {total:.3g} ms together")
     axes.set_title(title)

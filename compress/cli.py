@@ -82,7 +82,7 @@ def inspect(
         linted = lint.lint(exported, timed=time_operators)
         report, text = report | linted, f"{text}\n\n{lint.describe(linted)}"
         if chart is not None:
-            drawn = import_module("benchmarks.operators_chart").draw_chart(linted["operators"], str(model))
+            drawn = import_module("benchmarks.operators_chart").draw_chart(linted["operators"], model.name)
             artifact.write_bytes_whole(chart, drawn, overwrite=overwrite)
     elif exported is not None:
         try:

@@ -34,6 +34,8 @@ class Workload:
     """The seconds that count, from what it wrote there and from its stdout; from start to end when None."""
     needs: tuple[str, ...] = ()
     """Modules of extras, without which it is skipped."""
+    warms: bool = False
+    """Whether it is run once before the first round: what it reads is what most others begin with."""
 
     def missing(self) -> list[str]:
         """Which of those modules are not installed."""
@@ -67,13 +69,14 @@ def suites(material: Path) -> tuple[Suite, ...]:
 
 
 def _starts() -> list[Workload]:
-    coremltools = ("coremltools",)
+    imports = {"ai_edge_litert": "import ai_edge_litert.interpreter", "keras": "import keras", "torch": "import torch"}
+    imports["coremltools"] = f"{_HIDDEN}import coremltools"
     return [
-        Workload(name="compress --help", command=_compress("--help")),
-        Workload(name="import ai_edge_litert", command=_program("import ai_edge_litert.interpreter")),
-        Workload(name="import keras", command=_program("import keras")),
-        Workload(name="import torch", command=_program("import torch"), needs=("torch",)),
-        Workload(name="import coremltools", command=_program(f"{_HIDDEN}import coremltools"), needs=coremltools),
+        Workload(name="compress --help", command=_compress("--help"), warms=True),
+        *(
+            Workload(name=f"import {module}", command=_program(code), needs=(module,), warms=True)
+            for module, code in imports.items()
+        ),
     ]
 
 
