@@ -64,7 +64,8 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
         `withheld` (why the speed-up is not to be quoted, or None), `energy_mj` (per image), `peak_memory_bytes`,
         `ops_total`, `ops_delegated`, `partitions` and `op_counts`. On further counts of threads, all models follow
         anew, each with its count in its name: their speed-ups are over the baseline on as many, their rates under
-        a roof on as many, and `over_fewer_threads` is what `speedup_of` tells of them over the same model on `threads`.
+        a roof on as many, and `over_first_threads` is what `speedup_of` tells of them over the same model on `threads`,
+        with a `withheld` of its own.
 
     Raises:
         UnusableModel: If a file is missing or cannot be run.
@@ -97,7 +98,7 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
                     **summary,
                     # The baseline's ratio to itself is 1 whatever happens.
                     "withheld": why_withheld(summary["noise"], waiting=waiting) if position else None,
-                    "over_fewer_threads": _over_first_team(rounds, number * members + position, position),
+                    "over_first_threads": _over_first_team(rounds, number * members + position, position, waiting),
                     **place_under_roof(
                         count_macs(contender.model.read_bytes()), summary["latency_ms"]["min"], peaks[number]
                     ),
@@ -224,11 +225,14 @@ def _time_watched(
     return rounds, (waited_in_all - waited) / (took * fmean(config.threads))
 
 
-def _over_first_team(rounds: Sequence[Sequence[float]], position: int, first: int) -> dict[str, Any] | None:
-    """What further threads gain a model over itself; None of the first count."""
+def _over_first_team(
+    rounds: Sequence[Sequence[float]], position: int, first: int, waiting: float | None
+) -> dict[str, Any] | None:
+    """What another count of threads gains a model over itself; None of the first count."""
     if position == first:
         return None
-    return speedup_of([latencies[first] / latencies[position] for latencies in rounds])
+    gain = speedup_of([latencies[first] / latencies[position] for latencies in rounds])
+    return gain | {"withheld": why_withheld(gain["noise"], waiting=waiting)}
 
 
 def _take_turn(model: Runnable) -> list[float]:

@@ -52,6 +52,8 @@ def bench_toolkit(config: ToolkitConfig) -> dict[str, Any]:
     Raises:
         RuntimeError: If a command fails.
     """
+    # Before the benchmark's own work is in the load average.
+    machine = describe_machine()
     with tempfile.TemporaryDirectory(prefix="pocketgan-bench-") as name:
         folder = Path(name)
         material = folder / "material"
@@ -67,7 +69,6 @@ def bench_toolkit(config: ToolkitConfig) -> dict[str, Any]:
         for one in (one for suite in present for one in suite.workloads if one.warms):
             children.run(one.command(folder / "out"), children.environment(folder / "cache"))
         measured = measure(present, folder, config)
-    machine = describe_machine()
     kind = {
         "benchmark": "toolkit",
         **{name: machine[name] for name in ("cpu", "cores", "isa", "python")},

@@ -15,12 +15,21 @@ def describe(record: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             *aligned(rows),
-            *(f"no ratio of {entry['name']}: {why}." for entry in record["entries"] if (why := entry["withheld"])),
+            *(f"no ratio of {'; '.join(names)}: {why}." for why, names in _withheld(record).items()),
             *(f"{name} was skipped: no {', '.join(missing)}." for name, missing in record["skipped"].items()),
             f"{record['runs']} interleaved rounds, {machine['cpu']} ({machine['cores']} cores, load "
             f"{machine['load_average']}), Python {machine['python']}",
         ]
     )
+
+
+def _withheld(record: Mapping[str, Any]) -> dict[str, list[str]]:
+    """By reason, what has no ratio: other work disturbs all of a run alike."""
+    names: dict[str, list[str]] = {}
+    for entry in record["entries"]:
+        if entry["withheld"]:
+            names.setdefault(entry["withheld"], []).append(entry["name"])
+    return names
 
 
 def _seconds(timed: Mapping[str, Any]) -> str:

@@ -100,8 +100,8 @@ def test_several_counts_of_threads_are_timed_in_the_same_rounds(models: Path) ->
     assert shallow_on_2["withheld"] is None
     assert 0.05 < deep["speedup"] < 0.7
     assert 0.05 < deep_on_2["speedup"] < 0.7
-    assert (shallow["over_fewer_threads"], deep["over_fewer_threads"]) == (None, None)
-    gain = deep_on_2["over_fewer_threads"]
+    assert (shallow["over_first_threads"], deep["over_first_threads"]) == (None, None)
+    gain = deep_on_2["over_first_threads"]
     least, most = gain["speedup_range"]
     assert 0 < least <= gain["speedup"] <= most
     # No round's ratio is beyond that of the extremes.
