@@ -106,6 +106,9 @@ def _notes(contents: Contents) -> list[str]:
             "it takes a range of sizes, and may stay off the Neural Engine for that; enumerated sizes do not "
             "(coremltools guide, FAQs: Neural Engine With Flexible Input Shapes)"
         )
+    if contents.enumerated_px:
+        named = ", ".join(f"{height}x{width}" for height, width in contents.enumerated_px)
+        notes.append(f"it takes pictures of {named} pixels; shapes that depend on which are listed without a number")
     padded = sum(_is_padded(operation) for operation in contents.operations)
     if padded:
         notes.append(

@@ -79,6 +79,8 @@ def _inspect_artifact(artifact: Artifact, image_size_px: int | None) -> dict[str
         "input": {"shape": list(manifest.input.shape), "dtype": manifest.input.dtype, "layout": manifest.input.layout},
         "scores": manifest.scores,
     }
+    if others := manifest.config.get("other_sizes_px"):
+        facts["other_sizes_px"] = others
     if manifest.format == "keras":
         return facts | _inspect_generator(artifact.path, None, image_size_px)
     cost = manifest.cost
@@ -207,7 +209,8 @@ def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(("input", " x ".join("any" if side is None else str(side) for side in report["input_shape"])))
     elif "input" in report:
         shape = " x ".join(map(str, report["input"]["shape"]))
-        facts.append(("input", f"{shape} {report['input']['dtype']}"))
+        also = "".join(f", or {side} x {side}" for side in report.get("other_sizes_px", ()))
+        facts.append(("input", f"{shape} {report['input']['dtype']}{also}"))
     if "params" in report:
         facts.append(("params", f"{report['params']:,}"))
     if report.get("macs") is not None:

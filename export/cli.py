@@ -12,7 +12,7 @@ from compress.teachers import LambdaAs
 from export.config import CoremlConfig, TfliteConfig, TranslateConfig
 from export.quantize.config import QuantizeConfig
 
-Flags = Parameter(name="*")
+Flags = Parameter(name="*", negative_iterable=())
 Existing = Annotated[bool, Parameter(negative="")]
 
 app = console.new_app("export", "Write what arrives on the phone.")

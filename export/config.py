@@ -63,6 +63,8 @@ class CoremlConfig:
     photos) or any folder of images."""
     image_size_px: int | None = None
     """Side of the square that the package takes; the source's own size when not given."""
+    other_sizes_px: tuple[int, ...] = ()
+    """Side of a square that the same package takes too; may be repeated. Its weights are stored once."""
     calibration_images: int = 64
     """How many photos set the activation ranges of int8."""
     author: str = ""
@@ -78,6 +80,7 @@ class CoremlConfig:
 
     def __post_init__(self) -> None:
         _check_at_least_1(calibration_images=self.calibration_images, image_size_px=self.image_size_px)
+        _check_other_sizes(self.other_sizes_px)
         if self.precision == "int8" and self.data is None:
             raise UsageError(_INT8_NEEDS_DATA)
 
@@ -101,3 +104,10 @@ def _check_at_least_1(**values: int | None) -> None:
     for name, value in values.items():
         if value is not None and value < 1:
             raise UsageError(f"{name} = {value}, expected at least 1.")
+
+
+def _check_other_sizes(sizes: tuple[int, ...]) -> None:
+    for size in sizes:
+        _check_at_least_1(other_sizes_px=size)
+        if sizes.count(size) > 1:
+            raise UsageError(f"other_sizes_px = {size} is given {sizes.count(size)} times. Name each size once.")

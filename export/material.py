@@ -16,9 +16,17 @@ def photos(config: TfliteConfig | CoremlConfig, opened: Source, size: tuple[int,
     """Draw `(height, width, 3)` uint8 photos: those that int8 is calibrated on, of which the first `PARITY_IMAGES` are
     checked too, or these alone. They are made up where no folder was given.
     """
+    return _draw(config, opened, size, config.calibration_images if config.precision == "int8" else PARITY_IMAGES)
+
+
+def checked_photos(config: TfliteConfig | CoremlConfig, opened: Source, size: tuple[int, int]) -> list[np.ndarray]:
+    """Draw the `PARITY_IMAGES` alone, as `photos` does."""
+    return _draw(config, opened, size, PARITY_IMAGES)
+
+
+def _draw(config: TfliteConfig | CoremlConfig, opened: Source, size: tuple[int, int], count: int) -> list[np.ndarray]:
     if config.data is None:
         return parity.synthetic_photos(size, count=PARITY_IMAGES, seed=config.seed)
-    count = config.calibration_images if config.precision == "int8" else PARITY_IMAGES
     return calibrate.sample_photos(config.data, domain=opened.domain, count=count, size=size, seed=config.seed)
 
 

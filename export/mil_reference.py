@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from coremltools.converters.mil.frontend.milproto.load import load
 from coremltools.converters.mil.mil import types
+from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
 from coremltools.models import MLModel
 from coremltools.proto import FeatureTypes_pb2
 
@@ -23,6 +24,8 @@ from export import kernels
 
 Values = Any
 """An operation's inputs by MIL's names: arrays, or for `concat` a list of them."""
+Size = tuple[int, int]
+"""Height and width, pixels."""
 _FEATURE_RANK = 4
 
 
@@ -32,16 +35,25 @@ class MilGenerator:
     Args:
         spec: The package's description and program.
         weights: The folder of its weight file.
+        size: Height and width to run it at, of those that it takes; its usual one when None.
 
     Raises:
-        UnusableModel: If its ends are no pictures in RGB, or an operation is unknown here.
+        UnusableModel: If its ends are no pictures in RGB, it does not take `size`, or an operation is unknown here.
     """
 
-    def __init__(self, spec: Any, weights: str) -> None:
+    def __init__(self, spec: Any, weights: str, size: Size | None = None) -> None:
         self._input = _picture(spec.description.input)
         _picture(spec.description.output)
+        self.sizes = _declared_sizes(self._input)
+        """Height and width of each picture that it takes, pixels, the usual one first."""
+        self.size = size or self.sizes[0]
+        """Height and width of the picture that it is run on, pixels."""
+        if self.size not in self.sizes:
+            raise UnusableModel(f"the package takes pictures of {list(self.sizes)} pixels, not of {self.size}.")
         # The version is an upper limit of what may be read.
         program = load(spec, specification_version=spec.specificationVersion, file_weights_dir=weights)
+        if len(self.sizes) > 1:
+            _settle_shapes(program, self._input.name, self.size)
         self._main = program.functions["main"]
         packed = [step for step in self._main.operations if step.op_type.startswith("constexpr_")]
         self._weights = {step.outputs[0]: step.materialized_val_inference() for step in packed}
@@ -54,15 +66,10 @@ class MilGenerator:
             raise UnusableModel(f"the package has operations that are unknown here: {', '.join(sorted(unknown))}.")
 
     @classmethod
-    def open(cls, path: Path) -> "MilGenerator":
-        """Read a `.mlpackage`."""
+    def open(cls, path: Path, size: Size | None = None) -> "MilGenerator":
+        """Read a `.mlpackage`, to be run at one of its sizes."""
         model = MLModel(str(path), skip_model_load=True)
-        return cls(model.get_spec(), model.weights_dir)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of the picture it takes, pixels."""
-        return self._input.type.imageType.height, self._input.type.imageType.width
+        return cls(model.get_spec(), model.weights_dir, size)
 
     def run(self, photo: np.ndarray) -> np.ndarray:
         """Feed a `(height, width, 3)` uint8 photo; return `(height, width, 3)` float32 in [0, 255], not yet rounded."""
@@ -93,6 +100,29 @@ def _picture(features: Any) -> Any:
     if layout != "RGB":
         raise UnusableModel(f"{feature.name} is an image in {layout}; expected RGB.")
     return feature
+
+
+def _declared_sizes(feature: Any) -> tuple[Size, ...]:
+    """The sizes that an image end allows, the usual one first."""
+    image = feature.type.imageType
+    usual, flexibility = (image.height, image.width), image.WhichOneof("SizeFlexibility")
+    if flexibility is None:
+        return (usual,)
+    if flexibility != "enumeratedSizes":
+        raise UnusableModel(f"{feature.name} takes a range of sizes; expected one size, or an enumerated set.")
+    allowed = [(each.height, each.width) for each in image.enumeratedSizes.sizes]
+    if usual not in allowed:
+        raise UnusableModel(f"{feature.name} is {usual} by default, which is none of its sizes {allowed}.")
+    return usual, *(each for each in allowed if each != usual)
+
+
+def _settle_shapes(program: Any, name: str, size: Size) -> None:
+    """Have coremltools infer every shape anew from the input's: in a package of several sizes they are unknown, and
+    there would be nothing to compare what comes out with.
+    """
+    settle = PASS_REGISTRY["common::materialize_symbolic_shape_program"]
+    settle.function_name_to_materialization_map = {"main": {name: (1, 3, *size)}}
+    settle(program)
 
 
 def _spent_after(steps: Sequence[Any]) -> dict[Any, list[Any]]:

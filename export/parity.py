@@ -4,7 +4,7 @@ Two questions for int8. Does the file do what its integers mean? It is compared 
 a step. Are the integers good enough? It is compared with the float source, in PSNR. A float file has only the second.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -46,6 +46,13 @@ class Parity:
     def as_json(self) -> dict[str, Any]:
         """What the manifest holds."""
         return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+def as_scores(checked: Mapping[str, Parity]) -> dict[str, Any]:
+    """What the manifest holds of a file's sizes, the usual one first: its `parity`, and `parity_at` each other one."""
+    usual, *others = checked
+    scores: dict[str, Any] = {"parity": checked[usual].as_json()}
+    return scores | ({"parity_at": {name: checked[name].as_json() for name in others}} if others else {})
 
 
 def measure(

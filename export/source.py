@@ -1,8 +1,9 @@
 """What is exported or run: an artifact of ours or any teacher's file, as a Keras model with what its manifest tells."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -52,6 +53,29 @@ class Source:
             )
         return image_size_px, image_size_px
 
+    def resized(self, size: tuple[int, int]) -> "Source":
+        """The same generator, its weights untouched, for images of another size.
+
+        Args:
+            size: Height and width, pixels.
+
+        Raises:
+            UsageError: If its layers do not fit that size, or the picture would come out in another.
+        """
+        height, width = size
+        try:
+            model = type(self.model).from_config(_with_size(self.model.get_config(), size))
+        except ValueError:
+            # Keras tells of shapes in the middle of the model.
+            model = None
+        if model is None or tuple(model.output_shape[1:3]) != size:
+            raise UsageError(
+                f"{self.name} makes no {height}x{width} picture of a {height}x{width} photo: its layers do not fit "
+                "that size. Choose one that can be halved as often as it halves it, such as a multiple of 32."
+            )
+        model.set_weights(self.model.get_weights())
+        return replace(self, model=model)
+
     def translate(self, photo: np.ndarray) -> np.ndarray:
         """Feed a `(height, width, 3)` uint8 photo; return a float32 picture in [-1, 1]."""
         return np.asarray(self.model.predict_on_batch(images.to_float(photo)[np.newaxis]), dtype=np.float32)[0]
@@ -84,6 +108,19 @@ def open_source(path: Path, *, lambda_as: LambdaAs | None = None) -> Source:
         domain=domain if domain in _DOMAINS else "A",
         scales=_scales(artifact),
     )
+
+
+def _with_size(config: Mapping[str, Any], size: tuple[int | None, int | None]) -> dict[str, Any]:
+    """A model's configuration with its images' size exchanged; models nested in it take any."""
+    return {**config, "layers": [_layer_with_size(layer, size) for layer in config["layers"]]}
+
+
+def _layer_with_size(layer: Mapping[str, Any], size: tuple[int | None, int | None]) -> dict[str, Any]:
+    own = layer["config"]
+    if layer["class_name"] == "InputLayer":
+        batch, _, _, channels = own["batch_shape"]
+        return {**layer, "config": {**own, "batch_shape": (batch, *size, channels)}}
+    return {**layer, "config": _with_size(own, (None, None)) if "layers" in own else own}
 
 
 def _scales(artifact: Artifact) -> dict[str, TensorScale] | None:

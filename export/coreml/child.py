@@ -92,11 +92,17 @@ def _work(job: Job | None, package: Path) -> Written | Contents:
 
     if job is None:
         return contents.read(package)
-    written = program.build(job.graph, job.precision, in_float32=job.in_float32, quantized=job.quantized)
-    packages.write(written, job.metadata, package)
-    generator = MilGenerator.open(package)
-    pictures = tuple(generator.translate(photo) for photo in job.photos)
-    return Written(pictures=pictures, operations=generator.operations)
+    written = program.build(
+        job.graph, job.precision, in_float32=job.in_float32, quantized=job.quantized, others=job.others
+    )
+    shapes = [each[job.graph.input] for each in (job.graph.shapes, *job.others)]
+    packages.write(written, job.metadata, package, shapes=shapes)
+    generators = {(height, width): MilGenerator.open(package, (height, width)) for height, width, _ in shapes}
+    usual = generators[job.graph.input_shape[:2]]
+    if set(usual.sizes) != set(generators):
+        raise RuntimeError(f"the package takes pictures of {usual.sizes} pixels, but was written for {shapes}.")
+    pictures = tuple(generators[photo.shape[0], photo.shape[1]].translate(photo) for photo in job.photos)
+    return Written(pictures=pictures, operations=usual.operations)
 
 
 def _main() -> int:

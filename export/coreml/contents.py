@@ -36,6 +36,11 @@ def read(package: Path) -> Contents:
     return Contents(
         specification=spec.specificationVersion,
         sizes=_sizes(spec.description.input),
+        enumerated_px=tuple(
+            (size.height, size.width)
+            for feature in spec.description.input
+            for size in feature.type.imageType.enumeratedSizes.sizes
+        ),
         operations=tuple(_operation(step, unpacked) for step in steps),
     )
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from export.config import CoremlPrecision
-from export.graph import Graph
+from export.graph import Graph, Shape
 from export.quantization import QuantizedGraph
 
 PALETTE_BITS: Mapping[str, int] = {"palette8": 8, "palette6": 6}
@@ -25,7 +25,9 @@ class Job:
     metadata: Mapping[str, str]
     """`author`, `license`, `version` and `short_description`; other keys are the program's own."""
     photos: tuple[np.ndarray, ...]
-    """Each `(height, width, 3)` uint8."""
+    """Each `(height, width, 3)` uint8, of one of the sizes that the package takes."""
+    others: tuple[Mapping[str, Shape], ...] = ()
+    """The shapes of the graph's tensors at each other size that the package takes too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,3 +76,5 @@ class Contents:
     """Which pictures it takes."""
     operations: tuple[MilOperation, ...]
     """In the order in which they run, without constants."""
+    enumerated_px: tuple[tuple[int, int], ...] = ()
+    """Height and width of each picture of an enumerated set."""

@@ -64,6 +64,7 @@ def write(exported: Artifact, photo: np.ndarray, picture: np.ndarray, out: Path,
 def _names(exported: Artifact) -> dict[str, object]:
     manifest = exported.manifest
     height, width, _ = manifest.input.shape
+    others = manifest.config.get("other_sizes_px", ())
     precision = str(manifest.config["precision"])
     return {
         "title": " ".join(manifest.name.split()),
@@ -74,6 +75,7 @@ def _names(exported: Artifact) -> dict[str, object]:
         "size_kb": f"{manifest.cost.size_bytes / 1e3:.0f}",
         "height_px": height,
         "width_px": width,
+        "sizes": " or ".join([f"{width}x{height}", *(f"{side}x{side}" for side in others)]),
         **_PLATFORMS[precision == "int8"],
     }
 

@@ -1,15 +1,18 @@
 """A MIL program becomes a `.mlpackage`: ends that are pictures, and what people read about it. Needs coremltools."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import coremltools
 
+from export.coreml.program import entry_shape
+from export.graph import Shape
+
 _STANDARD = ("author", "license", "version", "short_description")
 
 
-def write(program: Any, metadata: Mapping[str, str], path: Path) -> None:
+def write(program: Any, metadata: Mapping[str, str], path: Path, *, shapes: Sequence[Shape] = ()) -> None:
     """Save a program.
 
     Args:
@@ -17,13 +20,17 @@ def write(program: Any, metadata: Mapping[str, str], path: Path) -> None:
         metadata: `author`, `license`, `version` and `short_description`, which Xcode shows; other keys are kept as
             they are.
         path: A `.mlpackage` that does not exist yet.
+        shapes: `(height, width, 3)` of each picture that a program of several sizes takes, the usual one first.
     """
     main = program.functions["main"]
     (image,), (picture,) = main.inputs.values(), main.outputs
     # For a MIL program `convert` takes the types of inputs and ignores those of outputs.
     main.set_output_types([coremltools.ImageType(name=picture.name, color_layout=coremltools.colorlayout.RGB)])
     entry = coremltools.ImageType(
-        name=image.name, shape=image.shape, color_layout=coremltools.colorlayout.RGB, channel_first=True
+        name=image.name,
+        shape=entry_shape(shapes) if shapes else image.shape,
+        color_layout=coremltools.colorlayout.RGB,
+        channel_first=True,
     )
     model = coremltools.convert(
         program,
@@ -40,7 +47,8 @@ def write(program: Any, metadata: Mapping[str, str], path: Path) -> None:
             setattr(model, key, value)
         else:
             model.user_defined_metadata[key] = value
-    model.input_description[image.name] = "The photo, RGB, of exactly this size."
+    which = "of one of these sizes" if len(shapes) > 1 else "of exactly this size"
+    model.input_description[image.name] = f"The photo, RGB, {which}."
     model.output_description[picture.name] = "The generated picture, RGB, of the same size."
     model.save(str(path))
     # coremltools writes the maps in the description in the order of a hash; written again, equal models are equal

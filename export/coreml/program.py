@@ -6,10 +6,10 @@ MIL's tensors are `(1, channels, height, width)`.
 """
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import singledispatch
-from typing import Any
+from typing import Any, TypeVar
 
 import coremltools
 import numpy as np
@@ -39,6 +39,7 @@ from export.graph import (
     Pad,
     Pool,
     Resize,
+    Shape,
     SpaceToDepth,
     TransposedConvolution,
     Weighted,
@@ -54,6 +55,8 @@ _COPIES_VALUES = (SpaceToDepth, DepthToSpace, Crop, Pad, Concatenate)
 
 Var = Any
 """A value of the program; coremltools carries no types."""
+Geometry = TypeVar("Geometry")
+"""What an operation is told of its images' sizes: margins, factors."""
 
 
 def build(
@@ -62,6 +65,7 @@ def build(
     *,
     in_float32: Set[str] = frozenset(),
     quantized: QuantizedGraph | None = None,
+    others: Sequence[Mapping[str, Shape]] = (),
 ) -> Any:
     """Write a graph as a MIL program whose ends are pictures of bytes.
 
@@ -70,20 +74,31 @@ def build(
         precision: Of weights and arithmetic.
         in_float32: Tensors that float16 does not hold; what reads or writes one stays in float32.
         quantized: For int8, the same graph's integers.
+        others: The shapes of the graph's tensors at each other size that the program takes too.
 
     Raises:
-        UnsupportedLayer: If an operation has no form in MIL; the message names it.
+        UnsupportedLayer: If an operation has no form in MIL, or none that serves all sizes; the message names it.
     """
-    height, width, channels = graph.input_shape
     target = coremltools.target.iOS17 if precision == "int8" else coremltools.target.iOS16
-    writing = _Writing(graph, precision, in_float32, quantized)
+    shapes = (graph.shapes, *others)
+    writing = _Writing(graph, precision, in_float32, quantized, shapes)
+    entry = entry_shape([each[graph.input] for each in shapes])
+    sides = entry.symbolic_shape if isinstance(entry, coremltools.EnumeratedShapes) else entry
 
     # The name of the argument becomes that of the program's input.
-    @mb.program(input_specs=[mb.TensorSpec(shape=(1, channels, height, width))], opset_version=target)
+    @mb.program(input_specs=[mb.TensorSpec(shape=sides)], opset_version=target)
     def program(image: Var) -> Var:
         return writing.run(image)
 
     return program
+
+
+def entry_shape(shapes: Sequence[Shape]) -> Any:
+    """What the input is declared as: one `(1, channels, height, width)`, or coremltools' set of them, the first of
+    which is what a package is made ready for when it is loaded.
+    """
+    first, *others = ((1, channels, height, width) for height, width, channels in shapes)
+    return coremltools.EnumeratedShapes([first, *others], default=first) if others else first
 
 
 @dataclass(frozen=True)
@@ -94,8 +109,30 @@ class _Site:
     """np.float16 or np.float32."""
     precision: CoremlPrecision
     quantized: QuantizedGraph | None
-    sizes: Mapping[str, tuple[int, ...]]
-    """`(height, width, channels)` of every tensor."""
+    shapes: Sequence[Mapping[str, Shape]]
+    """`(height, width, channels)` of every tensor, at each size that the program takes."""
+
+    @property
+    def is_flexible(self) -> bool:
+        """Whether there are several sizes."""
+        return len(self.shapes) > 1
+
+    def geometry(self, operation: Operation, of: Callable[[Shape, Shape], Geometry]) -> Geometry:
+        """What follows from the shapes of an operation's input and output, which must be the same at every size.
+
+        Raises:
+            UnsupportedLayer: If it is not: a program has one operation for all sizes.
+        """
+        found = [of(shapes[operation.inputs[0]], shapes[operation.output]) for shapes in self.shapes]
+        for shapes, other in zip(self.shapes, found, strict=True):
+            if other != found[0]:
+                (height, width, _), (high, wide, _) = (each[operation.inputs[0]] for each in (self.shapes[0], shapes))
+                raise UnsupportedLayer(
+                    f"layer {operation.output} ({type(operation).__name__}) reads {height}x{width} pixels with "
+                    f"{found[0]} and {high}x{wide} with {other}; one Core ML package cannot do both. Choose sizes that "
+                    "divide alike, such as multiples of 32, or export one package for each."
+                )
+        return found[0]
 
     def array(self, values: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(values, dtype=self.dtype)
@@ -146,9 +183,14 @@ class _Writing:
     """A program in the making and the values written so far, by the graph's names."""
 
     def __init__(
-        self, graph: Graph, precision: CoremlPrecision, in_float32: Set[str], quantized: QuantizedGraph | None
+        self,
+        graph: Graph,
+        precision: CoremlPrecision,
+        in_float32: Set[str],
+        quantized: QuantizedGraph | None,
+        shapes: Sequence[Mapping[str, Shape]],
     ) -> None:
-        self.graph, self.in_float32, self.quantized = graph, in_float32, quantized
+        self.graph, self.in_float32, self.quantized, self.shapes = graph, in_float32, quantized, shapes
         self.precision: CoremlPrecision = precision
         self.values: dict[str, Var] = {}
 
@@ -163,7 +205,7 @@ class _Writing:
 
     def _site(self, *, wide: bool) -> _Site:
         dtype = np.float32 if wide or self.precision == "fp32" else np.float16
-        return _Site(dtype, self.precision, self.quantized, self.graph.shapes)
+        return _Site(dtype, self.precision, self.quantized, self.shapes)
 
     def _write(self, operation: Operation) -> None:
         touched = {operation.output, *operation.inputs}
@@ -254,7 +296,8 @@ def _(operation: DepthwiseConvolution, site: _Site, features: Var) -> Var:
 
 
 def _convolve(operation: Weighted, site: _Site, features: Var, kernel: Var, *, groups: int) -> Var:
-    margins = margins_of(operation, site.sizes[operation.inputs[0]][:2], operation.kernel.shape[:2])  # pyright: ignore[reportArgumentType]
+    height, width = operation.kernel.shape[:2]
+    margins = site.geometry(operation, lambda given, _: margins_of(operation, given[:2], (height, width)))
     return mb.conv(
         x=features,
         weight=kernel,
@@ -279,8 +322,12 @@ def _(operation: TransposedConvolution, site: _Site, features: Var) -> Var:
             f"layer {operation.output} (TransposedConvolution) has a dilation of {operation.dilation}; expected (1, 1)."
         )
     height, width, made, taken = operation.kernel.shape
-    sides = zip(site.sizes[operation.inputs[0]], operation.strides, (height, width), operation.shape, strict=False)
-    cut = [(side - 1) * stride + reach - wanted for side, stride, reach, wanted in sides]
+
+    def beyond(given: Shape, wanted: Shape) -> list[int]:
+        sides = zip(given, operation.strides, (height, width), wanted, strict=False)
+        return [(side - 1) * stride + reach - want for side, stride, reach, want in sides]
+
+    cut = site.geometry(operation, beyond)
     # Where the kernel does not reach the last pixels, zeros make it.
     grown = (max(-cut[0], 0), max(-cut[1], 0))
     shape = (taken, made, height + grown[0], width + grown[1])
@@ -294,7 +341,7 @@ def _(operation: TransposedConvolution, site: _Site, features: Var) -> Var:
         strides=operation.strides,
         pad_type="custom",
         pad=[before[0], cut[0] - before[0], before[1], cut[1] - before[1]],
-        output_shape=[1, made, *operation.shape[:2]],
+        output_shape=None if site.is_flexible else [1, made, *operation.shape[:2]],
     )
 
 
@@ -315,7 +362,7 @@ def _(operation: Mean, site: _Site, features: Var) -> Var:
 
 @emit.register
 def _(operation: Pool, site: _Site, features: Var) -> Var:
-    padding = _padding(margins_of(operation, site.sizes[operation.inputs[0]][:2], operation.size))  # pyright: ignore[reportArgumentType]
+    padding = _padding(site.geometry(operation, lambda given, _: margins_of(operation, given[:2], operation.size)))
     windows = {"x": features, "kernel_sizes": operation.size, "strides": operation.strides, **padding}
     if operation.kind == "max":
         return mb.max_pool(**windows)
@@ -324,15 +371,16 @@ def _(operation: Pool, site: _Site, features: Var) -> Var:
 
 @emit.register
 def _(operation: Resize, site: _Site, images: Var) -> Var:
-    given, wanted = site.sizes[operation.inputs[0]][:2], operation.shape[:2]
-    if wanted[0] % given[0] or wanted[1] % given[1]:
-        raise UnsupportedLayer(
-            f"layer {operation.output} (Resize) goes from {given} to {wanted} pixels; expected whole multiples."
-        )
-    factors = {
-        "scale_factor_height": np.float32(wanted[0] // given[0]),
-        "scale_factor_width": np.float32(wanted[1] // given[1]),
-    }
+    def scales(given: Shape, wanted: Shape) -> tuple[int, int]:
+        if wanted[0] % given[0] or wanted[1] % given[1]:
+            raise UnsupportedLayer(
+                f"layer {operation.output} (Resize) goes from {given[:2]} to {wanted[:2]} pixels; expected whole "
+                "multiples."
+            )
+        return wanted[0] // given[0], wanted[1] // given[1]
+
+    down, across = site.geometry(operation, scales)
+    factors = {"scale_factor_height": np.float32(down), "scale_factor_width": np.float32(across)}
     if operation.method == "nearest":
         return mb.upsample_nearest_neighbor(x=images, **factors)
     return mb.upsample_bilinear(x=images, align_corners=False, half_pixel_centers=True, **factors)

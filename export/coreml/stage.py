@@ -1,7 +1,8 @@
 """`compress export coreml`: a generator in, an artifact with a checked Core ML package out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ from compress.artifact import (
     written_whole,
 )
 from compress.config import to_mapping
-from export import calibrate, material, parity
+from export import calibrate, material, parity, sizes
 from export.config import CoremlConfig, CoremlPrecision
 from export.coreml import child, kit, overflow
 from export.coreml.job import Job, Written
 from export.graph import Graph
 from export.lower import lower
 from export.quantization import QuantizedGraph
+from export.sizes import OtherSize
 from export.source import Source, open_source
 
 LEAST_PSNR_DB: dict[CoremlPrecision, float] = {
@@ -55,9 +57,15 @@ class _Lowered:
     """What is written, and what was found out about it."""
 
     graph: Graph
+    others: Sequence[OtherSize]
     quantized: QuantizedGraph | None
     largest: Mapping[str, float]
     in_float32: frozenset[str]
+
+    @property
+    def graphs(self) -> list[Graph]:
+        """One for each size, the usual one first."""
+        return [self.graph, *(other.graph for other in self.others)]
 
 
 def export_coreml(
@@ -67,7 +75,7 @@ def export_coreml(
 
     Args:
         source: An artifact with a model.keras, or any teacher's file.
-        config: Precision and what Xcode shows.
+        config: Precision, sizes and what Xcode shows.
         out: The artifact to write.
         swift: A folder to write too: a Swift package that runs and times the model.
         overwrite: Whether `out` and `swift` may exist.
@@ -87,32 +95,36 @@ def export_coreml(
     photos = material.photos(config, opened, size)
     shown = photos[: material.PARITY_IMAGES]
     graph = lower(opened.model, input_shape=(*size, 3))
+    others = sizes.lower_others(config, opened, graph)
+    sizes.require_same_operations(graph, others)
     quantized = calibrate.quantize_on(graph, photos, opened.scales) if config.precision == "int8" else None
-    largest = overflow.largest_activations(graph, shown)
-    lowered = _Lowered(graph=graph, quantized=quantized, largest=largest, in_float32=overflow.near_overflow(largest))
-    # A picture holds no more than this; a generator without tanh may go beyond.
-    expected = [np.clip(opened.translate(photo), -1, 1) for photo in shown]
+    found = [overflow.largest_activations(graph, shown)]
+    found += [overflow.largest_activations(other.graph, other.photos) for other in others]
+    largest = {name: max(each[name] for each in found) for name in found[0]}
+    lowered = _Lowered(
+        graph=graph,
+        others=others,
+        quantized=quantized,
+        largest=largest,
+        in_float32=overflow.near_overflow(largest),
+    )
+    expected = [opened.translate(photo) for photo in shown]
     with written_whole(out, overwrite=overwrite) as scratch:
         job = Job(
             graph=graph,
             precision=config.precision,
             in_float32=lowered.in_float32,
             quantized=quantized,
-            metadata=_metadata(config, opened, graph),
-            photos=tuple(shown),
+            metadata=_metadata(config, opened, lowered),
+            photos=(*shown, *(photo for other in others for photo in other.photos)),
+            others=tuple(other.graph.shapes for other in others),
         )
         package = scratch / MODEL_NAMES["mlpackage"]
         written = child.run(job, package)
-        checked = parity.compare(written.pictures, expected, material=material.kind(config))
-        parity.require_psnr(
-            checked,
-            f"{config.precision} package",
-            least_db=LEAST_PSNR_DB[config.precision],
-            remedy=_REMEDIES[config.precision],
-        )
+        scores = _check(written, expected, lowered, config)
         if config.data is not None:
-            images.write_png(scratch / "samples.png", material.sheet(shown, expected, written.pictures))
-        scores = {"parity": checked.as_json(), "coreml": _what_is_inside(package, written, lowered)}
+            images.write_png(scratch / "samples.png", material.sheet(shown, expected, written.pictures[: len(shown)]))
+        scores["coreml"] = _what_is_inside(package, written, lowered)
         write_manifest(scratch, _manifest(out.name, config, opened, lowered, package, scores))
     exported = open_artifact(out)
     if swift is not None:
@@ -120,13 +132,39 @@ def export_coreml(
     return exported
 
 
-def _metadata(config: CoremlConfig, opened: Source, graph: Graph) -> dict[str, str]:
-    height, width, _ = graph.input_shape
+def _check(written: Written, expected: Sequence[np.ndarray], lowered: _Lowered, config: CoremlConfig) -> dict[str, Any]:
+    """Compare what the package makes with its source, at every size.
+
+    Returns:
+        The manifest's `parity` and, where there are other sizes, `parity_at` each of them.
+
+    Raises:
+        ParityError: If a bound is missed.
+    """
+    wanted = {sizes.size_name(lowered.graph): expected} | {other.name: other.expected for other in lowered.others}
+    made, checked = iter(written.pictures), {}
+    for name, pictures in wanted.items():
+        # A picture holds no more than this; a generator without tanh may go beyond.
+        clipped = [np.clip(picture, -1, 1) for picture in pictures]
+        checked[name] = parity.compare(list(islice(made, len(clipped))), clipped, material=material.kind(config))
+        parity.require_psnr(
+            checked[name],
+            f"{config.precision} package" + (f" at {name}" if lowered.others else ""),
+            least_db=LEAST_PSNR_DB[config.precision],
+            remedy=_REMEDIES[config.precision],
+        )
+    return parity.as_scores(checked)
+
+
+def _metadata(config: CoremlConfig, opened: Source, lowered: _Lowered) -> dict[str, str]:
+    width_by_height = [f"{graph.input_shape[1]}x{graph.input_shape[0]}" for graph in lowered.graphs]
     return {
         "author": config.author,
         "license": config.license,
         "version": config.model_version,
-        "short_description": f"{opened.name}: a {width}x{height} RGB photo in, a picture of that size out.",
+        "short_description": (
+            f"{opened.name}: a {' or '.join(width_by_height)} RGB photo in, a picture of that size out."
+        ),
         # What the package's own manifest calls its parent: the manifest, or a teacher's file, that it was made from.
         "pocketgan.parent_sha256": opened.fingerprint,
         "pocketgan.precision": config.precision,

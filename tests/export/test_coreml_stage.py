@@ -127,6 +127,42 @@ def test_int8_ships_the_scales_of_the_tflite_file(small_student, as_artifact, ph
 
 
 @needs_coremltools
+def test_a_package_of_several_sizes_is_checked_at_each(small_student, as_artifact, photo_folder, tmp_path, command):
+    out, swift = tmp_path / "out", tmp_path / "swift"
+    flags = ["--other-sizes-px", "48", "--data", str(photo_folder), "--swift", str(swift), "--json"]
+    source = as_artifact(small_student)
+    assert console.run(app, ["coreml", str(source), "--out", str(out), *flags]) == 0
+    manifest = open_artifact(out).manifest
+    assert manifest.input.shape == (32, 32, 3)
+    assert manifest.config["other_sizes_px"] == [48]
+    assert list(manifest.scores["parity_at"]) == ["48x48"]
+    for parity in (manifest.scores["parity"], *manifest.scores["parity_at"].values()):
+        assert parity["psnr_db"] > 60
+    assert "32x32 or 48x48 pixels" in (swift / "README.md").read_text()
+    finished = command("inspect", out, "--json")
+    assert finished.returncode == 0, finished.stderr
+    report = json.loads(finished.stdout)
+    assert report["other_sizes_px"] == [48]
+    assert any("32x32, 48x48" in note for note in report["notes"])
+    # Two bytes a weight: no size has weights of its own.
+    assert manifest.scores["coreml"]["weights_bytes"] < 2.2 * manifest.cost.params
+
+
+@needs_coremltools
+def test_the_size_that_misses_the_bound_is_named(small_student, as_artifact, tmp_path, monkeypatch):
+    at_other_size = stage.sizes._lower_at
+
+    def spoilt(*arguments):
+        other = at_other_size(*arguments)
+        return replace(other, expected=[-picture for picture in other.expected])
+
+    monkeypatch.setattr(stage.sizes, "_lower_at", spoilt)
+    with pytest.raises(ParityError, match="the fp16 package at 48x48 is"):
+        stage.export_coreml(as_artifact(small_student), CoremlConfig(other_sizes_px=(48,)), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@needs_coremltools
 def test_nothing_is_written_when_parity_fails(small_student, as_artifact, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(stage.LEAST_PSNR_DB, "fp16", 1000.0)
     source = as_artifact(small_student)
@@ -196,6 +232,8 @@ def test_missing_extra_costs_no_framework(command, tmp_path):
         (("--precision", "int4"), 2, "int4"),
         (("--precision", "int8"), 2, "--data"),
         (("--image-size-px", "0"), 2, "image_size_px = 0"),
+        (("--other-sizes-px", "0"), 2, "other_sizes_px = 0"),
+        (("--other-sizes-px", "64", "--other-sizes-px", "64"), 2, "other_sizes_px = 64 is given 2 times"),
     ],
 )
 def test_wrong_flags_end_with_their_code(tmp_path, capsys, arguments, code: int, message: str):

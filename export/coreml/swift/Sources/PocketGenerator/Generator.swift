@@ -63,7 +63,7 @@ public final class Generator {
         try self.init(compiledModel: compiled, computeUnits: computeUnits)
     }
 
-    /// Translate a picture of exactly the model's size, for example of a camera, `kCVPixelFormatType_32BGRA`.
+    /// Translate a picture of exactly one of the model's sizes, for example of a camera, `kCVPixelFormatType_32BGRA`.
     public func translate(_ photo: CVPixelBuffer) throws -> CVPixelBuffer {
         let features = try MLDictionaryFeatureProvider(dictionary: [inputName: MLFeatureValue(pixelBuffer: photo)])
         guard let picture = try model.prediction(from: features).featureValue(for: outputName)?.imageBufferValue else {
@@ -72,7 +72,7 @@ public final class Generator {
         return picture
     }
 
-    /// Translate a picture of any size: its middle is cropped and scaled to the model's size.
+    /// Translate a picture of any size: its middle is cropped and scaled to the model's usual size.
     public func translate(_ photo: CGImage) throws -> CGImage {
         let options: [MLFeatureValue.ImageOption: Any] = [
             .cropAndScale: VNImageCropAndScaleOption.centerCrop.rawValue
