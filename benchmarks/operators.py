@@ -43,7 +43,7 @@ def list_operators(content: bytes, *, timed: bool = False) -> list[Operator]:
     """Read a file's operators in the order in which they run.
 
     Args:
-        content: A `.tflite` file of one subgraph.
+        content: A `.tflite` file; of one of several sizes, the usual one is read.
         timed: Whether to cut each operator into a file of its own and time it, which takes seconds.
 
     Raises:

@@ -97,12 +97,20 @@ def _inspect_tflite(path: Path) -> dict[str, Any]:
     except (ValueError, RuntimeError) as error:
         raise UnusableModel(f"{path} is no .tflite that LiteRT can load: {error}") from error
     (entry, *_), (end, *_) = interpreter.get_input_details(), interpreter.get_output_details()
+    # A file of several sizes has a signature for each.
+    signatures = {
+        name: taken["shape"].tolist()[1:]
+        for name in filter(None, interpreter.get_signature_list())
+        for taken in interpreter.get_signature_runner(name).get_input_details().values()
+        if taken["shape"].tolist() != entry["shape"].tolist()
+    }
     return {
         "path": str(path),
         "format": "tflite",
         "size_bytes": _size_on_disk(path),
         "input": {"shape": entry["shape"].tolist()[1:], "dtype": entry["dtype"].__name__, "layout": "NHWC"},
         "output": {"shape": end["shape"].tolist()[1:], "dtype": end["dtype"].__name__, "layout": "NHWC"},
+        **({"other_signatures": signatures} if signatures else {}),
     }
 
 
@@ -211,6 +219,8 @@ def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         shape = " x ".join(map(str, report["input"]["shape"]))
         also = "".join(f", or {side} x {side}" for side in report.get("other_sizes_px", ()))
         facts.append(("input", f"{shape} {report['input']['dtype']}{also}"))
+        for name, taken in report.get("other_signatures", {}).items():
+            facts.append(("", f"{' x '.join(map(str, taken))} as signature {name}"))
     if "params" in report:
         facts.append(("params", f"{report['params']:,}"))
     if report.get("macs") is not None:

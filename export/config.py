@@ -27,6 +27,8 @@ class TfliteConfig:
     """What an int8 file takes and returns: float in [-1, 1], int8, or uint8 camera bytes."""
     image_size_px: int | None = None
     """Side of the square that the file takes; the source's own size when not given."""
+    other_sizes_px: tuple[int, ...] = ()
+    """Side of a square that the same file takes too; may be repeated. Its weights are stored once."""
     calibration_images: int = 64
     """How many photos set the activation ranges of int8."""
     author: str = ""
@@ -42,6 +44,7 @@ class TfliteConfig:
 
     def __post_init__(self) -> None:
         _check_at_least_1(calibration_images=self.calibration_images, image_size_px=self.image_size_px)
+        _check_other_sizes(self.other_sizes_px)
         if self.precision == "int8" and self.data is None:
             raise UsageError(_INT8_NEEDS_DATA)
         if self.precision != "int8" and self.ends != "float":

@@ -50,14 +50,16 @@ class ImageEnd:
     """The values that the tensor holds."""
 
 
-def build(about: About, image: ImageEnd, generated: ImageEnd) -> bytes:
-    """Write the metadata of a file with one input and one output."""
+def build(about: About, ends: Sequence[tuple[ImageEnd, ImageEnd]]) -> bytes:
+    """Write the metadata of a file from the one input and the one output of each of its subgraphs."""
     builder = flatbuffers.Builder(1 << 10)
-    ends = [_offsets(builder, [_end(builder, end)]) for end in (image, generated)]
-    subgraph = _table(builder, 9, {2: _reference(ends[0]), 3: _reference(ends[1])})
+    subgraphs = []
+    for pair in ends:
+        image, generated = (_offsets(builder, [_end(builder, end)]) for end in pair)
+        subgraphs.append(_table(builder, 9, {2: _reference(image), 3: _reference(generated)}))
     texts = {0: about.name, 1: about.description, 4: about.author, 5: about.license, 7: _PARSER_VERSION}
     fields = {slot: _reference(builder.CreateString(text)) for slot, text in texts.items() if text}
-    fields[3] = _reference(_offsets(builder, [subgraph]))
+    fields[3] = _reference(_offsets(builder, subgraphs))
     builder.Finish(_table(builder, 8, fields), file_identifier=_IDENTIFIER)
     return bytes(builder.Output())
 

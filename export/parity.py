@@ -67,12 +67,13 @@ def measure(
 
     Args:
         content: The `.tflite` file.
-        photos: `(height, width, 3)` uint8.
+        photos: `(height, width, 3)` uint8, all of one of the sizes that it takes.
         expected: What the float source makes of each, `(height, width, 3)` float in [-1, 1].
         material: `photos` or `synthetic`.
-        quantized: What an int8 file was written from.
+        quantized: What an int8 file was written from, at that size.
     """
-    generator = TfliteGenerator(content)
+    height, width, _ = photos[0].shape
+    generator = TfliteGenerator(content, size=(height, width))
     outputs = [generator.run(photo) for photo in photos]
     compared = compare([generator.to_picture(output) for output in outputs], expected, material=material)
     if quantized is None:
@@ -91,19 +92,24 @@ def compare(pictures: Sequence[np.ndarray], expected: Sequence[np.ndarray], *, m
     )
 
 
-def require(parity: Parity, precision: Precision) -> None:
+def require(parity: Parity, precision: Precision, *, at: str = "") -> None:
     """Refuse a file that is too far from its source.
+
+    Args:
+        parity: As measured.
+        precision: The file's.
+        at: Which of its sizes, as errors name it.
 
     Raises:
         ParityError: If a bound is missed; NaN misses it too.
     """
-    require_psnr(parity, f"{precision} file", least_db=LEAST_PSNR_DB[precision], remedy=_REMEDIES[precision])
+    require_psnr(parity, f"{precision} file{at}", least_db=LEAST_PSNR_DB[precision], remedy=_REMEDIES[precision])
     share = parity.share_within_a_step
     if share is not None and not share >= LEAST_SHARE_WITHIN_A_STEP:
         raise ParityError(
-            f"only {share:.2%} of the int8 file's values lie within a step of the integer-exact reference; expected "
-            f"{LEAST_SHARE_WITHIN_A_STEP:.1%}. Nothing was written. This runtime computes something else than the "
-            "integers mean: try another version of ai-edge-litert, and report it."
+            f"only {share:.2%} of the int8 file's values{at} lie within a step of the integer-exact reference; "
+            f"expected {LEAST_SHARE_WITHIN_A_STEP:.1%}. Nothing was written. This runtime computes something else "
+            "than the integers mean: try another version of ai-edge-litert, and report it."
         )
 
 

@@ -150,6 +150,20 @@ def with_scales(graph: Graph, tensors: Mapping[str, TensorScale]) -> QuantizedGr
     return QuantizedGraph(graph, tensors, weights)
 
 
+def resized(quantized: QuantizedGraph, graph: Graph) -> QuantizedGraph:
+    """The same integers for the same generator at another size.
+
+    Args:
+        quantized: The generator at its usual size.
+        graph: At another one. Where its reflections are spelled as other rows and columns than there, these have the
+            scale of what they are cut from.
+    """
+    scales = {graph.input: quantized.tensors[graph.input]}
+    for operation in graph.operations:
+        scales[operation.output] = quantized.tensors.get(operation.output, scales[operation.inputs[0]])
+    return with_scales(graph, scales)
+
+
 def _require_integer_kernel(operation: Operation) -> None:
     if isinstance(operation, InstanceNorm):
         raise UnsupportedLayer(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, SignatureRunner
 
 from compress.errors import UnusableModel
 from compress.images import to_float
@@ -37,18 +37,34 @@ class TfliteGenerator:
         content: The file's bytes.
         name: What to call it in errors.
         threads: Threads to run on.
+        size: Height and width of the images to run, of a file that takes several; its usual ones when None.
 
     Raises:
-        UnusableModel: If it is no `.tflite` file, or no generator of one image from one image.
+        UnusableModel: If it is no `.tflite` file, no generator of one image from one image, or does not take `size`.
     """
 
-    def __init__(self, content: bytes, *, name: str = "the file", threads: int = 2) -> None:
+    def __init__(
+        self, content: bytes, *, name: str = "the file", threads: int = 2, size: tuple[int, int] | None = None
+    ) -> None:
         try:
             self._interpreter = Interpreter(model_content=content, num_threads=threads)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise UnusableModel(f"{name} cannot be loaded by LiteRT: {error}") from error
-        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        self._signature: SignatureRunner | None = None
+        self._take(self._interpreter, name)
+        signatures = _signatures_by_size(self._interpreter)
+        self.sizes: tuple[tuple[int, int], ...] = (self.size, *(each for each in signatures if each != self.size))
+        """Height and width of each image that it takes, pixels, the usual one first."""
+        if size is not None and size != self.size:
+            if size not in signatures:
+                raise UnusableModel(f"{name} takes images of {list(self.sizes)} pixels, not of {size}.")
+            self._signature = self._interpreter.get_signature_runner(signatures[size])
+            self._take(self._signature, name)
+
+    def _take(self, runs: Interpreter | SignatureRunner, name: str) -> None:
+        """Note the ends of what is run, which must be images."""
+        inputs, outputs = _details(runs.get_input_details()), _details(runs.get_output_details())
         for details in (inputs, outputs):
             if len(details) != 1 or len(details[0]["shape"]) != 4 or details[0]["shape"][3] != 3:
                 found = ", ".join(str(list(map(int, detail["shape"]))) for detail in details)
@@ -56,11 +72,11 @@ class TfliteGenerator:
         self._input, self._output = inputs[0], outputs[0]
 
     @classmethod
-    def open(cls, path: Path, *, threads: int = 2) -> "TfliteGenerator":
+    def open(cls, path: Path, *, threads: int = 2, size: tuple[int, int] | None = None) -> "TfliteGenerator":
         """Load a file from disk."""
         if not path.is_file():
             raise UnusableModel(f"{path} does not exist; expected a .tflite file.")
-        return cls(path.read_bytes(), name=str(path), threads=threads)
+        return cls(path.read_bytes(), name=str(path), threads=threads, size=size)
 
     @property
     def ends(self) -> tuple[End, End]:
@@ -69,13 +85,17 @@ class TfliteGenerator:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the image it takes, pixels."""
-        _, height, width, _ = self._input["shape"]
-        return int(height), int(width)
+        """Height and width of the image that it runs on, pixels."""
+        return _size_of(self._input)
 
     def run(self, photo: np.ndarray) -> np.ndarray:
         """Feed a `(height, width, 3)` uint8 photo; return the output `(height, width, 3)` in the file's own type."""
-        self._interpreter.set_tensor(self._input["index"], self.to_input(photo)[np.newaxis])
+        given = self.to_input(photo)[np.newaxis]
+        if self._signature is not None:
+            (name,) = self._signature.get_input_details()
+            (output,) = self._signature(**{name: given}).values()
+            return output[0]
+        self._interpreter.set_tensor(self._input["index"], given)
         self._interpreter.invoke()
         return self._interpreter.get_tensor(self._output["index"])[0]
 
@@ -101,3 +121,23 @@ class TfliteGenerator:
         if output.dtype == np.int8:
             return TensorScale(*self._output["quantization"]).dequantize(output)
         return output.astype(np.float32)
+
+
+def _details(found: Any) -> list[Any]:
+    """What LiteRT tells of tensors: an interpreter in a list, a signature by name."""
+    return list(found.values()) if isinstance(found, Mapping) else list(found)
+
+
+def _signatures_by_size(interpreter: Interpreter) -> dict[tuple[int, int], str]:
+    """A file's signatures by the height and width of the images that they take, pixels."""
+    found: dict[tuple[int, int], str] = {}
+    for key in filter(None, interpreter.get_signature_list()):
+        details = _details(interpreter.get_signature_runner(key).get_input_details())
+        if len(details) == 1 and len(details[0]["shape"]) == 4:
+            found.setdefault(_size_of(details[0]), key)
+    return found
+
+
+def _size_of(detail: Mapping[str, Any]) -> tuple[int, int]:
+    _, height, width, _ = map(int, detail["shape"])
+    return height, width

@@ -2,8 +2,12 @@
 
 import logging
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from compress import cost, images
 from compress.artifact import (
@@ -18,14 +22,15 @@ from compress.artifact import (
     written_whole,
 )
 from compress.config import to_mapping
-from export import calibrate, material, parity, tflite
+from export import calibrate, material, parity, sizes, tflite
 from export.config import Ends, TfliteConfig
 from export.coverage import delegate_coverage
 from export.graph import Graph
 from export.lower import lower
 from export.metadata import About
-from export.quantization import QuantizedGraph
+from export.quantization import QuantizedGraph, resized
 from export.runner import TfliteGenerator
+from export.sizes import OtherSize
 from export.source import Source, open_source
 from export.spelling import without_reflection
 
@@ -33,12 +38,24 @@ _DTYPES: dict[Ends, Literal["float32", "int8", "uint8"]] = {"float": "float32", 
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Form:
+    """A generator at one of the file's sizes."""
+
+    graph: Graph
+    quantized: QuantizedGraph | None
+    photos: Sequence[np.ndarray]
+    """What the file is checked with, `(height, width, 3)` uint8."""
+    expected: Sequence[np.ndarray]
+    """What the source makes of each."""
+
+
 def export_tflite(source: Path, config: TfliteConfig, out: Path, *, overwrite: bool = False) -> Artifact:
     """Write a generator as a `.tflite` file, after checking that the file does what the generator does.
 
     Args:
         source: An artifact with a model.keras, or any teacher's file.
-        config: Precision, ends and calibration.
+        config: Precision, sizes, ends and calibration.
         out: The artifact to write.
         overwrite: Whether `out` may exist.
 
@@ -52,26 +69,56 @@ def export_tflite(source: Path, config: TfliteConfig, out: Path, *, overwrite: b
     opened = open_source(source, lambda_as=config.lambda_as)
     size = opened.image_size(config.image_size_px)
     photos = material.photos(config, opened, size)
-    graph = without_reflection(lower(opened.model, input_shape=(*size, 3)))
+    usual = lower(opened.model, input_shape=(*size, 3))
+    others = sizes.lower_others(config, opened, usual)
+    graph = without_reflection(usual)
     quantized = calibrate.quantize_on(graph, photos, opened.scales) if config.precision == "int8" else None
-    content = _emit(graph, quantized, config, _about(config, opened))
     shown = photos[: material.PARITY_IMAGES]
     expected = [opened.translate(photo) for photo in shown]
-    checked = parity.measure(content, shown, expected, material=material.kind(config), quantized=quantized)
-    parity.require(checked, config.precision)
+    forms = [_Form(graph=graph, quantized=quantized, photos=shown, expected=expected)]
+    forms += [_form(other, quantized) for other in others]
+    content = _emit(forms, config, _about(config, opened))
+    checked = _check(content, forms, config)
     with written_whole(out, overwrite=overwrite) as scratch:
         (scratch / MODEL_NAMES["tflite"]).write_bytes(content)
         if config.data is not None:
             pictures = map(TfliteGenerator(content).translate, shown)
             images.write_png(scratch / "samples.png", material.sheet(shown, expected, pictures))
-        write_manifest(scratch, _manifest(out.name, config, opened, graph, content, checked, quantized))
+        write_manifest(scratch, _manifest(out.name, config, opened, forms[0], content, checked))
     return open_artifact(out)
 
 
-def _emit(graph: Graph, quantized: QuantizedGraph | None, config: TfliteConfig, about: About) -> bytes:
-    if quantized is not None:
-        return tflite.int8_file(quantized, config.ends, about)
-    return tflite.float_file(graph, "fp32" if config.precision == "int8" else config.precision, about)
+def _form(other: OtherSize, usual: QuantizedGraph | None) -> _Form:
+    graph = without_reflection(other.graph)
+    quantized = None if usual is None else resized(usual, graph)
+    return _Form(graph=graph, quantized=quantized, photos=other.photos, expected=other.expected)
+
+
+def _emit(forms: Sequence[_Form], config: TfliteConfig, about: About) -> bytes:
+    integers = [form.quantized for form in forms if form.quantized is not None]
+    if integers:
+        return tflite.int8_file(integers[0], config.ends, about, others=integers[1:])
+    graph, *others = (form.graph for form in forms)
+    return tflite.float_file(graph, "fp32" if config.precision == "int8" else config.precision, about, others=others)
+
+
+def _check(content: bytes, forms: Sequence[_Form], config: TfliteConfig) -> dict[str, parity.Parity]:
+    """Run the file at every size.
+
+    Returns:
+        Its parity by size, the usual one first.
+
+    Raises:
+        ParityError: If a bound is missed.
+    """
+    checked = {}
+    for form in forms:
+        name = sizes.size_name(form.graph)
+        checked[name] = parity.measure(
+            content, form.photos, form.expected, material=material.kind(config), quantized=form.quantized
+        )
+        parity.require(checked[name], config.precision, at=f" at {name}" if len(forms) > 1 else "")
+    return checked
 
 
 def _about(config: TfliteConfig, opened: Source) -> About:
@@ -85,11 +132,11 @@ def _manifest(
     name: str,
     config: TfliteConfig,
     opened: Source,
-    graph: Graph,
+    usual: _Form,
     content: bytes,
-    checked: parity.Parity,
-    quantized: QuantizedGraph | None,
+    checked: Mapping[str, parity.Parity],
 ) -> Manifest:
+    graph, quantized = usual.graph, usual.quantized
     macs = cost.measure(opened.model, image_size_px=graph.input_shape[:2]).macs
     coverage = delegate_coverage(content)
     if coverage.left_behind:
@@ -105,5 +152,5 @@ def _manifest(
         config=to_mapping(config) | {"domain": opened.domain},
         seed=config.seed,
         quantization=None if quantized is None else quantized.as_json(),
-        scores={"parity": checked.as_json(), "xnnpack": coverage.as_json()},
+        scores=parity.as_scores(checked) | {"xnnpack": coverage.as_json()},
     )

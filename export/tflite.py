@@ -1,6 +1,6 @@
 """A deploy graph becomes a `.tflite` file: fp32, fp16 or int8 weights, or full int8."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -10,7 +10,7 @@ from export.config import Ends
 from export.graph import Graph
 from export.metadata import About, ImageEnd
 from export.quantization import QuantizedGraph, TensorScale
-from export.tflite_file import TfliteFile, quantization_parameters
+from export.tflite_file import SIGNATURE, Subgraph, TfliteFile, quantization_parameters
 from export.tflite_operators import Emission, FloatWeights, emit
 
 BYTE_SCALE = TensorScale(1 / 127.5, 128)
@@ -26,7 +26,9 @@ PIXEL_RANGES: Mapping[Ends, tuple[float, float]] = {
 ABOUT = About()
 
 
-def float_file(graph: Graph, weights: FloatWeights = "fp32", about: About = ABOUT) -> bytes:
+def float_file(
+    graph: Graph, weights: FloatWeights = "fp32", about: About = ABOUT, *, others: Sequence[Graph] = ()
+) -> bytes:
     """Emit a graph whose activations are float.
 
     Args:
@@ -34,23 +36,42 @@ def float_file(graph: Graph, weights: FloatWeights = "fp32", about: About = ABOU
         weights: How kernels are stored: as they are; as float16 behind a DEQUANTIZE, which a delegate undoes once, when
             it loads the file; or as int8, for kernels that quantise each image's activations on the way ("dynamic").
         about: What the file says of itself.
+        others: The same generator at other sizes, each under a signature of its own, see `signature_of`.
     """
-    emission = Emission(TfliteFile(), graph, weights=weights)
-    for operation in graph.operations:
-        emit(operation, emission)
-    ends = {graph.input: emission.tensor(graph.input)}, {graph.output: emission.tensor(graph.output)}
-    return emission.file.finish(*ends, about.description, _metadata(graph, "float", about))
+    file = TfliteFile()
+    for each in (graph, *others):
+        emission = Emission(_begin(file, each, graph), each, weights=weights)
+        for operation in each.operations:
+            emit(operation, emission)
+        emission.file.close({each.input: emission.tensor(each.input)}, {each.output: emission.tensor(each.output)})
+    return file.finish(about.description, _metadata([graph, *others], "float", about))
 
 
-def int8_file(quantized: QuantizedGraph, ends: Ends, about: About = ABOUT) -> bytes:
-    """Emit a quantised graph whose input and output are float, int8 or uint8."""
-    graph = quantized.graph
-    emission = Emission(TfliteFile(), graph, quantized=quantized, suffix="" if ends == "int8" else "_int8")
-    image = _enter(emission, ends)
-    for operation in graph.operations:
-        emit(operation, emission)
-    outputs = {graph.output: _leave(emission, ends)}
-    return emission.file.finish({graph.input: image}, outputs, about.description, _metadata(graph, ends, about))
+def int8_file(
+    quantized: QuantizedGraph, ends: Ends, about: About = ABOUT, *, others: Sequence[QuantizedGraph] = ()
+) -> bytes:
+    """Emit a quantised graph whose input and output are float, int8 or uint8; `others` as in `float_file`."""
+    file = TfliteFile()
+    for each in (quantized, *others):
+        graph = each.graph
+        subgraph = _begin(file, graph, quantized.graph)
+        emission = Emission(subgraph, graph, quantized=each, suffix="" if ends == "int8" else "_int8")
+        image = _enter(emission, ends)
+        for operation in graph.operations:
+            emit(operation, emission)
+        subgraph.close({graph.input: image}, {graph.output: _leave(emission, ends)})
+    graphs = [each.graph for each in (quantized, *others)]
+    return file.finish(about.description, _metadata(graphs, ends, about))
+
+
+def signature_of(graph: Graph) -> str:
+    """What runs a size that is not a file's usual one: `translate_256x256`, height and width."""
+    height, width, _ = graph.input_shape
+    return f"translate_{height}x{width}"
+
+
+def _begin(file: TfliteFile, graph: Graph, usual: Graph) -> Subgraph:
+    return file.add_subgraph(SIGNATURE if graph is usual else signature_of(graph))
 
 
 def _enter(emission: Emission, ends: Ends) -> int:
@@ -90,7 +111,7 @@ def _leave(emission: Emission, ends: Ends) -> int:
     return taken
 
 
-def _shift(file: TfliteFile, source: int, by: float, target: int) -> None:
+def _shift(file: Subgraph, source: int, by: float, target: int) -> None:
     name = "half_step_up" if by > 0 else "half_step_down"
     constant = file.add_constant(name, np.array(by, dtype=np.float32))
     file.add_operator("ADD", 1, [source, constant], target, schema.AddOptionsT())
@@ -105,7 +126,11 @@ def _add_bytes(emission: Emission, name: str) -> int:
     return emission.file.add_tensor(name, (1, *emission.graph.shapes[name]), np.uint8, parameters)
 
 
-def _metadata(graph: Graph, ends: Ends, about: About) -> dict[str, bytes]:
+def _metadata(graphs: Sequence[Graph], ends: Ends, about: About) -> dict[str, bytes]:
+    return {metadata.ENTRY: metadata.build(about, [_image_ends(graph, ends) for graph in graphs])}
+
+
+def _image_ends(graph: Graph, ends: Ends) -> tuple[ImageEnd, ImageEnd]:
     """How bytes become what the file takes, and what it returns becomes bytes."""
     # Of a uint8 end, normalisation and the tensor's own scale must give the byte back: its zero is half a step off.
     middle = float(BYTE_SCALE.zero_point) if ends == "uint8" else 127.5
@@ -119,4 +144,4 @@ def _metadata(graph: Graph, ends: Ends, about: About) -> dict[str, bytes]:
             (graph.output, "RGB picture; (value - mean) / std is a byte.", -middle / 127.5, 1 / 127.5),
         )
     )
-    return {metadata.ENTRY: metadata.build(about, given, returned)}
+    return given, returned

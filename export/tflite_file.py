@@ -1,4 +1,4 @@
-"""A `.tflite` file as it is written: tensors, constants, operators, one signature. Knows nothing of generators.
+"""A `.tflite` file as it is written: tensors, constants, operators, signatures. Knows nothing of generators.
 
 The flatbuffer comes from the schema that ai-edge-litert carries, so that no TensorFlow is needed.
 """
@@ -17,6 +17,8 @@ _TYPES: Mapping[np.dtype, int] = {
     np.dtype(np.int8): schema.TensorType.INT8,
     np.dtype(np.uint8): schema.TensorType.UINT8,
 }
+SIGNATURE = "serving_default"
+"""What runtimes and tools take a file's only signature to be called."""
 _FILE_IDENTIFIER = b"TFL3"
 _SCHEMA_VERSION = 3
 _LARGEST_DEPRECATED_CODE = 127
@@ -59,16 +61,64 @@ class _Builder(flatbuffers.Builder):
 
 
 class TfliteFile:
-    """One subgraph under construction."""
+    """A file under construction: subgraphs, and the constants and operator codes that they share."""
 
     def __init__(self) -> None:
-        self._tensors: list[schema.TensorT] = []
-        self._operators: list[schema.OperatorT] = []
+        self._subgraphs: list[Subgraph] = []
         self._codes: list[tuple[str, int]] = []
         # By convention the first buffer is empty: it belongs to every tensor that is computed.
         self._buffers: list[np.ndarray | None] = [None]
         self._buffer_of: dict[bytes, int] = {}
+
+    def add_subgraph(self, signature: str = SIGNATURE) -> "Subgraph":
+        """Begin a subgraph that is run by its signature; the first one also runs without."""
+        self._subgraphs.append(Subgraph(self, signature))
+        return self._subgraphs[-1]
+
+    def buffer(self, content: bytes) -> int:
+        """The index of the buffer that holds these bytes, which all constants equal to it share."""
+        if content not in self._buffer_of:
+            self._buffer_of[content] = len(self._buffers)
+            self._buffers.append(np.frombuffer(content, dtype=np.uint8))
+        return self._buffer_of[content]
+
+    def code(self, name: str, version: int) -> int:
+        """The index of an operator's code."""
+        if (name, version) not in self._codes:
+            self._codes.append((name, version))
+        return self._codes.index((name, version))
+
+    def finish(self, description: str, metadata: Mapping[str, bytes]) -> bytes:
+        """Return the file.
+
+        Args:
+            description: What the file is.
+            metadata: Buffers by name; the least runtime that reads the file is added to them.
+        """
+        versions = [_RUNTIMES.get(code, _OLDEST_RUNTIME) for code in self._codes]
+        oldest = ".".join(map(str, max(versions, default=_OLDEST_RUNTIME)))
+        entries = {_RUNTIME_ENTRY: oldest.encode().ljust(_RUNTIME_BYTES, b"\0"), **metadata}
+        model = schema.ModelT()
+        model.version, model.description = _SCHEMA_VERSION, description
+        model.subgraphs = [subgraph.record() for subgraph in self._subgraphs]
+        model.operatorCodes = [_operator_code(name, version) for name, version in self._codes]
+        appended = [np.frombuffer(content, dtype=np.uint8) for content in entries.values()]
+        model.buffers = [_buffer(content) for content in [*self._buffers, *appended]]
+        model.signatureDefs = [subgraph.signature(index) for index, subgraph in enumerate(self._subgraphs)]
+        model.metadata = [_metadata(name, len(self._buffers) + place) for place, name in enumerate(entries)]
+        return pack(model)
+
+
+class Subgraph:
+    """Tensors and operators under construction, from `TfliteFile.add_subgraph`."""
+
+    def __init__(self, file: TfliteFile, signature: str) -> None:
+        self._file, self._signature = file, signature
+        self._tensors: list[schema.TensorT] = []
+        self._operators: list[schema.OperatorT] = []
         self._constants: dict[tuple[str, int], int] = {}
+        self._inputs: Mapping[str, int] = {}
+        self._outputs: Mapping[str, int] = {}
 
     def add_tensor(
         self,
@@ -92,11 +142,7 @@ class TfliteFile:
         """Store values, once where several constants are equal, and return the tensor's index; a name that comes again
         with the same values is the same tensor.
         """
-        content = np.ascontiguousarray(values).tobytes()
-        if content not in self._buffer_of:
-            self._buffer_of[content] = len(self._buffers)
-            self._buffers.append(np.frombuffer(content, dtype=np.uint8))
-        buffer = self._buffer_of[content]
+        buffer = self._file.buffer(np.ascontiguousarray(values).tobytes())
         if (name, buffer) not in self._constants:
             index = self.add_tensor(name, values.shape, values.dtype, quantization, buffer=buffer)
             self._constants[name, buffer] = index
@@ -104,41 +150,32 @@ class TfliteFile:
 
     def add_operator(self, code: str, version: int, inputs: Sequence[int], output: int, options: Any = None) -> None:
         """Append an operator, named as in `schema.BuiltinOperator`; `options` is a schema object that ends in T."""
-        if (code, version) not in self._codes:
-            self._codes.append((code, version))
         operator = schema.OperatorT()
-        operator.opcodeIndex, operator.inputs = self._codes.index((code, version)), list(inputs)
+        operator.opcodeIndex, operator.inputs = self._file.code(code, version), list(inputs)
         operator.outputs = [output]
         if options is not None:
             operator.builtinOptions = options
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
         self._operators.append(operator)
 
-    def finish(
-        self, inputs: Mapping[str, int], outputs: Mapping[str, int], description: str, metadata: Mapping[str, bytes]
-    ) -> bytes:
-        """Return the file.
+    def close(self, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> None:
+        """Say which tensors are the ends, by the signature's names."""
+        self._inputs, self._outputs = inputs, outputs
 
-        Args:
-            inputs: The signature's names to tensors.
-            outputs: The same.
-            description: What the file is.
-            metadata: Buffers by name; the least runtime that reads the file is added to them.
-        """
-        versions = [_RUNTIMES.get(code, _OLDEST_RUNTIME) for code in self._codes]
-        oldest = ".".join(map(str, max(versions, default=_OLDEST_RUNTIME)))
-        entries = {_RUNTIME_ENTRY: oldest.encode().ljust(_RUNTIME_BYTES, b"\0"), **metadata}
-        subgraph = schema.SubGraphT()
-        subgraph.name, subgraph.tensors, subgraph.operators = "main", self._tensors, self._operators
-        subgraph.inputs, subgraph.outputs = list(inputs.values()), list(outputs.values())
-        model = schema.ModelT()
-        model.version, model.description, model.subgraphs = _SCHEMA_VERSION, description, [subgraph]
-        model.operatorCodes = [_operator_code(name, version) for name, version in self._codes]
-        appended = [np.frombuffer(content, dtype=np.uint8) for content in entries.values()]
-        model.buffers = [_buffer(content) for content in [*self._buffers, *appended]]
-        model.signatureDefs = [_signature(inputs, outputs)]
-        model.metadata = [_metadata(name, len(self._buffers) + place) for place, name in enumerate(entries)]
-        return pack(model)
+    def record(self) -> schema.SubGraphT:
+        """What the file holds of it."""
+        record = schema.SubGraphT()
+        record.name = "main" if self._signature == SIGNATURE else self._signature
+        record.tensors, record.operators = self._tensors, self._operators
+        record.inputs, record.outputs = list(self._inputs.values()), list(self._outputs.values())
+        return record
+
+    def signature(self, index: int) -> schema.SignatureDefT:
+        """How it is called, being the subgraph of that index."""
+        record = schema.SignatureDefT()
+        record.signatureKey, record.subgraphIndex = self._signature, index
+        record.inputs, record.outputs = _tensor_map(self._inputs), _tensor_map(self._outputs)
+        return record
 
 
 def pack(model: schema.ModelT) -> bytes:
@@ -176,13 +213,6 @@ def _metadata(name: str, buffer: int) -> schema.MetadataT:
 def _buffer(content: np.ndarray | None) -> schema.BufferT:
     record = schema.BufferT()
     record.data = content
-    return record
-
-
-def _signature(inputs: Mapping[str, int], outputs: Mapping[str, int]) -> schema.SignatureDefT:
-    record = schema.SignatureDefT()
-    record.signatureKey = "serving_default"
-    record.inputs, record.outputs = _tensor_map(inputs), _tensor_map(outputs)
     return record
 
 

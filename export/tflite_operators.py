@@ -34,7 +34,7 @@ from export.graph import (
     Weighted,
 )
 from export.quantization import QuantizedGraph, quantize_kernel
-from export.tflite_file import TfliteFile, quantization_parameters
+from export.tflite_file import Subgraph, quantization_parameters
 
 _ACTIVATIONS: dict[FusedActivation, int] = {
     "none": schema.ActivationFunctionType.NONE,
@@ -52,11 +52,11 @@ Layout = Callable[[np.ndarray], np.ndarray]
 
 
 class Emission:
-    """A file in the making and how its numbers are stored."""
+    """A subgraph in the making and how its numbers are stored."""
 
     def __init__(
         self,
-        file: TfliteFile,
+        file: Subgraph,
         graph: Graph,
         *,
         weights: FloatWeights = "fp32",
@@ -164,12 +164,12 @@ def _weights(operation: Weighted, emission: Emission, *, layout: Layout, axis: i
     return _dequantized(file, stored, operation, layout, version=5), bias
 
 
-def _add_int8_kernel(file: TfliteFile, name: str, integers: np.ndarray, scales: np.ndarray, *, axis: int) -> int:
+def _add_int8_kernel(file: Subgraph, name: str, integers: np.ndarray, scales: np.ndarray, *, axis: int) -> int:
     zeros = np.zeros(scales.size, dtype=np.int32)
     return file.add_constant(name, integers, quantization_parameters(scales, zeros, axis=axis))
 
 
-def _dequantized(file: TfliteFile, stored: int, operation: Weighted, layout: Layout, *, version: int) -> int:
+def _dequantized(file: Subgraph, stored: int, operation: Weighted, layout: Layout, *, version: int) -> int:
     """Put a DEQUANTIZE behind a stored kernel: a delegate runs it once, when it loads the file."""
     kernel = file.add_tensor(f"{operation.output}/kernel", layout(operation.kernel).shape, np.float32)
     file.add_operator("DEQUANTIZE", version, [stored], kernel)

@@ -82,10 +82,10 @@ def _open_tflite(path: Path, config: TranslateConfig) -> tuple[Translator, tuple
     generator = TfliteGenerator.open(path, threads=config.threads)
     wanted = config.image_size_px
     if wanted is not None and generator.size != (wanted, wanted):
-        height, width = generator.size
-        raise UsageError(
-            f"{path} takes {height}x{width} images, but image_size_px = {wanted}. Leave --image-size-px out."
-        )
+        if (wanted, wanted) not in generator.sizes:
+            taken = " or ".join(f"{height}x{width}" for height, width in generator.sizes)
+            raise UsageError(f"{path} takes {taken} images, but image_size_px = {wanted}. Leave --image-size-px out.")
+        generator = TfliteGenerator.open(path, threads=config.threads, size=(wanted, wanted))
     return generator.translate, generator.size
 
 

@@ -14,8 +14,10 @@ from compress.images import to_float
 from export import calibrate, tflite
 from export.lower import lower
 from export.metadata import About
+from export.parity import synthetic_photos
 from export.quantization import quantize
 from export.runner import TfliteGenerator
+from export.source import Source
 
 FORMS = ("fp32", "fp16", "dynamic", "float", "int8", "uint8")
 """Float weights by their storage; int8 by its ends."""
@@ -33,6 +35,15 @@ for form in forms:
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.load(f"{folder}/{form}_given.npy"))
     interpreter.invoke()
     np.save(f"{folder}/{form}_returned.npy", interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
+"""
+_RUN_SIGNATURE = """
+import sys
+import numpy as np
+from tflite_runtime.interpreter import Interpreter
+
+file, signature, given, returned = sys.argv[1:]
+run = Interpreter(file).get_signature_runner(signature)
+np.save(returned, run(image=np.load(given))["generated"])
 """
 _SHOW = """
 import sys
@@ -91,6 +102,20 @@ def test_old_runtime_makes_the_same_picture(form: str, files: Path, old_outputs,
     else:
         # Its integer kernels round otherwise, layer by layer; a finished 256x256 student is 51 dB apart in int8.
         assert 10 * np.log10(255**2 / np.square(steps).mean()) > 40
+
+
+def test_old_runtime_runs_the_signature_of_another_size(old_python: Path, small_student, tmp_path) -> None:
+    sides = (32, 48)
+    source = Source(model=small_student, name="it", fingerprint="", domain="A")
+    usual, other = (lower(source.resized((side, side)).model, input_shape=(side, side, 3)) for side in sides)
+    file, given, returned = tmp_path / "several.tflite", tmp_path / "given.npy", tmp_path / "returned.npy"
+    file.write_bytes(tflite.float_file(usual, others=[other]))
+    photo = synthetic_photos((48, 48), count=1, seed=1)[0]
+    np.save(given, to_float(photo)[np.newaxis])
+    line = [old_python, "-c", _RUN_SIGNATURE, file, tflite.signature_of(other), given, returned]
+    subprocess.run(line, check=True, capture_output=True)
+    new = TfliteGenerator.open(file, size=(48, 48)).run(photo)
+    assert np.abs(new - np.load(returned)[0]).max() * 127.5 < 0.01
 
 
 def test_standard_reader_shows_the_metadata(old_python: Path, files: Path) -> None:
