@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks.noise import withheld_by_reason
 from benchmarks.table import aligned
 
 
@@ -44,19 +45,11 @@ def _delegation(entry: Mapping[str, Any]) -> tuple[str, ...]:
 def conditions(record: Mapping[str, Any]) -> list[str]:
     """The speed-ups that a record of `bench_host` withholds, and under what it was measured, a line each."""
     machine = record["machine"]
+    threads = " and ".join(str(count) for count in dict.fromkeys(entry["threads"] for entry in record["entries"]))
     peaks = ", ".join(f"{rate:.0f} GMAC/s in {arithmetic}" for arithmetic, rate in record["peak_gmacs_per_s"].items())
     return [
-        *(f"no speed-up of {', '.join(names)}: {why}." for why, names in _withheld(record).items()),
-        f"{record['runs']} interleaved rounds, {record['threads']} thread(s), {machine['cpu']} "
+        *(f"no speed-up of {', '.join(names)}: {why}." for why, names in withheld_by_reason(record["entries"]).items()),
+        f"{record['runs']} interleaved rounds, {threads} thread(s), {machine['cpu']} "
         f"({machine['cores']} cores, load {machine['load_average']}), LiteRT {machine['litert']}",
         f"peak of 1x1 convolutions in the same rounds: {peaks}",
     ]
-
-
-def _withheld(record: Mapping[str, Any]) -> dict[str, list[str]]:
-    """By reason, whose speed-ups are withheld: other work disturbs all of a run alike."""
-    names: dict[str, list[str]] = {}
-    for entry in record["entries"]:
-        if entry["withheld"]:
-            names.setdefault(entry["withheld"], []).append(entry["name"])
-    return names

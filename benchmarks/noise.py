@@ -1,6 +1,6 @@
 """When a measured speed-up can be quoted: how far it may be off, and how much other work disturbed it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import comb
 from pathlib import Path
 from statistics import median
@@ -86,3 +86,12 @@ def _cut_off(count: int) -> int:
         cut += 1
         below += comb(count, cut + 1) / 2**count
     return max(cut, 0)
+
+
+def withheld_by_reason(entries: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Whose ratios are withheld, by why: other work disturbs all of a run alike, and is told once."""
+    names: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry["withheld"]:
+            names.setdefault(entry["withheld"], []).append(entry["name"])
+    return names

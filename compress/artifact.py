@@ -61,6 +61,8 @@ class Manifest:
     seed: int | None = None
     quantization: dict[str, Any] | None = None
     """Per tensor name its `scale` and `zero_point`, where the model is quantised."""
+    kept_float: list[str] = field(default_factory=list)
+    """The operators that stay in float where the model is quantised, each by the name of the tensor that it writes."""
     scores: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA

@@ -6,7 +6,7 @@ all pixels together: 38.0 dB with the least and greatest value over all photos, 
 cut, 45.0 with 0.1 %, 45.3 as here. An untrained or half-trained student shows no such difference (49.1 against 49.6).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +58,10 @@ def _draw(paths: Sequence[Path], count: int, size: tuple[int, int], seed: int) -
 
 
 def quantize_on(
-    graph: Graph, images: Sequence[np.ndarray], scales: Mapping[str, TensorScale] | None = None
+    graph: Graph,
+    images: Sequence[np.ndarray],
+    scales: Mapping[str, TensorScale] | None = None,
+    kept_float: Collection[str] = (),
 ) -> QuantizedGraph:
     """Choose integers for a graph.
 
@@ -66,14 +69,19 @@ def quantize_on(
         graph: A float graph.
         images: `(height, width, 3)` uint8 photos; what they make of the graph sets the scales.
         scales: Those that `compress quantize` has chosen already, where it has.
+        kept_float: With them, the operations that compute in float, each by the tensor that it writes.
 
     Raises:
-        UnusableArtifact: If these are scales of other tensors.
+        UnusableArtifact: If these are scales or operations of another graph.
     """
     if scales is not None:
         if scales.keys() != graph.shapes.keys():
             raise UnusableArtifact("the manifest holds scales of other tensors than its model has; quantize it anew.")
-        return with_scales(graph, scales)
+        if unknown := sorted(set(kept_float) - {operation.output for operation in graph.operations}):
+            raise UnusableArtifact(
+                f"the manifest keeps {', '.join(unknown)} in float, which its model does not have; quantize it anew."
+            )
+        return with_scales(graph, scales, kept_float)
     return quantize(graph, observe_ranges(graph, tqdm(images, desc="calibrate", unit="image")))
 
 

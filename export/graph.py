@@ -159,6 +159,16 @@ class Activate(Operation):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Quantize(Operation):
+    """Float values to int8, where an operation that computes in int8 reads what one in float writes."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dequantize(Operation):
+    """int8 values to float, where an operation that computes in float reads what one in int8 writes."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Graph:
     """A generator: one image in, one out, operations in an order in which they can run."""
 

@@ -6,7 +6,7 @@ product of both scales. All targets share the result, so they ship the same inte
 Source: Jacob et al. 2018, arXiv:1712.05877, and the TensorFlow Lite 8-bit quantisation specification.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +30,7 @@ from export.graph import (
     TransposedConvolution,
     Weighted,
 )
+from export.islands import with_islands
 
 Range = tuple[float, float]
 
@@ -104,12 +105,20 @@ class QuantizedWeights:
 
 @dataclass(frozen=True, eq=False)
 class QuantizedGraph:
-    """A graph, a scale for each of its tensors, and integer weights for each operation that has weights."""
+    """A graph, a scale for each tensor, and integer weights for each operation that has weights and is not in float."""
 
     graph: Graph
+    """With a Dequantize and a Quantize around what computes in float, see `with_islands`."""
     tensors: Mapping[str, TensorScale]
+    """Of every tensor's int8 values; what has no scale here is float."""
     weights: Mapping[str, QuantizedWeights]
     """By the operation's output."""
+    kept_float: tuple[str, ...] = ()
+    """The operations that compute in float, each by the tensor that it writes, in the graph's order."""
+
+    def is_integer(self, operation: Operation) -> bool:
+        """Whether an operation writes int8."""
+        return operation.output in self.tensors
 
     def as_json(self) -> dict[str, Any]:
         """Per tensor its `scale` and `zero_point`, as the manifest holds them."""
@@ -140,14 +149,22 @@ def quantize(graph: Graph, ranges: Mapping[str, Range], *, symmetric: bool = Fal
     return with_scales(graph, {name: _tensor_scale(bounds) for name, bounds in settled.items()})
 
 
-def with_scales(graph: Graph, tensors: Mapping[str, TensorScale]) -> QuantizedGraph:
-    """Choose the integers of a graph's weights; each tensor has its scale already."""
+def with_scales(graph: Graph, tensors: Mapping[str, TensorScale], kept_float: Collection[str] = ()) -> QuantizedGraph:
+    """Choose the integers of a graph's weights; each tensor has its scale already.
+
+    Args:
+        graph: A float graph.
+        tensors: The scale of each of its tensors.
+        kept_float: The operations that compute in float, each by the tensor that it writes.
+    """
+    whole = with_islands(graph, kept_float)
     weights = {
         operation.output: _quantize_weights(operation, tensors[operation.inputs[0]].scale)
-        for operation in graph.operations
-        if isinstance(operation, Weighted)
+        for operation in whole.operations
+        if isinstance(operation, Weighted) and operation.output in tensors
     }
-    return QuantizedGraph(graph, tensors, weights)
+    in_order = tuple(operation.output for operation in graph.operations if operation.output in kept_float)
+    return QuantizedGraph(whole, tensors, weights, in_order)
 
 
 def resized(quantized: QuantizedGraph, graph: Graph) -> QuantizedGraph:
@@ -161,7 +178,7 @@ def resized(quantized: QuantizedGraph, graph: Graph) -> QuantizedGraph:
     scales = {graph.input: quantized.tensors[graph.input]}
     for operation in graph.operations:
         scales[operation.output] = quantized.tensors.get(operation.output, scales[operation.inputs[0]])
-    return with_scales(graph, scales)
+    return with_scales(graph, scales, quantized.kept_float)
 
 
 def _require_integer_kernel(operation: Operation) -> None:

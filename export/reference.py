@@ -19,6 +19,7 @@ from export.graph import (
     Crop,
     DepthToSpace,
     DepthwiseConvolution,
+    Dequantize,
     Graph,
     InstanceNorm,
     Mean,
@@ -26,6 +27,7 @@ from export.graph import (
     Operation,
     Pad,
     Pool,
+    Quantize,
     Resize,
     SpaceToDepth,
     TransposedConvolution,
@@ -168,6 +170,13 @@ def _(operation: InstanceNorm, features: np.ndarray) -> np.ndarray:
     else:
         deviation = np.sqrt(variance) + np.float32(operation.epsilon)
     return centred * (operation.gamma / deviation) + operation.beta
+
+
+@compute.register(Quantize)
+@compute.register(Dequantize)
+def _(operation: Operation, features: np.ndarray) -> np.ndarray:
+    """In float nothing is rounded."""
+    return features
 
 
 @compute.register

@@ -1,6 +1,7 @@
 """Run a quantised graph in NumPy, step for step as XNNPACK computes it in int8.
 
-Accumulators are exact integers; each function names the rounding of the kernel it follows. What this reference and the
+Accumulators are exact integers; each function names the rounding of the kernel it follows. What the graph keeps in
+float is computed in float32, between the same roundings. What this reference and the
 runtime disagree on is an error of one of them, so a parity check against it is tight where one against float is loose.
 
 Source: the kernels and parameter set-up of google/XNNPACK (`src/microparams-init.c`, `src/qs8-*`, `src/s8-ibilinear`).
@@ -19,12 +20,14 @@ from export.graph import (
     Crop,
     DepthToSpace,
     DepthwiseConvolution,
+    Dequantize,
     FusedActivation,
     Mean,
     Multiply,
     Operation,
     Pad,
     Pool,
+    Quantize,
     Resize,
     SpaceToDepth,
     TransposedConvolution,
@@ -43,21 +46,23 @@ def run(quantized: QuantizedGraph, images: np.ndarray, observe: Observer | None 
     Args:
         quantized: What to run.
         images: `(batch, height, width, 3)` int8, at the scale of the graph's input.
-        observe: Sees every tensor, int8, the input first.
+        observe: Sees every tensor, int8 or, of what is kept in float, float32; the input first.
 
     Returns:
         `(batch, height, width, 3)` int8, at the scale of the graph's output.
     """
 
     def step(operation: Operation, *inputs: np.ndarray) -> np.ndarray:
-        return compute_int8(operation, quantized, *inputs)
+        if quantized.is_integer(operation) or isinstance(operation, Dequantize):
+            return compute_int8(operation, quantized, *inputs)
+        return compute(operation, *inputs)
 
     return execute(quantized.graph, images, step, observe)
 
 
 @singledispatch
 def compute_int8(operation: Operation, quantized: QuantizedGraph, *inputs: np.ndarray) -> np.ndarray:
-    """Run one operation on int8 values."""
+    """Run one operation that reads or writes int8 values."""
     raise NotImplementedError(f"{type(operation).__name__} has no integer reference")
 
 
@@ -184,6 +189,16 @@ def _(operation: Pad, quantized: QuantizedGraph, images: np.ndarray) -> np.ndarr
 @compute_int8.register(Concatenate)
 def _(operation: Operation, quantized: QuantizedGraph, *inputs: np.ndarray) -> np.ndarray:
     return compute(operation, *inputs)
+
+
+@compute_int8.register
+def _(operation: Quantize, quantized: QuantizedGraph, values: np.ndarray) -> np.ndarray:
+    return quantized.tensors[operation.output].quantize(values)
+
+
+@compute_int8.register
+def _(operation: Dequantize, quantized: QuantizedGraph, integers: np.ndarray) -> np.ndarray:
+    return quantized.tensors[operation.inputs[0]].dequantize(integers)
 
 
 @compute_int8.register

@@ -31,6 +31,8 @@ class Source:
     """Whose photos it was trained to translate; A where nothing says otherwise."""
     scales: Mapping[str, TensorScale] | None = None
     """Of each tensor in int8, where `compress quantize` has chosen them."""
+    kept_float: tuple[str, ...] = ()
+    """The operations that `compress quantize --keep-float` left in float, each by the tensor that it writes."""
 
     def image_size(self, image_size_px: int | None) -> tuple[int, int]:
         """Height and width to work at, pixels.
@@ -107,6 +109,7 @@ def open_source(path: Path, *, lambda_as: LambdaAs | None = None) -> Source:
         fingerprint=artifact.fingerprint,
         domain=domain if domain in _DOMAINS else "A",
         scales=_scales(artifact),
+        kept_float=tuple(artifact.manifest.kept_float),
     )
 
 

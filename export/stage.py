@@ -71,8 +71,9 @@ def export_tflite(source: Path, config: TfliteConfig, out: Path, *, overwrite: b
     photos = material.photos(config, opened, size)
     usual = lower(opened.model, input_shape=(*size, 3))
     others = sizes.lower_others(config, opened, usual)
-    graph = without_reflection(usual)
-    quantized = calibrate.quantize_on(graph, photos, opened.scales) if config.precision == "int8" else None
+    graph, quantized = without_reflection(usual), None
+    if config.precision == "int8":
+        quantized = calibrate.quantize_on(graph, photos, opened.scales, opened.kept_float)
     shown = photos[: material.PARITY_IMAGES]
     expected = [opened.translate(photo) for photo in shown]
     forms = [_Form(graph=graph, quantized=quantized, photos=shown, expected=expected)]
@@ -152,5 +153,6 @@ def _manifest(
         config=to_mapping(config) | {"domain": opened.domain},
         seed=config.seed,
         quantization=None if quantized is None else quantized.as_json(),
+        kept_float=[] if quantized is None else list(quantized.kept_float),
         scores=parity.as_scores(checked) | {"xnnpack": coverage.as_json()},
     )

@@ -19,6 +19,7 @@ from export.graph import (
     Crop,
     DepthToSpace,
     DepthwiseConvolution,
+    Dequantize,
     FusedActivation,
     Graph,
     InstanceNorm,
@@ -28,6 +29,7 @@ from export.graph import (
     Pad,
     Padding,
     Pool,
+    Quantize,
     Resize,
     SpaceToDepth,
     TransposedConvolution,
@@ -66,18 +68,18 @@ class Emission:
         self.file, self.graph, self.weights, self.quantized, self.suffix = file, graph, weights, quantized, suffix
         self._indices: dict[str, int] = {}
 
-    @property
-    def integer(self) -> bool:
-        return self.quantized is not None
+    def integer(self, operation: Operation) -> bool:
+        """Whether an operation writes int8."""
+        return self.quantized is not None and self.quantized.is_integer(operation)
 
     def tensor(self, name: str) -> int:
         """The index of a tensor of the graph, declared when it is first asked for."""
         if name not in self._indices:
             shape = (1, *self.graph.shapes[name])
-            if self.quantized is None:
+            scale = None if self.quantized is None else self.quantized.tensors.get(name)
+            if scale is None:
                 self._indices[name] = self.file.add_tensor(name, shape, np.float32)
             else:
-                scale = self.quantized.tensors[name]
                 parameters = quantization_parameters([scale.scale], [scale.zero_point])
                 own = name + self.suffix if name in (self.graph.input, self.graph.output) else name
                 self._indices[name] = self.file.add_tensor(own, shape, np.int8, parameters)
@@ -88,7 +90,7 @@ class Emission:
     ) -> None:
         """Write an operator that reads the operation's inputs, then constants. int8 came with version 2 of most."""
         inputs = [self.tensor(name) for name in operation.inputs]
-        least = 2 if self.integer else 1
+        least = 2 if self.integer(operation) else 1
         self.file.add_operator(code, version or least, [*inputs, *constants], self.tensor(operation.output), options)
 
 
@@ -105,7 +107,7 @@ def _(operation: Convolution, emission: Emission) -> None:
     options.dilationHFactor, options.dilationWFactor = operation.dilation
     weights = _weights(operation, emission, layout=lambda kernel: kernel.transpose(3, 0, 1, 2), axis=0)
     # Float activations with int8 weights of one scale per channel came with version 5.
-    version = 3 if emission.integer else 5 if emission.weights == "dynamic" else 1
+    version = 3 if emission.integer(operation) else 5 if emission.weights == "dynamic" else 1
     emission.operator("CONV_2D", operation, *weights, options=options, version=version)
 
 
@@ -117,7 +119,7 @@ def _(operation: DepthwiseConvolution, emission: Emission) -> None:
     options.depthMultiplier = multiplier
     options.dilationHFactor, options.dilationWFactor = operation.dilation
     weights = _weights(operation, emission, layout=lambda kernel: kernel.reshape(1, height, width, -1), axis=3)
-    version = 3 if emission.integer else 2 if operation.dilation != (1, 1) else 1
+    version = 3 if emission.integer(operation) else 2 if operation.dilation != (1, 1) else 1
     emission.operator("DEPTHWISE_CONV_2D", operation, *weights, options=options, version=version)
 
 
@@ -143,7 +145,7 @@ def _set_geometry(options: Any, operation: Weighted) -> None:
 def _weights(operation: Weighted, emission: Emission, *, layout: Layout, axis: int) -> tuple[int, int]:
     """Store kernel and bias; return their tensors."""
     file, name = emission.file, operation.output
-    if emission.quantized is not None:
+    if emission.quantized is not None and emission.integer(operation):
         weights = emission.quantized.weights[name]
         input_scale = np.float32(emission.quantized.tensors[operation.inputs[0]].scale)
         kernel = _add_int8_kernel(file, f"{name}/kernel", layout(weights.kernel), weights.scales, axis=axis)
@@ -270,8 +272,19 @@ def _(operation: Concatenate, emission: Emission) -> None:
 
 
 @emit.register
+def _(operation: Quantize, emission: Emission) -> None:
+    emission.operator("QUANTIZE", operation, version=1)
+
+
+@emit.register
+def _(operation: Dequantize, emission: Emission) -> None:
+    # int8 came with version 2.
+    emission.operator("DEQUANTIZE", operation, version=2)
+
+
+@emit.register
 def _(operation: Activate, emission: Emission) -> None:
-    if emission.integer and operation.function in ("relu", "relu6"):
+    if emission.integer(operation) and operation.function in ("relu", "relu6"):
         # XNNPACK leaves a lone int8 RELU behind. QUANTIZE to a range that starts at zero saturates to the same values.
         emission.operator("QUANTIZE", operation)
         return

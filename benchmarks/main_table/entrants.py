@@ -89,7 +89,9 @@ def time_entrants(entrants: Sequence[Entrant], *, threads: int, runs: int, warmu
         UnusableInput: If a file cannot be run.
     """
     first, *others = (entrant.path for entrant in entrants)
-    record = bench_host(HostConfig(baseline=first, candidate=tuple(others), threads=threads, runs=runs, warmup=warmup))
+    record = bench_host(
+        HostConfig(baseline=first, candidate=tuple(others), threads=(threads,), runs=runs, warmup=warmup)
+    )
     largest = record["entries"][0]["size_bytes"]
     entries = [
         {

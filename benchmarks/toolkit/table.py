@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks.noise import withheld_by_reason
 from benchmarks.table import aligned
 
 
@@ -12,24 +13,19 @@ def describe(record: Mapping[str, Any]) -> str:
     rows += [(entry["name"], _seconds(entry), _multiple(entry)) for entry in record["entries"]]
     rows += [(calibrator["name"], _seconds(calibrator), "") for calibrator in record["calibrators"]]
     machine = record["machine"]
+    withheld = withheld_by_reason(record["entries"])
     return "\n".join(
         [
             *aligned(rows),
-            *(f"no ratio of {'; '.join(names)}: {why}." for why, names in _withheld(record).items()),
+            *(
+                f"no ratio of {'; '.join(names)}: {why}."
+                for why, names in withheld_by_reason(record["entries"]).items()
+            ),
             *(f"{name} was skipped: no {', '.join(missing)}." for name, missing in record["skipped"].items()),
             f"{record['runs']} interleaved rounds, {machine['cpu']} ({machine['cores']} cores, load "
             f"{machine['load_average']}), Python {machine['python']}",
         ]
     )
-
-
-def _withheld(record: Mapping[str, Any]) -> dict[str, list[str]]:
-    """By reason, what has no ratio: other work disturbs all of a run alike."""
-    names: dict[str, list[str]] = {}
-    for entry in record["entries"]:
-        if entry["withheld"]:
-            names.setdefault(entry["withheld"], []).append(entry["name"])
-    return names
 
 
 def _seconds(timed: Mapping[str, Any]) -> str:

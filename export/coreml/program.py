@@ -28,6 +28,7 @@ from export.graph import (
     Crop,
     DepthToSpace,
     DepthwiseConvolution,
+    Dequantize,
     Function,
     FusedActivation,
     Graph,
@@ -38,6 +39,7 @@ from export.graph import (
     Operation,
     Pad,
     Pool,
+    Quantize,
     Resize,
     Shape,
     SpaceToDepth,
@@ -73,7 +75,7 @@ def build(
         graph: What to write.
         precision: Of weights and arithmetic.
         in_float32: Tensors that float16 does not hold; what reads or writes one stays in float32.
-        quantized: For int8, the same graph's integers.
+        quantized: For int8, the same graph's integers; what it keeps in float runs in float16 here, unrounded.
         others: The shapes of the graph's tensors at each other size that the program takes too.
 
     Raises:
@@ -157,7 +159,7 @@ class _Site:
             whole = np.pad(values, ((0, grown[0]), (0, grown[1]), (0, 0), (0, 0)))
             return np.ascontiguousarray(whole.transpose(axes).reshape(shape))
 
-        if self.quantized is not None:
+        if self.quantized is not None and self.quantized.is_integer(operation):
             own = self.quantized.weights[operation.output]
             return self._integers(laid_out(own.kernel), own.scales, axis)
         kernel = laid_out(operation.kernel)
@@ -211,6 +213,10 @@ class _Writing:
         touched = {operation.output, *operation.inputs}
         site = self._site(wide=bool(touched & self.in_float32) or _needs_float32(operation))
         inputs = [_as(self.values[name], site) for name in operation.inputs]
+        if isinstance(operation, Quantize | Dequantize):
+            # MIL's values are float anyway: the one is what int8 can say of a value, the other is the value as it is.
+            self.values[operation.output] = self._rounded(operation.output, inputs[0], site)
+            return
         result = emit(operation, site, *inputs)
         fused: FusedActivation = getattr(operation, "activation", "none")
         if fused != "none":
@@ -223,12 +229,15 @@ class _Writing:
     def _rounded(self, name: str, value: Var, site: _Site) -> Var:
         """In int8, what the tensor's integers can say of a value: Core ML's kernels run on integers between such pairs.
 
-        A scale below float16's smallest normal number belongs to a tensor that is all but zero; it stays float.
+        A scale below float16's smallest normal number belongs to a tensor that is all but zero; it stays float. So does
+        what is kept in float, which has no scale.
         """
         if self.quantized is None:
             return value
-        scale = self.quantized.tensors[name]
-        return value if scale.scale < np.finfo(np.float16).tiny else _through_int8(value, scale, site)
+        scale = self.quantized.tensors.get(name)
+        if scale is None or scale.scale < np.finfo(np.float16).tiny:
+            return value
+        return _through_int8(value, scale, site)
 
     def _leave(self) -> Var:
         """Turn the result in [-1, 1] into bytes' values in [0, 255]. The last operation names the program's output."""

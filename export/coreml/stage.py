@@ -1,7 +1,7 @@
 """`compress export coreml`: a generator in, an artifact with a checked Core ML package out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from export.config import CoremlConfig, CoremlPrecision
 from export.coreml import child, kit, overflow
 from export.coreml.job import Job, Written
 from export.graph import Graph
+from export.islands import with_islands
 from export.lower import lower
 from export.quantization import QuantizedGraph
 from export.sizes import OtherSize
@@ -97,7 +98,11 @@ def export_coreml(
     graph = lower(opened.model, input_shape=(*size, 3))
     others = sizes.lower_others(config, opened, graph)
     sizes.require_same_operations(graph, others)
-    quantized = calibrate.quantize_on(graph, photos, opened.scales) if config.precision == "int8" else None
+    quantized = None
+    if config.precision == "int8":
+        quantized = calibrate.quantize_on(graph, photos, opened.scales, opened.kept_float)
+        graph = quantized.graph
+        others = [replace(other, graph=with_islands(other.graph, quantized.kept_float)) for other in others]
     found = [overflow.largest_activations(graph, shown)]
     found += [overflow.largest_activations(other.graph, other.photos) for other in others]
     largest = {name: max(each[name] for each in found) for name in found[0]}
@@ -202,5 +207,6 @@ def _manifest(
         config=to_mapping(config) | {"domain": opened.domain},
         seed=config.seed,
         quantization=None if lowered.quantized is None else lowered.quantized.as_json(),
+        kept_float=[] if lowered.quantized is None else list(lowered.quantized.kept_float),
         scores=scores,
     )
