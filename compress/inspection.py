@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.artifact import Artifact, is_artifact, open_artifact
+from compress.artifact import Artifact, Manifest, is_artifact, open_artifact
 from compress.errors import GateFailed, UnusableModel
 
 if TYPE_CHECKING:
@@ -81,10 +81,22 @@ def _inspect_artifact(artifact: Artifact, image_size_px: int | None) -> dict[str
     }
     if others := manifest.config.get("other_sizes_px"):
         facts["other_sizes_px"] = others
+    if manifest.quantization is not None:
+        facts["kept_float"] = manifest.kept_float
     if manifest.format == "keras":
-        return facts | _inspect_generator(artifact.path, None, image_size_px)
+        report = facts | _inspect_generator(artifact.path, None, image_size_px)
+        return report | {"predicted_size_bytes": report["predicted_size_bytes"] | _written_size(manifest)}
     cost = manifest.cost
     return facts | {"params": cost.params, "macs": cost.macs, "size_bytes": _size_on_disk(artifact.model_path)}
+
+
+def _written_size(manifest: Manifest) -> dict[str, int]:
+    """The size of the int8 file, where `compress quantize` has written and measured one; nothing else knows what the
+    operators that stay in float add.
+    """
+    written = "kept_float" if "file_bytes_kept_float" in manifest.scores else manifest.scores.get("kept")
+    size_bytes = manifest.scores.get(f"file_bytes_{written}")
+    return {} if size_bytes is None else {"int8": size_bytes}
 
 
 def _inspect_tflite(path: Path) -> dict[str, Any]:
@@ -227,6 +239,8 @@ def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         at = f" at {report['macs_at_px'][0]}x{report['macs_at_px'][1]}" if "macs_at_px" in report else ""
         facts.append(("macs", f"{_readable_macs(report['macs'])}{at}"))
     facts.append(("size", _readable(report["size_bytes"])))
+    if report.get("kept_float"):
+        facts.append(("in float", ", ".join(report["kept_float"])))
     if "predicted_size_bytes" in report:
         predicted = report["predicted_size_bytes"]
         facts.append(("as .tflite", f"{_readable(predicted['fp32'])} fp32, about {_readable(predicted['int8'])} int8"))

@@ -48,6 +48,7 @@ def tflite(
     result = {
         "artifact": str(out),
         "precision": manifest.config["precision"],
+        "kept_float": manifest.kept_float,
         "ends": manifest.config["ends"],
         "size_bytes": manifest.cost.size_bytes,
         "params": manifest.cost.params,
@@ -90,6 +91,7 @@ def coreml(
         "artifact": str(out),
         **({} if swift is None else {"swift": str(swift)}),
         "precision": manifest.config["precision"],
+        "kept_float": manifest.kept_float,
         "size_bytes": manifest.cost.size_bytes,
         "params": manifest.cost.params,
         "macs": manifest.cost.macs,
@@ -124,7 +126,8 @@ def quantize(
 
     chosen = config or QuantizeConfig()
     quantized = run_stage(student, teacher, data, chosen, out, overwrite=overwrite, lambda_as=lambda_as)
-    console.show({"artifact": str(quantized.path), **quantized.manifest.scores}, as_json=json)
+    manifest = quantized.manifest
+    console.show({"artifact": str(quantized.path), "kept_float": manifest.kept_float, **manifest.scores}, as_json=json)
 
 
 def translate(

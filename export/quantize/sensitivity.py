@@ -34,7 +34,7 @@ def measure(quantized: QuantizedGraph, photos: Sequence[np.ndarray]) -> list[Cos
     """Round one thing at a time.
 
     Args:
-        quantized: The graph and its scales.
+        quantized: The graph and its scales, all of it in int8.
         photos: `(height, width, 3)` uint8; each costs a run of the graph in NumPy per tensor and per kernel.
 
     Returns:

@@ -21,12 +21,9 @@ from export.quantize.config import QuantizeConfig
 if TYPE_CHECKING:
     import keras
 
-    from compress.distill.pairs import Pairs
-    from export.quantization import QuantizedGraph
     from export.quantize.ways import Finished
 
 _SHEET_ROWS = 6
-_SENSITIVITY_PHOTOS = 2
 
 
 def quantize(
@@ -48,13 +45,14 @@ def quantize(
         teacher: The generator file that it learnt from.
         data: A folder with `trainA` and `trainB`.
         config: Method, ranges and training.
-        out: The artifact to write: a folded `model.keras`, and in its manifest the scale of every tensor, which
-            `compress export tflite --precision int8` takes.
+        out: The artifact to write: a folded `model.keras`, and in its manifest the scale of every tensor and what
+            stays in float, which `compress export tflite --precision int8` takes.
         overwrite: Whether `out` may exist.
         lambda_as: What the teacher's Lambda layers do, see `teachers.load`.
 
     Raises:
-        UsageError: If `out` exists, the teacher takes another size, or another run was stopped at the same place.
+        UsageError: If `out` exists, the teacher takes another size, another run was stopped at the same place, or more
+            operators are to stay in float than there are.
         UnusableArtifact: If the student is torn or holds no Keras model.
         UnusableModel: If the teacher cannot be read.
         UnusableData: If the photos cannot be used.
@@ -66,42 +64,46 @@ def quantize(
     # From here on Keras and its backend are needed.
     from compress import training
     from compress.models.stored import load_stored
-    from export.quantize import ways
+    from export.lower import lower
+    from export.quantize import keep_float, ways
     from export.quantize.trainable import as_keras
 
     identity, work = given.identity(), artifact.training_folder(out)
     # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
     for folder in (work, *(work / way for way in ways.TRAININGS)):
         training.holds_checkpoint(folder, identity)
-    lessons = given.lessons(work)
-    finished = ways.go(load_stored(given.student.model_path), lessons, config, work, identity)
+    model = load_stored(given.student.model_path)
+    keep_float.refuse_more_than_there_are(config.keep_float, lower(model, input_shape=model.input_shape[1:]))
+    finished = ways.go(model, given.lessons(work), config, work, identity)
+    # Without islands, which are the file's; what stays in float is the same model.
     folded = as_keras(finished.kept.quantized.graph)
     with artifact.written_whole(out, overwrite=overwrite) as scratch:
         folded.save(scratch / artifact.MODEL_NAMES["keras"])
-        _draw(scratch, finished.kept.quantized, finished.held_back, with_sensitivity=config.sensitivity)
+        _draw(scratch, finished)
         artifact.write_manifest(scratch, _manifest(out.name, finished, folded, config, given.student))
     shutil.rmtree(work)
     return artifact.open_artifact(out)
 
 
-def _draw(scratch: Path, kept: QuantizedGraph, held_back: Pairs, *, with_sensitivity: bool) -> None:
+def _draw(scratch: Path, finished: Finished) -> None:
     """What people look at: a sheet of pictures, and what int8 costs where if they asked."""
     from export import material, tflite
     from export.quantize import sensitivity
     from export.runner import TfliteGenerator
 
+    held_back = finished.held_back
     photos, targets = held_back.batch(np.arange(min(_SHEET_ROWS, len(held_back))))
     shown = images.to_uint8(photos)
-    pictures = map(TfliteGenerator(tflite.int8_file(kept, "float")).translate, shown)
+    pictures = map(TfliteGenerator(tflite.int8_file(finished.shipped.quantized, "float")).translate, shown)
     images.write_png(scratch / "samples.png", material.sheet(list(shown), list(targets), pictures))
-    if with_sensitivity:
-        sensitivity.write(sensitivity.measure(kept, list(shown[:_SENSITIVITY_PHOTOS])), scratch)
+    if finished.costs:
+        sensitivity.write(finished.costs, scratch)
 
 
 def _manifest(name: str, finished: Finished, folded: keras.Model, config: QuantizeConfig, source: Artifact) -> Manifest:
     from compress import cost
 
-    kept = finished.kept
+    shipped, measured = finished.shipped, finished.measured
     return Manifest(
         name=name,
         format="keras",
@@ -111,12 +113,14 @@ def _manifest(name: str, finished: Finished, folded: keras.Model, config: Quanti
         cost=cost.measure(folded),
         config=to_mapping(config),
         seed=config.seed,
-        quantization=kept.quantized.as_json(),
+        quantization=shipped.quantized.as_json(),
+        kept_float=list(shipped.quantized.kept_float),
         scores={
-            "kept": kept.way,
-            "held_back_psnr_db": round(kept.psnr_db, 3),
+            "kept": finished.kept.way,
+            "held_back_psnr_db": round(shipped.psnr_db, 3),
             "held_back_psnr_db_float": round(finished.given_psnr_db, 3),
-            **{f"held_back_psnr_db_{one.way}": round(one.psnr_db, 3) for one in finished.candidates},
-            **{f"file_to_graph_psnr_db_{one.way}": round(one.own_psnr_db, 3) for one in finished.candidates},
+            **{f"held_back_psnr_db_{one.way}": round(one.psnr_db, 3) for one in measured},
+            **{f"file_to_graph_psnr_db_{one.way}": round(one.own_psnr_db, 3) for one in measured},
+            **{f"file_bytes_{one.way}": one.file_bytes for one in measured},
         },
     )

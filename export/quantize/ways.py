@@ -1,8 +1,10 @@
-"""The ways to int8: post-training, and two trainings before it; each measured by the file that comes of it."""
+"""The ways to int8: post-training, and two trainings before it; each measured by the file that comes of it, and the
+best once more with its dearest operators in float, where a few may stay so.
+"""
 
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -18,7 +20,8 @@ from export import tflite
 from export.graph import Graph
 from export.lower import lower
 from export.parity import psnr_db
-from export.quantization import QuantizedGraph, Range, quantize
+from export.quantization import QuantizedGraph, Range, quantize, with_scales
+from export.quantize import keep_float, sensitivity
 from export.quantize.config import QuantizeConfig
 from export.quantize.ranges import choose_ranges
 from export.quantize.rounding import Roundings, ranges_of
@@ -27,7 +30,10 @@ from export.runner import TfliteGenerator
 
 TRAININGS = ("control", "qat")
 """The folders of the two trainings: of the folded student in float, and with int8's rounding."""
+KEPT_FLOAT = "kept_float"
+"""The best of all ways with a few operators in float."""
 _STATISTICS_STEPS = 50
+_SENSITIVITY_PHOTOS = 2
 _log = logging.getLogger(__name__)
 
 
@@ -36,12 +42,14 @@ class Candidate:
     """One way to int8, and how it does on held-back photos."""
 
     way: str
-    """`ptq`, `control` or `qat`."""
+    """`ptq`, `control`, `qat` or `kept_float`."""
     quantized: QuantizedGraph
     psnr_db: float
     """Mean PSNR of the int8 file's pictures to the teacher's, dB."""
     own_psnr_db: float
     """The same to its own float graph's pictures; for `qat`, to the graph that was trained with the rounding."""
+    file_bytes: int
+    """Of the int8 file with float ends."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,11 +61,25 @@ class Finished:
     candidates: list[Candidate]
     held_back: Pairs
     """What they were measured on."""
+    costs: Sequence[sensitivity.Cost] = ()
+    """What each rounding of `kept` costs, where that was asked for."""
+    mixed: Candidate | None = None
+    """`kept` with a few operators in float, where that was asked for."""
 
     @property
     def kept(self) -> Candidate:
         """The best on held-back photos; of equals the cheapest to make."""
         return max(self.candidates, key=lambda one: one.psnr_db)
+
+    @property
+    def measured(self) -> list[Candidate]:
+        """All whose file was written and run."""
+        return [*self.candidates, *([self.mixed] if self.mixed else [])]
+
+    @property
+    def shipped(self) -> Candidate:
+        """What the export is to write."""
+        return self.mixed or self.kept
 
 
 def go(model: keras.Model, lessons: Lessons, config: QuantizeConfig, work: Path, identity: str) -> Finished:
@@ -74,13 +96,18 @@ def go(model: keras.Model, lessons: Lessons, config: QuantizeConfig, work: Path,
     given = fitting.psnr_db(model, quantizer.held_back)
     graph = quantizer.lowered(model, given)
     ranges = quantizer.ranges(graph)
-    candidates = [quantizer.measured("ptq", graph, ranges, as_keras(graph))]
+    candidates = [quantizer.measured("ptq", quantizer.quantized(graph, ranges), as_keras(graph))]
     if config.method == "qat":
         candidates += [quantizer.control(graph), quantizer.trained_with_rounding(graph, ranges)]
-    for one in candidates:
-        said = "%s: int8 file %.2f dB to the teacher, %.2f dB to its own graph"
-        _log.info(said, one.way, one.psnr_db, one.own_psnr_db)
-    return Finished(given, candidates, quantizer.held_back)
+    finished = Finished(given, candidates, quantizer.held_back)
+    if config.sensitivity or config.keep_float:
+        finished = dataclasses.replace(finished, costs=quantizer.costs(finished.kept))
+    if config.keep_float:
+        finished = dataclasses.replace(finished, mixed=quantizer.with_float(finished))
+    for one in finished.measured:
+        said = "%s: int8 file of %d bytes, %.2f dB to the teacher, %.2f dB to its own graph"
+        _log.info(said, one.way, one.file_bytes, one.psnr_db, one.own_psnr_db)
+    return finished
 
 
 class _Quantizer:
@@ -109,24 +136,39 @@ class _Quantizer:
     def control(self, graph: Graph) -> Candidate:
         """As many steps as `qat`, in float."""
         tuned = with_weights_of(graph, self._fit("control", lambda: as_keras(graph)))
-        return self.measured("control", tuned, self.ranges(tuned), as_keras(tuned))
+        return self.measured("control", self.quantized(tuned, self.ranges(tuned)), as_keras(tuned))
 
     def trained_with_rounding(self, graph: Graph, ranges: Mapping[str, Range]) -> Candidate:
         symmetric = self._config.symmetric
         tuned = self._fit("qat", lambda: as_keras(graph, Roundings(graph, ranges, symmetric=symmetric)))
-        return self.measured("qat", with_weights_of(graph, tuned), ranges_of(tuned), tuned)
+        return self.measured("qat", self.quantized(with_weights_of(graph, tuned), ranges_of(tuned)), tuned)
 
-    def measured(self, way: str, graph: Graph, ranges: Mapping[str, Range], own: keras.Model) -> Candidate:
+    def quantized(self, graph: Graph, ranges: Mapping[str, Range]) -> QuantizedGraph:
+        return quantize(graph, ranges, symmetric=self._config.symmetric)
+
+    def costs(self, kept: Candidate) -> list[sensitivity.Cost]:
+        """What each rounding costs on a few held-back photos."""
+        photos, _ = self.held_back.batch(np.arange(min(_SENSITIVITY_PHOTOS, len(self.held_back))))
+        return sensitivity.measure(kept.quantized, list(images.to_uint8(photos)))
+
+    def with_float(self, finished: Finished) -> Candidate:
+        """The best of all ways with as many operators in float as may be."""
+        whole = finished.kept.quantized
+        chosen = keep_float.choose(whole.graph, finished.costs, self._config.keep_float)
+        _log.info("in float stay %s", ", ".join(chosen) or "none: no operator's rounding costs anything")
+        return self.measured(KEPT_FLOAT, with_scales(whole.graph, whole.tensors, chosen), as_keras(whole.graph))
+
+    def measured(self, way: str, quantized: QuantizedGraph, own: keras.Model) -> Candidate:
         """Write the int8 file and run it over the held-back photos."""
-        quantized = quantize(graph, ranges, symmetric=self._config.symmetric)
-        generator = TfliteGenerator(tflite.int8_file(quantized, "float"))
+        content = tflite.int8_file(quantized, "float")
+        generator = TfliteGenerator(content)
         to_teacher, to_own = [], []
         for position in range(len(self.held_back)):
             photos, targets = self.held_back.batch(np.array([position]))
             picture = generator.translate(images.to_uint8(photos[0]))
             to_teacher.append(psnr_db(picture - targets[0]))
             to_own.append(psnr_db(picture - np.asarray(own.predict_on_batch(photos))[0]))
-        return Candidate(way, quantized, float(np.mean(to_teacher)), float(np.mean(to_own)))
+        return Candidate(way, quantized, float(np.mean(to_teacher)), float(np.mean(to_own)), len(content))
 
     def _fit(self, way: str, start: Callable[[], keras.Model]) -> keras.Model:
         return fitting.fit(self._lessons, self._config, self._work / way, self._identity, start=start).student

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from compress import artifact
+from compress import artifact, inspection
 from compress.artifact import Artifact
 from compress.errors import UnusableArtifact, UsageError
 from compress.images import list_images, read_images, to_float
@@ -51,6 +51,7 @@ def quantized(run, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
 
 def test_a_quantized_student_is_a_folded_model_with_the_scale_of_every_tensor(quantized: Artifact) -> None:
+    assert quantized.manifest.kept_float == []
     assert sorted(path.name for path in quantized.path.iterdir()) == [
         "manifest.json", "model.keras", "samples.png", "sensitivity.json", "sensitivity.png",
     ]  # fmt: skip
@@ -112,6 +113,70 @@ def test_post_training_trains_nothing(run, tmp_path: Path, monkeypatch: pytest.M
     assert "held_back_psnr_db_qat" not in made.manifest.scores
 
 
+@pytest.fixture(scope="module")
+def mixed(run, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    config = dataclasses.replace(CONFIG, method="ptq", ranges="photos", keep_float=3)
+    return run(tmp_path_factory.mktemp("mixed") / "mixed", config)
+
+
+def test_the_dearest_operators_stay_in_float_and_the_manifest_names_them(mixed: Artifact) -> None:
+    manifest = mixed.manifest
+    assert 1 <= len(manifest.kept_float) <= 3
+    assert manifest.quantization is not None
+    assert set(manifest.kept_float) < set(manifest.quantization)
+    assert {path.name for path in mixed.path.iterdir()} >= {"sensitivity.json", "sensitivity.png"}
+    scores = manifest.scores
+    assert scores["kept"] == "ptq"
+    assert scores["held_back_psnr_db"] == scores["held_back_psnr_db_kept_float"]
+    assert scores["file_to_graph_psnr_db_kept_float"] > scores["file_to_graph_psnr_db_ptq"]
+    assert scores["file_bytes_kept_float"] > scores["file_bytes_ptq"]
+
+
+def test_the_export_keeps_the_same_operators_in_float(mixed: Artifact, photo_folders: Path, tmp_path: Path) -> None:
+    config = TfliteConfig(precision="int8", data=photo_folders, ends="uint8")
+    exported = export_stage.export_tflite(mixed.path, config, tmp_path / "exported").manifest
+    assert exported.kept_float == mixed.manifest.kept_float
+    assert exported.quantization == mixed.manifest.quantization
+    assert exported.scores["parity"]["share_within_a_step"] >= 0.999
+    assert exported.scores["xnnpack"] == {**exported.scores["xnnpack"], "partitions": 1, "left_behind": {}}
+    whole = tmp_path / "whole"
+    shutil.copytree(mixed.path, whole)
+    manifest = json.loads((whole / artifact.MANIFEST_NAME).read_text())
+    (whole / artifact.MANIFEST_NAME).write_text(json.dumps(manifest | {"kept_float": []}))
+    other = export_stage.export_tflite(whole, config, tmp_path / "int8").manifest
+    assert other.kept_float == []
+    assert exported.scores["parity"]["psnr_db"] > other.scores["parity"]["psnr_db"]
+    assert exported.cost.size_bytes > other.cost.size_bytes
+
+
+def test_inspect_tells_what_is_in_float_and_what_the_file_will_take(
+    mixed: Artifact, quantized: Artifact, photo_folders: Path, tmp_path: Path
+) -> None:
+    for source in (mixed, quantized):
+        report = inspection.inspect(source.path)
+        assert report["kept_float"] == source.manifest.kept_float
+        config = TfliteConfig(precision="int8", data=photo_folders)
+        written = export_stage.export_tflite(source.path, config, tmp_path / source.path.name)
+        # It was measured with another description than the export's.
+        size_bytes = written.manifest.cost.size_bytes
+        assert report["predicted_size_bytes"]["int8"] == pytest.approx(size_bytes, rel=0.02)
+        assert inspection.inspect(written.path)["kept_float"] == source.manifest.kept_float
+    assert f"in float     {', '.join(mixed.manifest.kept_float)}" in inspection.describe_text(
+        inspection.inspect(mixed.path)
+    )
+
+
+def test_more_operators_than_there_are_is_refused_before_the_teacher_runs(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from compress.distill.given import Given
+
+    monkeypatch.setattr(Given, "lessons", lambda *_: pytest.fail("translated"))
+    with pytest.raises(UsageError, match=r"keep_float = 999, but the student has \d+ operators"):
+        run(tmp_path / "out", dataclasses.replace(CONFIG, keep_float=999))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_killed_run_goes_on_where_it_was(run, quantized: Artifact, tmp_path: Path, monkeypatch) -> None:
     """Killed between its two trainings: the first is not trained again, and the end is the same."""
     from compress import training
@@ -158,6 +223,7 @@ def test_what_cannot_work_is_refused_before_the_teacher_runs(run, tmp_path: Path
     [
         ({"steps": 0}, "steps = 0"),
         ({"calibration_images": 0}, "calibration_images = 0"),
+        ({"keep_float": -1}, "keep_float = -1"),
         ({"alignment_weight": 1.0}, "alignment_weight = 1.0"),
     ],
 )
@@ -170,7 +236,9 @@ def test_the_command_says_what_came_out(
     command, small_artifact: Path, teacher_file: Path, photo_folders: Path, tmp_path: Path
 ) -> None:
     places = ("--student", small_artifact, "--teacher", teacher_file, "--data", photo_folders)
-    flags = ("--method", "ptq", "--calibration-images", 2, "--domain", "both", "--json")
+    flags = ("--method", "ptq", "--calibration-images", 2, "--domain", "both", "--keep-float", 1, "--json")
     finished = command("quantize", *places, "--out", tmp_path / "out", *flags)
     assert finished.returncode == 0, finished.stderr
-    assert json.loads(finished.stdout)["kept"] == "ptq"
+    said = json.loads(finished.stdout)
+    assert said["kept"] == "ptq"
+    assert len(said["kept_float"]) == 1
