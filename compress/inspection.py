@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.artifact import Artifact, Manifest, is_artifact, open_artifact
+from compress.artifact import Artifact, is_artifact, open_artifact
 from compress.errors import GateFailed, UnusableModel
 
 if TYPE_CHECKING:
@@ -85,18 +85,12 @@ def _inspect_artifact(artifact: Artifact, image_size_px: int | None) -> dict[str
         facts["kept_float"] = manifest.kept_float
     if manifest.format == "keras":
         report = facts | _inspect_generator(artifact.path, None, image_size_px)
-        return report | {"predicted_size_bytes": report["predicted_size_bytes"] | _written_size(manifest)}
+        if "file_bytes" in manifest.scores:
+            # `compress quantize` has written the file, with what stays in float; that is better than a prediction.
+            report["predicted_size_bytes"]["int8"] = manifest.scores["file_bytes"]
+        return report
     cost = manifest.cost
     return facts | {"params": cost.params, "macs": cost.macs, "size_bytes": _size_on_disk(artifact.model_path)}
-
-
-def _written_size(manifest: Manifest) -> dict[str, int]:
-    """The size of the int8 file, where `compress quantize` has written and measured one; nothing else knows what the
-    operators that stay in float add.
-    """
-    written = "kept_float" if "file_bytes_kept_float" in manifest.scores else manifest.scores.get("kept")
-    size_bytes = manifest.scores.get(f"file_bytes_{written}")
-    return {} if size_bytes is None else {"int8": size_bytes}
 
 
 def _inspect_tflite(path: Path) -> dict[str, Any]:

@@ -121,6 +121,7 @@ def _manifest(name: str, finished: Finished, folded: keras.Model, config: Quanti
             "held_back_psnr_db_float": round(finished.given_psnr_db, 3),
             **{f"held_back_psnr_db_{one.way}": round(one.psnr_db, 3) for one in measured},
             **{f"file_to_graph_psnr_db_{one.way}": round(one.own_psnr_db, 3) for one in measured},
+            "file_bytes": shipped.file_bytes,
             **{f"file_bytes_{one.way}": one.file_bytes for one in measured},
         },
     )

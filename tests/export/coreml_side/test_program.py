@@ -122,18 +122,18 @@ def test_int8_is_as_good_as_the_integers_of_the_tflite_file(student, saved, psnr
     assert abs(found - parity.psnr_db(made - wanted)) < 1
 
 
-def test_what_int8_keeps_in_float_is_not_rounded(student, saved, psnr_to_keras, photos):
-    graph = lower(student, input_shape=student.input_shape[1:])
+def test_what_int8_keeps_in_float_is_not_rounded(small_student, saved, psnr_to_keras, photos):
+    graph = lower(small_student, input_shape=small_student.input_shape[1:])
     whole = quantize(graph, calibrate.observe_ranges(graph, photos))
     kept = [operation.output for operation in graph.operations[-5:]]
     mixed = with_scales(graph, whole.tensors, kept)
     files = [saved(each.graph, "int8", quantized=each) for each in (whole, mixed)]
-    lost, found = (psnr_to_keras(file, student, photos) for file in files)
+    lost, found = (psnr_to_keras(file, small_student, photos) for file in files)
     exact = [
         reference_int8.run(mixed, mixed.tensors["image"].quantize(to_float(photo))[np.newaxis]) for photo in photos
     ]
     made = mixed.tensors["generated"].dequantize(np.concatenate(exact))
-    assert abs(found - parity.psnr_db(made - np.asarray(student(to_float(np.stack(photos)))))) < 1
+    assert abs(found - parity.psnr_db(made - np.asarray(small_student(to_float(np.stack(photos)))))) < 1
     assert found > lost + 1
     assert files[1].operations["quantize"] < files[0].operations["quantize"]
     in_int8 = files[1].operations["constexpr_affine_dequantize"]
