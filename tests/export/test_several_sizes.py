@@ -22,7 +22,7 @@ from export.cli import app
 from export.config import Ends, TfliteConfig
 from export.coverage import delegate_coverage
 from export.lower import lower
-from export.quantization import quantize, resized
+from export.quantization import quantize, resized, with_scales
 from export.runner import TfliteGenerator
 from export.source import Source
 from export.spelling import without_reflection
@@ -68,11 +68,13 @@ def test_each_signature_is_the_generator_at_its_size(
         assert parity.measure(content, shown, expected, material="photos").psnr_db > least_db
 
 
-@pytest.mark.parametrize("ends", ["float", "int8", "uint8"])
-def test_int8_has_the_same_integers_at_every_size(graphs, photos, larger_photos, ends: Ends):
+@pytest.mark.parametrize(("ends", "in_float"), [("float", 0), ("int8", 0), ("uint8", 0), ("uint8", 3)])
+def test_int8_has_the_same_integers_at_every_size(graphs, photos, larger_photos, ends: Ends, in_float: int):
     usual, other = graphs
-    quantized = quantize(usual, observe_ranges(usual, photos))
+    kept_float = [operation.output for operation in usual.operations[:in_float]]
+    quantized = with_scales(usual, quantize(usual, observe_ranges(usual, photos)).tensors, kept_float)
     larger = resized(quantized, other)
+    assert larger.kept_float == quantized.kept_float
     content = tflite.int8_file(quantized, ends, others=[larger])
     expected = [
         quantized.tensors["generated"].dequantize(
