@@ -22,8 +22,9 @@ HISTORY = "training.json"
 """Beside the student: `history`, what the samples measured as a list of `step` and `held_back_psnr_db`, and
 `images_per_s`."""
 
+STATISTICS_STEPS = 100
+"""After averaged weights are put in, to refresh BatchNorm's statistics; no more than were trained."""
 _SHEET_ROWS = 6
-_STATISTICS_STEPS = 100
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,8 @@ def fit(
         # What a run measured that was killed before its first checkpoint may have come from other settings.
         (work / HISTORY).unlink(missing_ok=True)
 
-    def batch(step: int) -> training.Batch:
-        photos, targets = _batch(training_pairs, config, step)
+    def step_batch(step: int) -> training.Batch:
+        photos, targets = batch(training_pairs, config, step)
         return step_inputs(photos, step, config, lessons.real), targets
 
     def sample(step: int) -> Mapping[str, float]:
@@ -81,15 +82,34 @@ def fit(
         _keep(work, step, measured)
         return measured
 
-    trained = training.train(model, _plan(config), batch, work=work, run_identity=run_identity, sample=sample)
+    trained = training.train(model, plan(config), step_batch, work=work, run_identity=run_identity, sample=sample)
     if config.ema_momentum and config.steps:
         model.optimizer.finalize_variable_values(model.trainable_variables)
-        training.refresh_batch_statistics(model, batch, min(_STATISTICS_STEPS, config.steps))
+        training.refresh_batch_statistics(model, step_batch, min(STATISTICS_STEPS, config.steps))
     student = start()
     student.set_weights(model.student.get_weights())
     student = folded(student)
     images_per_s = None if trained.step_s is None else round(config.batch_size / trained.step_s, 3)
     return Taught(student, psnr_db(student, held_back), _sheet(student, held_back), _history(work), images_per_s)
+
+
+def batch(pairs: Pairs, config: FitConfig, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """The photos and targets of a step, as `Pairs.batch` returns them, mirrored where the configuration says so."""
+    positions = training.sample_indices(step, count=len(pairs), batch_size=config.batch_size, seed=config.seed)
+    mirrored = np.random.default_rng((config.seed, step, 1)).random(config.batch_size) < 0.5
+    return pairs.batch(positions, mirrored if config.flip else None)
+
+
+def plan(config: FitConfig) -> training.Plan:
+    """How long and how fast a configuration trains, and how often it looks."""
+    return training.Plan(
+        steps=config.steps,
+        learning_rate=training.warmed_cosine(
+            config.learning_rate, steps=config.steps, warmup_steps=config.warmup_steps
+        ),
+        sample_every=config.sample_every,
+        checkpoint_every=config.checkpoint_every,
+    )
 
 
 def psnr_db(student: keras.Model, held_back: Pairs) -> float:
@@ -111,23 +131,6 @@ def _keep(work: Path, step: int, measured: Mapping[str, float]) -> None:
     earlier = [point for point in _history(work) if point["step"] < step]
     record = {"history": [*earlier, {"step": step, **measured}]}
     write_text_whole(work / HISTORY, json.dumps(record, indent=2) + "\n", overwrite=True)
-
-
-def _batch(pairs: Pairs, config: FitConfig, step: int) -> training.Batch:
-    positions = training.sample_indices(step, count=len(pairs), batch_size=config.batch_size, seed=config.seed)
-    mirrored = np.random.default_rng((config.seed, step, 1)).random(config.batch_size) < 0.5
-    return pairs.batch(positions, mirrored if config.flip else None)
-
-
-def _plan(config: FitConfig) -> training.Plan:
-    return training.Plan(
-        steps=config.steps,
-        learning_rate=training.warmed_cosine(
-            config.learning_rate, steps=config.steps, warmup_steps=config.warmup_steps
-        ),
-        sample_every=config.sample_every,
-        checkpoint_every=config.checkpoint_every,
-    )
 
 
 def _generate(student: keras.Model, photos: np.ndarray) -> np.ndarray:
