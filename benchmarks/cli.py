@@ -259,6 +259,8 @@ def oracles(
 ) -> None:
     """Hold a student's int8 export against litert-quantizer's and the TF converter's, on the same photos.
 
+    By --steps and --teacher also our quantisation-aware training and its control in float, against TFMOT's.
+
     Args:
         student: The student's artifact.
         out: JSON file to write the measurements to.

@@ -43,6 +43,10 @@ class OraclesConfig:
     """How many photos set the activation ranges, the same for all."""
     images: int = 64
     """How many other photos the files are compared on."""
+    steps: int | None = None
+    """Also train for int8, by so many steps each: `compress quantize`'s way, its control, and TFMOT's twice."""
+    teacher: Path | None = None
+    """The generator file that the student learnt from; with --steps."""
     image_size_px: int | None = None
     """Side of the square that the files take; the student's own size when not given."""
     threads: int = 1
@@ -52,10 +56,17 @@ class OraclesConfig:
     warmup: int = 3
     """Runs of each file before the first round, which are not timed."""
     seed: int = 0
-    """Picks the photos."""
+    """Picks the photos, and their order in training."""
 
     def __post_init__(self) -> None:
         _check_least(self, calibration_images=1, images=1, threads=1, runs=1, warmup=0)
+        if (self.steps is None) != (self.teacher is None):
+            raise UsageError(
+                f"steps = {self.steps} and teacher = {self.teacher}: trainings need both. Pass --steps N --teacher "
+                "FILE, or neither."
+            )
+        if self.steps is not None:
+            _check_least(self, steps=1)
 
 
 @dataclass(frozen=True, kw_only=True)

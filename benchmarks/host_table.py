@@ -19,13 +19,44 @@ def describe(record: Mapping[str, Any]) -> str:
 
 def describe_oracles(record: Mapping[str, Any]) -> str:
     """The table of a record of `compare_oracles`: what each quantiser made of a student."""
+    columns = {"psnr_db": "PSNR to the student", "teacher_psnr_db": "to the teacher"}
+    columns = {key: title for key, title in columns.items() if key in record["entries"][0]}
     head = ("file", "size", "latency (min - max)", "speed-up (range)")
-    rows: list[tuple[str, ...]] = [(*head, "PSNR to the student", "delegated", "partitions")]
+    rows: list[tuple[str, ...]] = [(*head, *columns.values(), "delegated", "partitions")]
     for entry in record["entries"]:
-        rows.append((*_speed(entry), f"{entry['psnr_db']:.2f} dB", *_delegation(entry)))
+        rows.append((*_speed(entry), *(f"{entry[key]:.2f} dB" for key in columns), *_delegation(entry)))
     versions = ", ".join(f"{package} {version}" for package, version in record["versions"].items())
     photos = f"Ranges from {record['calibration_images']} photos, PSNR over {record['images']} others; {versions}"
-    return "\n".join([*aligned(rows), photos, *conditions(record)])
+    return "\n".join([*aligned(rows), photos, *_floats(record), *_trainings(record), *conditions(record)])
+
+
+def _floats(record: Mapping[str, Any]) -> list[str]:
+    """Of each int8 file, what computes in float all the same."""
+    return [
+        f"float within {entry['name']}: {_counted(entry['float_operators'])}"
+        for entry in record["entries"][1:]
+        if entry["float_operators"]
+    ]
+
+
+def _trainings(record: Mapping[str, Any]) -> list[str]:
+    trainings = record["trainings"]
+    if trainings is None:
+        return []
+    config = trainings["config"]
+    return [
+        f"trained by {config['steps']} steps of {config['batch_size']} of {trainings['training_photos']} photos, "
+        f"learning rate {config['learning_rate']:g}",
+        *(
+            f"{row}: a copy in tf_keras, within {facts['copy_difference']:.1e} of the student in float; "
+            f"annotated by hand: {_counted(facts['annotated_by_hand'])}; {facts['step_s']:.2f} s a step"
+            for row, facts in trainings["tfmot"].items()
+        ),
+    ]
+
+
+def _counted(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in numbers.items()) or "nothing"
 
 
 def _speed(entry: Mapping[str, Any]) -> tuple[str, ...]:

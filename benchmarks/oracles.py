@@ -1,14 +1,15 @@
 """Hold the int8 export against other quantisers: same student, same photos, one table.
 
 litert-quantizer quantises the float `.tflite` that our export writes, with the ranges that our calibration chose and
-with its own; the TF converter quantises the Keras model. TFMOT's quantisation-aware training is not here: it takes
-models of tf_keras alone.
+with its own; the TF converter quantises the Keras model. By `steps`, trainings join them: ours, its control in float,
+whose Keras model the TF converter quantises as well, and TFMOT's quantisation-aware training of a copy in tf_keras.
 """
 
 import contextlib
 import importlib.util
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -16,28 +17,32 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import trainings
 from benchmarks.config import HostConfig, OraclesConfig
 from benchmarks.host import bench_host
+from benchmarks.operators import list_operators
 from compress.errors import UsageError
 from compress.images import to_float
 from export import calibrate, parity, tflite
 from export.lower import lower
 from export.quantization import QuantizedGraph
+from export.quantize.config import QuantizeConfig
 from export.runner import TfliteGenerator
 from export.source import Source, open_source
 from export.spelling import without_reflection
 
 BASELINE = "student, fp32"
 _PACKAGES = {"litert_quantizer": "litert-quantizer", "tensorflow": "tensorflow"}
+_TRAINING_PACKAGES = {"tensorflow_model_optimization": "tensorflow-model-optimization", "tf_keras": "tf-keras"}
 
 
-def check_available() -> None:
-    """See that both other quantisers are there, before anything is loaded.
+def check_available(config: OraclesConfig) -> None:
+    """See that the other quantisers are there, before anything is loaded.
 
     Raises:
         UsageError: If one is not installed.
     """
-    for module, package in _PACKAGES.items():
+    for module, package in _packages(config).items():
         if importlib.util.find_spec(module) is None:
             raise UsageError(
                 f"this compares with {package}, which is not installed. `uv sync` installs it from the group `dev`; "
@@ -50,19 +55,21 @@ def compare_oracles(student: Path, config: OraclesConfig) -> dict[str, Any]:
 
     Args:
         student: An artifact of a student.
-        config: Photos and rounds.
+        config: Photos, trainings and rounds.
 
     Returns:
         JSON-ready, as `benchmarks.host.bench_host` returns it, the float student being the baseline. Each entry also
-        has `psnr_db` to the Keras student over photos that no range was chosen on, peak 2.0. `student`, `data`, `seed`,
-        `calibration_images`, `images` (both as found) and `versions` of the other quantisers say what was compared.
+        has `psnr_db` to the Keras student over photos that no range was chosen on, peak 2.0, with trainings
+        `teacher_psnr_db` to the teacher's pictures as well, and `float_operators`, how many of which compute in float.
+        `student`, `data`, `seed`, `calibration_images`, `images` (both as found), `versions` of the other quantisers
+        and `trainings` (None without) say what was compared.
 
     Raises:
-        UsageError: If a quantiser is not installed, or the image size does not fit the student.
+        UsageError: If a quantiser is not installed, or the image size or the teacher does not fit the student.
         UnusableInput: If the student or the photos cannot be used.
         UnsupportedLayer: If a layer cannot be expressed.
     """
-    check_available()
+    check_available(config)
     source = open_source(student)
     size = source.image_size(config.image_size_px)
     seen, unseen = (
@@ -73,9 +80,15 @@ def compare_oracles(student: Path, config: OraclesConfig) -> dict[str, Any]:
         )
     )
     graph = without_reflection(lower(source.model, input_shape=(*size, 3)))
+    trained = _trained(student, config, source, unseen)
     quantized = calibrate.quantize_on(graph, seen, source.scales)
+    contents = _export(source, quantized, seen)
+    pictures = {"psnr_db": np.stack([source.translate(photo) for photo in unseen])}
+    if trained is not None:
+        contents |= {**trained.files, "TF converter, of the control": tensorflow_file(trained.control, seen)}
+        pictures["teacher_psnr_db"] = trained.pictures
     with tempfile.TemporaryDirectory() as folder:
-        files = _write(_export(source, quantized, seen), Path(folder))
+        files = _write(contents, Path(folder))
         record = bench_host(
             HostConfig(
                 baseline=files[0],
@@ -85,11 +98,10 @@ def compare_oracles(student: Path, config: OraclesConfig) -> dict[str, Any]:
                 warmup=config.warmup,
             )
         )
-        expected = np.stack([source.translate(photo) for photo in unseen])
-        distances = [_distance_db(file, unseen, expected) for file in files]
+        measured = [_measured(file, unseen, pictures) for file in files]
     entries = [
-        {"psnr_db": distance} | {key: value for key, value in entry.items() if key != "path"}
-        for entry, distance in zip(record["entries"], distances, strict=True)
+        measured_of_it | {key: value for key, value in entry.items() if key != "path"}
+        for entry, measured_of_it in zip(record["entries"], measured, strict=True)
     ]
     return {
         "student": str(student),
@@ -97,7 +109,8 @@ def compare_oracles(student: Path, config: OraclesConfig) -> dict[str, Any]:
         "seed": config.seed,
         "calibration_images": len(seen),
         "images": len(unseen),
-        "versions": {package: metadata.version(package) for package in _PACKAGES.values()},
+        "versions": {package: metadata.version(package) for package in _packages(config).values()},
+        "trainings": trained.facts if trained is not None else None,
         **record,
         "entries": entries,
     }
@@ -165,6 +178,25 @@ def _write(contents: Mapping[str, bytes], folder: Path) -> list[Path]:
     return files
 
 
-def _distance_db(file: Path, photos: Sequence[np.ndarray], expected: np.ndarray) -> float:
+def _packages(config: OraclesConfig) -> dict[str, str]:
+    return _PACKAGES | (_TRAINING_PACKAGES if config.steps else {})
+
+
+def _trained(
+    student: Path, config: OraclesConfig, source: Source, photos: Sequence[np.ndarray]
+) -> trainings.Trainings | None:
+    if config.steps is None or config.teacher is None:
+        return None
+    settings = QuantizeConfig(steps=config.steps, calibration_images=config.calibration_images, seed=config.seed)
+    return trainings.train(student, config.teacher, config.data, settings, source, photos)
+
+
+def _measured(file: Path, photos: Sequence[np.ndarray], pictures: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """A file's distance to each of the `pictures`, and what of it computes in float."""
     generator = TfliteGenerator.open(file)
-    return parity.psnr_db(np.stack([generator.translate(photo) for photo in photos]) - expected)
+    made = np.stack([generator.translate(photo) for photo in photos])
+    floating = [operator.code for operator in list_operators(file.read_bytes()) if operator.dtype.startswith("float")]
+    return {
+        **{name: parity.psnr_db(made - wanted) for name, wanted in pictures.items()},
+        "float_operators": dict(Counter(floating)),
+    }

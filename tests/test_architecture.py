@@ -11,11 +11,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("compress", "export", "eval", "benchmarks")
 SHARED = {"artifact", "config", "console", "errors", "images"}
+TRAINING = {"cost", "models", "teachers", "data", "distill", "training"}
 ALLOWED = {
     "compress": {"compress": None},
-    "export": {"export": None, "compress": SHARED | {"cost", "models", "teachers", "data", "distill", "training"}},
+    "export": {"export": None, "compress": SHARED | TRAINING},
     "eval": {"eval": None, "compress": SHARED},
-    "benchmarks": {"benchmarks": None, "export": None, "compress": SHARED | {"cost", "models"}},
+    "benchmarks": {"benchmarks": None, "export": None, "compress": SHARED | TRAINING},
 }
 HEAVY = {"tensorflow", "keras", "torch", "torchvision", "torch_fidelity", "coremltools"}
 """What `--help` must not load."""
@@ -76,8 +77,13 @@ def test_coremltools_is_imported_only_where_the_child_process_runs() -> None:
 
 def test_keras_and_tensorflow_are_not_needed_to_score_or_to_time() -> None:
     importers = _importers("keras") | _importers("tensorflow")
-    # What the TF converter makes of a student is one of the things compared.
-    assert {path for path in importers if path.startswith(("eval/", "benchmarks/"))} == {"benchmarks/oracles.py"}
+    # What the TF converter makes of a student, and what trainings do, are among the things compared.
+    assert {path for path in importers if path.startswith(("eval/", "benchmarks/"))} == {
+        "benchmarks/oracles.py",
+        "benchmarks/tfmot/student.py",
+        "benchmarks/tfmot/training.py",
+        "benchmarks/trainings.py",
+    }
 
 
 def test_help_loads_no_framework() -> None:

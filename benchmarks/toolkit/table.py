@@ -17,10 +17,7 @@ def describe(record: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             *aligned(rows),
-            *(
-                f"no ratio of {'; '.join(names)}: {why}."
-                for why, names in withheld_by_reason(record["entries"]).items()
-            ),
+            *(f"no ratio of {'; '.join(names)}: {why}." for why, names in withheld.items()),
             *(f"{name} was skipped: no {', '.join(missing)}." for name, missing in record["skipped"].items()),
             f"{record['runs']} interleaved rounds, {machine['cpu']} ({machine['cores']} cores, load "
             f"{machine['load_average']}), Python {machine['python']}",

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 from benchmarks.config import OraclesConfig
 from benchmarks.host_table import describe_oracles
 from benchmarks.oracles import BASELINE, check_available
+from benchmarks.tfmot.job import check_copyable
 from compress import images
 from compress.artifact import Cost, ImageSpec, Manifest, write_manifest, written_whole
-from compress.errors import UsageError
+from compress.errors import UnsupportedLayer, UsageError
 from compress.models.pocket_generator import PocketConfig, build
+from compress.teachers.description import GeneratorDescription, LayerDescription
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -54,9 +57,52 @@ def test_one_table_holds_every_quantiser(command: Command, student: Path, photo_
     assert all(25 < entry["psnr_db"] < 90 for entry in (ours, *others))
     assert ours["size_bytes"] < min(entry["size_bytes"] for entry in others)
     assert ours["ops_delegated"] == ours["ops_total"]
+    assert all(not entry["float_operators"] for entry in (ours, *others))
+    assert record["trainings"] is None
+    # As TFMOT's files have where a layer was not annotated.
+    others[-1]["float_operators"] = {"DEQUANTIZE": 2, "MUL": 1}
     lines = describe_oracles(record).splitlines()
     assert f"{ours['psnr_db']:.2f} dB" in lines[2]
     assert "8 photos, PSNR over 4 others" in lines[6]
+    assert lines[7] == "float within TF converter: 2 DEQUANTIZE, 1 MUL"
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow_model_optimization") is None,
+    reason="tensorflow-model-optimization, of the group `dev`, is not installed",
+)
+# Five processes load TensorFlow one after the other: a minute and a half on two free cores.
+@pytest.mark.timeout(1200)
+def test_trainings_join_the_table(
+    command: Command, student: Path, photo_folders: Path, teacher_file: Path, tmp_path: Path
+) -> None:
+    line = ("oracles", student, "--data", photo_folders, "--calibration-images", 8, "--images", 4, "--runs", 1)
+    trained = ("--steps", 2, "--teacher", teacher_file, "--json")
+    finished = command(*line, *trained, module="benchmarks", env=os.environ | {"POCKETGAN_CACHE": str(tmp_path)})
+    assert finished.returncode == 0, finished.stderr
+    record = json.loads(finished.stdout)
+    floating, *files = record["entries"]
+    assert [entry["name"] for entry in files[4:]] == [
+        "compress quantize, ptq",
+        "compress quantize, control",
+        "compress quantize, qat",
+        "TFMOT QAT",
+        "TFMOT QAT, calibrated",
+        "TF converter, of the control",
+    ]
+    assert {"tensorflow-model-optimization", "tf-keras"} <= record["versions"].keys()
+    assert all(entry["psnr_db"] > 20 and entry["teacher_psnr_db"] > 0 for entry in files)
+    assert all(entry["ops_delegated"] == entry["ops_total"] for entry in files)
+    # Two steps teach nothing: the teacher is as far from every file as from the student.
+    assert all(abs(entry["teacher_psnr_db"] - floating["teacher_psnr_db"]) < 1 for entry in files)
+    assert (record["trainings"]["training_photos"], record["trainings"]["config"]["steps"]) == (11, 2)
+    for facts in record["trainings"]["tfmot"].values():
+        assert facts["copy_difference"] < 1e-4
+        assert facts["annotated_by_hand"] == {"SpaceToDepth": 1, "DepthToSpace": 2}
+    text = describe_oracles(record)
+    assert "to the teacher" in text
+    assert "trained by 2 steps of 8 of 11 photos, learning rate 0.0002" in text
+    assert "annotated by hand: 2 DepthToSpace, 1 SpaceToDepth" in text
 
 
 @pytest.mark.parametrize(
@@ -64,9 +110,11 @@ def test_one_table_holds_every_quantiser(command: Command, student: Path, photo_
     [
         (("missing", "--data", "."), 3, "missing does not exist"),
         ((".", "--data", ".", "--images", "0"), 2, "images = 0"),
+        ((".", "--data", ".", "--steps", "3"), 2, "steps = 3 and teacher = None"),
+        ((".", "--data", ".", "--steps", "0", "--teacher", "t.h5"), 2, "steps = 0"),
         ((".",), 2, "--data"),
     ],
-    ids=["no student", "no images", "no data"],
+    ids=["no student", "no images", "no teacher", "no steps", "no data"],
 )
 def test_faults_end_with_their_exit_code_and_a_line(
     command: Command, arguments: tuple[str, ...], exit_code: int, said: str
@@ -78,12 +126,31 @@ def test_faults_end_with_their_exit_code_and_a_line(
 
 
 @pytest.mark.parametrize(
-    ("module", "package"), [("litert_quantizer", "litert-quantizer"), ("tensorflow", "tensorflow")]
+    ("module", "package"),
+    [
+        ("litert_quantizer", "litert-quantizer"),
+        ("tensorflow", "tensorflow"),
+        ("tensorflow_model_optimization", "tensorflow-model-optimization"),
+    ],
 )
 def test_a_missing_quantiser_is_named(monkeypatch: pytest.MonkeyPatch, module: str, package: str) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else object())
     with pytest.raises(UsageError, match=f"{package}, which is not installed"):
-        check_available()
+        check_available(OraclesConfig(data=Path(), steps=1, teacher=Path("teacher.h5")))
+
+
+def test_tfmot_is_asked_for_only_by_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if "optimization" in name else object())
+    check_available(OraclesConfig(data=Path()))
+
+
+def test_a_student_that_the_copy_cannot_be_of_is_refused() -> None:
+    layer = LayerDescription(name="norm", kind="InstanceNormalization", config={}, inputs=("input",))
+    described = GeneratorDescription(
+        source_format="", input_shape=(32, 32, 3), layers=(layer,), output="norm", weights={}
+    )
+    with pytest.raises(UnsupportedLayer, match=r"layer norm \(InstanceNormalization\).*expected one of Activation"):
+        check_copyable(described)
 
 
 def test_a_folder_without_test_photos_is_refused(student: Path, tmp_path: Path) -> None:

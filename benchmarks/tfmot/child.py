@@ -1,0 +1,40 @@
+"""The process that loads tf_keras: TensorFlow takes it for its Keras only where a variable says so from the start."""
+
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.tfmot.job import Job, Trained
+
+
+def run(job: Job) -> Trained:
+    """Do a job in a process of its own, whose progress goes to stderr.
+
+    Raises:
+        RuntimeError: If it failed; a bug, whose traceback is on stderr.
+    """
+    with tempfile.TemporaryDirectory(prefix="pocketgan-") as scratch:
+        asked, answered = Path(scratch) / "job", Path(scratch) / "answer"
+        # Both ends of this are our own, in a folder that nobody else may write to.
+        asked.write_bytes(pickle.dumps(job))
+        # -P keeps modules that lie in the working directory from standing in for ours.
+        command = [sys.executable, "-P", "-m", "benchmarks.tfmot.child", str(asked), str(answered)]
+        settings = {"TF_USE_LEGACY_KERAS": "1", "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        child = subprocess.run(command, stdout=2, env=os.environ | settings, check=False)
+        if child.returncode != 0:
+            raise RuntimeError(f"TFMOT's process ended with {child.returncode}; what it said is above.")
+        return pickle.loads(answered.read_bytes())
+
+
+def _main() -> None:
+    from benchmarks.tfmot.training import train
+
+    asked, answered = map(Path, sys.argv[1:])
+    answered.write_bytes(pickle.dumps(train(pickle.loads(asked.read_bytes()))))
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,69 @@
+"""How the copy is trained: as ours, but for what TFMOT does."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.tfmot.job import Job
+from benchmarks.tfmot.student import copied, made_quantizable
+from benchmarks.tfmot.training import fit_model, start_ranges, train
+from compress.distill import fit as fitting
+from compress.distill.lessons import Lessons
+from compress.models.copies import copied as copied_in_keras_3
+from export.quantize.config import QuantizeConfig
+
+CONFIG = QuantizeConfig(steps=3, batch_size=4, calibration_images=8, ema_momentum=0.9, learning_rate=1e-3)
+
+
+def test_a_float_copy_learns_what_the_student_learns(student, described, pairs, work) -> None:
+    """Photos, order, mirroring, losses, rates and Adam: three steps of both come to the same weights.
+
+    Not averaged ones: the average of tf_keras starts from the given weights, that of Keras 3 from those after a step.
+    """
+    config = replace(CONFIG, ema_momentum=0.0)
+    model = student("pixel_shuffle")
+    copy = copied(described(model))
+    before = [np.array(weight) for weight in copy.get_weights()]
+    lessons = Lessons(pairs, model, None)
+    taught = fitting.fit(lessons, config, work, "test", start=lambda: copied_in_keras_3(model))
+    fit_model(copy, pairs.split(config.holdout, config.seed)[0], config)
+    ours = {variable.path: np.asarray(variable) for variable in taught.student.trainable_variables}
+    theirs = {variable.name.removesuffix(":0"): variable.numpy() for variable in copy.trainable_variables}
+    moved = max(np.abs(weight - earlier).max() for weight, earlier in zip(copy.get_weights(), before, strict=True))
+    assert moved > 5e-4
+    assert len(theirs) == len(ours)
+    for name, weight in theirs.items():
+        np.testing.assert_allclose(ours[name.replace("depthwise_kernel", "kernel")], weight, atol=2e-5, err_msg=name)
+
+
+def test_ranges_start_from_photos_where_asked(student, described, pairs) -> None:
+    """A ReLU's least value is 0; the greatest comes from photos instead of TFMOT's own 6."""
+    model, _ = made_quantizable(copied(described(student("pixel_shuffle"))))
+    greatest = [weight for weight in model.weights if "max" in weight.name and "kernel" not in weight.name]
+    assert sum(float(weight) == 6 for weight in greatest) > 10
+    start_ranges(model, pairs, CONFIG)
+    assert not any(float(weight) == 6 for weight in greatest)
+
+
+def test_trained_file_does_what_its_student_was_taught(student, described, pairs, tmp_path: Path) -> None:
+    model = student("space_to_depth")
+    for name in ("photos", "targets"):
+        np.save(tmp_path / f"{name}.npy", getattr(pairs, name))
+    shown, _ = pairs.batch(np.arange(2))
+    job = Job(
+        description=described(model),
+        config=CONFIG,
+        photos=tmp_path / "photos.npy",
+        targets=tmp_path / "targets.npy",
+        rows=pairs.rows,
+        calibrated=True,
+        shown=shown,
+        expected=np.asarray(model.predict_on_batch(shown)),
+    )
+    trained = train(job)
+    assert trained.content[4:8] == b"TFL3"
+    assert trained.annotated == {"Multiply": 1, "SpaceToDepth": 1, "DepthToSpace": 1}
+    with pytest.raises(RuntimeError, match="differ from the student's"):
+        train(replace(job, expected=job.expected + 1e-3))
