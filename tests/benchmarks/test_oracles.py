@@ -71,7 +71,7 @@ def test_one_table_holds_every_quantiser(command: Command, student: Path, photo_
     importlib.util.find_spec("tensorflow_model_optimization") is None,
     reason="tensorflow-model-optimization, of the group `dev`, is not installed",
 )
-# Five processes load TensorFlow one after the other: a minute and a half on two free cores.
+# Three processes load TensorFlow and compile four trainings: minutes of computing, far more beside other work.
 @pytest.mark.timeout(1200)
 def test_trainings_join_the_table(
     command: Command, student: Path, photo_folders: Path, teacher_file: Path, tmp_path: Path

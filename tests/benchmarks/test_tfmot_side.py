@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SIDE = Path(__file__).parent / "tfmot_side"
-# A minute of computing on two free cores; beside a training run it took ten.
+# A minute or two of computing; beside a training run and other tests it took a quarter of an hour.
 CHILD_TIMEOUT_S = 1200
 
 pytestmark = [

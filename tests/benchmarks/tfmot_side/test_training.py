@@ -47,10 +47,8 @@ def test_ranges_start_from_photos_where_asked(student, described, pairs) -> None
     assert not any(float(weight) == 6 for weight in greatest)
 
 
-def test_trained_file_does_what_its_student_was_taught(student, described, pairs, tmp_path: Path) -> None:
+def test_a_copy_of_another_student_is_refused(student, described, pairs, tmp_path: Path) -> None:
     model = student("space_to_depth")
-    for name in ("photos", "targets"):
-        np.save(tmp_path / f"{name}.npy", getattr(pairs, name))
     shown, _ = pairs.batch(np.arange(2))
     job = Job(
         description=described(model),
@@ -60,10 +58,7 @@ def test_trained_file_does_what_its_student_was_taught(student, described, pairs
         rows=pairs.rows,
         calibrated=True,
         shown=shown,
-        expected=np.asarray(model.predict_on_batch(shown)),
+        expected=np.asarray(model.predict_on_batch(shown)) + 1e-3,
     )
-    trained = train(job)
-    assert trained.content[4:8] == b"TFL3"
-    assert trained.annotated == {"Multiply": 1, "SpaceToDepth": 1, "DepthToSpace": 1}
     with pytest.raises(RuntimeError, match="differ from the student's"):
-        train(replace(job, expected=job.expected + 1e-3))
+        train(job)
