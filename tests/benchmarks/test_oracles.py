@@ -54,17 +54,19 @@ def test_one_table_holds_every_quantiser(command: Command, student: Path, photo_
     assert [floating["name"], ours["name"]] == [BASELINE, "compress export"]
     assert [entry["name"] for entry in others] == ["litert-quantizer, our ranges", "litert-quantizer", "TF converter"]
     assert floating["psnr_db"] > 90
-    assert all(25 < entry["psnr_db"] < 90 for entry in (ours, *others))
+    psnr_db = {entry["name"]: entry["psnr_db"] for entry in (ours, *others)}
+    assert all(25 < value < 90 for value in psnr_db.values()), psnr_db
     assert ours["size_bytes"] < min(entry["size_bytes"] for entry in others)
     assert ours["ops_delegated"] == ours["ops_total"]
-    assert all(not entry["float_operators"] for entry in (ours, *others))
+    # litert-quantizer leaves the shuffle in float.
+    assert [bool(entry["float_operators"]) for entry in (ours, *others)] == [False, True, True, False]
     assert record["trainings"] is None
     # As TFMOT's files have where a layer was not annotated.
     others[-1]["float_operators"] = {"DEQUANTIZE": 2, "MUL": 1}
     lines = describe_oracles(record).splitlines()
     assert f"{ours['psnr_db']:.2f} dB" in lines[2]
     assert "8 photos, PSNR over 4 others" in lines[6]
-    assert lines[7] == "float within TF converter: 2 DEQUANTIZE, 1 MUL"
+    assert "float within TF converter: 2 DEQUANTIZE, 1 MUL" in lines
 
 
 @pytest.mark.skipif(
