@@ -62,6 +62,7 @@ def test_help_loads_no_runtime() -> None:
 
 def test_table_shows_the_measurements_in_columns() -> None:
     entry = {
+        "threads": 1,
         "size_bytes": 45_600_000,
         "latency_ms": {"min": 700.0, "median": 715.0, "max": 730.0},
         "speedup": 1.0,
@@ -77,10 +78,9 @@ def test_table_shows_the_measurements_in_columns() -> None:
     machine = {"cpu": "A processor", "cores": 2, "load_average": 0.1, "litert": "2.3.0"}
     record = {
         "machine": machine,
-        "threads": 1,
         "runs": 30,
         "peak_gmacs_per_s": {"fp32": 77.1, "int8": 300.0},
-        "entries": [entry | {"name": "t"}, entry | {"name": "long name"}],
+        "entries": [entry | {"name": "t"}, entry | {"name": "long name", "threads": 2}],
     }
     head, first, second, foot, roof = describe(record).splitlines()
     assert first.index("45600.0 kB") == second.index("45600.0 kB") == head.index("size")
@@ -88,18 +88,16 @@ def test_table_shows_the_measurements_in_columns() -> None:
     assert "340 of 359" in first
     assert "69.4 (90%)" in first
     assert roof == "peak of 1x1 convolutions in the same rounds: 77 GMAC/s in fp32, 300 GMAC/s in int8"
-    assert foot == "30 interleaved rounds, 1 thread(s), A processor (2 cores, load 0.1), LiteRT 2.3.0"
+    assert foot == "30 interleaved rounds, 1 and 2 thread(s), A processor (2 cores, load 0.1), LiteRT 2.3.0"
 
 
 def test_table_prints_no_speedup_that_is_too_noisy_and_says_why() -> None:
     entry = {"size_bytes": 1000, "latency_ms": {"min": 1.0, "median": 1.0, "max": 1.0}, "peak_memory_bytes": 1}
     entry |= {"speedup": 157.0, "speedup_range": [44.0, 263.0], "ops_total": 1, "ops_delegated": 1, "partitions": 1}
-    entry |= {"gmacs_per_s": 1.0, "share_of_peak": 0.5}
+    entry |= {"threads": 1, "gmacs_per_s": 1.0, "share_of_peak": 0.5}
     machine = {"cpu": "A processor", "cores": 2, "load_average": 5.8, "litert": "2.3.0"}
     entries = [entry | {"name": "teacher", "speedup": 1.0, "withheld": None}]
     entries += [entry | {"name": name, "withheld": "the ratio may be off by 34%"} for name in ("student", "other")]
-    shown = describe(
-        {"machine": machine, "threads": 1, "runs": 30, "entries": entries, "peak_gmacs_per_s": {"fp32": 2.0}}
-    )
+    shown = describe({"machine": machine, "runs": 30, "entries": entries, "peak_gmacs_per_s": {"fp32": 2.0}})
     assert "157" not in shown
     assert "no speed-up of student, other: the ratio may be off by 34%." in shown
