@@ -110,7 +110,7 @@ def test_without_steps_the_student_is_cut_and_nothing_else(run, student: Artifac
     assert cut.manifest.config["domain"] == "B"
     whole = {value for weight in load_stored(student.model_path).get_weights() for value in weight.ravel()}
     assert all(set(weight.ravel()) <= whole for weight in load_stored(cut.model_path).get_weights())
-    assert json.loads((cut.path / "training.json").read_text()) == {"history": []}
+    assert json.loads((cut.path / "training.json").read_text()) == {"history": [], "images_per_s": None}
 
 
 class _Killed(Exception):
