@@ -51,7 +51,7 @@ def table(
 ) -> None:
     """Time teacher, students and published students in one run, and draw how they scale; nothing to bring.
 
-    Takes about ten minutes on two free cores: the table, each size and the widths are a run each.
+    Takes about seven minutes on two free cores: the table, each size and the widths are a run each.
 
     Args:
         out: The folder to write: table.json, table.md, by_size.png and by_width.png.
