@@ -5,7 +5,7 @@ Pass, regression, or cannot tell: what a benchmark withheld, since other work di
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import exp, hypot, inf, log1p
+from math import exp, hypot, log1p
 from typing import Any, Literal
 
 from benchmarks.baseline import Measurement, Speed, require_one_kind
@@ -42,7 +42,9 @@ class Check:
 
     @property
     def larger(self) -> bool:
-        return (self.size_ratio or 0.0) > (inf if self.most_size_ratio is None else self.most_size_ratio)
+        if self.size_ratio is None or self.most_size_ratio is None:
+            return False
+        return self.size_ratio > self.most_size_ratio
 
     @property
     def verdict(self) -> Verdict:

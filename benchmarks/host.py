@@ -14,7 +14,6 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Protocol
 
-import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from tqdm import tqdm
 
@@ -23,7 +22,7 @@ from benchmarks.coverage import operator_coverage
 from benchmarks.energy import EnergyMeter, find_counters
 from benchmarks.machine import describe_machine
 from benchmarks.memory import peak_memory_bytes
-from benchmarks.noise import seconds_waited, speedup_of, why_withheld
+from benchmarks.noise import seconds_waited, speedup_of, summed_up, why_withheld
 from benchmarks.roofline import RoofLayer, count_macs, find_peaks, place_under_roof, roof_layers
 from benchmarks.runtime import open_interpreter
 from compress.artifact import is_artifact, open_artifact
@@ -76,6 +75,7 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
         [peak_memory_bytes(contender.model, threads=threads) for contender in contenders] for threads in config.threads
     ]
     coverage = [operator_coverage(contender.model) for contender in contenders]
+    macs = [count_macs(contender.model.read_bytes()) for contender in contenders]
     machine = describe_machine()
     teams = [_open_team(contenders, threads) for threads in config.threads]
     _warn_of_different_inputs(contenders, teams[0].interpreters)
@@ -99,9 +99,7 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
                     # The baseline's ratio to itself is 1 whatever happens.
                     "withheld": why_withheld(summary["noise"], waiting=waiting) if position else None,
                     "over_first_threads": _over_first_team(rounds, number * members + position, position, waiting),
-                    **place_under_roof(
-                        count_macs(contender.model.read_bytes()), summary["latency_ms"]["min"], peaks[number]
-                    ),
+                    **place_under_roof(macs[position], summary["latency_ms"]["min"], peaks[number]),
                     "energy_mj": meter.energy_mj(number * members + position),
                     "peak_memory_bytes": memory[number][position],
                     **asdict(coverage[position]),
@@ -188,12 +186,7 @@ def summarize(rounds: Sequence[Sequence[float]], position: int) -> dict[str, Any
     latencies = [latency[position] for latency in rounds]
     ratios = [latency[0] / latency[position] for latency in rounds]
     return {
-        "latency_ms": {
-            "min": min(latencies),
-            "median": median(latencies),
-            "p95": float(np.percentile(latencies, 95)),
-            "max": max(latencies),
-        },
+        "latency_ms": summed_up(latencies),
         **speedup_of(ratios),
     }
 

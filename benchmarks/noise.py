@@ -6,6 +6,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
+
 MAX_NOISE = 0.1
 """Largest noise of a speed-up that is quoted. Between two measurements at this bound, `bench check`
 still fails a slowdown of 20 %."""
@@ -51,6 +53,16 @@ def ratio_noise(ratios: Sequence[float]) -> float | None:
     return max(ordered[-1 - cut] / middle, middle / ordered[cut]) - 1
 
 
+def summed_up(values: Sequence[float]) -> dict[str, float]:
+    """`min`, `median`, `p95` and `max` of what was measured round for round."""
+    return {
+        "min": min(values),
+        "median": median(values),
+        "p95": float(np.percentile(values, 95)),
+        "max": max(values),
+    }
+
+
 def why_withheld(noise: float | None, *, waiting: float | None = None) -> str | None:
     """Say why a speed-up should not be quoted.
 
@@ -73,10 +85,23 @@ def why_withheld(noise: float | None, *, waiting: float | None = None) -> str | 
 def seconds_waited() -> float | None:
     """How long the threads of this process have been ready to run but waited for a processor; None but on Linux."""
     try:
-        # Of the three numbers: on the processor, waiting for one, turns; the first two in nanoseconds.
-        return sum(int((task / "schedstat").read_text().split()[1]) for task in _TASKS.iterdir()) / 1e9
+        return sum(map(waited_s_of, _TASKS.iterdir()))
     except (OSError, IndexError):
         return None
+
+
+def waited_s_of(task: Path) -> float:
+    """How long a thread has been ready to run but waited for a processor, seconds.
+
+    Args:
+        task: Its folder under `/proc`; a process's own is that of its main thread.
+
+    Raises:
+        OSError: Where the system has no such file.
+        IndexError: Where it says less.
+    """
+    # Of the three numbers: on the processor, waiting for one, turns; the first two in nanoseconds.
+    return int((task / "schedstat").read_text().split()[1]) / 1e9
 
 
 def _cut_off(count: int) -> int:

@@ -23,6 +23,7 @@ from tqdm import tqdm
 from benchmarks.tfmot.job import Job, Trained
 from benchmarks.tfmot.student import copied, made_quantizable
 from compress.distill import fit
+from compress.distill.distiller import adam_settings
 from compress.distill.pairs import Pairs
 from compress.distill.terms import terms
 from export.quantize.config import QuantizeConfig
@@ -59,15 +60,7 @@ def fit_model(model: Any, pairs: Pairs, config: QuantizeConfig) -> list[float]:
     Returns:
         How long each step took, seconds.
     """
-    optimizer = tf_keras.optimizers.Adam(
-        learning_rate=config.learning_rate,
-        beta_1=0.9,
-        beta_2=0.99,
-        use_ema=config.ema_momentum > 0,
-        ema_momentum=config.ema_momentum or 0.99,
-        ema_overwrite_frequency=None,
-        jit_compile=False,
-    )
+    optimizer = tf_keras.optimizers.Adam(**adam_settings(config), jit_compile=False)
     model.compile(optimizer=optimizer, loss=partial(_loss, terms(config).values()))
     rate, durations = fit.plan(config).learning_rate, []
     for step in tqdm(range(config.steps), desc="TFMOT", unit="step"):

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
 
+from benchmarks.noise import waited_s_of
+
 TIME_LIMIT_S = 1800
-_STATISTICS = "/proc/{}/schedstat"
 _TOLD_OF_A_FAILURE = 2000
 """Characters at the end of what a command wrote to stderr."""
 
@@ -66,7 +67,6 @@ def _await_end(pid: int) -> float | None:
         return None
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     try:
-        # On the processor, waiting for one, turns; the first two in nanoseconds.
-        return int(Path(_STATISTICS.format(pid)).read_text().split()[1]) / 1e9
+        return waited_s_of(Path("/proc") / str(pid))
     except (OSError, IndexError, ValueError):
         return None

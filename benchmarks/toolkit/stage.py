@@ -12,11 +12,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from benchmarks.machine import describe_machine
-from benchmarks.noise import speedup_of, why_withheld
+from benchmarks.noise import speedup_of, summed_up, why_withheld
 from benchmarks.toolkit import children
 from benchmarks.toolkit.config import ToolkitConfig
 from benchmarks.toolkit.workloads import Suite, Workload, suites
@@ -113,7 +112,7 @@ def measure(wanted: Sequence[Suite], scratch: Path, config: ToolkitConfig) -> di
         "calibrators": [
             {
                 "name": suite.calibrator.name,
-                "seconds": _summed_up([seconds[suite.calibrator.name] for seconds in rounds]),
+                "seconds": summed_up([seconds[suite.calibrator.name] for seconds in rounds]),
             }
             for suite in wanted
         ],
@@ -144,19 +143,10 @@ def _entry(name: str, over: str, rounds: Sequence[dict[str, float]], waiting: fl
     return {
         "name": name,
         "over": over,
-        "seconds": _summed_up([seconds[name] for seconds in rounds]),
+        "seconds": summed_up([seconds[name] for seconds in rounds]),
         **ratio,
         "withheld": why_withheld(ratio["noise"], waiting=waiting),
         "size_bytes": None,
-    }
-
-
-def _summed_up(seconds: Sequence[float]) -> dict[str, float]:
-    return {
-        "min": min(seconds),
-        "median": median(seconds),
-        "p95": float(np.percentile(seconds, 95)),
-        "max": max(seconds),
     }
 
 

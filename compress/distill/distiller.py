@@ -82,18 +82,23 @@ class Distiller(keras.Model):
         return loss
 
 
+def adam_settings(config: FitConfig) -> dict[str, Any]:
+    """What Adam is built with, here and wherever a training is to be like ours."""
+    return {
+        "learning_rate": config.learning_rate,
+        "beta_1": 0.9,
+        "beta_2": 0.99,
+        "use_ema": config.ema_momentum > 0,
+        "ema_momentum": config.ema_momentum or 0.99,
+        # Keras would otherwise write the average over the weights while training still goes on.
+        "ema_overwrite_frequency": None,
+    }
+
+
 def compiled(student: keras.Model, config: FitConfig, teacher: keras.Model | None = None) -> Distiller:
     """A distiller with Adam, its weights averaged where the configuration says so."""
     distiller = Distiller(student, config, teacher)
-    optimizer = _optimizer(distiller, config)(
-        learning_rate=config.learning_rate,
-        beta_1=0.9,
-        beta_2=0.99,
-        use_ema=config.ema_momentum > 0,
-        ema_momentum=config.ema_momentum or 0.99,
-        # Keras would otherwise write the average over the weights while training still goes on.
-        ema_overwrite_frequency=None,
-    )
+    optimizer = _optimizer(distiller, config)(**adam_settings(config))
     # XLA compiles convolutions for CPUs without oneDNN: slower steps after a minute of compiling. JAX compiles anyway.
     distiller.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
     distiller.build(student.input_shape)
