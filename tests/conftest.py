@@ -103,6 +103,16 @@ def teacher_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "tiny.pth"
 
 
+@pytest.fixture
+def eagerly() -> Iterator[None]:
+    """Run training steps at once instead of compiling them, which takes longer where there are few."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 # In a process of its own: torch loaded beside TensorFlow ends the interpreter.
 _SAVE_AS_PTH = """
 import sys, numpy, torch

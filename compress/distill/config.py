@@ -57,8 +57,11 @@ class FitConfig:
     """Weight of 1 - kernel alignment of the student's and the teacher's features of the photos; CAT takes 1.0 and wants
     a batch_size of at least 16."""
     alignment_depth: Literal["encoder", "trunk"] = "encoder"
-    """Which features are aligned: those on the way down, or those of the middle and the last residual block, too, for
-    which nearly all of the teacher runs in every step."""
+    """Which features are aligned or hinted at: those on the way down, or those of the middle and the last residual
+    block, too, for which nearly all of the teacher runs in every step."""
+    hint_weight: float = 0.0
+    """Weight of the mean squared difference of the student's features of the photos, brought to the teacher's width by
+    1x1 convolutions that are trained with it and then dropped, to the teacher's own; GAN Compression takes 1.0."""
     relation_weight: float = 0.0
     """Weight of the difference of distances and angles between rows, columns and patches; CRD takes 25."""
     wavelet_weight: float = 0.0
@@ -66,6 +69,9 @@ class FitConfig:
     adversarial_weight: float = 0.0
     """Weight of fooling a critic, trained beside the student, that knows real images of the target domain: trainB for
     domain A, trainA for domain B. Not for both domains."""
+    matching_weight: float = 0.0
+    """Weight of the difference between what the layers of that critic make of the student's and of the teacher's image:
+    a perceptual distance in features that know the target domain. For an adversarial_weight above 0."""
     adversarial_loss: Literal["lsgan", "hinge"] = "lsgan"
     """Least squares, or the hinge loss."""
     adversarial_from_step: float = 0.1
@@ -77,6 +83,9 @@ class FitConfig:
     critic_hold_ratio: float = 0.0
     """Hold the critic's training back while its loss is below this share of an undecided critic's (0.25 for lsgan, 1
     for hinge), as it then overpowers the student (after GCC); 0 never does."""
+    judged_px: int | None = None
+    """Side of a square, cut anew at every step, of which the critic and the losses through the teacher's encoder see
+    what lies inside; whole images when not given. They judge texture, and half the side costs a quarter of the time."""
     l1_final_share: float = 1.0
     """What l1_weight is multiplied by from adversarial_from_step on, with a critic or without."""
     flip: bool = True
@@ -112,6 +121,8 @@ class FitConfig:
         self._check_losses()
         if self.has_phases:
             self._check_phases()
+        if self.judged_px is not None and self.judged_px < SMALLEST_JUDGED_PX:
+            raise UsageError(f"judged_px = {self.judged_px}, expected at least {SMALLEST_JUDGED_PX}.")
         if not 0 <= self.critic_hold_ratio < 1:
             raise UsageError(f"critic_hold_ratio = {self.critic_hold_ratio}, expected 0 up to less than 1.")
         if not 0 < self.critic_learning_rate < math.inf:
@@ -122,6 +133,11 @@ class FitConfig:
             value = getattr(self, item.name)
             if item.name.endswith("_weight") and not 0 <= value < math.inf:
                 raise UsageError(f"{item.name} = {value}, expected at least 0.")
+        if self.matching_weight and not self.adversarial_weight:
+            raise UsageError(
+                f"matching_weight = {self.matching_weight} and adversarial_weight = 0: there is no critic whose "
+                "features could be compared. Pass an --adversarial-weight above 0, however small."
+            )
         if self.alignment_weight and self.batch_size < FEWEST_ALIGNED:
             raise UsageError(
                 f"batch_size = {self.batch_size} and alignment_weight = {self.alignment_weight}: alignment compares "
@@ -159,16 +175,21 @@ class DistillConfig(FitConfig, StudentConfig):
 
 
 def refuse_unjudgeable(config: FitConfig, domain: Domain, image_size_px: int) -> None:
-    """Refuse images that a critic cannot judge, where the configuration asks for one.
+    """Refuse images that a critic cannot judge, where the configuration asks for one, or that no square is cut from.
 
     Args:
-        config: Asks for a critic by `adversarial_weight`.
+        config: Asks for a critic by `adversarial_weight`, for a square by `judged_px`.
         domain: Whose photos the student translates.
         image_size_px: Side of its images.
 
     Raises:
         UsageError: If there is no one target domain, or the images are too small.
     """
+    if config.judged_px is not None and config.judged_px > image_size_px:
+        raise UsageError(
+            f"judged_px = {config.judged_px}, expected at most the images' {image_size_px}. "
+            "Leave it out to judge whole images."
+        )
     if not config.adversarial_weight:
         return
     if domain == "both":

@@ -17,6 +17,7 @@ from keras import ops
 
 from compress.distill.config import FitConfig
 from compress.distill.losses import adversarial
+from compress.distill.losses.perceptual import feature_difference
 from compress.models import patch_discriminator
 from compress.teach.pool import ImagePool
 
@@ -24,6 +25,8 @@ INPUTS = ("real", "slots", "show_new", "keep_new")
 """What a step brings for the critic: real images, and the pool's random choices."""
 LOSSES = ("adversarial", "critic", "critic_held")
 """What it logs: the student's loss, its own, and in how many steps it was held back."""
+MATCHING = "matching"
+"""What it logs where that has a weight: how far its features of the student's image are from the teacher's image's."""
 
 _POOL_SIZE = 50
 
@@ -62,34 +65,43 @@ class Critic(keras.layers.Layer):
     def __init__(self, config: FitConfig, image_size_px: int) -> None:
         super().__init__(name="critic", dtype="float32")
         self.judge = patch_discriminator.build(filters=config.critic_filters)
+        self._watched = patch_discriminator.with_features(self.judge)
         self.pool = ImagePool(pool_size(config), (image_size_px, image_size_px))
         self._kind: adversarial.AdversarialLoss = config.adversarial_loss
         self._hold_below = config.critic_hold_ratio * adversarial.UNDECIDED[config.adversarial_loss]
-        self._student_weight = config.adversarial_weight
+        self._student_weight, self._matching_weight = config.adversarial_weight, config.matching_weight
+        self.logs = (*LOSSES, MATCHING) if config.matching_weight else LOSSES
         self.built = True
 
-    def play(self, made: Any, inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def play(self, made: Any, target: Any, inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """One round.
 
         Args:
             made: `(batch, height, width, 3)`, the student's images.
+            target: The teacher's.
             inputs: `INPUTS`.
 
         Returns:
-            What to minimise, which moves both sides, and `LOSSES` for the log.
+            What to minimise, which moves both sides, and `logs` for the log.
         """
-        fooled, judged = self._fooled(made), self._judged(made, inputs)
+        faced, judged = self._faced(made, target), self._judged(made, inputs)
         held = ops.cast(ops.stop_gradient(judged) < self._hold_below, "float32")
-        logged = {"adversarial": fooled, "critic": judged, "critic_held": held}
-        return self._student_weight * fooled + (1.0 - held) * judged, logged
+        ours = self._student_weight * faced["adversarial"] + self._matching_weight * faced.get(MATCHING, 0.0)
+        return ours + (1.0 - held) * judged, {**faced, "critic": judged, "critic_held": held}
 
     def rest(self) -> Any:
         """A zero that knows all trained weights: before the critic's time the optimiser finds gradients of zero."""
         return sum((0.0 * ops.sum(variable) for variable in self.judge.trainable_variables), ops.zeros(()))
 
-    def _fooled(self, made: Any) -> Any:
-        """The student's loss; the critic's weights are constants in it."""
-        return adversarial.fooling(patch_discriminator.frozen_scores(self.judge, made), kind=self._kind)
+    def _faced(self, made: Any, target: Any) -> dict[str, Any]:
+        """The student's losses; the critic's weights are constants in them."""
+        *seen, scores = patch_discriminator.frozen_scores(self._watched, made)
+        fooled = {"adversarial": adversarial.fooling(scores, kind=self._kind)}
+        if MATCHING not in self.logs:
+            return fooled
+        *wanted, _ = patch_discriminator.frozen_scores(self._watched, target)
+        matched = [feature_difference(*pair) for pair in zip(seen, wanted, strict=True)]
+        return {**fooled, MATCHING: sum(matched[1:], matched[0]) / len(matched)}
 
     def _judged(self, made: Any, inputs: dict[str, Any]) -> Any:
         """The critic's loss; the student's images are constants in it, and some of them are older ones."""

@@ -9,7 +9,7 @@ from keras import ops
 
 from compress.distill import features
 from compress.distill.config import FitConfig
-from compress.distill.critic import INPUTS, LOSSES, Critic, TwoRates
+from compress.distill.critic import INPUTS, Critic, TwoRates
 from compress.distill.features import FrozenFeatures
 from compress.distill.terms import Compared, terms
 
@@ -31,12 +31,15 @@ class Distiller(keras.Model):
         self._terms = terms(config)
         compared = {term.compared for term in self._terms.values()}
         size = student.input_shape[1]
-        self._encoder = _encoder(teacher, size) if "encoded" in compared else None
+        self._judged_px = config.judged_px
+        judged_px = config.judged_px or size
+        self._encoder = _encoder(teacher, judged_px) if "encoded" in compared else None
         self._watched, self._teacher_inside = student, None
-        if "inside" in compared:
+        if compared & {"inside", "widened"}:
             self._watched, self._teacher_inside = _insides(student, teacher, config)
-        self.critic = Critic(config, size) if config.adversarial_weight else None
-        logged = [*self._terms, *(LOSSES if self.critic else ())]
+        self._adaptors = _adaptors(self._watched, self._teacher_inside) if "widened" in compared else []
+        self.critic = Critic(config, judged_px) if config.adversarial_weight else None
+        logged = [*self._terms, *(self.critic.logs if self.critic else ())]
         self._trackers = {name: keras.metrics.Mean(name=name) for name in logged}
 
     @property
@@ -53,7 +56,7 @@ class Distiller(keras.Model):
         """The weighted sum of the terms, in float32 whatever the student's arithmetic; a weight of 0 costs nothing."""
         made, *inside = y_pred if self._teacher_inside else [y_pred]
         made = ops.cast(made, "float32")
-        pairs = self._pairs(made, ops.cast(y, "float32"), inside, _photos(x))
+        pairs = self._pairs(made, ops.cast(y, "float32"), inside, x)
         total = ops.zeros(())
         for name, term in self._terms.items():
             values = [term.difference(*pair) for pair in pairs[term.compared]]
@@ -61,22 +64,34 @@ class Distiller(keras.Model):
             self._trackers[name].update_state(value)
             share = ops.mean(x["l1_share"]) if name == "l1" and isinstance(x, dict) else 1.0
             total = total + term.weight * share * value
-        return total + self._contest(self.critic, made, x) if self.critic else total
+        return total + self._contest(self.critic, made, ops.cast(y, "float32"), x) if self.critic else total
 
-    def _pairs(self, made: Any, target: Any, inside: list[Any], photos: Any) -> dict[Compared, list[tuple[Any, Any]]]:
+    def _pairs(self, made: Any, target: Any, inside: list[Any], inputs: Any) -> dict[Compared, list[tuple[Any, Any]]]:
         """The student's and the teacher's side of everything that some term compares."""
         pairs: dict[Compared, list[tuple[Any, Any]]] = {"images": [(made, target)]}
         if self._encoder:
-            pairs["encoded"] = list(zip(self._encoder(made), self._encoder(target), strict=True))
+            seen = [self._encoder(self._cut(images, inputs)) for images in (made, target)]
+            pairs["encoded"] = list(zip(*seen, strict=True))
         if self._teacher_inside:
-            pairs["inside"] = list(zip(inside, self._teacher_inside(photos), strict=True))
+            theirs = self._teacher_inside(_photos(inputs))
+            pairs["inside"] = list(zip(inside, theirs, strict=True))
+            if self._adaptors:
+                widened = [adapt(ours) for adapt, ours in zip(self._adaptors, inside, strict=True)]
+                pairs["widened"] = list(zip(widened, theirs, strict=True))
         return pairs
 
-    def _contest(self, critic: Critic, made: Any, inputs: dict[str, Any]) -> Any:
+    def _cut(self, images: Any, inputs: Any) -> Any:
+        """The square that is judged in this step, at the same place of every image."""
+        if self._judged_px is None:
+            return images
+        top, left = inputs["cut"][0], inputs["cut"][1]
+        return ops.slice(images, (0, top, left, 0), (ops.shape(images)[0], self._judged_px, self._judged_px, 3))
+
+    def _contest(self, critic: Critic, made: Any, target: Any, inputs: dict[str, Any]) -> Any:
         """What student and critic minimise against each other; nothing before the critic's first step."""
         if not set(INPUTS) <= set(inputs):
             return critic.rest()
-        loss, logged = critic.play(made, inputs)
+        loss, logged = critic.play(self._cut(made, inputs), self._cut(target, inputs), inputs)
         for name, value in logged.items():
             self._trackers[name].update_state(value)
         return loss
@@ -145,7 +160,16 @@ def _insides(
     return features.tapped(student, student_names, generated=True), FrozenFeatures(teacher, teacher_names)
 
 
+def _adaptors(student: keras.Model, teacher_inside: FrozenFeatures | None) -> list[keras.layers.Layer]:
+    """A 1x1 convolution from each of the student's inner activations to the width of the teacher's."""
+    inside, widths = student.outputs[1:], teacher_inside.widths if teacher_inside else []
+    adaptors = [keras.layers.Conv2D(width, 1, name=f"adaptor_{place}") for place, width in enumerate(widths)]
+    for adaptor, activation in zip(adaptors, inside, strict=True):
+        adaptor.build(activation.shape)
+    return adaptors
+
+
 def _needed(teacher: keras.Model | None) -> keras.Model:
     if teacher is None:
-        raise ValueError("teacher = None, but gram, feature, channel or alignment have a weight and look through it.")
+        raise ValueError("teacher = None, but a loss with a weight looks through it or into it.")
     return teacher

@@ -54,7 +54,7 @@ def find(generator: keras.Model, image_size_px: int, *, fewest_resolutions: int 
         raise UnusableModel(
             f"the generator has activations at {len(encoder)} resolution(s) on its way down, expected at least "
             f"{fewest_resolutions}, as a ResNet generator or a U-Net has.\nGive it no weight in losses that look "
-            "through it: gram_weight, feature_weight, channel_weight and alignment_weight = 0."
+            "through it: gram, feature, channel, alignment and hint weight = 0."
         )
     sums = [layer.name for layer in generator.layers if isinstance(layer, layers.Add)]
     blocks = [name for name in sums if heights.get(name) == lowest]
@@ -77,7 +77,7 @@ def shared(student: Taps, teacher: Taps, depth: Depth) -> tuple[list[str], list[
     if not pairs:
         raise UnusableModel(
             f"the student works at heights of {list(student.encoder)} pixels and its teacher at "
-            f"{list(teacher.encoder)}, expected one in common. Pass --alignment-weight 0."
+            f"{list(teacher.encoder)}, expected one in common. Pass --alignment-weight 0 and --hint-weight 0."
         )
     if depth == "trunk":
         if not (student.trunk and teacher.trunk):
@@ -103,6 +103,8 @@ class FrozenFeatures:
     def __init__(self, generator: keras.Model, names: Sequence[str]) -> None:
         self._copy = copied(tapped(generator, names))
         self._copy.trainable = False
+        self.widths = [output.shape[-1] for output in self._copy.outputs]
+        """Channels of each feature."""
 
     def __call__(self, images: Any) -> list[Any]:
         """`(batch, height, width, 3)` images in [-1, 1] to one `(batch, height, width, channels)` per layer."""

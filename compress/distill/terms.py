@@ -7,8 +7,9 @@ from typing import Any, Literal
 from compress.distill import losses
 from compress.distill.config import FitConfig
 
-Compared = Literal["images", "encoded", "inside"]
-"""The student's and the teacher's image; both as the teacher's encoder sees them; what is inside the two nets."""
+Compared = Literal["images", "encoded", "inside", "widened"]
+"""The student's and the teacher's image; both as the teacher's encoder sees them; what is inside the two nets, as it
+is or at equal width."""
 
 
 @dataclass(frozen=True)
@@ -34,5 +35,6 @@ def terms(config: FitConfig) -> dict[str, Term]:
         "feature": Term(config.feature_weight, losses.feature_difference, "encoded"),
         "channel": Term(config.channel_weight, losses.channel_divergence, "encoded"),
         "alignment": Term(config.alignment_weight, losses.misalignment, "inside"),
+        "hint": Term(config.hint_weight, losses.hint_difference, "widened"),
     }
     return {name: term for name, term in table.items() if term.weight}

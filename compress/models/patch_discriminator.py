@@ -48,6 +48,12 @@ def frozen_scores(discriminator: keras.Model, images: Any) -> Any:
     return scores
 
 
+def with_features(discriminator: keras.Model) -> keras.Model:
+    """The same layers and weights; returns each layer's activations, too, and the scores last."""
+    active = [layer.output for layer in discriminator.layers if isinstance(layer, layers.LeakyReLU)]
+    return keras.Model(discriminator.inputs[0], [*active, *discriminator.outputs])
+
+
 class SpectralConv2D(layers.Layer):
     """A 4x4 convolution with its kernel divided by an estimate of the kernel's largest singular value.
 

@@ -8,7 +8,7 @@ over the batch and 0 for equal inputs. Everything is computed in float32, whatev
 from compress.distill.losses.adversarial import AdversarialLoss, fooling, judging
 from compress.distill.losses.alignment import misalignment
 from compress.distill.losses.channels import channel_divergence
-from compress.distill.losses.perceptual import feature_difference, gram_difference
+from compress.distill.losses.perceptual import feature_difference, gram_difference, hint_difference
 from compress.distill.losses.pixels import gradient_difference, l1, psnr, total_variation
 from compress.distill.losses.relations import relation_difference
 from compress.distill.losses.structure import dissimilarity, multi_scale_dissimilarity
@@ -22,6 +22,7 @@ __all__ = [
     "fooling",
     "gradient_difference",
     "gram_difference",
+    "hint_difference",
     "judging",
     "l1",
     "misalignment",

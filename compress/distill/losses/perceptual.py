@@ -22,6 +22,20 @@ def feature_difference(student: Any, teacher: Any) -> Any:
 
 
 @in_float32
+def hint_difference(student: Any, teacher: Any) -> Any:
+    """Mean squared difference of two nets' features of the same photos.
+
+    Args:
+        student: `(batch, height, width, channels)`: the student's, brought to the teacher's number of channels.
+        teacher: The teacher's.
+
+    Source: Romero et al. 2015, FitNets: Hints for Thin Deep Nets, arXiv:1412.6550, as in Li et al. 2020, GAN
+    Compression, arXiv:2003.08936, section 3.2.
+    """
+    return ops.mean(ops.square(student - teacher))
+
+
+@in_float32
 def gram_difference(student: Any, teacher: Any) -> Any:
     """Mean absolute difference of the Gram matrices of features: which textures occur, wherever they lie.
 

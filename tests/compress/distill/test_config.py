@@ -9,7 +9,7 @@ from compress.errors import UsageError
 
 NEW_WEIGHTS = (
     "ms_ssim_weight", "total_variation_weight", "gram_weight", "feature_weight", "channel_weight", "alignment_weight",
-    "relation_weight", "wavelet_weight", "adversarial_weight",
+    "hint_weight", "relation_weight", "wavelet_weight", "adversarial_weight",
 )  # fmt: skip
 
 
@@ -27,6 +27,9 @@ NEW_WEIGHTS = (
         ({"adversarial_weight": 1.0, "adversarial_from_step": -0.1}, "adversarial_from_step = -0.1"),
         ({"l1_final_share": -0.5}, "l1_final_share = -0.5"),
         ({"critic_filters": 0}, "critic_filters = 0"),
+        ({"matching_weight": 1.0}, "an --adversarial-weight above 0"),
+        ({"judged_px": 31}, "judged_px = 31, expected at least 32"),
+        ({"judged_px": 260}, "judged_px = 260, expected at most the images' 256"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_name_and_value(values: dict[str, Any], named: str) -> None:

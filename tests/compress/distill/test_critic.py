@@ -24,7 +24,7 @@ CONFIG = DistillConfig(
 )  # fmt: skip
 RANDOM = np.random.default_rng(0)
 REAL = RANDOM.integers(0, 256, (5, 32, 32, 3)).astype(np.uint8)
-PHOTOS, MADE = (RANDOM.uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32) for _ in range(2))
+PHOTOS, MADE, TARGETS = (RANDOM.uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32) for _ in range(3))
 
 
 def _inputs(step: int) -> dict[str, np.ndarray]:
@@ -33,9 +33,11 @@ def _inputs(step: int) -> dict[str, np.ndarray]:
     return inputs
 
 
-def _critic(kind: str = "lsgan") -> Critic:
+def _critic(kind: str = "lsgan", **weights: float) -> Critic:
     keras.utils.set_random_seed(0)
-    config = DistillConfig(image_size_px=32, adversarial_weight=3.0, critic_filters=4, adversarial_loss=kind)  # pyright: ignore[reportArgumentType]
+    config = DistillConfig(
+        image_size_px=32, adversarial_weight=3.0, critic_filters=4, adversarial_loss=kind, **weights  # pyright: ignore[reportArgumentType]
+    )  # fmt: skip
     critic = Critic(config, 32)
     for variable in critic.judge.trainable_variables:
         # The published deviation of 0.02 gives every image nearly the same score.
@@ -53,7 +55,7 @@ def test_each_side_is_moved_by_its_own_loss_alone(kind: str) -> None:
     variables = [variable.value for variable in critic.judge.trainable_variables]
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(made)
-        total, logged = critic.play(made, inputs)
+        total, logged = critic.play(made, TARGETS, inputs)
         scores, scores_real = critic.judge(made), critic.judge(inputs["real"])
         if kind == "lsgan":
             fooled = tf.reduce_mean((scores - 1) ** 2)
@@ -75,14 +77,30 @@ def test_each_side_is_moved_by_its_own_loss_alone(kind: str) -> None:
 def test_a_critic_that_overpowers_the_student_is_held_back_and_still_judges() -> None:
     critic, made, inputs = _critic(), tf.constant(MADE), _inputs(4)
     variables = [variable.value for variable in critic.judge.trainable_variables]
-    _, logged = critic.play(made, inputs)
+    _, logged = critic.play(made, TARGETS, inputs)
     critic._hold_below = float(logged["critic"]) * 1.01
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(made)
-        total, logged = critic.play(made, inputs)
+        total, logged = critic.play(made, TARGETS, inputs)
     assert float(logged["critic_held"]) == 1
     assert not any(slope.any() for slope in _slopes(tape, total, variables))
     assert _slopes(tape, total, [made])[0].any()
+
+
+def test_what_the_critic_makes_of_both_images_is_matched_layer_by_layer() -> None:
+    critic, made, inputs = _critic(matching_weight=2.0), tf.constant(MADE), _inputs(4)
+    inside = [layer.output for layer in critic.judge.layers if isinstance(layer, keras.layers.LeakyReLU)]
+    features = keras.Model(critic.judge.inputs[0], inside)
+    with tf.GradientTape() as tape:
+        tape.watch(made)
+        total, logged = critic.play(made, TARGETS, inputs)
+        matched = total - 3 * logged["adversarial"] - logged["critic"]
+    seen = zip(features(MADE, training=True), features(TARGETS, training=True), strict=True)
+    differences = [np.abs(np.asarray(one) - np.asarray(other)).mean() for one, other in seen]
+    assert len(differences) == 4
+    assert float(matched) == pytest.approx(2 * np.mean(differences), rel=1e-4)
+    assert _slopes(tape, matched, [made])[0].any()
+    assert float(critic.play(TARGETS, TARGETS, inputs)[1]["matching"]) == pytest.approx(0, abs=1e-6)
 
 
 def test_the_share_of_an_undecided_critics_loss_is_what_holds_it() -> None:
@@ -134,6 +152,38 @@ def test_what_a_step_sees_depends_on_its_phase_and_number_alone() -> None:
     assert not np.array_equal(first["real"], later["real"])
     assert first["real"].dtype == np.float32
     assert np.abs(first["real"]).max() <= 1
+
+
+def test_a_critic_of_squares_sees_squares_of_real_and_made_images(eagerly: None) -> None:
+    keras.utils.set_random_seed(0)
+    config = dataclasses.replace(CONFIG, image_size_px=40, judged_px=32, adversarial_from_step=0)
+    real, photos = RANDOM.integers(0, 256, (5, 40, 40, 3)).astype(np.uint8), np.zeros((2, 40, 40, 3), np.float32)
+    model = distiller.compiled(pocket_generator.build(config), config)
+    assert model.critic is not None
+    made = np.asarray(model.student(photos, training=True))
+    inputs = step_inputs(photos, 0, config, real)
+    assert isinstance(inputs, dict)
+    model.train_on_batch(inputs, photos)
+    top, left = inputs["cut"]
+    np.testing.assert_allclose(model.critic.pool.images[:2], made[:, top : top + 32, left : left + 32], atol=1e-5)
+    for square in inputs["real"]:
+        windows = np.lib.stride_tricks.sliding_window_view(real / 127.5 - 1, (32, 32, 3), axis=(1, 2, 3))
+        assert (
+            min(
+                np.abs(windows - square).max((-1, -2, -3)).min(),
+                np.abs(windows - square[:, ::-1]).max((-1, -2, -3)).min(),
+            )
+            < 1e-6
+        )
+
+
+def test_squares_lie_elsewhere_at_each_step_and_come_without_a_critic() -> None:
+    config = DistillConfig(image_size_px=48, judged_px=32)
+    steps = [step_inputs(np.zeros((2, 48, 48, 3), np.float32), step, config, None) for step in range(200)]
+    assert all(set(step) == {"photos", "l1_share", "cut"} and step["l1_share"] == 1 for step in steps)
+    corners = np.stack([step["cut"] for step in steps])
+    assert (corners.min(0) == 0).all()
+    assert (corners.max(0) == 16).all()
 
 
 def test_the_share_of_l1_changes_at_the_turn() -> None:

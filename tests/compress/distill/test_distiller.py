@@ -68,6 +68,22 @@ def test_alignment_looks_into_student_and_teacher_at_the_same_photos(teacher: ke
     assert 0 < _loss(model) < 1
 
 
+def test_a_hint_is_widened_by_convolutions_that_learn_and_stay_out_of_the_student(
+    teacher: keras.Model, eagerly: None
+) -> None:
+    model = _model(teacher, l1_weight=0.1, hint_weight=1.0, alignment_depth="trunk")
+    names = [len(model.student.trainable_variables), len(model.trainable_variables)]
+    # A kernel and a bias for each of four features.
+    assert names[1] - names[0] == 8
+    begun = [np.asarray(variable) for variable in model.trainable_variables]
+    losses_seen = [model.train_on_batch(PHOTOS, TARGETS) for _ in range(30)]
+    assert float(np.ravel(losses_seen[-1])[0]) < float(np.ravel(losses_seen[0])[0])
+    moved = [np.abs(now - one).max() for now, one in zip(model.trainable_variables, begun, strict=True)]
+    adaptors = [step for step, one in zip(moved, model.trainable_variables, strict=True) if "adaptor" in one.path]
+    assert len(adaptors) == 8
+    assert min(adaptors) > 0
+
+
 def test_a_teacher_is_neither_trained_nor_kept_in_the_checkpoint(teacher: keras.Model) -> None:
     weights = {"gram_weight": 1.0, "feature_weight": 1.0, "channel_weight": 1.0, "alignment_weight": 1.0}
     model, metrics = _model(teacher, **weights), 6
@@ -75,6 +91,24 @@ def test_a_teacher_is_neither_trained_nor_kept_in_the_checkpoint(teacher: keras.
     assert len(model.variables) - len(model.student.variables) - len(model.optimizer.variables) <= 2 * metrics
     owned = {id(variable) for variable in model.variables}
     assert not owned & {id(variable) for variable in teacher.variables}
+
+
+def test_losses_through_the_encoder_see_the_square_of_the_step_alone(teacher: keras.Model) -> None:
+    keras.utils.set_random_seed(0)
+    config = DistillConfig(
+        image_size_px=40, width=8, blocks=1, batch_size=2, l1_weight=0, ssim_weight=0, gradient_weight=0,
+        feature_weight=1.0, judged_px=32,
+    )  # fmt: skip
+    student = pocket_generator.build(PocketConfig(image_size_px=40, width=8, blocks=1))
+    model = distiller.compiled(student, config, teacher)
+    photos, targets = (RANDOM.uniform(-1, 1, (2, 40, 40, 3)).astype(np.float32) for _ in range(2))
+    inputs = {"photos": photos, "l1_share": np.ones(1, np.float32), "cut": np.array([3, 8], np.int32)}
+    encoder = FrozenFeatures(teacher, list(find(teacher, 32).encoder.values()))
+    made = np.asarray(model(photos, training=False))
+    seen = [encoder(images[:, 3:35, 8:40]) for images in (made, targets)]
+    expected = np.mean([float(losses.feature_difference(*pair)) for pair in zip(*seen, strict=True)])
+    found = model.compute_loss(inputs, targets, model(inputs, training=False))
+    assert float(found) == pytest.approx(expected, rel=1e-4)
 
 
 def test_l1_is_turned_down_by_its_share() -> None:

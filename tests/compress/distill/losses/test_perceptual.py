@@ -14,6 +14,12 @@ def test_feature_difference_matches_numpy(features: Pair) -> None:
     assert float(losses.feature_difference(student, student + 2)) == pytest.approx(2, abs=1e-5)
 
 
+def test_hint_difference_matches_numpy(features: Pair) -> None:
+    student, teacher = features
+    expected = ((student - teacher) ** 2).mean()
+    assert float(losses.hint_difference(student, teacher)) == pytest.approx(expected, rel=1e-5)
+
+
 def test_gram_difference_matches_numpy(features: Pair) -> None:
     grams = [np.einsum("nhwc,nhwd->ncd", one.astype(np.float64), one) / (5 * 4 * 6) for one in features]
     assert float(losses.gram_difference(*features)) == pytest.approx(np.abs(grams[0] - grams[1]).mean(), rel=1e-4)
