@@ -167,10 +167,16 @@ class TuneConfig(FitConfig):
 class DistillConfig(FitConfig, StudentConfig):
     """How a student is built and taught."""
 
+    from_teacher: bool = False
+    """Start from the teacher's own layers and weights, with BatchNorm and zero padding, instead of a new net of a
+    family; for a small teacher, whose twin is pruned afterwards."""
+
     def __post_init__(self) -> None:
         FitConfig.__post_init__(self)
         StudentConfig.__post_init__(self)
         _require_positive(self, "steps")
+        if self.from_teacher and self.reparameterize:
+            raise UsageError("from_teacher and reparameterize: a teacher's layers have no branches. Drop one of them.")
         refuse_unjudgeable(self, self.domain, self.image_size_px)
 
 

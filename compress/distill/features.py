@@ -54,7 +54,7 @@ def find(generator: keras.Model, image_size_px: int, *, fewest_resolutions: int 
         raise UnusableModel(
             f"the generator has activations at {len(encoder)} resolution(s) on its way down, expected at least "
             f"{fewest_resolutions}, as a ResNet generator or a U-Net has.\nGive it no weight in losses that look "
-            "through it: gram, feature, channel, alignment and hint weight = 0."
+            "through it: gram_weight, feature_weight, channel_weight, alignment_weight, hint_weight = 0."
         )
     sums = [layer.name for layer in generator.layers if isinstance(layer, layers.Add)]
     blocks = [name for name in sums if heights.get(name) == lowest]

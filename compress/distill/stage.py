@@ -9,8 +9,9 @@ import dataclasses
 import json
 import logging
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from compress import artifact, images, teachers
 from compress.artifact import Artifact, ImageSpec, Manifest
@@ -22,6 +23,8 @@ from compress.errors import UsageError
 from compress.teachers import LambdaAs
 
 if TYPE_CHECKING:
+    import keras
+
     from compress.distill.fit import Taught
     from compress.teachers.description import GeneratorDescription
 
@@ -55,8 +58,48 @@ def distill(
         UnusableModel: If the teacher cannot be read, or has no layers that a loss with a weight wants to look at.
         UnusableData: If the photos cannot be used.
     """
-    artifact.refuse_existing(out, overwrite=overwrite)
     config = dataclasses.replace(config, kernel_size=config.trunk_kernel_size, upsampler=config.chosen_upsampler)
+
+    def start(generator: keras.Model) -> keras.Model:
+        from compress.models import deployable, pocket_generator
+
+        if config.from_teacher:
+            return deployable.twin(generator, (config.image_size_px, config.image_size_px))
+        return pocket_generator.build(config)
+
+    return distill_into(start, to_mapping(config), teacher, data, config, out, overwrite=overwrite, lambda_as=lambda_as)
+
+
+def distill_into(
+    start: Callable[[keras.Model], keras.Model],
+    recorded: Mapping[str, Any],
+    teacher: Path,
+    data: Path,
+    config: DistillConfig,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    lambda_as: LambdaAs | None = None,
+) -> Artifact:
+    """As `distill`, into any net.
+
+    Args:
+        start: Builds the net, of `(batch, image_size_px, image_size_px, 3)` in [-1, 1] to the same, in the arithmetic
+            that `keras.config.dtype_policy` asks for; is given the teacher.
+        recorded: The `config` of the manifest: what tells this net and its training from another.
+        teacher: See `distill`.
+        data: See `distill`.
+        config: The training; of the student's shape only `image_size_px` is looked at.
+        out: See `distill`.
+        overwrite: See `distill`.
+        lambda_as: See `distill`.
+
+    Raises:
+        UsageError: As `distill`.
+        UnusableModel: As `distill`.
+        UnusableData: As `distill`.
+    """
+    artifact.refuse_existing(out, overwrite=overwrite)
     paths, real_paths = list_photos(data, config.domain, "train"), list_real(data, config.domain, config)
     description = teachers.describe(teacher, lambda_as=lambda_as)
     _check_size(description, teacher, config)
@@ -65,18 +108,17 @@ def distill(
     from compress import training
     from compress.distill.fit import fit
     from compress.distill.lessons import gather
-    from compress.models import pocket_generator
 
     fingerprint = artifact.file_fingerprint(teacher)
-    run_identity = training.identity(to_mapping(config), fingerprint, [str(path) for path in [*paths, *real_paths]])
+    run_identity = training.identity(dict(recorded), fingerprint, [str(path) for path in [*paths, *real_paths]])
     work = artifact.training_folder(out)
     # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
     training.holds_checkpoint(work, run_identity)
     lessons = gather(paths, real_paths, description, fingerprint, config, work, config.image_size_px)
-    taught = fit(lessons, config, work, run_identity, start=lambda: pocket_generator.build(config))
+    taught = fit(lessons, config, work, run_identity, start=lambda: start(lessons.teacher))
     with artifact.written_whole(out, overwrite=overwrite) as scratch:
         write_student(scratch, taught)
-        artifact.write_manifest(scratch, _manifest(out.name, taught, config, fingerprint))
+        artifact.write_manifest(scratch, _manifest(out.name, taught, config, recorded, fingerprint))
     shutil.rmtree(work)
     return artifact.open_artifact(out)
 
@@ -101,7 +143,7 @@ def _check_size(description: GeneratorDescription, teacher: Path, config: Distil
         )
 
 
-def _manifest(name: str, taught: Taught, config: DistillConfig, parent: str) -> Manifest:
+def _manifest(name: str, taught: Taught, config: DistillConfig, recorded: Mapping[str, Any], parent: str) -> Manifest:
     from compress import cost
 
     size = config.image_size_px
@@ -112,7 +154,7 @@ def _manifest(name: str, taught: Taught, config: DistillConfig, parent: str) -> 
         parent=parent,
         input=ImageSpec(shape=(size, size, 3)),
         cost=cost.measure(taught.student),
-        config=to_mapping(config),
+        config=dict(recorded),
         seed=config.seed,
         scores={"held_back_psnr_db": round(taught.held_back_psnr_db, 3)},
     )

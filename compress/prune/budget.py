@@ -10,7 +10,7 @@ import numpy as np
 from compress import cost
 from compress.cost import LayerCost
 from compress.errors import UsageError
-from compress.prune.groups import Group
+from compress.prune.groups import Group, kernel_axes
 
 Counts = tuple[int, ...]
 """For each group, how many of its units are kept."""
@@ -59,9 +59,9 @@ class PriceList:
         self.sizes: Counts = tuple(len(group.units) for group in groups)
         self._rows = cost.layer_costs(model)
         self._groups = groups
-        self._kernels = {
-            row.name: tuple(model.get_layer(row.name).kernel.shape) for row in self._rows if row.kernel_weights
-        }
+        weighted = {row.name: model.get_layer(row.name) for row in self._rows if row.kernel_weights}
+        self._kernels = {name: tuple(layer.kernel.shape) for name, layer in weighted.items()}
+        self._axes = {name: kernel_axes(layer) for name, layer in weighted.items()}
 
     @property
     def whole(self) -> Price:
@@ -75,10 +75,11 @@ class PriceList:
     def _narrowed(self, row: LayerCost, counts: Counts) -> LayerCost:
         if row.name not in self._kernels:
             return row
-        height, width, channels_in, channels_out = self._kernels[row.name]
+        shape, (reading, making) = self._kernels[row.name], self._axes[row.name]
+        height, width, channels_in, channels_out = *shape[:2], shape[reading], shape[making]
         whole = height * width * channels_in * channels_out
-        channels_in -= self._gone(row.name, 2, counts)
-        channels_out -= self._gone(row.name, 3, counts)
+        channels_in -= self._gone(row.name, reading, counts)
+        channels_out -= self._gone(row.name, making, counts)
         weights = height * width * channels_in * channels_out
         # A depthwise kernel has its channels where others have their inputs, and one output for each.
         outputs = channels_in if row.kind == "DepthwiseConv2D" else channels_out

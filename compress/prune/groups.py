@@ -63,6 +63,11 @@ class Group:
         return _signature(self.units[0])
 
 
+def kernel_axes(layer: Any) -> tuple[int, int]:
+    """Which axes of a convolution's kernel are the channels that it reads and those that it makes."""
+    return (3, 2) if isinstance(layer, layers.Conv2DTranspose) else (2, 3)
+
+
 def find_groups(model: keras.Model) -> list[Group]:
     """Find the channels of a generator that can be pruned.
 
@@ -154,11 +159,12 @@ Rule = Callable[[_Tracer, Any, Sequence[Channels]], Channels]
 
 
 def _convolution(tracer: _Tracer, layer: Any, inputs: Sequence[Channels]) -> Channels:
-    _require(layer, layer.groups == 1, "groups = 1")
+    _require(layer, getattr(layer, "groups", 1) == 1, "groups = 1")
     _elementwise(layer)
     made = tracer.new(layer.filters)
-    tracer.own(layer, "kernel", 2, inputs[0], "reads")
-    tracer.own(layer, "kernel", 3, made, "makes")
+    reading, making = kernel_axes(layer)
+    tracer.own(layer, "kernel", reading, inputs[0], "reads")
+    tracer.own(layer, "kernel", making, made, "makes")
     tracer.own(layer, "bias", 0, made, "makes")
     return made
 
@@ -223,6 +229,7 @@ def _require(layer: Any, fulfilled: bool, expected: str) -> None:
 
 _RULES: dict[type, Rule] = {
     layers.Conv2D: _convolution,
+    layers.Conv2DTranspose: _convolution,
     layers.DepthwiseConv2D: _depthwise,
     layers.BatchNormalization: _batch_normalization,
     layers.Add: _merge,

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from compress.prune.groups import Group, Role
+from compress.prune.groups import Group, Role, kernel_axes
 
 Importance = Literal["norm", "bn_scale", "taylor"]
 Gradients = Mapping[str, np.ndarray]
@@ -97,7 +97,7 @@ def score_by_loss(model: keras.Model, groups: Sequence[Group], batches: Iterable
     """
     totals = [np.zeros(len(group.units)) for group in groups]
     for gradients in batches:
-        readings = {name: loss_change(_value(model.get_layer(name).kernel), grad) for name, grad in gradients.items()}
+        readings = {name: _reading_change(model.get_layer(name), gradient) for name, gradient in gradients.items()}
         for group, total in zip(groups, totals, strict=True):
             total += np.abs(_gathered(group, "kernel", "reads", readings).sum(axis=1))
     mean = np.concatenate(totals).mean() if totals else 0.0
@@ -109,8 +109,18 @@ def _weight_scores(model: keras.Model, group: Group, criterion: Literal["norm", 
     if criterion == "bn_scale" and gains:
         scores = {name: scale_magnitudes(_value(model.get_layer(name).gamma)) for name in gains}
         return _gathered(group, "gamma", "carries", scores).mean(axis=1)
-    scores = {name: kernel_norms(_value(model.get_layer(name).kernel)) for name in group.makers}
+    scores = {name: _making_norms(model.get_layer(name)) for name in group.makers}
     return _gathered(group, "kernel", "makes", scores).mean(axis=1)
+
+
+def _making_norms(layer: Any) -> np.ndarray:
+    _, making = kernel_axes(layer)
+    return kernel_norms(_value(layer.kernel), axis=making)
+
+
+def _reading_change(layer: Any, gradient: np.ndarray) -> np.ndarray:
+    reading, _ = kernel_axes(layer)
+    return loss_change(_value(layer.kernel), gradient, axis=reading)
 
 
 def _gathered(group: Group, variable: str, role: Role, scores: Mapping[str, np.ndarray]) -> np.ndarray:

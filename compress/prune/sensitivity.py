@@ -28,7 +28,7 @@ def gradients_on(model: keras.Model, lessons: Lessons, config: FitConfig, *, ima
         images: How many pairs to use at most, the same ones for the same seed.
     """
     # A critic that has learned nothing yet has nothing to say of a finished student.
-    without_phases = replace(config, adversarial_weight=0.0, l1_final_share=1.0)
+    without_phases = replace(config, adversarial_weight=0.0, matching_weight=0.0, l1_final_share=1.0, judged_px=None)
     student = copied(model)
     for layer in student.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
@@ -44,7 +44,7 @@ def gradients_on(model: keras.Model, lessons: Lessons, config: FitConfig, *, ima
         yield {
             layer.name: (_kernel(model.get_layer(layer.name)) - _kernel(layer)) / _LEARNING_RATE
             for layer in student.layers
-            if isinstance(layer, keras.layers.Conv2D)
+            if isinstance(layer, keras.layers.Conv2D | keras.layers.Conv2DTranspose)
         }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from compress.prune.groups import Unit
+from compress.prune.groups import Unit, kernel_axes
 
 _Removed = dict[str, dict[tuple[str, int], list[int]]]
 """By layer, then by variable and axis: the indices to take out."""
@@ -31,7 +31,8 @@ def without(model: keras.Model, units: Iterable[Unit]) -> keras.Model:
     def narrowed(layer: Any) -> Any:
         config = layer.get_config()
         if "filters" in config:
-            config["filters"] -= len(removed[layer.name]["kernel", 3])
+            _, making = kernel_axes(layer)
+            config["filters"] -= len(removed[layer.name]["kernel", making])
         return type(layer).from_config(config)
 
     pruned = keras.models.clone_model(model, clone_function=narrowed)

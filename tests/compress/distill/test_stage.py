@@ -98,9 +98,9 @@ def test_every_loss_at_once_trains_a_student_and_leaves_nothing_of_itself_in_it(
     config = DistillConfig(
         image_size_px=32, width=8, blocks=1, steps=3, batch_size=2, sample_every=3, checkpoint_every=1,
         ms_ssim_weight=1.0, total_variation_weight=1e-5, gram_weight=10.0, feature_weight=1.0, channel_weight=1.0,
-        alignment_weight=1.0, alignment_depth="trunk", relation_weight=25.0, wavelet_weight=1.0,
-        adversarial_weight=1.0, adversarial_from_step=1, critic_filters=4, critic_hold_ratio=0.5, l1_final_share=0.1,
-        precision="float32",
+        alignment_weight=1.0, alignment_depth="trunk", hint_weight=1.0, relation_weight=25.0, wavelet_weight=1.0,
+        matching_weight=1.0, judged_px=32, adversarial_weight=1.0, adversarial_from_step=1, critic_filters=4,
+        critic_hold_ratio=0.5, l1_final_share=0.1, precision="float32",
     )  # fmt: skip
     made = distill(teacher_file, photo_folders, config, tmp_path / "student")
     assert made.manifest.config["adversarial_from_step"] == 1
@@ -121,6 +121,26 @@ def test_branches_of_training_are_folded_before_a_student_is_written(
     assert _kernels(stored) == _kernels(plain)
     # Each BatchNormalization in whose place a bias stands has four variables.
     assert made.manifest.cost.params < plain.count_params()
+
+
+def test_a_student_may_start_from_its_teachers_own_layers(
+    teacher_file: Path, photo_folders: Path, tmp_path: Path, eagerly: None
+) -> None:
+    config = dataclasses.replace(CONFIG, from_teacher=True, steps=2, learning_rate=1e-9)
+    made = teachers.load(distill(teacher_file, photo_folders, config, tmp_path / "student").path)
+    teacher = teachers.load(teacher_file)
+    # Not moved by so small steps, and BatchNorm, whose statistics are those of the photos, in place of InstanceNorm.
+    kernels = [[one for one in model.get_weights() if one.ndim == 4] for model in (made, teacher)]
+    for one, other in zip(*kernels, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    norms = [layer for layer in made.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert norms
+    assert all(np.any(layer.moving_mean != 0) for layer in norms)
+
+
+def test_a_teachers_layers_have_no_branches_to_train() -> None:
+    with pytest.raises(UsageError, match="from_teacher and reparameterize"):
+        dataclasses.replace(CONFIG, from_teacher=True, reparameterize=True)
 
 
 def _kernels(model: keras.Model) -> list[tuple[int, ...]]:

@@ -2,11 +2,14 @@
 
 from typing import get_args
 
+import keras
 import numpy as np
 import pytest
 
 from compress import cost
 from compress.errors import UsageError
+from compress.models import mobile_resnet_generator
+from compress.models.mobile_resnet_generator import MobileResnetConfig
 from compress.models.pocket_generator import Family
 from compress.prune.budget import Budget, PriceList, off_multiple, require_possible, search
 from compress.prune.groups import find_groups
@@ -28,7 +31,15 @@ def ranked(request, make_student):
 
 @pytest.mark.parametrize("family", get_args(Family))
 def test_the_price_list_knows_what_a_pruned_student_costs(make_student, family) -> None:
-    student = make_student(family, width=24)
+    _require_known_price(make_student(family, width=24))
+
+
+def test_the_price_of_a_published_students_shape_is_known_too() -> None:
+    shape = MobileResnetConfig(down=(8, 8, 16), inner=(8, 16), up=(8, 8), normalization="batch", padding="zero")
+    _require_known_price(mobile_resnet_generator.build(shape, (16, 16)))
+
+
+def _require_known_price(student: keras.Model) -> None:
     groups = find_groups(student)
     prices, counts = PriceList(student, groups), tuple(max(3, len(group.units) // 2) for group in groups)
     removed = [unit for group, count in zip(groups, counts, strict=True) for unit in group.units[count:]]

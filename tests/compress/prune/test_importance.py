@@ -9,6 +9,8 @@ from compress.distill.config import DistillConfig
 from compress.distill.distiller import Distiller
 from compress.distill.lessons import Lessons
 from compress.distill.pairs import Pairs
+from compress.models import mobile_resnet_generator
+from compress.models.mobile_resnet_generator import MobileResnetConfig
 from compress.prune import importance
 from compress.prune.groups import find_groups
 from compress.prune.sensitivity import gradients_on
@@ -119,6 +121,26 @@ def test_gradients_are_those_of_the_distillation_loss(make_student, lessons) -> 
     kernel.assign(whole - step * direction)
     below = loss()
     assert (above - below) / (2 * step) == pytest.approx(np.linalg.norm(gradient), rel=0.05)
+
+
+def test_gradients_know_which_axis_of_a_transposed_kernel_is_read(make_student, lessons, randomise) -> None:
+    shape = MobileResnetConfig(down=(8, 8, 16), inner=(8,), up=(8, 8), normalization="batch", padding="zero")
+    student = randomise(mobile_resnet_generator.build(shape, (16, 16)))
+    groups = find_groups(student)
+    transposed = [layer.name for layer in student.layers if isinstance(layer, keras.layers.Conv2DTranspose)]
+    place, group = next((i, group) for i, group in enumerate(groups) if transposed[0] in group.makers)
+    dead = group.units[3]
+    for piece in (piece for piece in dead if piece.role == "reads"):
+        kernel = student.get_layer(piece.layer).kernel
+        value = kernel.numpy()
+        np.moveaxis(value, piece.axis, 0)[piece.index] = 0
+        kernel.assign(value)
+    gradients = list(gradients_on(student, lessons, DistillConfig(batch_size=6), images=6))
+    scores = importance.score_by_loss(student, groups, gradients)
+    assert {len(one) for one in scores} == {8, 16}
+    assert scores[place][3] == 0.0
+    assert np.count_nonzero(scores[place]) == 7
+    assert len(importance.score_by_weights(student, groups, "norm")[place]) == 8
 
 
 def test_calibration_leaves_the_student_as_it_is_and_uses_so_many_images(make_student, lessons) -> None:

@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from compress.models import pocket_generator
+from compress.models import mobile_resnet_generator, pocket_generator
 from compress.models.copies import copied
+from compress.models.mobile_resnet_generator import MobileResnetConfig
 from compress.models.pocket.reparameterization import folded
 from compress.models.pocket_generator import Family, PocketConfig
 from compress.prune.groups import Unit, find_groups
@@ -19,7 +20,8 @@ def _mask(model: keras.Model, units: list[Unit]) -> None:
     for piece in (piece for unit in units for piece in unit if piece.role == "reads"):
         kernel = model.get_layer(piece.layer).kernel
         value = kernel.numpy()
-        value[:, :, piece.index] = 0.0
+        # Of a transposed convolution the inputs come last.
+        np.moveaxis(value, piece.axis, 0)[piece.index] = 0.0
         kernel.assign(value)
 
 
@@ -42,6 +44,12 @@ def test_a_sliced_student_equals_the_masked_one(make_student, family, context) -
 def test_a_student_trained_with_branches_is_sliced_too(randomise) -> None:
     shape = PocketConfig(family="unet", image_size_px=16, width=16, blocks=2, reparameterize=True)
     _require_sliced_as_masked(folded(randomise(pocket_generator.build(shape))))
+
+
+def test_a_published_students_shape_is_sliced_too(randomise) -> None:
+    shape = MobileResnetConfig(down=(8, 8, 16), inner=(8, 16), up=(8, 8), normalization="batch", padding="zero")
+    student = randomise(mobile_resnet_generator.build(shape, (16, 16)))
+    _require_sliced_as_masked(student)
 
 
 def _require_sliced_as_masked(student: keras.Model) -> None:
