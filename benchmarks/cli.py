@@ -8,11 +8,12 @@ from cyclopts import Parameter
 
 from benchmarks.android.config import AndroidConfig
 from benchmarks.browser.config import BrowserConfig
-from benchmarks.config import HostConfig, OraclesConfig, TableConfig
+from benchmarks.config import HostConfig, OraclesConfig, PeerMethod, TableConfig
 from benchmarks.toolkit.config import ToolkitConfig
 from compress import console
 from compress.artifact import refuse_existing, refuse_replacing
 from compress.errors import UnusableModel, UsageError
+from compress.teachers import LambdaAs
 
 app = console.new_app("bench", "Time models where they run.", default_parameter=Parameter(negative=()))
 
@@ -66,6 +67,40 @@ def table(
 
     record = write_table(chosen, out, overwrite=overwrite)
     console.show(record, as_json=json, text=f"{describe(record)}\nwith plots over size and width: {out}")
+
+
+@app.command
+def peer(
+    method: PeerMethod,
+    *,
+    like: Path,
+    teacher: Path,
+    data: Path,
+    out: Path,
+    lambda_as: LambdaAs | None = None,
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
+    """Train a published method beside a student: same photos, as much time, its own shape and losses.
+
+    Args:
+        method: narrow: a narrow CycleGAN generator without a teacher. gan_compression, omgd: their students with their
+            losses. omgd_losses: OMGD's losses on a student of the shape of --like.
+        like: The artifact of the student, as compress distill wrote it on this machine.
+        teacher: The generator that it learnt from.
+        data: The folder that it was trained on.
+        out: The peer's artifact.
+        lambda_as: What the teacher's Lambda layers do; they are never run.
+        overwrite: Replace `out` if it exists.
+        json: Print JSON.
+    """
+    from benchmarks.peers.training import train_peer
+
+    trained = train_peer(method, like, teacher, data, out, overwrite=overwrite, lambda_as=lambda_as)
+    cost = trained.manifest.cost
+    steps = trained.manifest.config["steps"]
+    record = {"out": str(out), "method": method, "params": cost.params, "macs": cost.macs, "steps": steps}
+    console.show(record, as_json=json)
 
 
 @app.command

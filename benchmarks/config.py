@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from compress.errors import UsageError
 from export.config import LambdaAs
@@ -9,6 +10,9 @@ from export.config import LambdaAs
 _MULTIPLE_PX = 8
 _MULTIPLE_WIDTH = 4
 _LEAST_RUNS = 3
+
+PeerMethod = Literal["narrow", "gan_compression", "omgd", "omgd_losses"]
+"""How a peer is trained; see `benchmarks.peers.methods`."""
 
 
 @dataclass(frozen=True, kw_only=True)
