@@ -1,48 +1,18 @@
 """`compress run`: every stage of a recipe, one process each, resumable.
 
-A stage is the command a user would type, so TensorFlow and PyTorch never meet in one process, a stage's memory is gone
-when it ends, and whatever `compress run` does can be done by hand. `run.json` remembers the command behind every
-finished output: a stage is repeated when its command or anything before it has changed.
+`run.json` remembers the command behind every finished output, as `compress.stages` tells.
 """
 
-import json
-import logging
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compress.artifact import write_text_whole
 from compress.config import to_mapping
-from compress.errors import PocketGANError, UsageError
 from compress.recipe import Recipe
+from compress.stages import Stage, follow
 
 RECORD = "run.json"
 FEATURES = "features"
-_CLEANING_S = 20
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One command and the path that it writes, relative to the run's folder."""
-
-    output: str
-    command: tuple[str, ...]
-    aids: tuple[str, ...] = ()
-    """Flags that change how long the command takes and never what it writes: the record of what ran is without them."""
-
-
-class StageFailed(PocketGANError):
-    """A stage ended with an error; it has said why, and its exit code becomes the run's."""
-
-    def __init__(self, stage: Stage, exit_code: int) -> None:
-        super().__init__(f"stopped at {stage.output}: compress {' '.join(stage.command)}")
-        self.exit_code = exit_code
 
 
 def run(teacher: Path, data: Path, recipe: Recipe, out: Path, *, lambda_as: str | None = None) -> dict[str, Any]:
@@ -62,20 +32,7 @@ def run(teacher: Path, data: Path, recipe: Recipe, out: Path, *, lambda_as: str 
         StageFailed: With the exit code of the stage that failed.
         UsageError: If `out` exists and is no run's folder.
     """
-    record = _read_record(out)
-    stages = list(_stages(teacher, data, recipe, out, lambda_as))
-    seconds: dict[str, float] = {}
-    for position, stage in enumerate(stages):
-        if record.get(stage.output) == list(stage.command) and (out / stage.output).exists():
-            _log.info("[%d/%d] %s is there", position + 1, len(stages), stage.output)
-            continue
-        for later in stages[position:]:
-            record.pop(later.output, None)
-        _write_record(out, record)
-        _log.info("[%d/%d] %s", position + 1, len(stages), stage.output)
-        seconds[stage.output] = _execute(stage, out)
-        record[stage.output] = list(stage.command)
-        _write_record(out, record)
+    seconds = follow(_stages(teacher, data, recipe, out, lambda_as), out, record=RECORD)
     return {"seconds": seconds, "report": str(out / "report.html")}
 
 
@@ -134,52 +91,3 @@ def _flags(values: Mapping[str, Any]) -> list[str]:
         name = key.replace("_", "-")
         flags += [f"--{name}" if value else f"--no-{name}"] if isinstance(value, bool) else [f"--{name}", str(value)]
     return flags
-
-
-def _execute(stage: Stage, out: Path) -> float:
-    """Run a stage's command; its output and its errors go straight to the terminal.
-
-    Returns:
-        How long it took, seconds.
-    """
-    started = time.monotonic()
-    written = ("--out", str(out / stage.output), "--overwrite")
-    command = [sys.executable, "-P", "-m", "compress", *stage.command, *stage.aids, *written]
-    (out / stage.output).parent.mkdir(parents=True, exist_ok=True)
-    exit_code = _run_to_end(command)
-    if exit_code != 0:
-        raise StageFailed(stage, exit_code)
-    return round(time.monotonic() - started, 1)
-
-
-def _run_to_end(command: list[str]) -> int:
-    """Run a command and return its exit code; on Ctrl-C, let it clean up before going on with being interrupted.
-
-    `subprocess.run` would kill it a quarter of a second after Ctrl-C, while it removes what it had half written.
-    """
-    with subprocess.Popen(command, stdout=sys.stderr) as process:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            try:
-                # A terminal sends Ctrl-C to the stage as well.
-                process.wait(timeout=_CLEANING_S)
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGINT)
-                process.wait()
-            raise
-
-
-def _read_record(out: Path) -> dict[str, list[str]]:
-    if not out.exists() or not any(out.iterdir()):
-        return {}
-    try:
-        return json.loads((out / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{out} holds something else than a run: it has no readable {RECORD}. Pass another --out."
-        ) from (error)
-
-
-def _write_record(out: Path, record: Mapping[str, list[str]]) -> None:
-    write_text_whole(out / RECORD, json.dumps(record, indent=2) + "\n", overwrite=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from compress import pipeline
+from compress import pipeline, stages
 from compress.errors import UsageError
 from compress.recipe import MeasureConfig, Recipe
 
@@ -25,7 +25,7 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         Path(command[command.index("--out") + 1]).write_text("done")
         return 0
 
-    monkeypatch.setattr(pipeline, "_run_to_end", pretend)
+    monkeypatch.setattr(stages, "_run_to_end", pretend)
     return lines
 
 
@@ -94,8 +94,8 @@ def test_a_lost_output_is_made_again(executed: list[list[str]], tmp_path: Path) 
 def test_a_failed_stage_ends_the_run_with_its_exit_code(
     executed: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "_stages", lambda *_: [pipeline.Stage("student", ("x", "fail"))])
-    with pytest.raises(pipeline.StageFailed) as failure:
+    monkeypatch.setattr(pipeline, "_stages", lambda *_: [stages.Stage("student", ("x", "fail"))])
+    with pytest.raises(stages.StageFailed) as failure:
         _run(tmp_path)
     assert failure.value.exit_code == 4
     assert len(executed) == 1

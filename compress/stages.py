@@ -1,0 +1,128 @@
+"""Commands that follow each other in one folder, one process each, resumable, as `compress run` needs them.
+
+A stage is the command a user would type, so TensorFlow and PyTorch never meet in one process, a stage's memory is gone
+when it ends, and whatever is done here can be done by hand. A record beside the outputs remembers the command behind
+every finished one: a stage is repeated when its command or anything before it has changed.
+"""
+
+import json
+import logging
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from compress.artifact import write_text_whole
+from compress.errors import PocketGANError, UsageError
+
+_CLEANING_S = 20
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command and the path that it writes, relative to the folder of all stages."""
+
+    output: str
+    command: tuple[str, ...]
+    aids: tuple[str, ...] = ()
+    """Flags that change how long the command takes and never what it writes: the record of what ran is without them."""
+    inputs: tuple[str, ...] = ()
+    """Fingerprints of what no stage wrote, where it may change under the same path: recorded with the command."""
+
+    @property
+    def recorded(self) -> list[str]:
+        """What the record holds of it once it has ended well."""
+        return [*self.command, *self.inputs]
+
+
+class StageFailed(PocketGANError):
+    """A stage ended with an error; it has said why, and its exit code becomes the whole command's."""
+
+    def __init__(self, stage: Stage, exit_code: int) -> None:
+        super().__init__(f"stopped at {stage.output}: compress {' '.join(stage.command)}")
+        self.exit_code = exit_code
+
+
+def follow(stages: Iterable[Stage], out: Path, *, record: str) -> dict[str, float]:
+    """Run stages in order, skipping those whose output is there and up to date.
+
+    Args:
+        stages: In order; each may read what those before it wrote.
+        out: The folder of their outputs; made if missing, gone on with if not.
+        record: Name of the file in it that remembers what ran.
+
+    Returns:
+        The seconds of every stage that ran, by its output.
+
+    Raises:
+        StageFailed: With the exit code of the stage that failed.
+        UsageError: If `out` holds something, but no such record.
+    """
+    ended = _read_record(out, record)
+    ordered = list(stages)
+    seconds: dict[str, float] = {}
+    for position, stage in enumerate(ordered):
+        if ended.get(stage.output) == stage.recorded and (out / stage.output).exists():
+            _log.info("[%d/%d] %s is there", position + 1, len(ordered), stage.output)
+            continue
+        # What none of these stages writes is forgotten, too: it may have been made from what is now made anew.
+        ended = {earlier.output: earlier.recorded for earlier in ordered[:position]}
+        _write_record(out / record, ended)
+        _log.info("[%d/%d] %s", position + 1, len(ordered), stage.output)
+        seconds[stage.output] = _execute(stage, out)
+        ended[stage.output] = stage.recorded
+        _write_record(out / record, ended)
+    return seconds
+
+
+def _execute(stage: Stage, out: Path) -> float:
+    """Run a stage's command; its output and its errors go straight to the terminal.
+
+    Returns:
+        How long it took, seconds.
+    """
+    started = time.monotonic()
+    written = ("--out", str(out / stage.output), "--overwrite")
+    command = [sys.executable, "-P", "-m", "compress", *stage.command, *stage.aids, *written]
+    (out / stage.output).parent.mkdir(parents=True, exist_ok=True)
+    exit_code = _run_to_end(command)
+    if exit_code != 0:
+        raise StageFailed(stage, exit_code)
+    return round(time.monotonic() - started, 1)
+
+
+def _run_to_end(command: list[str]) -> int:
+    """Run a command and return its exit code; on Ctrl-C, let it clean up before going on with being interrupted.
+
+    `subprocess.run` would kill it a quarter of a second after Ctrl-C, while it removes what it had half written.
+    """
+    with subprocess.Popen(command, stdout=sys.stderr) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            try:
+                # A terminal sends Ctrl-C to the stage as well.
+                process.wait(timeout=_CLEANING_S)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGINT)
+                process.wait()
+            raise
+
+
+def _read_record(out: Path, name: str) -> dict[str, list[str]]:
+    if not out.exists() or not any(out.iterdir()):
+        return {}
+    try:
+        return json.loads((out / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{out} holds something else than a run: it has no readable {name}. Pass another --out."
+        ) from error
+
+
+def _write_record(path: Path, ended: Mapping[str, list[str]]) -> None:
+    write_text_whole(path, json.dumps(ended, indent=2) + "\n", overwrite=True)
