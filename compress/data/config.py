@@ -33,6 +33,8 @@ class PhotosConfig:
     """Whose photos: A, B or both."""
     image_size_px: int = 256
     """Side of the square that photos are cropped and resized to."""
+    truth: bool = False
+    """Lay out their true translations instead, under the photos' names: from testA_truth and so on."""
 
 
 @dataclass(frozen=True, kw_only=True)

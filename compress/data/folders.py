@@ -55,20 +55,25 @@ def truths(photos: Sequence[Path]) -> list[Path]:
     """Find the true translation of each photo: the file of its name in `FOLDER_truth` beside its folder.
 
     Args:
-        photos: Of one folder, at least one.
+        photos: At least one.
 
     Raises:
         UnusableData: If one is missing.
     """
-    folder = photos[0].parent
-    found = [folder.with_name(f"{folder.name}_truth") / photo.name for photo in photos]
+    found = [truth_folder(photo.parent) / photo.name for photo in photos]
     missing = [path for path in found if not path.is_file()]
     if missing:
+        folders = " and ".join(dict.fromkeys(photo.parent.name for photo in photos))
         raise UnusableData(
-            f"{len(missing)} of {len(found)} images in {folder.name} have no true translation, the first is "
+            f"{len(missing)} of {len(found)} images in {folders} have no true translation, the first is "
             f"{missing[0]}. Expected a file of each image's name there, as `compress data avatars --train-truth` draws."
         )
     return found
+
+
+def truth_folder(folder: Path) -> Path:
+    """Where the true translations of a folder's photos lie, if there are any."""
+    return folder.with_name(f"{folder.name}_truth")
 
 
 def _domains(domain: Domain) -> tuple[Literal["A", "B"], ...]:

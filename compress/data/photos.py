@@ -8,7 +8,7 @@ from tqdm import tqdm
 from compress import images
 from compress.artifact import refuse_existing, refuse_replacing, written_whole
 from compress.data.config import PhotosConfig
-from compress.data.folders import LAYOUT, photos
+from compress.data.folders import LAYOUT, photos, truth_folder, truths
 
 _log = logging.getLogger(__name__)
 
@@ -16,24 +16,29 @@ _log = logging.getLogger(__name__)
 def prepare_photos(data: Path, config: PhotosConfig, out: Path, *, overwrite: bool = False) -> dict[str, int]:
     """Write a split's photos as PNG of one size, so that every model and every score starts from the same pixels.
 
-    A file is named after its domain and its photo, `A_0001.png`: a name that occurs in both domains stays apart.
+    A file is named after its domain and its photo, `A_0001.png`: a name that occurs in both domains stays apart. With
+    `truth` it holds the photo's true translation, so that images made of the photos pair with it by name.
 
     Returns:
         `{"images": how many were written}`.
 
     Raises:
         UsageError: If `out` exists and `overwrite` is false, or is or holds a part of the data set.
-        UnusableData: If a folder is missing, or too many photos are broken.
+        UnusableData: If a folder or a true translation is missing, or too many photos are broken.
     """
     refuse_existing(out, overwrite=overwrite)
     # The split that is not read stays, too: who names one of its folders has mistaken it for the output.
-    refuse_replacing(out, [data, *(data / name for name in LAYOUT if (data / name).exists())])
+    parts = [part for name in LAYOUT for part in (data / name, truth_folder(data / name))]
+    refuse_replacing(out, [data, *(part for part in parts if part.exists())])
     with written_whole(out, overwrite=overwrite) as scratch:
         paths = photos(data, config.domain, config.split)
+        if config.truth:
+            paths = truths(paths)
         count = 0
         with tqdm(total=len(paths), desc="photos", unit="image") as bar:
             for path, image in images.read_images(paths, config.image_size_px):
-                images.write_png(scratch / f"{path.parent.name.removeprefix(config.split)}_{path.stem}.png", image)
+                domain = path.parent.name.removeprefix(config.split).removesuffix("_truth")
+                images.write_png(scratch / f"{domain}_{path.stem}.png", image)
                 count += 1
                 bar.update()
     return {"images": count}

@@ -1,15 +1,17 @@
 """`compress data photos`: every photo once, one size, names that cannot collide."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from compress import images
 from compress.data.config import PhotosConfig
 from compress.data.folders import LAYOUT
 from compress.data.photos import prepare_photos
-from compress.errors import UsageError
+from compress.errors import UnusableData, UsageError
 
 
 def test_photos_of_both_domains_lie_in_one_folder_at_one_size(photo_folders: Path, tmp_path: Path) -> None:
@@ -18,6 +20,27 @@ def test_photos_of_both_domains_lie_in_one_folder_at_one_size(photo_folders: Pat
     assert written == {"images": 8}
     assert [path.name for path in paths] == [f"{domain}_{index:03d}.png" for domain in "AB" for index in range(4)]
     assert {images.read_image(path).shape for path in paths} == {(20, 20, 3)}
+
+
+def test_true_translations_bear_the_names_of_the_photos(photo_folders: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(photo_folders, root)
+    for domain, grey in (("A", 50), ("B", 200)):
+        (root / f"test{domain}_truth").mkdir()
+        for photo in images.list_images(root / f"test{domain}"):
+            images.write_png(root / f"test{domain}_truth" / photo.name, np.full((40, 40, 3), grey, np.uint8))
+    config = PhotosConfig(domain="both", image_size_px=20)
+    prepare_photos(root, config, tmp_path / "inputs")
+    prepare_photos(root, replace(config, truth=True), tmp_path / "truth")
+    names = [path.name for path in images.list_images(tmp_path / "inputs")]
+    assert [path.name for path in images.list_images(tmp_path / "truth")] == names
+    assert {int(images.read_image(tmp_path / "truth" / name)[0, 0, 0]) for name in names if name[0] == "B"} == {200}
+    with pytest.raises(UsageError, match="would be replaced"):
+        prepare_photos(root, config, root / "testB_truth", overwrite=True)
+    (root / "testB_truth/002.png").unlink()
+    with pytest.raises(UnusableData, match=r"1 of 8 images in testA and testB have no true translation"):
+        prepare_photos(root, replace(config, truth=True), tmp_path / "torn")
+    assert not (tmp_path / "torn").exists()
 
 
 @pytest.fixture
