@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from benchmarks.android.config import AndroidConfig
 from benchmarks.browser.config import BrowserConfig
 from benchmarks.config import HostConfig, OraclesConfig, PeerMethod, TableConfig
+from benchmarks.students.config import StudentsConfig
 from benchmarks.toolkit.config import ToolkitConfig
 from compress import console
 from compress.artifact import refuse_existing, refuse_replacing
@@ -101,6 +102,29 @@ def peer(
     steps = trained.manifest.config["steps"]
     record = {"out": str(out), "method": method, "params": cost.params, "macs": cost.macs, "steps": steps}
     console.show(record, as_json=json)
+
+
+@app.command
+def students(
+    *students: Path,
+    config: Annotated[StudentsConfig, Parameter(name="*", negative_iterable=())],
+    out: Path = Path("runs/students"),
+    json: bool = False,
+) -> None:
+    """Hold trained students of one task against their teacher and published students: file, speed and images.
+
+    Exports, translates the test photos, scores and times; goes on where it was stopped.
+
+    Args:
+        students: Artifacts that `compress distill`, `prune` or `quantize` wrote; each is called as its folder.
+        out: The folder to write: students.json, students.md, samples.png, and all that they were made from.
+        json: Print JSON.
+    """
+    from benchmarks.students.stage import bench_students
+    from benchmarks.students.text import describe
+
+    record = bench_students(students, config, out)
+    console.show(record, as_json=json, text=f"{describe(record)}\nwith pictures: {out}")
 
 
 @app.command

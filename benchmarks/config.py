@@ -1,8 +1,10 @@
 """The flags and recorded configuration of benchmarks."""
 
-from dataclasses import dataclass
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from compress.errors import UsageError
 from export.config import LambdaAs
@@ -110,6 +112,17 @@ class TableConfig:
         """Rounds for images of that side: a benchmark at 1024 pixels takes no longer than it must."""
         affordable = round(self.runs * (self.image_size_px / side_px) ** 2)
         return min(self.runs, max(_LEAST_RUNS, affordable))
+
+
+def command_line(command: Sequence[str], config: Any) -> str:
+    """What a user types for a configuration: a command, and a flag for each field that is not left as it is."""
+    words = list(command)
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if value != field.default:
+            for each in value if isinstance(value, tuple) else (value,):
+                words += [f"--{field.name.replace('_', '-')}", str(each)]
+    return shlex.join(words)
 
 
 def _check_least(config: object, **least: int) -> None:

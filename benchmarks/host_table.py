@@ -73,6 +73,21 @@ def _delegation(entry: Mapping[str, Any]) -> tuple[str, ...]:
     return f"{entry['ops_delegated']} of {entry['ops_total']}", str(entry["partitions"])
 
 
+def times_faster(measured: Mapping[str, Any]) -> str:
+    """A speed-up with its 95 % interval.
+
+    Args:
+        measured: `speedup`, `noise` and `withheld`, as an entry of `bench_host` has them.
+    """
+    if measured["withheld"]:
+        return "too noisy"
+    if measured["noise"] == 0:
+        # The baseline against itself.
+        return f"{measured['speedup']:.3g}x"
+    times, noise = measured["speedup"], 1 + measured["noise"]
+    return f"{times:.3g}x ({times / noise:.3g} - {times * noise:.3g})"
+
+
 def conditions(record: Mapping[str, Any]) -> list[str]:
     """The speed-ups that a record of `bench_host` withholds, and under what it was measured, a line each."""
     machine = record["machine"]

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 TEACHER, SHIPPED, UNTOUCHED = "teacher", "student_int8", "inputs"
+Standing = Literal["within", "below", "above"]
 _NONE = "-"
 
 
@@ -25,6 +26,18 @@ def closing_table(out: Path) -> str:
     for name in (UNTOUCHED, *bench):
         rows.append([name, *_file_cells(bench, name), *_image_cells(scores.get(name, {}), metric)])
     return "\n".join([*_aligned(rows), *_verdict(scores, metric)])
+
+
+def standing(score: float, interval: Mapping[str, float]) -> Standing:
+    """Tell where a score lies by another one's interval.
+
+    Args:
+        score: A distance's mean, the student's.
+        interval: `low` and `high`, the ends of its teacher's 95 % interval; both belong to it.
+    """
+    if interval["low"] <= score <= interval["high"]:
+        return "within"
+    return "below" if score < interval["low"] else "above"
 
 
 def _file_cells(bench: Mapping[str, Any], name: str) -> list[str]:
@@ -65,9 +78,8 @@ def _verdict(scores: Mapping[str, Any], metric: str) -> list[str]:
     if metric not in scores.get(TEACHER, {}) or metric not in scores.get(SHIPPED, {}):
         return []
     student, interval = scores[SHIPPED][metric]["mean"], scores[TEACHER]["intervals"][metric]
-    low, high = interval["low"], interval["high"]
-    where = "within" if low <= student <= high else "below" if student < low else "above"
-    return [f"{metric}: {SHIPPED} lies {where} its teacher's 95 % interval, {low:.4f} to {high:.4f}."]
+    where = f"lies {standing(student, interval)} its teacher's 95 % interval"
+    return [f"{metric}: {SHIPPED} {where}, {interval['low']:.4f} to {interval['high']:.4f}."]
 
 
 def _read(path: Path) -> Any:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -126,7 +127,7 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
     return np.clip(np.rint((np.asarray(images, dtype=np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
-def write_png(path: Path, image: np.ndarray) -> None:
+def write_png(path: Path | BinaryIO, image: np.ndarray) -> None:
     """Write a `(height, width, 3)` uint8 image as PNG."""
     Image.fromarray(image).save(path, format="PNG", compress_level=1)
 

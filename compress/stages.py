@@ -44,6 +44,7 @@ class StageFailed(PocketGANError):
 
     def __init__(self, stage: Stage, exit_code: int) -> None:
         super().__init__(f"stopped at {stage.output}: compress {' '.join(stage.command)}")
+        self.stage = stage
         self.exit_code = exit_code
 
 

@@ -12,11 +12,13 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("compress", "export", "eval", "benchmarks")
 SHARED = {"artifact", "config", "console", "errors", "images"}
 TRAINING = {"cost", "models", "teachers", "data", "distill", "training"}
+RUNS = {"stages", "closing"}
+"""What `compress run` and `compress bench students` have in common."""
 ALLOWED = {
     "compress": {"compress": None},
     "export": {"export": None, "compress": SHARED | TRAINING},
     "eval": {"eval": None, "compress": SHARED},
-    "benchmarks": {"benchmarks": None, "export": None, "compress": SHARED | TRAINING},
+    "benchmarks": {"benchmarks": None, "export": None, "compress": SHARED | TRAINING | RUNS},
 }
 HEAVY = {"tensorflow", "keras", "torch", "torchvision", "torch_fidelity", "coremltools"}
 """What `--help` must not load."""

@@ -1,17 +1,15 @@
 """The project's main table and its plots: files written, timed, compared, and put down whole."""
 
 import json
-import shlex
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from datetime import UTC, datetime
 from math import expm1, hypot, log1p
 from pathlib import Path
 from typing import Any
 
-from benchmarks.config import TableConfig
+from benchmarks.config import TableConfig, command_line
 from benchmarks.host import find_contenders
 from benchmarks.main_table import nets, plots, sweeps
 from benchmarks.main_table.entrants import Entrant, time_entrants, write
@@ -101,13 +99,7 @@ def compare(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def command_of(config: TableConfig) -> str:
     """The command that measures this again, without where it writes."""
-    words = ["compress", "bench", "table"]
-    for field in fields(config):
-        value = getattr(config, field.name)
-        if value != field.default:
-            for each in value if isinstance(value, tuple) else (value,):
-                words += [f"--{field.name.replace('_', '-')}", str(each)]
-    return shlex.join(words)
+    return command_line(["compress", "bench", "table"], config)
 
 
 def _ratio(student: Mapping[str, Any], rival: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.host_table import conditions
-from benchmarks.table import aligned
+from benchmarks.host_table import conditions, times_faster
+from benchmarks.table import aligned, piped
 
 _HEAD = (
     "model",
@@ -41,9 +41,9 @@ def markdown(record: Mapping[str, Any], plots: Sequence[str]) -> str:
     foot = [*_notes(record), *conditions(record["table"]), origin]
     parts = [
         f"Everything at {size}x{size}, in one interleaved run; faster and smaller than the first row.",
-        _piped(_rows(record)),
+        piped(_rows(record)),
         "How many times faster each student is than the others:",
-        _piped(_ratios(record)),
+        piped(_ratios(record)),
         "\n".join(f"- {line}" for line in foot),
         *pictures,
     ]
@@ -63,7 +63,7 @@ def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
         _UNKNOWN if params is None else f"{params:,}",
         _UNKNOWN if macs is None else f"{macs / 1e9:.3g}",
         f"{entry['latency_ms']['median']:,.2f} ms",
-        _times(entry),
+        times_faster(entry),
         f"{entry['share_of_peak']:.0%}",
         f"{entry['peak_memory_bytes'] / 1e6:.1f} MB",
         f"{entry['partitions']}, {entry['ops_total'] - entry['ops_delegated']}",
@@ -74,29 +74,14 @@ def _ratios(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """A row for each model that is none of ours, a column for each student."""
     students = list(dict.fromkeys(ratio["model"] for ratio in record["ratios"]))
     rivals = list(dict.fromkeys(ratio["over"] for ratio in record["ratios"]))
-    found = {(ratio["over"], ratio["model"]): _times(ratio) for ratio in record["ratios"]}
+    found = {(ratio["over"], ratio["model"]): times_faster(ratio) for ratio in record["ratios"]}
     return [
         ("faster than", *students),
         *((rival, *(found[rival, student] for student in students)) for rival in rivals),
     ]
 
 
-def _times(measured: Mapping[str, Any]) -> str:
-    if measured["withheld"]:
-        return "too noisy"
-    if measured["noise"] == 0:
-        # The baseline against itself.
-        return f"{measured['speedup']:.3g}x"
-    times, noise = measured["speedup"], 1 + measured["noise"]
-    return f"{times:.3g}x ({times / noise:.3g} - {times * noise:.3g})"
-
-
 def _notes(record: Mapping[str, Any]) -> list[str]:
     noted = [f"{entry['name']}: {entry['note']}" for entry in record["table"]["entries"] if entry["note"]]
     weights = f"weights of the teacher: {record['weights']}; of all that was not given: random"
     return [weights, "int8 ranges: of one synthetic picture, since no cost depends on them", *noted]
-
-
-def _piped(rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])

@@ -1,0 +1,1 @@
+"""`compress bench students`: trained students, published students and their teacher in one table, images and all."""

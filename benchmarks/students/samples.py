@@ -1,0 +1,39 @@
+"""The picture beside the table: test photos as rows, what the models make of them as columns."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.students.commands import IMAGES, INPUTS
+from benchmarks.students.given import Given
+from compress import images
+from compress.artifact import write_bytes_whole
+
+SAMPLES = "samples.png"
+_ROWS = 6
+
+
+def columns(given: Given) -> dict[str, str]:
+    """What is shown, from left to right: by its name in the table, its folder of images."""
+    shown = [model for model in given.models if model == given.baseline or _is_shown(model.kind, model.precision)]
+    return {INPUTS: INPUTS, **{model.name: model.key for model in shown}}
+
+
+def write_samples(given: Given, out: Path) -> None:
+    """Write `samples.png`: up to 6 photos, from all over the test set.
+
+    Raises:
+        UnusableData: If there are no images, or one is broken.
+    """
+    photos = images.list_images(out / IMAGES / INPUTS)
+    chosen = np.linspace(0, len(photos) - 1, min(_ROWS, len(photos))).round().astype(int)
+    folders = [out / IMAGES / folder for folder in columns(given).values()]
+    rows = [[images.read_image(folder / photos[index].name) for folder in folders] for index in chosen]
+    buffer = io.BytesIO()
+    images.write_png(buffer, images.contact_sheet(rows))
+    write_bytes_whole(out / SAMPLES, buffer.getvalue(), overwrite=True)
+
+
+def _is_shown(kind: str, precision: str) -> bool:
+    return kind == "peer" or (kind == "student" and precision == "int8")

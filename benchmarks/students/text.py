@@ -1,0 +1,125 @@
+"""The table as people read it: on a terminal, and as Markdown."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.host_table import conditions, times_faster
+from benchmarks.table import aligned, piped
+
+_UNKNOWN = ""
+_LIKENESSES = {
+    "teacher_psnr_db": ("PSNR to the teacher", "{:.2f} dB"),
+    "teacher_ssim": ("SSIM to the teacher", "{:.4f}"),
+    "truth_psnr_db": ("PSNR to the truth", "{:.2f} dB"),
+}
+
+
+def describe(record: Mapping[str, Any]) -> str:
+    """The table, a line on each int8 student, and under what all was measured."""
+    return "\n".join([*aligned(_cells(record)), "", *_verdicts(record), "", *_notes(record)])
+
+
+def markdown(record: Mapping[str, Any], samples: str) -> str:
+    """The same as Markdown.
+
+    Args:
+        record: Of `bench_students`.
+        samples: File name of the picture beside it.
+    """
+    lines = [*_notes(record), f"{record['date']}, `{record['command']}`"]
+    parts = [
+        f"{_task(record)}; how many times smaller and faster: than the teacher in float.",
+        piped(_cells(record)),
+        _listed(_verdicts(record)),
+        _listed(lines),
+        f"![Test photos and what became of them]({samples})",
+        f"*Columns: {', '.join(record['samples'])}.*",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _cells(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    rows, metrics = record["rows"], record["metrics"]
+    likenesses = {key: known for key, known in _LIKENESSES.items() if any(key in row for row in rows)}
+    head = ("model", "file", "smaller", "params", "MMACs", "latency", "faster (95 % interval)")
+    titles = (*(f"{metric} (95 %)" for metric in metrics), *(title for title, _ in likenesses.values()))
+    cells: list[tuple[str, ...]] = [(*head, *titles)]
+    for row in rows:
+        likeness = [form.format(row[key]) if key in row else _UNKNOWN for key, (_, form) in likenesses.items()]
+        cells.append((*_file_cells(row), *(_distance(row.get(metric)) for metric in metrics), *likeness))
+    return cells
+
+
+def _file_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    if row["kind"] == "control":
+        return (f"{row['name']} (untouched photos)", *[_UNKNOWN] * 6)
+    return (
+        row["name"],
+        f"{row['size_bytes'] / 1e3:,.1f} kB",
+        f"{row['times_smaller']:.3g}x",
+        f"{row['params']:,}",
+        _UNKNOWN if row["macs"] is None else f"{row['macs'] / 1e6:,.1f}",
+        f"{row['latency_ms']['median']:,.2f} ms",
+        times_faster(row),
+    )
+
+
+def _distance(score: Mapping[str, float] | None) -> str:
+    if score is None:
+        return _UNKNOWN
+    if "mean" in score:
+        return f"{score['mean']:.4f} ({score['low']:.4f} - {score['high']:.4f})"
+    return f"{score['value']:.1f} ({score['low']:.1f} - {score['high']:.1f})"
+
+
+def _verdicts(record: Mapping[str, Any]) -> list[str]:
+    return [_verdict(verdict, record) for verdict in record["verdicts"]]
+
+
+def _verdict(verdict: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    kid = f"{record['metrics'][0]} not held against its teacher's, whose images are the reference"
+    if verdict["kid"] is not None:
+        teacher = next(row for row in record["rows"] if row["kind"] == "teacher")[record["metrics"][0]]
+        interval = f"{teacher['low']:.4f} to {teacher['high']:.4f}"
+        kid = f"{record['metrics'][0]} {verdict['kid']} its teacher's 95 % interval, {interval}"
+    fast = (
+        "speed too noisy to tell"
+        if verdict["speedup"] is None
+        else f"{verdict['speedup']:.3g}x as fast as the teacher in float"
+    )
+    kept = [
+        f"{'within' if is_within else 'above'} {int(budget) / 1e3:.0f} kB"
+        for budget, is_within in verdict["within_bytes"].items()
+    ]
+    return f"{verdict['name']}: {kid}; {fast}; {verdict['size_bytes'] / 1e3:,.1f} kB, {', '.join(kept)}"
+
+
+def _task(record: Mapping[str, Any]) -> str:
+    side = record["image_size_px"]
+    return f"{record['images']} test photos of domain {record['domain']} at {side}x{side}"
+
+
+def _notes(record: Mapping[str, Any]) -> list[str]:
+    rows, key = record["rows"], record["key"]
+    real = f"the {key['real_images']} test photos of domain {record['target']}"
+    reference = real if record["target"] else "the teacher's images in float"
+    notes = [
+        *conditions(record["bench"]),
+        f"distances: of the images of {_task(record)} to {reference}, in features of {key['network']}",
+        *record["notes"],
+        "PSNR and SSIM: mean over the images; the teacher's are those of its float file",
+    ]
+    if any(row.get("withheld") for row in rows):
+        notes.insert(0, "to time anew on an idle machine, remove bench.json and give the same command again")
+    if any("truth_psnr_db" in row for row in rows):
+        notes.append("truth: the true translation of each photo, which the data set has")
+    if peers := [row["name"] for row in rows if row["kind"] == "peer"]:
+        notes.append(
+            f"{', '.join(peers)}: peers are timed and scored in float, which favours their images: int8 of a net with "
+            "InstanceNorm is refused, or loses them"
+        )
+    return notes
+
+
+def _listed(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
