@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("compress", "export", "eval", "benchmarks")
 SHARED = {"artifact", "config", "console", "errors", "images"}
 TRAINING = {"cost", "models", "teachers", "data", "distill", "training"}
-RUNS = {"stages", "closing"}
-"""What `compress run` and `compress bench students` have in common."""
+RUNS = {"stages", "closing", "teach"}
+"""`compress bench students` follows stages as `compress run` does, and one peer is taught as teachers are."""
 ALLOWED = {
     "compress": {"compress": None},
     "export": {"export": None, "compress": SHARED | TRAINING},
@@ -82,6 +82,7 @@ def test_keras_and_tensorflow_are_not_needed_to_score_or_to_time() -> None:
     # What the TF converter makes of a student, and what trainings do, are among the things compared.
     assert {path for path in importers if path.startswith(("eval/", "benchmarks/"))} == {
         "benchmarks/oracles.py",
+        "benchmarks/peers/training.py",
         "benchmarks/tfmot/student.py",
         "benchmarks/tfmot/training.py",
         "benchmarks/trainings.py",
