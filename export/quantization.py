@@ -22,6 +22,7 @@ from export.graph import (
     DepthwiseConvolution,
     Graph,
     InstanceNorm,
+    Multiply,
     Operation,
     Pad,
     Pool,
@@ -38,6 +39,7 @@ IMAGE_RANGE: Range = (-1.0, 127 / 128)
 """The range of images and of tanh: scale 1/128 and zero point 0, so that a camera's byte b is b - 128."""
 SIGMOID_RANGE: Range = (0.0, 255 / 256)
 """TFLite fixes sigmoid's output at scale 1/256 and zero point -128."""
+_FIXED_OUTPUTS: Mapping[str, Range] = {"tanh": IMAGE_RANGE, "sigmoid": SIGMOID_RANGE}
 TANH_USEFUL_RANGE: Range = (-3.2, 2.7)
 """Outside of it, tanh rounds to the first or the last of its 256 output steps."""
 
@@ -46,6 +48,10 @@ _MOVES_VALUES = (SpaceToDepth, DepthToSpace, Crop, Pad, Resize, Pool, Concatenat
 NARROWEST_RANGE = 1e-5
 """Of a tensor: one that is always zero gets a scale, too."""
 LEAST_WEIGHT_SCALE = 1e-12
+_LARGEST_REQUANTIZATION = 64.0
+"""Of the scale of an operation's sums over its output's, which has hardly a range where a ReLU lets nothing through. In
+LiteRT 2.3 a convolution ends the process from 256 on, with a double free; XNNPACK leaves MUL and ADD behind from there,
+a RELU from 128. Half of the way to that is left for scales that are shared."""
 _NARROWEST_ADDEND = 1 / 512
 """Of the sum's range: XNNPACK leaves an ADD behind whose addend's scale is under 1/1024 of the sum's, as that of a
 branch which has learned nothing. Half of the way to that limit is left for scales that are shared."""
@@ -194,7 +200,11 @@ def _settle(graph: Graph, ranges: Mapping[str, Range], *, symmetric: bool) -> di
     """Ranges with what the kernels fix put in: fixed ends, shared scales, and tanh's useful part."""
     widened = _with_addends_widened(graph, ranges)
     groups = scale_groups(graph, symmetric=symmetric)
-    return {name: group.settle(widened) for group in groups for name in group.members}
+    settled: dict[str, Range] = {}
+    # What is widened is read by what may be too narrow for it then; a graph has an end.
+    while settled != (settled := {name: group.settle(widened) for group in groups for name in group.members}):
+        widened |= _with_outputs_widened(graph, settled)
+    return settled
 
 
 def scale_groups(graph: Graph, *, symmetric: bool = False) -> list[ScaleGroup]:
@@ -236,10 +246,37 @@ def _with_addends_widened(graph: Graph, ranges: Mapping[str, Range]) -> dict[str
     return widened
 
 
+def _with_outputs_widened(graph: Graph, settled: Mapping[str, Range]) -> dict[str, Range]:
+    """The ranges of outputs that are too narrow for what they are made of, as wide as they have to be."""
+    scales = {name: _tensor_scale(bounds).scale for name, bounds in settled.items()}
+    widened = {}
+    for operation in graph.operations:
+        span = 255 * _scale_of_sums(operation, scales) / _LARGEST_REQUANTIZATION
+        least, greatest = settled[operation.output]
+        if max(greatest, 0.0) - min(least, 0.0) < span:
+            # What is never negative keeps its zero at the lower end.
+            half = span / 2 if least < 0 else 0.0
+            widened[operation.output] = min(least, -half), max(greatest, span - half)
+    return widened
+
+
+def _scale_of_sums(operation: Operation, scales: Mapping[str, float]) -> float:
+    """The scale of an operation's integers before they are brought to its output's; 0 where they are not brought."""
+    read = [scales[name] for name in operation.inputs]
+    if isinstance(operation, Weighted):
+        return read[0] * float(_weight_scales(operation, read[0]).max())
+    if isinstance(operation, Multiply):
+        return read[0] * read[1]
+    if isinstance(operation, Add):
+        return max(read)
+    if isinstance(operation, Activate) and operation.function not in _FIXED_OUTPUTS:
+        return read[0]
+    return 0.0
+
+
 def _fixed_outputs(graph: Graph) -> dict[str, Range]:
-    fixed = {"tanh": IMAGE_RANGE, "sigmoid": SIGMOID_RANGE}
     activations = [operation for operation in graph.operations if isinstance(operation, Activate)]
-    return {operation.output: fixed[operation.function] for operation in activations if operation.function in fixed}
+    return {one.output: _FIXED_OUTPUTS[one.function] for one in activations if one.function in _FIXED_OUTPUTS}
 
 
 def _groups(graph: Graph) -> list[set[str]]:
@@ -282,10 +319,17 @@ def quantize_kernel(operation: Weighted, least_scales: np.ndarray | float = 0.0)
     return _restore(integers, operation), scales
 
 
-def _quantize_weights(operation: Weighted, input_scale: float) -> QuantizedWeights:
+def _weight_scales(operation: Weighted, input_scale: float) -> np.ndarray:
+    return quantize_kernel(operation, _least_scales(operation, input_scale))[1]
+
+
+def _least_scales(operation: Weighted, input_scale: float) -> np.ndarray:
     # A channel of tiny weights and a large bias would overflow int32: its scale is what lets the bias fit.
-    least = np.abs(operation.bias) / (np.float32(input_scale) * 2.0**30)
-    kernel, scales = quantize_kernel(operation, least)
+    return np.abs(operation.bias) / (np.float32(input_scale) * 2.0**30)
+
+
+def _quantize_weights(operation: Weighted, input_scale: float) -> QuantizedWeights:
+    kernel, scales = quantize_kernel(operation, _least_scales(operation, input_scale))
     bias = np.rint(operation.bias.astype(np.float64) / (np.float64(np.float32(input_scale)) * scales))
     return QuantizedWeights(kernel, bias.astype(np.int32), scales)
 

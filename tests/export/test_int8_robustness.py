@@ -1,14 +1,19 @@
 """An int8 export stands what it meets: flat images, one calibration photo, none, photos of another size."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from keras import layers
 
 from compress.errors import UnusableData, UnusableModel
 from compress.images import to_float, write_png
 from export import calibrate, reference, reference_int8, tflite
 from export.config import TfliteConfig
+from export.coverage import delegate_coverage
+from export.graph import Weighted
 from export.lower import lower
 from export.quantization import quantize
 from export.runner import TfliteGenerator
@@ -53,6 +58,44 @@ def test_calibrating_on_one_flat_image_gives_that_image_its_picture(graph, name:
     expected = reference.run(graph, to_float(photo)[np.newaxis])[0]
     assert np.isfinite(picture).all()
     assert np.sqrt(np.square(picture - expected).mean()) < 0.05
+
+
+_LOADING = """
+import sys
+from ai_edge_litert.interpreter import Interpreter
+interpreter = Interpreter(model_path=sys.argv[1])
+interpreter.allocate_tensors()
+interpreter.invoke()
+"""
+
+
+@pytest.mark.parametrize("dead", ["convolution", "context"])
+def test_what_lets_nothing_through_is_no_reason_to_end_the_process(chain, photos, dead: str, tmp_path) -> None:
+    """XNNPACK frees twice where a scale of sums is 256 times its output's; a child of ours is what would end."""
+    squeezed = layers.Conv2D(4, 1, activation="relu", name="dead")
+    pooled = [layers.GlobalAveragePooling2D(keepdims=True)] if dead == "context" else []
+    model = chain([layers.Conv2D(8, 3), *pooled, squeezed, layers.Conv2D(3, 1)], (32, 32, 3))
+    # Below zero wherever the photo is: ReLU makes one number of it.
+    kernel, bias = model.get_layer("dead").get_weights()
+    model.get_layer("dead").set_weights([kernel, 0 * bias - 100])
+    whole = lower(model, input_shape=(32, 32, 3))
+    quantized = quantize(whole, calibrate.observe_ranges(whole, photos))
+    content = tflite.int8_file(quantized, "int8")
+    (tmp_path / "dead.tflite").write_bytes(content)
+    finished = subprocess.run([sys.executable, "-c", _LOADING, tmp_path / "dead.tflite"], check=False)
+    assert finished.returncode == 0
+    (silent,) = [one.output for one in whole.operations if isinstance(one, Weighted) and one.bias.max() < -50]
+    assert quantized.tensors[silent].zero_point == -128
+    assert delegate_coverage(content).complete
+
+
+def test_living_tensors_keep_the_ranges_that_photos_gave_them(graph, photos) -> None:
+    ranges = calibrate.observe_ranges(graph, photos)
+    scales = quantize(graph, ranges).tensors
+    summed = [one for one in graph.operations if isinstance(one, Weighted) and one.activation == "relu"]
+    assert summed
+    for one in summed:
+        assert scales[one.output].scale == pytest.approx(ranges[one.output][1] / 255, rel=1e-5)
 
 
 def test_one_photo_is_enough_to_export(small_student, as_artifact, photos, tmp_path) -> None:
