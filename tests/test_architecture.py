@@ -85,6 +85,7 @@ def test_keras_and_tensorflow_are_not_needed_to_score_or_to_time() -> None:
         "benchmarks/peers/training.py",
         "benchmarks/tfmot/student.py",
         "benchmarks/tfmot/training.py",
+        "benchmarks/training_speed.py",
         "benchmarks/trainings.py",
     }
 
