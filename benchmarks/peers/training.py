@@ -11,6 +11,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from compress import artifact
 from compress.artifact import Artifact, Manifest, open_artifact
 from compress.config import from_mapping, to_mapping
 from compress.distill.config import DistillConfig, FitConfig
-from compress.distill.stage import distill_into
+from compress.distill.stage import distill_into, untrained
 from compress.errors import UnusableArtifact
 from compress.models.pocket.config import PocketConfig
 from compress.teach.config import TeachConfig
@@ -52,7 +53,8 @@ def train_peer(
             losses leave open.
         teacher: The generator file that the student learnt from; `narrow` has none and does not look at it.
         data: The folder that the student was trained on.
-        out: The artifact to write. A killed run starts anew.
+        out: The artifact to write. A killed run cannot go on, since its trial may find another pace: its NAME.training
+            has to be deleted first.
         overwrite: Whether `out` may exist.
         lambda_as: What the teacher's Lambda layers do, see `teachers.load`.
 
@@ -120,15 +122,16 @@ def _start(method: Distilled, config: DistillConfig) -> tuple[Callable[[keras.Mo
     """What builds the net, and what the manifest says of its shape."""
     size, shape = config.image_size_px, method.shape
 
+    if shape is None:
+        own = {item.name for item in dataclasses.fields(PocketConfig)} | {"from_teacher"}
+        return partial(untrained, config), {name: value for name, value in to_mapping(config).items() if name in own}
+
     def build(_: keras.Model) -> keras.Model:
-        from compress.models import mobile_resnet_generator, pocket_generator
+        from compress.models import mobile_resnet_generator
 
-        return mobile_resnet_generator.build(shape, (size, size)) if shape else pocket_generator.build(config)
+        return mobile_resnet_generator.build(shape, (size, size))
 
-    if shape:
-        return build, to_mapping(shape)
-    own = {item.name for item in dataclasses.fields(PocketConfig)}
-    return build, {name: value for name, value in to_mapping(config).items() if name in own}
+    return build, to_mapping(shape)
 
 
 def _of_fit(config: DistillConfig) -> dict[str, Any]:

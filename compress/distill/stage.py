@@ -10,6 +10,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,15 +60,17 @@ def distill(
         UnusableData: If the photos cannot be used.
     """
     config = dataclasses.replace(config, kernel_size=config.trunk_kernel_size, upsampler=config.chosen_upsampler)
-
-    def start(generator: keras.Model) -> keras.Model:
-        from compress.models import deployable, pocket_generator
-
-        if config.from_teacher:
-            return deployable.twin(generator, (config.image_size_px, config.image_size_px))
-        return pocket_generator.build(config)
-
+    start = partial(untrained, config)
     return distill_into(start, to_mapping(config), teacher, data, config, out, overwrite=overwrite, lambda_as=lambda_as)
+
+
+def untrained(config: DistillConfig, generator: keras.Model) -> keras.Model:
+    """The student that a configuration asks for, before training; `generator` is its teacher."""
+    from compress.models import deployable, pocket_generator
+
+    if config.from_teacher:
+        return deployable.twin(generator, (config.image_size_px, config.image_size_px))
+    return pocket_generator.build(config)
 
 
 def distill_into(
