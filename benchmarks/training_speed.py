@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,15 +14,15 @@ from benchmarks.machine import describe_machine
 from benchmarks.main_table import nets
 from benchmarks.noise import ratio_noise, why_withheld
 from benchmarks.table import aligned
-from compress import training
 from compress.config import to_mapping
 from compress.distill import distiller
 from compress.distill.config import DistillConfig
 from compress.distill.inputs import step_inputs
 from compress.distill.terms import terms
 from compress.models import pocket_generator
+from compress.precision import Policy, arithmetic
 
-PRECISIONS: tuple[Literal["float32", "mixed_bfloat16"], ...] = ("float32", "mixed_bfloat16")
+PRECISIONS: tuple[Policy, ...] = ("float32", "mixed_bfloat16")
 WARM_UP_STEPS = 3
 """The first compiles; the second and third still find memory to ask for."""
 _REAL_IMAGES = 64
@@ -95,14 +95,14 @@ def describe(record: Mapping[str, Any]) -> str:
     )
 
 
-def _whole_and_alone(config: DistillConfig, precision: Literal["float32", "mixed_bfloat16"], teacher: Any) -> _Pair:
+def _whole_and_alone(config: DistillConfig, precision: Policy, teacher: Any) -> _Pair:
     """A step of the training, and one of its student alone, on the same photos."""
     config = replace(config, precision=precision, adversarial_from_step=0.0)
     random = np.random.default_rng(0)
     size = (config.image_size_px, config.image_size_px, 3)
     photos = random.uniform(-1, 1, (config.batch_size, *size)).astype(np.float32)
     real = random.integers(0, 256, (_REAL_IMAGES, *size), dtype=np.uint8) if config.adversarial_weight else None
-    with training.arithmetic(precision):
+    with arithmetic(precision):
         whole = distiller.compiled(pocket_generator.build(config), config, teacher)
         alone = Alone(pocket_generator.build(config))
     # Descent without momentum: next to no time is spent outside the two passes.

@@ -12,6 +12,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from compress.errors import UsageError
 
 Config = TypeVar("Config")
+Precision = Literal["auto", "mixed_bfloat16", "float32"]
+"""The arithmetic of a training; `auto` is whichever of the other two is faster on this machine."""
 
 
 def from_mapping(kind: type[Config], values: Mapping[str, Any], *, origin: str) -> Config:

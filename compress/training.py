@@ -12,8 +12,7 @@ import statistics
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -148,17 +147,6 @@ def train(
                 checkpoint(model, work, run_identity, done)
     logs.close()
     return Trained(done, statistics.median(durations) if durations else None)
-
-
-@contextmanager
-def arithmetic(precision: str) -> Iterator[None]:
-    """Layers made inside compute in `precision`; their weights are float32 either way."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def refresh_batch_statistics(model: keras.Model, batch: Callable[[int], Batch], steps: int) -> None:

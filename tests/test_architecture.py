@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("compress", "export", "eval", "benchmarks")
 SHARED = {"artifact", "config", "console", "errors", "images"}
-TRAINING = {"cost", "models", "teachers", "data", "distill", "training"}
+TRAINING = {"cost", "models", "teachers", "data", "distill", "training", "precision"}
 RUNS = {"stages", "closing", "teach"}
 """`compress bench students` follows stages as `compress run` does, and one peer is taught as teachers are."""
 ALLOWED = {

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from compress.config import Precision
 from compress.data.config import Domain
 from compress.errors import UsageError
 from compress.models.pocket.config import PocketConfig
@@ -98,8 +99,8 @@ class FitConfig:
     """Steps between sample sheets and held-back scores."""
     checkpoint_every: int = 250
     """Steps between checkpoints; a killed run goes on from its last one."""
-    precision: Literal["mixed_bfloat16", "float32"] = "mixed_bfloat16"
-    """Arithmetic of training; the finished student is float32 either way."""
+    precision: Precision = "auto"
+    """Arithmetic of training, auto being what is faster on this machine; the finished student is float32."""
     seed: int = 0
     """Of weights, order of photos and mirroring."""
 

@@ -17,10 +17,11 @@ from compress.distill.inputs import step_inputs
 from compress.distill.lessons import Lessons
 from compress.distill.pairs import Pairs
 from compress.models.pocket.reparameterization import folded
+from compress.precision import Policy, arithmetic, resolved
 
 HISTORY = "training.json"
-"""Beside the student: `history`, what the samples measured as a list of `step` and `held_back_psnr_db`, and
-`images_per_s`."""
+"""Beside the student: `history`, what the samples measured as a list of `step` and `held_back_psnr_db`,
+`images_per_s`, and the `precision` that was computed in."""
 
 STATISTICS_STEPS = 100
 """After averaged weights are put in, to refresh BatchNorm's statistics; no more than were trained."""
@@ -40,6 +41,8 @@ class Taught:
     """As `HISTORY` holds it: of the weights at each step, which were not averaged yet."""
     images_per_s: float | None
     """Photos trained on per second in the last steps; None where a run had none left to do."""
+    precision: Policy
+    """The arithmetic of the training."""
 
 
 def fit(
@@ -64,8 +67,9 @@ def fit(
         BatchNorm statistics that fit them.
     """
     training_pairs, held_back = lessons.pairs.split(config.holdout, config.seed)
+    policy = resolved(config.precision)
     keras.utils.set_random_seed(config.seed)
-    with training.arithmetic(config.precision):
+    with arithmetic(policy):
         model = distiller.compiled(start(), config, lessons.teacher)
 
     if not training.holds_checkpoint(work, run_identity):
@@ -90,7 +94,9 @@ def fit(
     student.set_weights(model.student.get_weights())
     student = folded(student)
     images_per_s = None if trained.step_s is None else round(config.batch_size / trained.step_s, 3)
-    return Taught(student, psnr_db(student, held_back), _sheet(student, held_back), _history(work), images_per_s)
+    return Taught(
+        student, psnr_db(student, held_back), _sheet(student, held_back), _history(work), images_per_s, policy
+    )
 
 
 def batch(pairs: Pairs, config: FitConfig, step: int) -> tuple[np.ndarray, np.ndarray]:

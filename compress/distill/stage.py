@@ -132,7 +132,7 @@ def write_student(scratch: Path, taught: Taught) -> None:
 
     taught.student.save(scratch / artifact.MODEL_NAMES["keras"])
     images.write_png(scratch / "samples.png", taught.sheet)
-    record = {"history": taught.history, "images_per_s": taught.images_per_s}
+    record = {"history": taught.history, "images_per_s": taught.images_per_s, "precision": taught.precision}
     (scratch / HISTORY).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 

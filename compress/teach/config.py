@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from compress.config import Precision
 from compress.errors import UsageError
 
 COPY_FILTERS = 24
@@ -77,8 +78,8 @@ class TeachConfig:
     """End then, instead of only saying so."""
     checkpoint_every: int = 500
     """Steps between checkpoints; a killed run goes on from its last one."""
-    precision: Literal["mixed_bfloat16", "float32"] = "mixed_bfloat16"
-    """Arithmetic of training; the finished generators are float32 either way."""
+    precision: Precision = "auto"
+    """Arithmetic of training, auto being what is faster on this machine; the finished generators are float32."""
     seed: int = 0
     """Of weights, order of images, crops, mirroring and the pool."""
 

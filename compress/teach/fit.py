@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from compress import images, training
+from compress.precision import Policy, arithmetic, resolved
 from compress.teach import convergence, cyclegan, watch
 from compress.teach.batches import Batches, Domain, reduced
 from compress.teach.config import TeachConfig
@@ -32,6 +33,8 @@ class Taught:
     history: History
     step_s: float | None
     """See `training.Trained`."""
+    precision: Policy
+    """The arithmetic of the training."""
     sheet: np.ndarray
     """Columns of held-back A, made B, A again, held-back B, made A; `(height, width, 3)` uint8."""
 
@@ -138,8 +141,9 @@ def fit(a: Domain, b: Domain, config: TeachConfig, work: Path, run_identity: str
         work: Where checkpoint, logs, sample sheets and the history of KID lie.
         run_identity: See `training.train`.
     """
+    policy = resolved(config.precision)
     keras.utils.set_random_seed(config.seed)
-    with training.arithmetic(config.precision):
+    with arithmetic(policy):
         model = cyclegan.compiled(config)
     batches = Batches(a, b, config)
     watcher = _Watcher(model, batches, work)
@@ -161,10 +165,16 @@ def fit(a: Domain, b: Domain, config: TeachConfig, work: Path, run_identity: str
         sample=watcher.sample,
         finished=finished,
     )
-    return _best(watcher, batches, model, trained)
+    return _best(watcher, batches, model, trained, policy)
 
 
-def _best(watcher: _Watcher, batches: Batches, model: cyclegan.CycleGan, trained: training.Trained) -> Taught:
+def _best(
+    watcher: _Watcher,
+    batches: Batches,
+    model: cyclegan.CycleGan,
+    trained: training.Trained,
+    policy: Policy,
+) -> Taught:
     """Each direction's generator at its lowest KID; without any KID, both at the end."""
     history = watcher.history(trained.steps)
     steps: dict[Direction, int] = {}
@@ -178,7 +188,7 @@ def _best(watcher: _Watcher, batches: Batches, model: cyclegan.CycleGan, trained
             finished[direction] = cyclegan.generator(batches.config)
             finished[direction].set_weights(generator.get_weights())
         sheet = watcher.sheet()
-    return Taught(finished, steps, history, trained.step_s, sheet)
+    return Taught(finished, steps, history, trained.step_s, policy, sheet)
 
 
 def _plan(config: TeachConfig) -> training.Plan:

@@ -81,6 +81,7 @@ def _effort(taught: Taught, config: TeachConfig) -> dict[str, Any]:
     return {
         "images_per_s": None if taught.step_s is None else round(config.batch_size / taught.step_s, 3),
         "peak_memory_bytes": kib * 1024,
+        "precision": taught.precision,
     }
 
 

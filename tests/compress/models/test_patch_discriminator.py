@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from compress import training
 from compress.models import patch_discriminator
 from compress.models.patch_discriminator import SpectralConv2D
+from compress.precision import Policy, arithmetic
 
 
 def test_a_score_sees_70x70_pixels() -> None:
@@ -44,10 +44,10 @@ def test_a_critic_has_no_norm() -> None:
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("mixed_bfloat16", 3e-2)])
-def test_a_critics_kernel_is_divided_by_its_largest_singular_value(precision: str, tolerance: float) -> None:
+def test_a_critics_kernel_is_divided_by_its_largest_singular_value(precision: Policy, tolerance: float) -> None:
     keras.utils.set_random_seed(0)
     features = np.random.default_rng(0).normal(size=(1, 8, 8, 6)).astype(np.float32)
-    with training.arithmetic(precision):
+    with arithmetic(precision):
         layer = SpectralConv2D(5, 1)
     for _ in range(199):
         layer(features, training=True)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from keras import layers
 
-from compress import training
 from compress.distill.config import DistillConfig
 from compress.distill.distiller import compiled
 from compress.models import pocket_generator
 from compress.models.pocket.config import Family, PocketConfig
 from compress.models.pocket.reparameterization import BranchedConv2D, folded
+from compress.precision import arithmetic
 
 FAMILIES = get_args(Family)
 
@@ -75,7 +75,7 @@ def test_a_student_without_branches_is_left_as_it_is() -> None:
 
 def test_branches_are_trained_in_half_precision_and_fold_in_float32() -> None:
     config = DistillConfig(image_size_px=32, batch_size=2)
-    with training.arithmetic("mixed_bfloat16"):
+    with arithmetic("mixed_bfloat16"):
         student = _student("pixel_shuffle", width=8)
         model = compiled(student, config)
     # Four steps do not pay for compiling them.

@@ -19,7 +19,14 @@ from compress.prune.stage import prune
 
 SIZE_PX = 16
 CONFIG = PruneConfig(
-    max_bytes=17_000, steps=4, batch_size=2, sample_every=2, checkpoint_every=2, calibration_images=4, domain="both"
+    max_bytes=17_000,
+    steps=4,
+    batch_size=2,
+    sample_every=2,
+    checkpoint_every=2,
+    calibration_images=4,
+    domain="both",
+    precision="float32",
 )
 """The student below is predicted to take 18.7 kB."""
 
@@ -110,7 +117,11 @@ def test_without_steps_the_student_is_cut_and_nothing_else(run, student: Artifac
     assert cut.manifest.config["domain"] == "B"
     whole = {value for weight in load_stored(student.model_path).get_weights() for value in weight.ravel()}
     assert all(set(weight.ravel()) <= whole for weight in load_stored(cut.model_path).get_weights())
-    assert json.loads((cut.path / "training.json").read_text()) == {"history": [], "images_per_s": None}
+    assert json.loads((cut.path / "training.json").read_text()) == {
+        "history": [],
+        "images_per_s": None,
+        "precision": "float32",
+    }
 
 
 class _Killed(Exception):

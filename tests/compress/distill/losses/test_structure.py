@@ -5,6 +5,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 from compress.distill import losses
+from compress.distill.losses import structure
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -12,11 +13,11 @@ POWERS = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])
 
 
 def _comparisons(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Wang et al. 2004 for one channel: the maps of luminance, and of contrast and structure."""
+    """Wang et al. 2004 for one channel, at every second place: the maps of luminance, and of contrast and structure."""
     offsets = np.arange(11) - 5
     line = np.exp(-(offsets**2) / (2 * 1.5**2))
     window = np.outer(line, line) / line.sum() ** 2
-    one, two = (sliding_window_view(image.astype(np.float64), (11, 11)) for image in (first, second))
+    one, two = (sliding_window_view(image.astype(np.float64), (11, 11))[::2, ::2] for image in (first, second))
 
     def weighted(values: np.ndarray) -> np.ndarray:
         return (values * window).sum(axis=(2, 3))
@@ -74,3 +75,8 @@ def test_images_smaller_than_the_window_are_refused() -> None:
     image = np.zeros((1, 8, 40, 3), np.float32)
     with pytest.raises(ValueError, match="8 pixels, expected at least 11"):
         losses.multi_scale_dissimilarity(image, image)
+
+
+def test_every_pixel_that_windows_surround_counts_alike() -> None:
+    weights = structure._window_matrix(64).sum(axis=1)[11:-11]
+    assert weights == pytest.approx(np.full(42, weights.mean()), rel=2e-4)

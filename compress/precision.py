@@ -1,0 +1,74 @@
+"""The arithmetic that nets are trained in: half precision where this machine is faster in it."""
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Literal
+
+import keras
+import numpy as np
+
+from compress.config import Precision
+
+Policy = Literal["mixed_bfloat16", "float32"]
+
+_POLICIES: tuple[Policy, ...] = ("float32", "mixed_bfloat16")
+_SIDE_PX = 32
+_CHANNELS = 32
+_BATCH_SIZE = 4
+_TIMED_STEPS = 5
+
+_log = logging.getLogger(__name__)
+
+
+def resolved(precision: Precision) -> Policy:
+    """What is computed in where `precision` was asked for. `auto` draws random numbers: ask before seeding."""
+    return faster_here() if precision == "auto" else precision
+
+
+@contextmanager
+def arithmetic(policy: Policy) -> Iterator[None]:
+    """Layers made inside compute in `policy`; their weights are float32 either way."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@cache
+def faster_here() -> Policy:
+    """Time steps of a small net in both arithmetics, turn by turn.
+
+    No property of the processor is asked for, since what counts is whether the backend's kernels use it: the same
+    convolutions in bfloat16 are half as long as in float32 on one processor, and four times as long on another, which
+    has to emulate them.
+    """
+    nets: dict[Policy, keras.Model] = {policy: _trial_net(policy) for policy in _POLICIES}
+    images = np.ones((_BATCH_SIZE, _SIDE_PX, _SIDE_PX, _CHANNELS), np.float32)
+    seconds: dict[Policy, list[float]] = {policy: [] for policy in _POLICIES}
+    # The first step of each compiles it.
+    for _ in range(1 + _TIMED_STEPS):
+        for policy, net in nets.items():
+            started = time.perf_counter()
+            net.train_on_batch(images, images)
+            seconds[policy].append(time.perf_counter() - started)
+    fastest: dict[Policy, float] = {policy: min(seconds[policy][1:]) for policy in _POLICIES}
+    faster = "mixed_bfloat16" if fastest["mixed_bfloat16"] < fastest["float32"] else "float32"
+    _log.info("training in %s: a trial step takes %s.", faster, _told(fastest))
+    return faster
+
+
+def _told(seconds: Mapping[Policy, float]) -> str:
+    return " and ".join(f"{step * 1e3:.1f} ms in {policy}" for policy, step in seconds.items())
+
+
+def _trial_net(policy: Policy) -> keras.Model:
+    with arithmetic(policy):
+        layers = [keras.layers.Conv2D(_CHANNELS, 3, padding="same", name=f"trial_{place}") for place in range(3)]
+    net = keras.Sequential([keras.Input((_SIDE_PX, _SIDE_PX, _CHANNELS)), *layers])
+    net.compile(optimizer="sgd", loss="mse", jit_compile=False)
+    return net
