@@ -21,10 +21,10 @@ from benchmarks.config import HostConfig
 from benchmarks.coverage import operator_coverage
 from benchmarks.energy import EnergyMeter, find_counters
 from benchmarks.machine import describe_machine
-from benchmarks.memory import peak_memory_bytes
 from benchmarks.noise import seconds_waited, speedup_of, summed_up, why_withheld
 from benchmarks.roofline import RoofLayer, count_macs, find_peaks, place_under_roof, roof_layers
 from benchmarks.runtime import open_interpreter
+from benchmarks.start import measure_start
 from compress.artifact import is_artifact, open_artifact
 from compress.errors import UnusableArtifact, UnusableModel
 
@@ -60,19 +60,19 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
         processors whose energy was counted, or None where no counter is readable), `peak_gmacs_per_s` (by arithmetic,
         measured in the same rounds on `threads`), and `entries`, the baseline's first. Each has `name`, `threads`,
         `path`, `size_bytes`, `input_shape`, what `summarize` tells of its latency and `place_under_roof` of its rate,
-        `withheld` (why the speed-up is not to be quoted, or None), `energy_mj` (per image), `peak_memory_bytes`,
-        `ops_total`, `ops_delegated`, `partitions` and `op_counts`. On further counts of threads, all models follow
-        anew, each with its count in its name: their speed-ups are over the baseline on as many, their rates under
-        a roof on as many, and `over_first_threads` is what `speedup_of` tells of them over the same model on `threads`,
-        with a `withheld` of its own.
+        `withheld` (why the speed-up is not to be quoted, or None), `energy_mj` (per image), what
+        `measure_start` tells of its first moments, `ops_total`, `ops_delegated`, `partitions` and `op_counts`. On
+        further counts of threads, all models follow anew, each with its count in its name: their speed-ups are over
+        the baseline on as many, their rates under a roof on as many, and `over_first_threads` is what `speedup_of`
+        tells of them over the same model on `threads`, with a `withheld` of its own.
 
     Raises:
         UnusableModel: If a file is missing or cannot be run.
         UnusableArtifact: If an artifact is torn or holds no `.tflite`.
     """
     contenders = find_contenders([config.baseline, *config.candidate])
-    memory = [
-        [peak_memory_bytes(contender.model, threads=threads) for contender in contenders] for threads in config.threads
+    starts = [
+        [measure_start(contender.model, threads=threads) for contender in contenders] for threads in config.threads
     ]
     coverage = [operator_coverage(contender.model) for contender in contenders]
     macs = [count_macs(contender.model.read_bytes()) for contender in contenders]
@@ -101,7 +101,7 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
                     "over_first_threads": _over_first_team(rounds, number * members + position, position, waiting),
                     **place_under_roof(macs[position], summary["latency_ms"]["min"], peaks[number]),
                     "energy_mj": meter.energy_mj(number * members + position),
-                    "peak_memory_bytes": memory[number][position],
+                    **asdict(starts[number][position]),
                     **asdict(coverage[position]),
                 }
             )

@@ -10,10 +10,11 @@ from benchmarks.table import aligned
 def describe(record: Mapping[str, Any]) -> str:
     """The table of a record of `bench_host`, the speed-ups that it withholds, and under what it was measured."""
     head = ("model", "size", "latency (min - max)", "speed-up (range)")
-    rows: list[tuple[str, ...]] = [(*head, "GMAC/s (of peak)", "peak memory", "delegated", "partitions")]
+    cost = ("GMAC/s (of peak)", "load + first", "peak memory")
+    rows: list[tuple[str, ...]] = [(*head, *cost, "delegated", "partitions")]
     for entry in record["entries"]:
         rate, memory = f"{entry['gmacs_per_s']:.1f} ({entry['share_of_peak']:.0%})", entry["peak_memory_bytes"] / 1e6
-        rows.append((*_speed(entry), rate, f"{memory:.1f} MB", *_delegation(entry)))
+        rows.append((*_speed(entry), rate, start_of(entry), f"{memory:.1f} MB", *_delegation(entry)))
     return "\n".join([*aligned(rows), *conditions(record)])
 
 
@@ -71,6 +72,11 @@ def _speed(entry: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _delegation(entry: Mapping[str, Any]) -> tuple[str, ...]:
     return f"{entry['ops_delegated']} of {entry['ops_total']}", str(entry["partitions"])
+
+
+def start_of(entry: Mapping[str, Any]) -> str:
+    """How long a model of `bench_host` takes to load, and then for its first image."""
+    return f"{entry['load_ms']:.1f} + {entry['first_inference_ms']:.1f} ms"
 
 
 def times_faster(measured: Mapping[str, Any]) -> str:

@@ -15,9 +15,20 @@ def open_interpreter(model: Path, *, threads: int) -> Interpreter:
         ValueError: If the file is none that LiteRT reads, or has no fixed input size.
         RuntimeError: If it needs operators that LiteRT does not have.
     """
+    interpreter = load(model, threads=threads)
+    fill_inputs(interpreter)
+    return interpreter
+
+
+def load(model: Path, *, threads: int) -> Interpreter:
+    """Load a file with LiteRT's default delegate and allocate its tensors.
+
+    Raises:
+        ValueError: If the file is none that LiteRT reads.
+        RuntimeError: If it needs operators that LiteRT does not have.
+    """
     interpreter = Interpreter(model_path=str(model), num_threads=threads)
     interpreter.allocate_tensors()
-    fill_inputs(interpreter)
     return interpreter
 
 

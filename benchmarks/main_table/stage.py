@@ -14,9 +14,9 @@ from benchmarks.host import find_contenders
 from benchmarks.main_table import nets, plots, sweeps
 from benchmarks.main_table.entrants import Entrant, time_entrants, write
 from benchmarks.main_table.text import markdown
-from benchmarks.memory import peak_memory_bytes
 from benchmarks.noise import why_withheld
 from benchmarks.peers import PEERS, deployable
+from benchmarks.start import start_once
 from compress.artifact import is_artifact, open_artifact, written_whole
 from compress.config import to_mapping
 from export.config import Precision
@@ -117,7 +117,7 @@ def _ratio(student: Mapping[str, Any], rival: Mapping[str, Any]) -> dict[str, An
 def _given(path: Path) -> Entrant:
     # Run once in a process of its own: what is torn is refused before minutes are spent on the rest.
     (contender,) = find_contenders([path])
-    peak_memory_bytes(contender.model, threads=1)
+    start_once(contender.model, threads=1)
     cost = open_artifact(path).manifest.cost if is_artifact(path) else None
     return Entrant(path=path, kind="student", params=cost and cost.params, macs=cost and cost.macs)
 

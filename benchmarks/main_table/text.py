@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.host_table import conditions, times_faster
+from benchmarks.host_table import conditions, start_of, times_faster
 from benchmarks.table import aligned, piped
 
 _HEAD = (
@@ -15,6 +15,7 @@ _HEAD = (
     "median",
     "faster (95 % interval)",
     "of peak",
+    "load + first",
     "peak memory",
     "partitions, ops left",
 )
@@ -65,6 +66,7 @@ def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
         f"{entry['latency_ms']['median']:,.2f} ms",
         times_faster(entry),
         f"{entry['share_of_peak']:.0%}",
+        start_of(entry),
         f"{entry['peak_memory_bytes'] / 1e6:.1f} MB",
         f"{entry['partitions']}, {entry['ops_total'] - entry['ops_delegated']}",
     )

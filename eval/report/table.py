@@ -111,6 +111,8 @@ def _speed_measures(sources: Sources) -> list[Measure]:
     return [
         _measure("Latency, median", _of_entries(sources, "latency_ms", dict), _latency_cell),
         _measure("Faster", times_faster(sources), _times_cell),
+        _measure("Loading", _of_entries(sources, "load_ms", float), _milliseconds_cell),
+        _measure("First image", _of_entries(sources, "first_inference_ms", float), _milliseconds_cell),
         _measure("Peak memory", _of_entries(sources, "peak_memory_bytes", int), _memory_cell),
         _measure("In the delegate", delegation, _delegation_cell),
     ]
@@ -209,6 +211,10 @@ def _shares_cell(shares: tuple[float, float]) -> Cell:
 
 def _latency_cell(latency: Mapping[str, float]) -> Cell:
     return Cell(f"{latency['median']:.2f} ms", f"{latency['min']:.2f} to {latency['max']:.2f}")
+
+
+def _milliseconds_cell(duration_ms: float) -> Cell:
+    return Cell(f"{duration_ms:.2f} ms")
 
 
 def _delegation_cell(entry: Mapping[str, Any]) -> Cell:

@@ -70,6 +70,8 @@ def test_table_shows_the_measurements_in_columns() -> None:
         "gmacs_per_s": 69.41,
         "share_of_peak": 0.9,
         "withheld": None,
+        "load_ms": 4.25,
+        "first_inference_ms": 731.0,
         "peak_memory_bytes": 264_000_000,
         "ops_total": 359,
         "ops_delegated": 340,
@@ -86,6 +88,7 @@ def test_table_shows_the_measurements_in_columns() -> None:
     assert first.index("45600.0 kB") == second.index("45600.0 kB") == head.index("size")
     assert "715.00 ms (700.00 - 730.00)" in first
     assert "340 of 359" in first
+    assert "4.2 + 731.0 ms" in first
     assert "69.4 (90%)" in first
     assert roof == "peak of 1x1 convolutions in the same rounds: 77 GMAC/s in fp32, 300 GMAC/s in int8"
     assert foot == "30 interleaved rounds, 1 and 2 thread(s), A processor (2 cores, load 0.1), LiteRT 2.3.0"
@@ -93,6 +96,7 @@ def test_table_shows_the_measurements_in_columns() -> None:
 
 def test_table_prints_no_speedup_that_is_too_noisy_and_says_why() -> None:
     entry = {"size_bytes": 1000, "latency_ms": {"min": 1.0, "median": 1.0, "max": 1.0}, "peak_memory_bytes": 1}
+    entry |= {"load_ms": 1.0, "first_inference_ms": 1.0}
     entry |= {"speedup": 157.0, "speedup_range": [44.0, 263.0], "ops_total": 1, "ops_delegated": 1, "partitions": 1}
     entry |= {"threads": 1, "gmacs_per_s": 1.0, "share_of_peak": 0.5}
     machine = {"cpu": "A processor", "cores": 2, "load_average": 5.8, "litert": "2.3.0"}

@@ -8,6 +8,7 @@ from benchmarks import host, machine
 from benchmarks.config import HostConfig
 from benchmarks.energy import EnergyMeter, find_counters
 from benchmarks.host import bench_host, time_rounds
+from benchmarks.start import Start
 
 RANGE_UJ = 262_143_328_850
 
@@ -54,7 +55,7 @@ def test_the_benchmark_tells_energy_and_says_where_there_is_none(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = HostConfig(baseline=models / "narrow.tflite", candidate=(models / "narrow.tflite",), runs=1, warmup=0)
-    monkeypatch.setattr(host, "peak_memory_bytes", lambda model, threads: 1)
+    monkeypatch.setattr(host, "measure_start", lambda model, threads: Start(1.0, 1.0, 1))
     monkeypatch.setattr(host, "find_counters", lambda: find_counters(tmp_path))
     without = bench_host(config)
     assert without["energy"] is None

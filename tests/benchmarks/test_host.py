@@ -72,6 +72,9 @@ def test_every_entry_says_what_the_report_needs(models: Path) -> None:
         assert 0 < entry["latency_ms"]["min"] <= entry["latency_ms"]["median"] <= entry["latency_ms"]["max"]
         assert entry["speedup_range"][0] <= entry["speedup"] <= entry["speedup_range"][1]
         assert entry["peak_memory_bytes"] > 0
+        assert entry["load_ms"] > 0
+        # Of a cold process; the fastest of warm rounds can hardly be slower, whatever else runs.
+        assert entry["first_inference_ms"] > 0.5 * entry["latency_ms"]["min"]
         assert entry["gmacs_per_s"] == pytest.approx(entry["macs"]["fp32"] / entry["latency_ms"]["min"] / 1e6)
         # Of a peak that is itself measured, a little more than all can come out on a busy machine.
         assert 0 < entry["share_of_peak"] < 1.5

@@ -70,6 +70,7 @@ def test_one_run_holds_teacher_students_and_peers(record: dict[str, Any]) -> Non
     for entry in entries:
         assert entry["times_smaller"] == entries[0]["size_bytes"] / entry["size_bytes"]
         assert entry["peak_memory_bytes"] > 0
+        assert entry["first_inference_ms"] > 0
         assert 0 < entry["share_of_peak"] < 1.5
     whole = [entry for entry in entries if entry["name"] in ("space_to_depth, int8", "Narrow made deployable, int8")]
     assert all((entry["partitions"], entry["ops_delegated"]) == (1, entry["ops_total"]) for entry in whole)

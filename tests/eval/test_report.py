@@ -36,6 +36,8 @@ BENCH = {
             "size_bytes": 45_600_123,
             "latency_ms": {"min": 700.0, "median": 715.25, "max": 730.0},
             "speedup": 1.0,
+            "load_ms": 35.5,
+            "first_inference_ms": 812.5,
             "peak_memory_bytes": 310_000_000,
             "ops_total": 200,
             "ops_delegated": 180,
@@ -161,7 +163,8 @@ def without_extras(config: ReportConfig) -> ReportConfig:
     "text",
     [
         "45.6 MB", "45,600,123 bytes", "175.6 kB", "260x", "286x", "157,123", "0.701 G", "int8", "715.25 ms",
-        "2.25 to 2.75", "310.0 MB", "20 of 20 ops", "partitions: 12", "student-int8", "0.9123", "worst 0.8001",
+        "2.25 to 2.75", "310.0 MB", "35.50 ms", "812.50 ms", "20 of 20 ops", "partitions: 12",
+        "student-int8", "0.9123", "worst 0.8001",
         "0.2468", "± 0.0123", "135.7", "333.3", "untouched inputs", "KID (EfficientNet-Lite0)",
         "FD (EfficientNet-Lite0)", "read with care", "cpu A &lt;fast&gt; CPU", "a" * 64,
     ],
