@@ -118,7 +118,7 @@ def test_the_folder_holds_everything_and_markdown_shows_the_rows(out: Path, reco
     for entry in record["table"]["entries"]:
         row = next(line for line in lines if line.startswith(f"| {entry['name']} |"))
         assert f"{entry['size_bytes'] / 1e3:,.1f} kB" in row
-        assert row.count("|") == 11
+        assert row.count("|") == 12
     assert "![by size](by_size.png)" in text
     assert record["command"] in text
     with pytest.raises(UsageError, match="--overwrite"):
