@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,11 +100,13 @@ def _execute(stage: Stage, out: Path) -> float:
 def _run_to_end(command: list[str]) -> int:
     """Run a command and return its exit code; on Ctrl-C, let it clean up before going on with being interrupted.
 
-    `subprocess.run` would kill it a quarter of a second after Ctrl-C, while it removes what it had half written.
+    `subprocess.run` would kill it a quarter of a second after Ctrl-C, while it removes what it had half written. Who
+    terminates this process means the stage, which would otherwise go on by itself. A signal's exit code is a shell's.
     """
-    with subprocess.Popen(command, stdout=sys.stderr) as process:
+    with subprocess.Popen(command, stdout=sys.stderr) as process, _terminated_with(process):
         try:
-            return process.wait()
+            exit_code = process.wait()
+            return exit_code if exit_code >= 0 else 128 - exit_code
         except KeyboardInterrupt:
             try:
                 # A terminal sends Ctrl-C to the stage as well.
@@ -112,6 +115,16 @@ def _run_to_end(command: list[str]) -> int:
                 process.send_signal(signal.SIGINT)
                 process.wait()
             raise
+
+
+@contextmanager
+def _terminated_with(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Pass SIGTERM on to a process."""
+    before = signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _read_record(out: Path, name: str) -> dict[str, list[str]]:

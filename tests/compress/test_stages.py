@@ -1,5 +1,10 @@
 """Commands that follow each other: what makes one run again, and whose folder it is."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,3 +62,24 @@ def test_the_folder_of_another_record_is_refused(executed: list[str], tmp_path: 
     with pytest.raises(UsageError, match=r"has no readable table\.json"):
         follow([FIRST], tmp_path, record="table.json")
     assert executed == ["first"]
+
+
+def test_a_run_that_is_terminated_terminates_its_stage_and_ends_as_a_shell_tells_it(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    stage = f"import os, pathlib, time; pathlib.Path({str(started)!r}).write_text(str(os.getpid())); time.sleep(60)"
+    run = f"import sys; from compress import stages; sys.exit(stages._run_to_end([sys.executable, '-c', {stage!r}]))"
+    with subprocess.Popen([sys.executable, "-c", run]) as process:
+        for _ in range(600):
+            if started.exists() and started.read_text():
+                break
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(timeout=30) == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(started.read_text()), 0)
+
+
+def test_signals_mean_again_what_they_meant_before(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    assert stages._run_to_end([sys.executable, "-c", "raise SystemExit(4)"]) == 4
+    assert signal.getsignal(signal.SIGTERM) == before
