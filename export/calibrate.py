@@ -16,6 +16,7 @@ from compress.data.config import Domain
 from compress.data.folders import LAYOUT, photos
 from compress.errors import UnusableArtifact, UnusableData
 from compress.images import list_images, read_images, to_float
+from export.bias_correction import with_corrected_biases
 from export.graph import Graph
 from export.quantization import QuantizedGraph, Range, TensorScale, quantize, with_scales
 from export.reference import run
@@ -67,7 +68,7 @@ def quantize_on(
 
     Args:
         graph: A float graph.
-        images: `(height, width, 3)` uint8 photos; what they make of the graph sets the scales.
+        images: `(height, width, 3)` uint8 photos; what they make of the graph sets the scales and corrects the biases.
         scales: Those that `compress quantize` has chosen already, where it has.
         kept_float: With them, the operations that compute in float, each by the tensor that it writes.
 
@@ -82,7 +83,8 @@ def quantize_on(
                 f"the manifest keeps {', '.join(unknown)} in float, which its model does not have; quantize it anew."
             )
         return with_scales(graph, scales, kept_float)
-    return quantize(graph, observe_ranges(graph, tqdm(images, desc="calibrate", unit="image")))
+    ranges = observe_ranges(graph, tqdm(images, desc="calibrate", unit="image"))
+    return with_corrected_biases(quantize(graph, ranges), images)
 
 
 def observe_ranges(graph: Graph, images: Iterable[np.ndarray]) -> dict[str, Range]:

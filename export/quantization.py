@@ -184,7 +184,13 @@ def resized(quantized: QuantizedGraph, graph: Graph) -> QuantizedGraph:
     scales = {graph.input: quantized.tensors[graph.input]}
     for operation in graph.operations:
         scales[operation.output] = quantized.tensors.get(operation.output, scales[operation.inputs[0]])
-    return with_scales(graph, scales, quantized.kept_float)
+    # Biases may have been corrected for the rounding; what is kept in float, under another name, has its own.
+    biases = {one.output: one.bias for one in quantized.graph.operations if isinstance(one, Weighted)}
+    operations = tuple(
+        replace(one, bias=biases.get(one.output, one.bias)) if isinstance(one, Weighted) else one
+        for one in graph.operations
+    )
+    return with_scales(replace(graph, operations=operations), scales, quantized.kept_float)
 
 
 def _require_integer_kernel(operation: Operation) -> None:

@@ -17,6 +17,7 @@ from compress.distill.lessons import Lessons
 from compress.distill.pairs import Pairs
 from compress.models.copies import copied
 from export import tflite
+from export.bias_correction import with_corrected_biases
 from export.graph import Graph
 from export.lower import lower
 from export.parity import psnr_db
@@ -96,7 +97,7 @@ def go(model: keras.Model, lessons: Lessons, config: QuantizeConfig, work: Path,
     given = fitting.psnr_db(model, quantizer.held_back)
     graph = quantizer.lowered(model, given)
     ranges = quantizer.ranges(graph)
-    candidates = [quantizer.measured("ptq", quantizer.quantized(graph, ranges), as_keras(graph))]
+    candidates = [quantizer.measured("ptq", quantizer.corrected(graph, ranges), as_keras(graph))]
     if config.method == "qat":
         candidates += [quantizer.control(graph), quantizer.trained_with_rounding(graph, ranges)]
     finished = Finished(given, candidates, quantizer.held_back)
@@ -136,7 +137,7 @@ class _Quantizer:
     def control(self, graph: Graph) -> Candidate:
         """As many steps as `qat`, in float."""
         tuned = with_weights_of(graph, self._fit("control", lambda: as_keras(graph)))
-        return self.measured("control", self.quantized(tuned, self.ranges(tuned)), as_keras(tuned))
+        return self.measured("control", self.corrected(tuned, self.ranges(tuned)), as_keras(tuned))
 
     def trained_with_rounding(self, graph: Graph, ranges: Mapping[str, Range]) -> Candidate:
         symmetric = self._config.symmetric
@@ -145,6 +146,10 @@ class _Quantizer:
 
     def quantized(self, graph: Graph, ranges: Mapping[str, Range]) -> QuantizedGraph:
         return quantize(graph, ranges, symmetric=self._config.symmetric)
+
+    def corrected(self, graph: Graph, ranges: Mapping[str, Range]) -> QuantizedGraph:
+        """With biases for the rounding, which what was trained with it has learned already."""
+        return with_corrected_biases(self.quantized(graph, ranges), self._photos)
 
     def costs(self, kept: Candidate) -> list[sensitivity.Cost]:
         """What each rounding costs on a few held-back photos."""
