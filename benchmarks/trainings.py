@@ -81,7 +81,7 @@ def train(
     return Trainings(
         files={f"compress quantize, {way}": tflite.int8_file(one.quantized, "int8") for way, one in ours.items()}
         | {row: trained.content for row, trained in tfmot.items()},
-        control=as_keras(ours["control"].quantized.graph),
+        control=as_keras(ours["control"].graph),
         pictures=to_float(np.stack(pictures)),
         facts={
             "teacher": str(teacher),

@@ -44,6 +44,8 @@ class Candidate:
 
     way: str
     """`ptq`, `control`, `qat` or `kept_float`."""
+    graph: Graph
+    """What the file stands for in float, without what corrects its biases."""
     quantized: QuantizedGraph
     psnr_db: float
     """Mean PSNR of the int8 file's pictures to the teacher's, dB."""
@@ -97,7 +99,7 @@ def go(model: keras.Model, lessons: Lessons, config: QuantizeConfig, work: Path,
     given = fitting.psnr_db(model, quantizer.held_back)
     graph = quantizer.lowered(model, given)
     ranges = quantizer.ranges(graph)
-    candidates = [quantizer.measured("ptq", quantizer.corrected(graph, ranges), as_keras(graph))]
+    candidates = [quantizer.measured("ptq", graph, quantizer.corrected(graph, ranges))]
     if config.method == "qat":
         candidates += [quantizer.control(graph), quantizer.trained_with_rounding(graph, ranges)]
     finished = Finished(given, candidates, quantizer.held_back)
@@ -137,12 +139,13 @@ class _Quantizer:
     def control(self, graph: Graph) -> Candidate:
         """As many steps as `qat`, in float."""
         tuned = with_weights_of(graph, self._fit("control", lambda: as_keras(graph)))
-        return self.measured("control", self.corrected(tuned, self.ranges(tuned)), as_keras(tuned))
+        return self.measured("control", tuned, self.corrected(tuned, self.ranges(tuned)))
 
     def trained_with_rounding(self, graph: Graph, ranges: Mapping[str, Range]) -> Candidate:
         symmetric = self._config.symmetric
         tuned = self._fit("qat", lambda: as_keras(graph, Roundings(graph, ranges, symmetric=symmetric)))
-        return self.measured("qat", self.quantized(with_weights_of(graph, tuned), ranges_of(tuned)), tuned)
+        learned = with_weights_of(graph, tuned)
+        return self.measured("qat", learned, self.quantized(learned, ranges_of(tuned)), own=tuned)
 
     def quantized(self, graph: Graph, ranges: Mapping[str, Range]) -> QuantizedGraph:
         return quantize(graph, ranges, symmetric=self._config.symmetric)
@@ -158,13 +161,14 @@ class _Quantizer:
 
     def with_float(self, finished: Finished) -> Candidate:
         """The best of all ways with as many operators in float as may be."""
-        whole = finished.kept.quantized
+        kept, whole = finished.kept, finished.kept.quantized
         chosen = keep_float.choose(whole.graph, finished.costs, self._config.keep_float)
         _log.info("in float stay %s", ", ".join(chosen) or "none: no operator's rounding costs anything")
-        return self.measured(KEPT_FLOAT, with_scales(whole.graph, whole.tensors, chosen), as_keras(whole.graph))
+        return self.measured(KEPT_FLOAT, kept.graph, with_scales(whole.graph, whole.tensors, chosen))
 
-    def measured(self, way: str, quantized: QuantizedGraph, own: keras.Model) -> Candidate:
-        """Write the int8 file and run it over the held-back photos."""
+    def measured(self, way: str, graph: Graph, quantized: QuantizedGraph, own: keras.Model | None = None) -> Candidate:
+        """Write the int8 file and run it over the held-back photos; its own graph is `own`, or else `graph`."""
+        compared: keras.Model = own or as_keras(graph)
         content = tflite.int8_file(quantized, "float")
         generator = TfliteGenerator(content)
         to_teacher, to_own = [], []
@@ -172,8 +176,8 @@ class _Quantizer:
             photos, targets = self.held_back.batch(np.array([position]))
             picture = generator.translate(images.to_uint8(photos[0]))
             to_teacher.append(psnr_db(picture - targets[0]))
-            to_own.append(psnr_db(picture - np.asarray(own.predict_on_batch(photos))[0]))
-        return Candidate(way, quantized, float(np.mean(to_teacher)), float(np.mean(to_own)), len(content))
+            to_own.append(psnr_db(picture - np.asarray(compared.predict_on_batch(photos))[0]))
+        return Candidate(way, graph, quantized, float(np.mean(to_teacher)), float(np.mean(to_own)), len(content))
 
     def _fit(self, way: str, start: Callable[[], keras.Model]) -> keras.Model:
         return fitting.fit(self._lessons, self._config, self._work / way, self._identity, start=start).student
