@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.config import to_mapping
+from compress.data.config import opposite
 from compress.recipe import Recipe
 from compress.stages import Stage, follow
 
@@ -53,7 +54,7 @@ def _stages(teacher: Path, data: Path, recipe: Recipe, out: Path, lambda_as: str
     photos = ("data", "photos", str(data), "--image-size-px", size)
     yield Stage("images/inputs", (*photos, "--domain", measure.domain))
     if measure.reference == "real":
-        yield Stage("images/real", (*photos, "--domain", "B"))
+        yield Stage("images/real", (*photos, "--domain", str(opposite(measure.domain))))
     for model in MODELS:
         yield Stage(f"images/{model}", ("translate", str(out / model), str(out / "images/inputs")))
     yield from _measurements(recipe, out)

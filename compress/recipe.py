@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from compress.config import from_mapping
-from compress.data.config import Domain
+from compress.data.config import Domain, opposite
 from compress.distill.config import DistillConfig
 from compress.errors import UsageError
 from compress.teach.config import TeachConfig
@@ -23,7 +23,7 @@ class MeasureConfig:
     domain: Domain = "A"
     """Whose test photos are translated: testA, testB or both."""
     reference: Literal["teacher", "real"] = "teacher"
-    """What images are compared with: the teacher's own, or the real photos of testB."""
+    """What images are compared with: the teacher's own, or the real test photos of the other domain."""
     ends: Literal["float", "int8", "uint8"] = "float"
     """What the int8 file takes and returns."""
     calibration_images: int = 64
@@ -32,6 +32,13 @@ class MeasureConfig:
     """Threads that latency is measured on."""
     runs: int = 20
     """Interleaved rounds of the latency measurement."""
+
+    def __post_init__(self) -> None:
+        if self.reference == "real" and opposite(self.domain) is None:
+            raise UsageError(
+                'reference = "real" with domain = "both": no photos are only what both translations should make. Set '
+                'domain to "A" or "B", or reference to "teacher".'
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from benchmarks.students.config import StudentsConfig
 from compress.artifact import Artifact, file_fingerprint, open_artifact
-from compress.data.config import Domain
+from compress.data.config import Domain, opposite
 from compress.data.folders import photos, truth_folder
 from compress.errors import UnusableArtifact, UnusableModel, UsageError
 from export.config import Precision
@@ -154,12 +154,13 @@ def _common_domain(artifacts: Sequence[Artifact]) -> Domain:
 
 
 def _target(domain: Domain) -> Literal["A", "B"]:
-    if domain == "both":
+    target = opposite(domain)
+    if target is None:
         raise UsageError(
             "reference = real, but the students translate both domains, and no photos are only what they should make. "
             "Pass --reference teacher."
         )
-    return "B" if domain == "A" else "A"
+    return target
 
 
 def _common_size(artifacts: Sequence[Artifact], image_size_px: int | None) -> int:

@@ -7,6 +7,12 @@ Domain = Literal["A", "B", "both"]
 Split = Literal["train", "test"]
 
 
+def opposite(domain: Domain) -> Literal["A", "B"] | None:
+    """The domain whose photos are what a translation of `domain` should look like; None where both are translated."""
+    opposites: dict[Domain, Literal["A", "B"]] = {"A": "B", "B": "A"}
+    return opposites.get(domain)
+
+
 @dataclass(frozen=True, kw_only=True)
 class AvatarsConfig:
     """How many avatars to draw, and how large."""

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -56,6 +57,20 @@ def test_against_real_images_the_teacher_is_scored_too(executed: list[list[str]]
     assert {"images/real", "scores/teacher.json"} <= set(_outputs(executed, tmp_path))
     scored = next(line for line in executed if line[:2] == ["eval", "score"])
     assert scored[scored.index("--real") + 1] == str(tmp_path / "images/real")
+
+
+@pytest.mark.parametrize(("domain", "target"), [("A", "B"), ("B", "A")])
+def test_real_images_are_of_the_domain_that_is_translated_to(
+    executed: list[list[str]], tmp_path: Path, domain: Literal["A", "B"], target: str
+) -> None:
+    _run(tmp_path, Recipe(measure=MeasureConfig(domain=domain, reference="real")))
+    shown = [line for line in executed if line[:2] == ["data", "photos"]]
+    assert [line[line.index("--domain") + 1] for line in shown] == [domain, target]
+
+
+def test_no_real_images_are_what_both_translations_should_make() -> None:
+    with pytest.raises(UsageError, match='reference = "real" with domain = "both"'):
+        MeasureConfig(domain="both", reference="real")
 
 
 def test_scores_share_one_cache_and_their_record_is_without_it(executed: list[list[str]], tmp_path: Path) -> None:
