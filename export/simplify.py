@@ -1,4 +1,6 @@
-"""Rewrites of a graph that leave its output as it is: gains folded into convolutions, activations and padding fused."""
+"""Rewrites of a graph that leave its output as it is: gains folded into convolutions, activations and padding fused,
+identities taken out of kernels.
+"""
 
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -8,6 +10,7 @@ import numpy as np
 from export.graph import (
     Activate,
     Add,
+    Convolution,
     DepthwiseConvolution,
     Graph,
     Multiply,
@@ -21,6 +24,8 @@ from export.graph import (
 
 Rewrite = Callable[[Operation, Operation, Shape], Operation | None]
 """A producer, its only reader, and the shape of the producer's input: what replaces both, or None."""
+_IDENTITY_SHARE = 0.5
+"""Of a kernel's largest weights: without its identity, a kernel that is nearly one has at most so much left of them."""
 
 
 def simplify(graph: Graph, *, output: str) -> Graph:
@@ -30,6 +35,7 @@ def simplify(graph: Graph, *, output: str) -> Graph:
     """
     for rewrite in (_fold_gain, _fuse_activation, _fuse_padding):
         graph = _merge_pairs(graph, rewrite)
+    graph = _take_identities_out(graph)
     operations = [_in_single_precision(_rename(operation, graph.output, output)) for operation in graph.operations]
     return replace(graph, output=output, operations=tuple(operations))
 
@@ -89,6 +95,36 @@ def _fuse_padding(producer: Operation, reader: Operation, unpadded: Shape) -> Op
     padded = replace(reader, inputs=producer.inputs, padding="same")
     height, width = reader.kernel.shape[:2]
     return padded if margins_of(padded, unpadded[:2], (height, width)) == producer.margins else None
+
+
+def _take_identities_out(graph: Graph) -> Graph:
+    """A kernel that is nearly the identity becomes what it adds to its input.
+
+    In int8 the weight of one would set the step for all others of its channel, which are mostly smaller than half of
+    such a step: of a student's convolution of its own input next to nothing but the identity would be left.
+    """
+    operations: list[Operation] = []
+    for operation in graph.operations:
+        operations += _identity_taken_out(operation, graph.shapes[operation.inputs[0]])
+    return replace(graph, operations=tuple(operations))
+
+
+def _identity_taken_out(operation: Operation, before: Shape) -> list[Operation]:
+    """What does the same as an operation that reads a tensor of shape `before`."""
+    if not isinstance(operation, Convolution) or operation.shape != before or operation.strides != (1, 1):
+        return [operation]
+    height, width, taken, _ = operation.kernel.shape
+    if any(low != high for low, high in margins_of(operation, before[:2], (height, width))):
+        return [operation]
+    identity = np.zeros_like(operation.kernel)
+    identity[height // 2, width // 2] = np.eye(taken)
+    rest = operation.kernel - identity
+    largest, left = (np.abs(kernel).max(axis=(0, 1, 2)).sum() for kernel in (operation.kernel, rest))
+    if left > _IDENTITY_SHARE * largest:
+        return [operation]
+    added = replace(operation, kernel=rest, output=f"{operation.output}_rest", activation="none")
+    inputs, activation = (*operation.inputs, added.output), operation.activation
+    return [added, Add(inputs=inputs, output=operation.output, shape=operation.shape, activation=activation)]
 
 
 def _rename(operation: Operation, old: str, new: str) -> Operation:

@@ -14,7 +14,7 @@ from compress.models.layers import (
     SpaceToDepth,
 )
 from export import reference
-from export.graph import Convolution, DepthwiseConvolution
+from export.graph import Add, Convolution, DepthwiseConvolution
 from export.lower import lower
 
 SIZES = [(8, 8, 3), (9, 12, 3), (12, 7, 3)]
@@ -154,6 +154,40 @@ def test_batch_norm_does_not_fold_through_an_activation(chain):
 def test_zero_padding_is_fused_only_where_same_would_put_it(chain, strides: int, operations: int):
     model = chain([layers.ZeroPadding2D(1), layers.Conv2D(4, 3, strides=strides)], (8, 8, 3))
     assert len(lower(model, input_shape=(8, 8, 3)).operations) == operations
+    assert_same(model, (8, 8, 3))
+
+
+def _nearly_the_identity(layer: layers.Conv2D, size: float) -> None:
+    kernel, *bias = layer.get_weights()
+    kernel = np.random.default_rng(1).normal(0, size, kernel.shape)
+    height, width, taken, made = kernel.shape
+    kernel[height // 2, width // 2] += np.eye(taken, made)
+    layer.set_weights([kernel, *(np.full_like(each, 0.3) for each in bias)])
+
+
+@pytest.mark.parametrize(
+    ("layer", "size", "kinds"),
+    [
+        (lambda: layers.Conv2D(3, 3, padding="same"), 0.01, [Convolution, Add]),
+        (lambda: layers.Conv2D(3, 5, padding="same", activation="relu"), 0.01, [Convolution, Add]),
+        (lambda: layers.Conv2D(3, 3, padding="same", dilation_rate=2), 0.01, [Convolution, Add]),
+        (lambda: layers.Conv2D(3, 1), 0.01, [Convolution, Add]),
+        (lambda: layers.Conv2D(3, 3, padding="same"), 0.5, [Convolution]),
+        (lambda: layers.Conv2D(4, 3, padding="same"), 0.01, [Convolution]),
+        (lambda: layers.Conv2D(3, 3), 0.01, [Convolution]),
+        (lambda: layers.Conv2D(3, 2, padding="same"), 0.01, [Convolution]),
+        (lambda: layers.Conv2D(3, 3, strides=2, padding="same"), 0.01, [Convolution]),
+    ],
+)
+def test_a_kernel_that_is_nearly_the_identity_becomes_what_it_adds(chain, layer, size: float, kinds: list[type]):
+    model = chain([layer()], (8, 8, 3))
+    _nearly_the_identity(model.layers[-1], size)
+    operations = lower(model, input_shape=(8, 8, 3)).operations
+    assert [type(operation) for operation in operations] == kinds
+    if Add in kinds:
+        convolution, addition = operations
+        assert np.abs(convolution.kernel).max() < 0.1  # pyright: ignore[reportAttributeAccessIssue]
+        assert addition.inputs == ("image", convolution.output)
     assert_same(model, (8, 8, 3))
 
 

@@ -6,10 +6,12 @@ import pytest
 from keras import layers
 
 from compress.errors import UnsupportedLayer
+from compress.images import to_float
 from compress.models.layers import DepthToSpace, InstanceNormalization
-from export import calibrate
+from export import calibrate, reference_int8
 from export.graph import Weighted
 from export.lower import lower
+from export.parity import psnr_db
 from export.quantization import TANH_USEFUL_RANGE, QuantizedGraph, TensorScale, quantize
 
 
@@ -96,3 +98,17 @@ def test_scales_round_trip_within_half_a_step():
     scale = TensorScale(0.05, -20)
     values = np.linspace(-5, 7, 97, dtype=np.float32)
     np.testing.assert_allclose(scale.dequantize(scale.quantize(values)), values, atol=0.0251)
+
+
+def test_small_weights_beside_an_identity_survive_int8(chain, photos):
+    net = chain([layers.Conv2D(3, 3, padding="same"), layers.Activation("tanh")], photos[0].shape)
+    kernel = np.random.default_rng(1).normal(0, 0.003, (3, 3, 3, 3)).astype(np.float32)
+    kernel[1, 1] += np.eye(3)
+    net.layers[-2].set_weights([kernel, np.zeros(3)])
+    ours = quantized(net, photos)
+    (weights,) = ours.weights.values()
+    # One step of the whole kernel would be 1/127, more than twice the spread of all weights but the identity's.
+    assert np.count_nonzero(weights.kernel) > 70
+    pictures = np.stack([to_float(photo) for photo in photos])
+    made = reference_int8.run(ours, ours.tensors["image"].quantize(pictures)).astype(np.float32) / 128
+    assert psnr_db(made - np.asarray(net(pictures))) > 47
