@@ -20,7 +20,7 @@ from benchmarks.peers.methods import DISTILLED, NARROW_BLOCKS, NARROW_FILTERS, D
 from compress import artifact
 from compress.artifact import Artifact, Manifest, open_artifact
 from compress.config import from_mapping, to_mapping
-from compress.distill.config import DistillConfig, FitConfig
+from compress.distill.config import HISTORY, DistillConfig, FitConfig
 from compress.distill.stage import distill_into, untrained
 from compress.errors import UnusableArtifact
 from compress.models.pocket.config import PocketConfig
@@ -98,8 +98,6 @@ def _read(like: Path) -> tuple[DistillConfig, float]:
 
 
 def _images_per_s(student: Artifact) -> float:
-    from compress.distill.fit import HISTORY
-
     record = json.loads((student.path / HISTORY).read_text(encoding="utf-8"))
     if not record.get("images_per_s"):
         raise UnusableArtifact(

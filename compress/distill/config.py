@@ -16,6 +16,9 @@ FEWEST_ALIGNED = 2
 """Photos of a batch that can be alike or not."""
 SMALLEST_JUDGED_PX = 32
 """Of a side: a patch discriminator has nothing to judge below."""
+HISTORY = "training.json"
+"""Beside the student: `history`, what the samples measured as a list of `step` and `held_back_psnr_db`, `images_per_s`,
+and the `precision` that was computed in."""
 
 
 @dataclass(frozen=True, kw_only=True)

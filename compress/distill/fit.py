@@ -12,16 +12,12 @@ import numpy as np
 from compress import images, training
 from compress.artifact import write_text_whole
 from compress.distill import distiller, losses
-from compress.distill.config import FitConfig
+from compress.distill.config import HISTORY, FitConfig
 from compress.distill.inputs import step_inputs
 from compress.distill.lessons import Lessons
 from compress.distill.pairs import Pairs
 from compress.models.pocket.reparameterization import folded
 from compress.precision import Policy, arithmetic, resolved
-
-HISTORY = "training.json"
-"""Beside the student: `history`, what the samples measured as a list of `step` and `held_back_psnr_db`,
-`images_per_s`, and the `precision` that was computed in."""
 
 STATISTICS_STEPS = 100
 """After averaged weights are put in, to refresh BatchNorm's statistics; no more than were trained."""

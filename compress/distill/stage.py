@@ -18,7 +18,7 @@ from compress import artifact, images, teachers
 from compress.artifact import Artifact, ImageSpec, Manifest
 from compress.config import to_mapping
 from compress.data.folders import photos as list_photos
-from compress.distill.config import DistillConfig
+from compress.distill.config import HISTORY, DistillConfig
 from compress.distill.real_images import list_real
 from compress.errors import UsageError
 from compress.teachers import LambdaAs
@@ -128,8 +128,6 @@ def distill_into(
 
 def write_student(scratch: Path, taught: Taught) -> None:
     """Write what a student's artifact holds beside its manifest: model, samples and the curve of its training."""
-    from compress.distill.fit import HISTORY
-
     taught.student.save(scratch / artifact.MODEL_NAMES["keras"])
     images.write_png(scratch / "samples.png", taught.sheet)
     record = {"history": taught.history, "images_per_s": taught.images_per_s, "precision": taught.precision}
