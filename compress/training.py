@@ -149,12 +149,18 @@ def train(
     return Trained(done, statistics.median(durations) if durations else None)
 
 
-def refresh_batch_statistics(model: keras.Model, batch: Callable[[int], Batch], steps: int) -> None:
-    """Run training steps that move nothing but BatchNorm's statistics, which averaged weights make stale."""
-    model.optimizer.learning_rate = 0.0
+def refresh_batch_statistics(net: keras.Model, photos: Callable[[int], np.ndarray], steps: int) -> None:
+    """Renew BatchNorm's statistics, which averaged weights make stale, by photos; nothing else of a net moves.
+
+    Args:
+        net: Left alone where it has no such statistics.
+        photos: The batch of a step, `(batch, height, width, 3)`.
+        steps: How many batches.
+    """
+    if not net.non_trainable_variables:
+        return
     for step in range(steps):
-        model.train_on_batch(*batch(step))
-    model.reset_metrics()
+        net(photos(step), training=True)
 
 
 def checkpoint(model: keras.Model, work: Path, run_identity: str, step: int) -> None:

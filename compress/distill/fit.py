@@ -85,7 +85,8 @@ def fit(
     trained = training.train(model, plan(config), step_batch, work=work, run_identity=run_identity, sample=sample)
     if config.ema_momentum and config.steps:
         model.optimizer.finalize_variable_values(model.trainable_variables)
-        training.refresh_batch_statistics(model, step_batch, min(STATISTICS_STEPS, config.steps))
+        shown = min(STATISTICS_STEPS, config.steps)
+        training.refresh_batch_statistics(model.student, lambda step: batch(training_pairs, config, step)[0], shown)
     student = start()
     student.set_weights(model.student.get_weights())
     student = folded(student)

@@ -186,7 +186,10 @@ class _Quantizer:
 def _with_fresh_statistics(model: keras.Model, pairs: Pairs, config: QuantizeConfig) -> keras.Model:
     """The same weights with BatchNorm statistics of the photos that int8 is calibrated on."""
     copy = copied(model)
-    for step in range(_STATISTICS_STEPS):
+
+    def photos(step: int) -> np.ndarray:
         positions = training.sample_indices(step, count=len(pairs), batch_size=config.batch_size, seed=config.seed)
-        copy(pairs.batch(positions)[0], training=True)
+        return pairs.batch(positions)[0]
+
+    training.refresh_batch_statistics(copy, photos, _STATISTICS_STEPS)
     return copy

@@ -116,10 +116,15 @@ def test_refreshing_statistics_moves_no_trained_weight(tmp_path: Path) -> None:
     _train(model, tmp_path)
     before = [variable.numpy() for variable in model.trainable_variables]
     statistics = model.layers[-1].moving_mean.numpy()
-    training.refresh_batch_statistics(model, lambda _: (np.full((5, 4), 9.0), np.zeros((5, 4))), 3)
+    training.refresh_batch_statistics(model, lambda _: np.full((5, 4), 9.0), 3)
     for one, other in zip(before, model.trainable_variables, strict=True):
         np.testing.assert_array_equal(other.numpy(), one)
     assert not np.allclose(model.layers[-1].moving_mean.numpy(), statistics)
+
+
+def test_a_net_without_statistics_is_shown_nothing() -> None:
+    net = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
+    training.refresh_batch_statistics(net, lambda _: pytest.fail("shown"), 3)
 
 
 def test_logs_are_written_for_tensorboard(tmp_path: Path) -> None:
