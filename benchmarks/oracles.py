@@ -24,8 +24,9 @@ from benchmarks.operators import list_operators
 from compress.errors import UsageError
 from compress.images import to_float
 from export import calibrate, parity, tflite
+from export.graph import Graph
 from export.lower import lower
-from export.quantization import QuantizedGraph
+from export.quantization import TensorScale
 from export.quantize.config import QuantizeConfig
 from export.runner import TfliteGenerator
 from export.source import Source, open_source
@@ -81,8 +82,7 @@ def compare_oracles(student: Path, config: OraclesConfig) -> dict[str, Any]:
     )
     graph = without_reflection(lower(source.model, input_shape=(*size, 3)))
     trained = _trained(student, config, source, unseen)
-    quantized = calibrate.quantize_on(graph, seen, source.scales)
-    contents = _export(source, quantized, seen)
+    contents = _export(source, graph, seen)
     pictures = {"psnr_db": np.stack([source.translate(photo) for photo in unseen])}
     if trained is not None:
         contents |= {**trained.files, "TF converter, of the control": tensorflow_file(trained.control, seen)}
@@ -116,29 +116,29 @@ def compare_oracles(student: Path, config: OraclesConfig) -> dict[str, Any]:
     }
 
 
-def litert_quantizer_file(quantized: QuantizedGraph, photos: Sequence[np.ndarray], *, with_our_ranges: bool) -> bytes:
+def litert_quantizer_file(
+    graph: Graph, photos: Sequence[np.ndarray], scales: Mapping[str, TensorScale] | None = None
+) -> bytes:
     """Quantise our float file of a graph with litert-quantizer.
 
     Args:
-        quantized: The graph, and the ranges that were chosen for it.
+        graph: A float graph.
         photos: `(height, width, 3)` uint8, to calibrate on.
-        with_our_ranges: Whether the ranges are those of `quantized`, or those that it sees itself.
+        scales: Those of our int8 file, for the same ranges; else it takes what it sees itself.
     """
     from litert_quantizer import quantizer, recipe
 
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "float.tflite"
-        source.write_bytes(tflite.float_file(quantized.graph))
+        source.write_bytes(tflite.float_file(graph))
         other = quantizer.Quantizer(str(source))
     other.load_quantization_recipe(recipe.static_wi8_ai8())
-    images = [{quantized.graph.input: to_float(photo)[np.newaxis]} for photo in photos]
+    images = [{graph.input: to_float(photo)[np.newaxis]} for photo in photos]
     seen: dict[str, Any] = other.calibrate({"serving_default": images}, num_threads=1)
-    if with_our_ranges:
-        for name in seen.keys() & quantized.tensors.keys():
-            least, greatest = quantized.tensors[name].dequantize(np.array([-128, 127]))
-            seen[name] = {
-                key: np.full_like(seen[name][key], value) for key, value in (("min", least), ("max", greatest))
-            }
+    scales = scales or {}
+    for name in seen.keys() & scales.keys():
+        least, greatest = scales[name].dequantize(np.array([-128, 127]))
+        seen[name] = {key: np.full_like(seen[name][key], value) for key, value in (("min", least), ("max", greatest))}
     return bytes(other.quantize(seen, enable_progress_report=False).quantized_model)
 
 
@@ -161,12 +161,14 @@ def tensorflow_file(model: Any, photos: Sequence[np.ndarray]) -> bytes:
         return converter.convert()
 
 
-def _export(source: Source, quantized: QuantizedGraph, photos: Sequence[np.ndarray]) -> dict[str, bytes]:
+def _export(source: Source, graph: Graph, photos: Sequence[np.ndarray]) -> dict[str, bytes]:
+    # The others get the graph as it is: biases that are corrected for our rounding are part of our file.
+    quantized = calibrate.quantize_on(graph, photos, source.scales)
     return {
-        BASELINE: tflite.float_file(quantized.graph),
+        BASELINE: tflite.float_file(graph),
         "compress export": tflite.int8_file(quantized, "int8"),
-        "litert-quantizer, our ranges": litert_quantizer_file(quantized, photos, with_our_ranges=True),
-        "litert-quantizer": litert_quantizer_file(quantized, photos, with_our_ranges=False),
+        "litert-quantizer, our ranges": litert_quantizer_file(graph, photos, quantized.tensors),
+        "litert-quantizer": litert_quantizer_file(graph, photos),
         "TF converter": tensorflow_file(source.model, photos),
     }
 

@@ -53,14 +53,14 @@ def _distance_db(content: bytes, quantized: QuantizedGraph, photos: list[np.ndar
 
 def test_litert_quantizer_with_our_ranges_makes_the_same_picture(quantized, ours, photos) -> None:
     """By LiteRT's own kernels: XNNPACK rounds otherwise, and leaves of their file what it takes of ours."""
-    theirs = litert_quantizer_file(quantized, photos, with_our_ranges=True)
+    theirs = litert_quantizer_file(quantized.graph, photos, quantized.tensors)
     images = [quantized.tensors["image"].quantize(to_float(photo))[np.newaxis] for photo in photos]
     np.testing.assert_array_equal(_run_undelegated(ours, images), _run_undelegated(theirs, images))
     assert delegate_coverage(ours).complete
 
 
 def test_litert_quantizer_by_itself_is_no_closer_and_no_smaller(quantized, ours, photos) -> None:
-    theirs = litert_quantizer_file(quantized, photos, with_our_ranges=False)
+    theirs = litert_quantizer_file(quantized.graph, photos)
     assert len(ours) < len(theirs)
     # Least and greatest of all photos against what most stay within: on photos of the calibration itself, equally good.
     assert _distance_db(ours, quantized, photos) > _distance_db(theirs, quantized, photos) - 1
