@@ -21,6 +21,8 @@ from export.source import Source
 
 FORMS = ("fp32", "fp16", "dynamic", "float", "int8", "uint8")
 """Float weights by their storage; int8 by its ends."""
+PRIVATE_UV = Path(__file__).resolve().parents[2] / ".tools" / "bin"
+"""Where `make` puts one of its own."""
 PACKAGES = ("tflite-runtime==2.14.0", "tflite-support==0.4.4", "numpy<2")
 
 _RUN = """
@@ -56,7 +58,7 @@ print(metadata.MetadataDisplayer.with_model_file(sys.argv[1]).get_metadata_json(
 @pytest.fixture(scope="module")
 def old_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment with the old packages."""
-    uv = shutil.which("uv")
+    uv = shutil.which("uv") or shutil.which("uv", path=PRIVATE_UV)
     if uv is None:
         pytest.skip("uv, which makes the environment of tflite-runtime 2.14, is not here")
     folder = tmp_path_factory.mktemp("old_runtime") / "venv"
@@ -120,8 +122,11 @@ def test_old_runtime_runs_the_signature_of_another_size(old_python: Path, small_
 
 def test_standard_reader_shows_the_metadata(old_python: Path, files: Path) -> None:
     shown = subprocess.run(
-        [old_python, "-c", _SHOW, files / "uint8.tflite"], check=True, capture_output=True, text=True
+        [old_python, "-c", _SHOW, files / "uint8.tflite"], check=False, capture_output=True, text=True
     )
+    if "libusb" in shown.stderr:
+        pytest.skip(f"tflite-support does not load here: {shown.stderr.strip().splitlines()[-1]}")
+    assert shown.returncode == 0, shown.stderr
     model = json.loads(shown.stdout)
     assert (model["name"], model["author"], model["license"]) == ("zebra", "A. Name", "Apache-2.0")
     image = model["subgraph_metadata"][0]["input_tensor_metadata"][0]
