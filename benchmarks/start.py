@@ -20,7 +20,7 @@ from compress.errors import UnusableModel
 STARTS = 3
 """Processes that start a model, one after the other; the median counts."""
 INVOKES = 3
-"""Inferences in each, the first of them timed: memory is still being taken in the second."""
+"""Inferences in each, the first of them timed, all of them watched for memory."""
 TIME_LIMIT_S = 600
 _PROC_STATUS = Path("/proc/self/status")
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from compress.images import to_float
 from export.graph import Operation, Weighted
-from export.quantization import QuantizedGraph, dequantized_kernel, with_scales
-from export.reference import activate, compute
+from export.quantization import QuantizedGraph, dequantized_kernel, with_biases, with_scales
+from export.reference import activate, compute, execute
 
 PHOTOS = 8
 """At most as many are watched, all at once: means over their pixels hardly move with more."""
@@ -31,37 +31,24 @@ def with_corrected_biases(quantized: QuantizedGraph, photos: Sequence[np.ndarray
     Returns:
         The same scales over a graph with other biases. In float it is no longer the net that was given.
     """
-    graph = quantized.graph
-    pictures = np.stack([to_float(photo) for photo in photos[:PHOTOS]])
-    exact, rounded = {graph.input: pictures}, {graph.input: _rounded(quantized, graph.input, pictures)}
-    last_reader = {name: operation for operation in graph.operations for name in operation.inputs}
-    corrected: list[Operation] = []
-    for operation in graph.operations:
-        wanted, made = ([tensors[name] for name in operation.inputs] for tensors in (exact, rounded))
+    graph, tensors = quantized.graph, quantized.tensors
+    biases: dict[str, np.ndarray] = {}
+
+    def step(operation: Operation, *inputs: np.ndarray) -> np.ndarray:
+        """The first half of a batch is exact; the second is the same photos, rounded after every operation."""
         if isinstance(operation, Weighted):
-            sums, sums_made = _linear(operation, *wanted), _linear(_as_rounded(operation, quantized), *made)
-            shift = (sums - sums_made).mean(axis=(0, 1, 2))
-            corrected.append(replace(operation, bias=operation.bias + shift))
-            result, result_made = (activate(each, operation.activation) for each in (sums, sums_made + shift))
+            exact, rounded = np.split(inputs[0], 2)
+            linear = replace(operation, activation="none")
+            kernel = dequantized_kernel(operation, quantized.weights[operation.output])
+            sums, sums_rounded = compute(linear, exact), compute(replace(linear, kernel=kernel), rounded)
+            shift = (sums - sums_rounded).mean(axis=(0, 1, 2))
+            biases[operation.output] = operation.bias + shift
+            result = activate(np.concatenate([sums, sums_rounded + shift]), operation.activation)
         else:
-            corrected.append(operation)
-            result, result_made = compute(operation, *wanted), compute(operation, *made)
-        exact[operation.output] = result
-        rounded[operation.output] = _rounded(quantized, operation.output, result_made)
-        for name in {name for name in operation.inputs if last_reader[name] is operation}:
-            del exact[name], rounded[name]
-    return with_scales(replace(graph, operations=tuple(corrected)), quantized.tensors)
+            result = compute(operation, *inputs)
+        exact, rounded = np.split(result, 2)
+        return np.concatenate([exact, tensors[operation.output].rounded(rounded)])
 
-
-def _linear(operation: Weighted, features: np.ndarray) -> np.ndarray:
-    """The sums that an activation follows."""
-    return compute(replace(operation, activation="none"), features)
-
-
-def _as_rounded(operation: Weighted, quantized: QuantizedGraph) -> Weighted:
-    return replace(operation, kernel=dequantized_kernel(operation, quantized.weights[operation.output]))
-
-
-def _rounded(quantized: QuantizedGraph, name: str, values: np.ndarray) -> np.ndarray:
-    scale = quantized.tensors[name]
-    return scale.dequantize(scale.quantize(values))
+    pictures = np.stack([to_float(photo) for photo in photos[:PHOTOS]])
+    execute(graph, np.concatenate([pictures, tensors[graph.input].rounded(pictures)]), step, None)
+    return with_scales(with_biases(graph, biases), tensors)

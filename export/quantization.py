@@ -73,6 +73,10 @@ class TensorScale:
         """int8 to real values, float32."""
         return (integers.astype(np.float32) - self.zero_point) * np.float32(self.scale)
 
+    def rounded(self, values: np.ndarray) -> np.ndarray:
+        """What int8 leaves of real values, float32."""
+        return self.dequantize(self.quantize(values))
+
 
 @dataclass(frozen=True)
 class ScaleGroup:
@@ -186,11 +190,16 @@ def resized(quantized: QuantizedGraph, graph: Graph) -> QuantizedGraph:
         scales[operation.output] = quantized.tensors.get(operation.output, scales[operation.inputs[0]])
     # Biases may have been corrected for the rounding; what is kept in float, under another name, has its own.
     biases = {one.output: one.bias for one in quantized.graph.operations if isinstance(one, Weighted)}
+    return with_scales(with_biases(graph, biases), scales, quantized.kept_float)
+
+
+def with_biases(graph: Graph, biases: Mapping[str, np.ndarray]) -> Graph:
+    """The same graph with other biases, by the tensor that an operation writes; what is not named keeps its own."""
     operations = tuple(
         replace(one, bias=biases.get(one.output, one.bias)) if isinstance(one, Weighted) else one
         for one in graph.operations
     )
-    return with_scales(replace(graph, operations=operations), scales, quantized.kept_float)
+    return replace(graph, operations=operations)
 
 
 def _require_integer_kernel(operation: Operation) -> None:

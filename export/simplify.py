@@ -29,7 +29,7 @@ _IDENTITY_SHARE = 0.5
 
 
 def simplify(graph: Graph, *, output: str) -> Graph:
-    """Fold, fuse, and name the graph's result `output`.
+    """Fold, fuse, take identities out, and name the graph's result `output`.
 
     Two operations are merged only where nothing else reads the tensor between them.
     """
@@ -105,12 +105,15 @@ def _take_identities_out(graph: Graph) -> Graph:
     """
     operations: list[Operation] = []
     for operation in graph.operations:
-        operations += _identity_taken_out(operation, graph.shapes[operation.inputs[0]])
+        rest = f"{operation.output}_rest"
+        while rest in graph.shapes:
+            rest += "_"
+        operations += _identity_taken_out(operation, graph.shapes[operation.inputs[0]], rest)
     return replace(graph, operations=tuple(operations))
 
 
-def _identity_taken_out(operation: Operation, before: Shape) -> list[Operation]:
-    """What does the same as an operation that reads a tensor of shape `before`."""
+def _identity_taken_out(operation: Operation, before: Shape, name: str) -> list[Operation]:
+    """What does the same as an operation that reads a tensor of shape `before`; `name` is free for what is added."""
     if not isinstance(operation, Convolution) or operation.shape != before or operation.strides != (1, 1):
         return [operation]
     height, width, taken, _ = operation.kernel.shape
@@ -122,7 +125,7 @@ def _identity_taken_out(operation: Operation, before: Shape) -> list[Operation]:
     largest, left = (np.abs(kernel).max(axis=(0, 1, 2)).sum() for kernel in (operation.kernel, rest))
     if left > _IDENTITY_SHARE * largest:
         return [operation]
-    added = replace(operation, kernel=rest, output=f"{operation.output}_rest", activation="none")
+    added = replace(operation, kernel=rest, output=name, activation="none")
     inputs, activation = (*operation.inputs, added.output), operation.activation
     return [added, Add(inputs=inputs, output=operation.output, shape=operation.shape, activation=activation)]
 

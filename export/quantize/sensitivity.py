@@ -67,7 +67,7 @@ def _with_tensor_rounded(quantized: QuantizedGraph, name: str, batch: np.ndarray
 
     def step(operation: Operation, *inputs: np.ndarray) -> np.ndarray:
         values = compute(operation, *inputs)
-        return scale.dequantize(scale.quantize(values)) if operation.output == name else values
+        return scale.rounded(values) if operation.output == name else values
 
     return execute(quantized.graph, batch, step, None)
 

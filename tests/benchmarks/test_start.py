@@ -42,20 +42,21 @@ def test_what_litert_refuses_is_unusable(models: Path, tmp_path: Path, content: 
         start_once(tmp_path / "torn.tflite", threads=1)
 
 
+def _stand_in_for_python(line: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = folder / "python"
+    script.write_text(f"#!/bin/sh\n{line}\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+
+
 def test_a_file_that_kills_the_reader_is_unusable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    killed = tmp_path / "python"
-    killed.write_text("#!/bin/sh\nkill -SEGV $$\n")
-    killed.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(killed))
+    _stand_in_for_python("kill -SEGV $$", tmp_path, monkeypatch)
     with pytest.raises(UnusableModel, match=r"LiteRT died of it \(exit code -11\)"):
         start_once(tmp_path / "any.tflite", threads=1)
 
 
 def test_a_file_that_never_ends_is_unusable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    endless = tmp_path / "python"
-    endless.write_text("#!/bin/sh\nexec sleep 60\n")
-    endless.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(endless))
+    _stand_in_for_python("exec sleep 60", tmp_path, monkeypatch)
     monkeypatch.setattr(start, "TIME_LIMIT_S", 0.2)
     with pytest.raises(UnusableModel, match="did not run 3 times within"):
         start_once(tmp_path / "any.tflite", threads=1)

@@ -191,6 +191,14 @@ def test_a_kernel_that_is_nearly_the_identity_becomes_what_it_adds(chain, layer,
     assert_same(model, (8, 8, 3))
 
 
+def test_what_an_identity_leaves_does_not_take_the_name_of_a_layer(chain):
+    model = chain([layers.Conv2D(3, 3, padding="same", name="a"), layers.Conv2D(3, 1, name="a_rest")], (8, 8, 3))
+    _nearly_the_identity(model.layers[-2], 0.01)
+    graph = lower(model, input_shape=(8, 8, 3))
+    assert [operation.output for operation in graph.operations] == ["a_rest_", "a", "generated"]
+    assert_same(model, (8, 8, 3))
+
+
 def test_layer_named_like_the_output_does_not_collide(randomise):
     image = keras.Input((8, 8, 3), name="image")
     first = layers.Conv2D(3, 3, padding="same", name="generated")(image)

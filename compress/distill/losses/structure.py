@@ -12,7 +12,7 @@ _WINDOW_PX = 11
 _SIGMA_PX = 1.5
 _APART_PX = 2
 """Images are compared at every second place along both axes: windows of this width still weigh all pixels alike, to
-2e-4, at a third of the time that every place takes."""
+2e-4, in half of the time that every place takes."""
 _SCALE_POWERS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """How much each scale counts, finest first; Wang et al. 2003, from what people see."""
 _SMALLEST_STRUCTURE = 1e-3
