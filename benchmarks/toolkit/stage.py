@@ -1,11 +1,12 @@
 """Time the toolkit's own commands against fixed work, in interleaved rounds.
 
-As `benchmarks.host` times models: all take turns in an order that rotates, each in a process of its own, and a ratio is
-the median of the ratios within each round. So `bench accept` and `bench check` hold them like the speed-ups of models.
+All take turns in an order that rotates, each in a process of its own and right after what it is held against: a round
+takes minutes, in which a shared machine is not equally fast. A ratio is the median of those of such neighbours, so
+`bench accept` and `bench check` hold them like the speed-ups of models.
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -85,42 +86,30 @@ def bench_toolkit(config: ToolkitConfig) -> dict[str, Any]:
 
 
 def measure(wanted: Sequence[Suite], scratch: Path, config: ToolkitConfig) -> dict[str, Any]:
-    """Let workloads and what they are held against take turns.
+    """Let workloads take turns, each after what it is held against.
 
     Args:
-        wanted: What is timed.
+        wanted: What is timed; suites without workloads are left out.
         scratch: An existing folder, for what the commands write; emptied of it.
         config: How many rounds.
 
     Returns:
         `waiting` (share of the time in which other work held the processor), `calibrators` and `entries`. Each has
-        `name` and `seconds` (min, median, p95 and max over rounds); an entry also has `over`, the calibrator that it is
-        held against, `speedup` (the calibrator's seconds over its own) with `speedup_range`, `noise` and `withheld` as
-        `bench host` has them, and no size, so that `size_bytes` is None.
+        `name` and `seconds` (min, median, p95 and max over its turns); an entry also has `over`, the calibrator that it
+        is held against, `speedup` (the calibrator's seconds over its own) with `speedup_range`, `noise` and `withheld`
+        as `bench host` has them, and no size, so that `size_bytes` is None.
     """
-    taking_part = [one for suite in wanted for one in (suite.calibrator, *suite.workloads)]
+    pairs = [(suite.calibrator, one) for suite in wanted for one in suite.workloads]
     watch = Watch()
-    rounds = []
+    turns: dict[str, list[tuple[float, float]]] = {one.name: [] for _, one in pairs}
     for number in tqdm(range(config.runs), desc="rounds", disable=None):
-        seconds = {}
-        for offset in range(len(taking_part)):
-            one = taking_part[(number + offset) % len(taking_part)]
-            seconds[one.name] = _take_turn(one, scratch, watch)
-        rounds.append(seconds)
+        for offset in range(len(pairs)):
+            calibrator, one = pairs[(number + offset) % len(pairs)]
+            turns[one.name].append((_take_turn(calibrator, scratch, watch), _take_turn(one, scratch, watch)))
     return {
         "waiting": watch.waiting,
-        "calibrators": [
-            {
-                "name": suite.calibrator.name,
-                "seconds": summed_up([seconds[suite.calibrator.name] for seconds in rounds]),
-            }
-            for suite in wanted
-        ],
-        "entries": [
-            _entry(one.name, suite.calibrator.name, rounds, watch.waiting)
-            for suite in wanted
-            for one in suite.workloads
-        ],
+        "calibrators": [_calibrator(suite, turns) for suite in wanted if suite.workloads],
+        "entries": [_entry(one.name, calibrator.name, turns[one.name], watch.waiting) for calibrator, one in pairs],
     }
 
 
@@ -138,12 +127,17 @@ def _take_turn(one: Workload, scratch: Path, watch: Watch) -> float:
     return median(counted)
 
 
-def _entry(name: str, over: str, rounds: Sequence[dict[str, float]], waiting: float | None) -> dict[str, Any]:
-    ratio = speedup_of([seconds[over] / seconds[name] for seconds in rounds])
+def _calibrator(suite: Suite, turns: Mapping[str, Sequence[tuple[float, float]]]) -> dict[str, Any]:
+    seconds = [calibrator_s for one in suite.workloads for calibrator_s, _ in turns[one.name]]
+    return {"name": suite.calibrator.name, "seconds": summed_up(seconds)}
+
+
+def _entry(name: str, over: str, turns: Sequence[tuple[float, float]], waiting: float | None) -> dict[str, Any]:
+    ratio = speedup_of([calibrator_s / seconds for calibrator_s, seconds in turns])
     return {
         "name": name,
         "over": over,
-        "seconds": summed_up([seconds[name] for seconds in rounds]),
+        "seconds": summed_up([seconds for _, seconds in turns]),
         **ratio,
         "withheld": why_withheld(ratio["noise"], waiting=waiting),
         "size_bytes": None,

@@ -36,7 +36,7 @@ def telling(name: str, *seconds: float) -> Workload:
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Commands that take 20 times as long as what they are held against; 3 % more; 20 % more."""
     suite = Suite(
-        calibrator=telling("calibrator", 0.1, 0.2, 0.4),
+        calibrator=telling("calibrator", 0.1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.4, 0.4, 0.4),
         workloads=(telling("before", 2, 4, 8), telling("again", 2.06, 4.12, 8.24), telling("slower", 2.4, 4.8, 9.6)),
     )
     with pytest.MonkeyPatch.context() as patch:
@@ -44,7 +44,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         return stage.measure([suite], tmp_path_factory.mktemp("told"), ToolkitConfig(runs=3))
 
 
-def test_a_ratio_is_that_of_one_round_however_fast_the_machine_was_in_it(told: dict[str, Any]) -> None:
+def test_a_ratio_is_that_of_neighbours_however_fast_the_machine_was_then(told: dict[str, Any]) -> None:
     before, _, slower = told["entries"]
     assert [entry["name"] for entry in told["entries"]] == ["before", "again", "slower"]
     assert {entry["over"] for entry in told["entries"]} == {"calibrator"}
@@ -89,13 +89,27 @@ def test_commands_take_turns_and_write_to_a_folder_of_their_own(
     code = f"import pathlib; pathlib.Path(sys.argv[1]).mkdir(); open({str(log)!r}, 'a').write(%r); time.sleep(0.05)"
     first, second = (program(code % name, name=name) for name in "ab")
     measured = stage.measure([Suite(calibrator=first, workloads=(second,))], tmp_path, ToolkitConfig(runs=2))
-    assert log.read_text() == "aabb" + "bbaa"
+    assert log.read_text() == "aabb" * 2
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
     assert measured["entries"][0]["seconds"]["min"] >= 0.05
     monkeypatch.setattr(stage, "TURN_S", 0.01)
     log.unlink()
-    stage.measure([Suite(calibrator=first, workloads=())], tmp_path, ToolkitConfig(runs=1))
-    assert log.read_text() == "a"
+    stage.measure([Suite(calibrator=first, workloads=(second,))], tmp_path, ToolkitConfig(runs=1))
+    assert log.read_text() == "ab"
+
+
+def test_every_command_goes_right_after_what_it_is_held_against(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    a, b, c, d = (program(f"open({str(log)!r}, 'a').write({name!r}); time.sleep(1)", name=name) for name in "abcd")
+    wanted = [
+        Suite(calibrator=a, workloads=(b, c)),
+        Suite(calibrator=d, workloads=()),
+        Suite(calibrator=c, workloads=(d,)),
+    ]
+    measured = stage.measure(wanted, tmp_path, ToolkitConfig(runs=2))
+    assert log.read_text() == "abaccd" + "accdab"
+    assert [one["name"] for one in measured["calibrators"]] == ["a", "c"]
+    assert [one["over"] for one in measured["entries"]] == ["a", "a", "c"]
 
 
 def test_what_a_command_wrote_can_be_what_counts(tmp_path: Path) -> None:
@@ -103,8 +117,9 @@ def test_what_a_command_wrote_can_be_what_counts(tmp_path: Path) -> None:
         return float(out.read_text()) * float(printed)
 
     writer = program("open(sys.argv[1], 'w').write('7'); print(3)", read_seconds=read)
-    measured = stage.measure([Suite(calibrator=writer, workloads=())], tmp_path, ToolkitConfig(runs=1))
-    assert measured["calibrators"][0]["seconds"]["median"] == 21
+    wanted = [Suite(calibrator=program("print()"), workloads=(writer,))]
+    measured = stage.measure(wanted, tmp_path, ToolkitConfig(runs=1))
+    assert measured["entries"][0]["seconds"]["median"] == 21
 
 
 def test_a_command_that_fails_or_hangs_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
