@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 TRIAL_STEPS = 12
 """Enough for a median that the first steps, which compile, do not move."""
+PACE = "pace.json"
+"""In the folder of a training: the steps that its trial gave it. Another trial may find another pace, and a killed run
+goes on with as many steps as it began with."""
 _log = logging.getLogger(__name__)
 
 
@@ -53,8 +57,8 @@ def train_peer(
             losses leave open.
         teacher: The generator file that the student learnt from; `narrow` has none and does not look at it.
         data: The folder that the student was trained on.
-        out: The artifact to write. A killed run cannot go on, since its trial may find another pace: its NAME.training
-            has to be deleted first.
+        out: The artifact to write. Beside it lies `NAME.training` while training runs, and the same command goes on
+            from there after a kill.
         overwrite: Whether `out` may exist.
         lambda_as: What the teacher's Lambda layers do, see `teachers.load`.
 
@@ -68,7 +72,7 @@ def train_peer(
     artifact.refuse_replacing(out, [like, teacher])
     config, seconds = _read(like)
     if method == "narrow":
-        return _train_narrow(config, seconds, data, out, overwrite=overwrite)
+        return _train_narrow(config, seconds, like, data, out, overwrite=overwrite)
     chosen = DISTILLED[method]
     start, shape = _start(chosen, config)
     config = _with_losses(config, chosen.losses)
@@ -77,12 +81,27 @@ def train_peer(
         recorded = {"peer": method, **shape, **_of_fit(config)}
         return distill_into(start, recorded, teacher, data, config, out, overwrite=overwrite, lambda_as=lambda_as)
 
-    with tempfile.TemporaryDirectory(prefix="pocketgan-") as scratch:
+    def steps_in_time() -> int:
         # Without phases before the critic's: its steps cost more than those without it, and are nearly all.
         trial = dataclasses.replace(config, steps=TRIAL_STEPS, sample_every=TRIAL_STEPS, adversarial_from_step=0.0)
-        steps = _steps(_images_per_s(train(trial, Path(scratch) / method)), config, seconds)
+        with tempfile.TemporaryDirectory(prefix="pocketgan-") as scratch:
+            return _steps(_images_per_s(train(trial, Path(scratch) / method)), config, seconds)
+
+    steps = _kept_steps(out, [method, *map(str, (like, teacher, data)), to_mapping(config), seconds], steps_in_time)
     _log.info("%s: %d steps in %.0f s, as long as %s was trained", method, steps, seconds, like)
     return train(dataclasses.replace(config, steps=steps), out, overwrite=overwrite)
+
+
+def _kept_steps(out: Path, asked: list[Any], find: Callable[[], int]) -> int:
+    """The steps of the run that was killed here, if the same was asked of it; else those that a trial finds."""
+    path = artifact.training_folder(out) / PACE
+    if path.exists():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["asked"] == asked:
+            return kept["steps"]
+    steps = find()
+    artifact.write_text_whole(path, json.dumps({"asked": asked, "steps": steps}) + "\n", overwrite=True)
+    return steps
 
 
 def _read(like: Path) -> tuple[DistillConfig, float]:
@@ -137,7 +156,9 @@ def _of_fit(config: DistillConfig) -> dict[str, Any]:
     return {name: value for name, value in to_mapping(config).items() if name in of_fit}
 
 
-def _train_narrow(config: DistillConfig, seconds: float, data: Path, out: Path, *, overwrite: bool) -> Artifact:
+def _train_narrow(
+    config: DistillConfig, seconds: float, like: Path, data: Path, out: Path, *, overwrite: bool = False
+) -> Artifact:
     """CycleGAN's generator, narrow, from real images alone, with the losses of its paper; its way back learns too."""
     from compress.teach.stage import RECORD, teach
 
@@ -154,17 +175,21 @@ def _train_narrow(config: DistillConfig, seconds: float, data: Path, out: Path, 
             seed=config.seed,
         )
 
-    with tempfile.TemporaryDirectory(prefix="pocketgan-") as scratch:
-        images_per_s = teach(data, chosen(TRIAL_STEPS), Path(scratch) / "trial")["images_per_s"]
-        steps = _steps(images_per_s, FitConfig(batch_size=chosen(1).batch_size), seconds)
-        _log.info("narrow: %d steps in %.0f s", steps, seconds)
-        record = teach(data, chosen(steps), Path(scratch) / "taught")
-        direction = "b2a" if config.domain == "B" else "a2b"
-        generator = Path(record["out"]) / record[direction]["file"]
-        samples = Path(record["out"]) / "samples.png"
-        with artifact.written_whole(out, overwrite=overwrite) as partial:
-            _write_narrow(partial, out.name, generator, samples, config, steps)
-            (partial / RECORD).write_bytes((Path(record["out"]) / RECORD).read_bytes())
+    def steps_in_time() -> int:
+        with tempfile.TemporaryDirectory(prefix="pocketgan-") as scratch:
+            images_per_s = teach(data, chosen(TRIAL_STEPS), Path(scratch) / "trial")["images_per_s"]
+        return _steps(images_per_s, FitConfig(batch_size=chosen(1).batch_size), seconds)
+
+    steps = _kept_steps(out, ["narrow", str(like), str(data), to_mapping(config), seconds], steps_in_time)
+    _log.info("narrow: %d steps in %.0f s", steps, seconds)
+    work = artifact.training_folder(out)
+    # Overwritten where a run was killed between this and its end.
+    record = teach(data, chosen(steps), work / "taught", overwrite=True)
+    generator = work / "taught" / record["b2a" if config.domain == "B" else "a2b"]["file"]
+    with artifact.written_whole(out, overwrite=overwrite) as partial:
+        _write_narrow(partial, out.name, generator, work / "taught" / "samples.png", config, steps)
+        (partial / RECORD).write_bytes((work / "taught" / RECORD).read_bytes())
+    shutil.rmtree(work)
     return open_artifact(out)
 
 

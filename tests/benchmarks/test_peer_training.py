@@ -113,6 +113,47 @@ def test_a_slow_net_gets_fewer_steps_in_the_same_time(
     assert asked[0].turning_step == 0
 
 
+def test_a_killed_run_goes_on_with_the_steps_of_its_own_trial(
+    monkeypatch: pytest.MonkeyPatch, teacher_file: Path, photo_folders: Path, tmp_path: Path
+) -> None:
+    like = _student(tmp_path / "like", 4.0)
+    trials = iter(open_artifact(_student(tmp_path / name, pace)) for name, pace in (("a", 2.0), ("b", 1.0), ("c", 8.0)))
+    asked: list[int] = []
+
+    def pretend(
+        start: Any, recorded: Any, teacher: Any, data: Any, config: DistillConfig, *_: Any, **__: Any
+    ) -> Artifact:
+        asked.append(config.steps)
+        if config.steps == training.TRIAL_STEPS:
+            return next(trials)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "distill_into", pretend)
+    for method in ("omgd", "omgd", "omgd_losses"):
+        with pytest.raises(KeyboardInterrupt):
+            _train(method, like, teacher_file, photo_folders, tmp_path / "peer")
+    # 3 steps in the student's time, twice; half of them at the pace of what was asked for then.
+    assert asked == [training.TRIAL_STEPS, 3, 3, training.TRIAL_STEPS, 2]
+
+
+def test_a_narrow_run_that_was_killed_goes_on(
+    monkeypatch: pytest.MonkeyPatch, quickly: None, photo_folders: Path, tmp_path: Path
+) -> None:
+    like, out = _student(tmp_path / "like", 1e9), tmp_path / "peer"
+
+    def die(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_write_narrow", die)
+        with pytest.raises(KeyboardInterrupt):
+            _train("narrow", like, tmp_path / "nowhere.h5", photo_folders, out)
+    assert not out.exists()
+    monkeypatch.setattr(training, "TRIAL_STEPS", 0)
+    assert _train("narrow", like, tmp_path / "nowhere.h5", photo_folders, out).manifest.config["steps"] == 1
+    assert not (tmp_path / "peer.training").exists()
+
+
 @pytest.mark.parametrize(
     ("images_per_s", "manifest", "named"),
     [
