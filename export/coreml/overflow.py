@@ -20,11 +20,15 @@ def largest_activations(graph: Graph, photos: Iterable[np.ndarray]) -> dict[str,
     Args:
         graph: A float graph.
         photos: `(height, width, 3)` uint8, at least one.
+
+    Returns:
+        By the name of each tensor; not a number where any photo made one.
     """
     largest: dict[str, float] = {}
 
     def note(name: str, values: np.ndarray) -> None:
-        largest[name] = max(largest.get(name, 0.0), float(np.abs(values).max()))
+        # Python's own max() drops what is not a number.
+        largest[name] = float(np.maximum(largest.get(name, 0.0), np.abs(values).max()))
 
     for photo in photos:
         run(graph, to_float(photo)[np.newaxis], note)

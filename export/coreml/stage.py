@@ -105,7 +105,7 @@ def export_coreml(
         others = [replace(other, graph=with_islands(other.graph, quantized.kept_float)) for other in others]
     found = [overflow.largest_activations(graph, shown)]
     found += [overflow.largest_activations(other.graph, other.photos) for other in others]
-    largest = {name: max(each[name] for each in found) for name in found[0]}
+    largest = {name: float(np.max([each[name] for each in found])) for name in found[0]}
     lowered = _Lowered(
         graph=graph,
         others=others,
