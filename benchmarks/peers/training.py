@@ -7,6 +7,7 @@ would be on the user's machine.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import logging
 import shutil
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 
 TRIAL_STEPS = 12
 """Enough for a median that the first steps, which compile, do not move."""
-PACE = "pace.json"
-"""In the folder of a training: the steps that its trial gave it. Another trial may find another pace, and a killed run
-goes on with as many steps as it began with."""
 _log = logging.getLogger(__name__)
 
 
@@ -93,14 +91,16 @@ def train_peer(
 
 
 def _kept_steps(out: Path, asked: list[Any], find: Callable[[], int]) -> int:
-    """The steps of the run that was killed here, if the same was asked of it; else those that a trial finds."""
-    path = artifact.training_folder(out) / PACE
+    """The steps of a run that was killed here, if the same was asked of it; else those that a trial finds.
+
+    Another trial may find another pace, and a killed run has to go on with as many steps as it began with.
+    """
+    identity = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+    path = artifact.training_folder(out) / f"pace-{identity}.json"
     if path.exists():
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["asked"] == asked:
-            return kept["steps"]
+        return json.loads(path.read_text(encoding="utf-8"))["steps"]
     steps = find()
-    artifact.write_text_whole(path, json.dumps({"asked": asked, "steps": steps}) + "\n", overwrite=True)
+    artifact.write_text_whole(path, json.dumps({"steps": steps}) + "\n")
     return steps
 
 
