@@ -26,8 +26,9 @@ check: sync
 	$(RUN) ruff format --check
 	$(RUN) pyright
 
+# Two processes, whole files each: most tests keep one core busy, and what a file sets up is set up once.
 test: sync
-	$(RUN) pytest
+	$(RUN) pytest --numprocesses 2 --dist loadfile
 
 demo: sync
 	$(RUN) compress demo --out runs/demo
