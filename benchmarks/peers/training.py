@@ -157,7 +157,7 @@ def _of_fit(config: DistillConfig) -> dict[str, Any]:
 
 
 def _train_narrow(
-    config: DistillConfig, seconds: float, like: Path, data: Path, out: Path, *, overwrite: bool = False
+    config: DistillConfig, seconds: float, like: Path, data: Path, out: Path, *, overwrite: bool
 ) -> Artifact:
     """CycleGAN's generator, narrow, from real images alone, with the losses of its paper; its way back learns too."""
     from compress.teach.stage import RECORD, teach
