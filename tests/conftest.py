@@ -8,6 +8,7 @@ all of them, each under its name.
 import ast
 import importlib.util
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,12 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 CommandLine = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Give a test the same weights each time, alone or after others: where no seed is named, Keras draws one here."""
+    random.seed(item.nodeid)
 
 
 @pytest.fixture(scope="session")

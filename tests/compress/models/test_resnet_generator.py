@@ -152,7 +152,8 @@ def test_a_saved_generator_is_a_teacher_like_any_other(
     teacher = teachers.load(files[normalization])
     assert teacher.input_shape == (None, None, None, 3)
     expected = np.asarray(generators[normalization](photos))
-    assert np.abs(expected).max() < 1
+    # Where tanh is saturated, any two nets agree.
+    assert np.mean(np.abs(expected) < 0.99) > 0.1
     np.testing.assert_allclose(np.asarray(teacher(photos)), expected, atol=1e-5)
 
 
