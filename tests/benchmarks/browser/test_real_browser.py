@@ -1,26 +1,15 @@
-"""The page in a real browser, where there is one and LiteRT.js is in the cache or within reach."""
+"""The page in a real browser, where one and LiteRT.js are in the cache or within reach."""
 
 from pathlib import Path
 
 import pytest
 
-from benchmarks.browser.chromium import find_browser
 from benchmarks.browser.config import BrowserConfig
-from benchmarks.browser.library import load_library
 from benchmarks.browser.stage import bench_browser
 from benchmarks.browser.task import Task
-from compress.errors import UnusableModel, UsageError
+from compress.errors import UnusableModel
 
 TIME_LIMIT_S = 240
-
-
-@pytest.fixture(scope="module")
-def real_browser() -> Path:
-    try:
-        load_library()
-        return find_browser()
-    except UsageError as error:
-        pytest.skip(str(error))
 
 
 def test_a_browser_returns_the_pixels_of_the_host(real_browser: Path, student_files: dict[str, Path]) -> None:
