@@ -1,6 +1,6 @@
 """Time the toolkit's own commands against fixed work, in interleaved rounds.
 
-All take turns in an order that rotates, each in a process of its own and right after what it is held against: a round
+All take turns in an order that rotates, each in processes of its own and mingled with what it is held against: a round
 takes minutes, in which a shared machine is not equally fast. A ratio is the median of those of such neighbours, so
 `bench accept` and `bench check` hold them like the speed-ups of models.
 """
@@ -21,9 +21,10 @@ from benchmarks.toolkit import children
 from benchmarks.toolkit.config import ToolkitConfig
 from benchmarks.toolkit.workloads import Suite, Workload, suites
 
-TURN_RUNS = 3
-TURN_S = 1.0
-"""A turn is `TURN_RUNS` runs, or fewer that take `TURN_S`; their median counts."""
+TURN_S = 4.0
+"""What a turn gives to a command, and again to what it is held against; each runs at least once. On two idle cores of
+a shared machine, starting a process takes 14 % more or less from one time to the next: ratios of single runs vary by
+13 %, those of medians of 20 by 5 %."""
 _PACKAGES = ("ai-edge-litert", "coremltools", "cyclopts", "keras", "numpy", "tensorflow", "torch", "torch-fidelity")
 """Whose versions must be the same for two measurements to compare: their imports are most of what is timed."""
 
@@ -86,7 +87,7 @@ def bench_toolkit(config: ToolkitConfig) -> dict[str, Any]:
 
 
 def measure(wanted: Sequence[Suite], scratch: Path, config: ToolkitConfig) -> dict[str, Any]:
-    """Let workloads take turns, each after what it is held against.
+    """Let workloads take turns, each with what it is held against.
 
     Args:
         wanted: What is timed; suites without workloads are left out.
@@ -105,7 +106,7 @@ def measure(wanted: Sequence[Suite], scratch: Path, config: ToolkitConfig) -> di
     for number in tqdm(range(config.runs), desc="rounds", disable=None):
         for offset in range(len(pairs)):
             calibrator, one = pairs[(number + offset) % len(pairs)]
-            turns[one.name].append((_take_turn(calibrator, scratch, watch), _take_turn(one, scratch, watch)))
+            turns[one.name].append(_take_turn((calibrator, one), scratch, watch))
     return {
         "waiting": watch.waiting,
         "calibrators": [_calibrator(suite, turns) for suite in wanted if suite.workloads],
@@ -113,18 +114,21 @@ def measure(wanted: Sequence[Suite], scratch: Path, config: ToolkitConfig) -> di
     }
 
 
-def _take_turn(one: Workload, scratch: Path, watch: Watch) -> float:
-    counted: list[float] = []
-    took = 0.0
-    while len(counted) < TURN_RUNS and took < TURN_S:
+def _take_turn(pair: tuple[Workload, Workload], scratch: Path, watch: Watch) -> tuple[float, float]:
+    """Run both again and again, next the one that has had less time; the median seconds of each."""
+    counted: tuple[list[float], list[float]] = ([], [])
+    took = [0.0, 0.0]
+    while not all(counted) or min(took) < TURN_S:
+        turn = took.index(min(took))
+        one = pair[turn]
         with tempfile.TemporaryDirectory(dir=scratch) as folder:
             out = Path(folder) / "out"
             finished = children.run(one.command(out), children.environment(Path(folder) / "cache"))
-            counted.append(one.read_seconds(out, finished.printed) if one.read_seconds else finished.seconds)
-        took += finished.seconds
+            counted[turn].append(one.read_seconds(out, finished.printed) if one.read_seconds else finished.seconds)
+        took[turn] += finished.seconds
         watch.seconds += finished.seconds
         watch.waited_s.append(finished.waited_s)
-    return median(counted)
+    return median(counted[0]), median(counted[1])
 
 
 def _calibrator(suite: Suite, turns: Mapping[str, Sequence[tuple[float, float]]]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Timing the toolkit itself: processes that take turns, ratios to fixed work, and what becomes of failures."""
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -40,7 +39,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         workloads=(telling("before", 2, 4, 8), telling("again", 2.06, 4.12, 8.24), telling("slower", 2.4, 4.8, 9.6)),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "TURN_RUNS", 1)
+        patch.setattr(stage, "TURN_S", 0)
         return stage.measure([suite], tmp_path_factory.mktemp("told"), ToolkitConfig(runs=3))
 
 
@@ -80,27 +79,41 @@ def test_a_command_that_is_20_percent_slower_fails_the_check_and_an_unchanged_on
     assert "commands, which have no size" in sized.stderr
 
 
-def test_commands_take_turns_and_write_to_a_folder_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stage, "TURN_RUNS", 2)
-    monkeypatch.setattr(stage, "TURN_S", math.inf)
+def test_commands_write_to_a_folder_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "TURN_S", 0)
     log = tmp_path / "log"
     code = f"import pathlib; pathlib.Path(sys.argv[1]).mkdir(); open({str(log)!r}, 'a').write(%r); time.sleep(0.05)"
     first, second = (program(code % name, name=name) for name in "ab")
     measured = stage.measure([Suite(calibrator=first, workloads=(second,))], tmp_path, ToolkitConfig(runs=2))
-    assert log.read_text() == "aabb" * 2
+    assert log.read_text() == "abab"
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
     assert measured["entries"][0]["seconds"]["min"] >= 0.05
-    monkeypatch.setattr(stage, "TURN_S", 0.01)
-    log.unlink()
-    stage.measure([Suite(calibrator=first, workloads=(second,))], tmp_path, ToolkitConfig(runs=1))
-    assert log.read_text() == "ab"
 
 
-def test_every_command_goes_right_after_what_it_is_held_against(tmp_path: Path) -> None:
+def test_a_command_and_what_it_is_held_against_mingle_and_get_as_much_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = {"a": 5.0, "b": 2.0}
+    order = []
+
+    def run(arguments: Sequence[object], environment: object) -> children.Finished:
+        order.append(str(arguments[0]))
+        # The second run of each takes a second longer.
+        return children.Finished(seconds=seconds[order[-1]] + (order.count(order[-1]) == 2), waited_s=0, printed="")
+
+    monkeypatch.setattr(children, "run", run)
+    monkeypatch.setattr(stage, "TURN_S", 6)
+    first, second = (Workload(name=name, command=lambda out, name=name: [name]) for name in "ab")
+    measured = stage.measure([Suite(calibrator=first, workloads=(second,))], tmp_path, ToolkitConfig(runs=1))
+    assert "".join(order) == "abbab"
+    # Medians of 5 and 6 seconds, and of 2, 3 and 2.
+    assert measured["entries"][0]["speedup"] == pytest.approx(5.5 / 2)
+
+
+def test_every_command_goes_with_what_it_is_held_against(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "TURN_S", 0)
     log = tmp_path / "log"
-    a, b, c, d = (program(f"open({str(log)!r}, 'a').write({name!r}); time.sleep(1)", name=name) for name in "abcd")
+    a, b, c, d = (program(f"open({str(log)!r}, 'a').write({name!r})", name=name) for name in "abcd")
     wanted = [
         Suite(calibrator=a, workloads=(b, c)),
         Suite(calibrator=d, workloads=()),
