@@ -41,20 +41,22 @@ class Measurement:
 
 
 def read_benchmark(path: Path) -> Measurement:
-    """Read what `compress bench host` or `compress bench toolkit` wrote.
+    """Read what `compress bench host`, `table` or `toolkit` wrote.
 
     Raises:
         UnusableData: If it is no benchmark, or one of a single model.
     """
     record = _read_object(path)
     try:
+        # The main table is a run of `bench host`, told beside others.
+        record = record.get("table", record)
         kind, others = (dict(record["kind"]), record["entries"]) if "kind" in record else _of_models(record)
         withheld = {entry["name"]: str(entry["withheld"]) for entry in others if entry["withheld"]}
         models = {entry["name"]: _speed(entry) for entry in others if not entry["withheld"]}
     except (KeyError, TypeError, ValueError) as error:
         raise UnusableData(
             f"{path} cannot be read as a benchmark ({error!r}); expected what `compress bench host --out` or "
-            "`compress bench toolkit --out` writes."
+            "`compress bench toolkit --out` writes, or `table.json` of `compress bench table --out`."
         ) from error
     if not others:
         raise UnusableData(f"{path} holds a single model; expected the baseline's and at least one candidate's.")

@@ -252,7 +252,7 @@ def check(measurements: Path, *, baseline: Path, max_size_ratio: float | None = 
     With exit code 3 where that cannot be told: the machine was too busy, or is another one.
 
     Args:
-        measurements: What `bench host --out` or `bench toolkit --out` wrote.
+        measurements: What `bench host --out` or `bench toolkit --out` wrote, or the table.json of `bench table --out`.
         baseline: What `bench accept` wrote of an earlier one, on the same kind of machine.
         max_size_ratio: Largest size as a multiple of the accepted one, such as 1.02; not checked when not given.
         json: Print JSON.
@@ -272,7 +272,7 @@ def accept(measurements: Path, *, out: Path, overwrite: bool = False, json: bool
     """Make measured speed-ups the baseline: write the small file that later ones are checked against.
 
     Args:
-        measurements: What `bench host --out` or `bench toolkit --out` wrote.
+        measurements: What `bench host --out` or `bench toolkit --out` wrote, or the table.json of `bench table --out`.
         out: Baseline file to write, such as benchmarks/baselines/NAME.json.
         overwrite: Replace that file if it exists, and say what changes.
         json: Print what was written as JSON.
@@ -293,8 +293,8 @@ def spread(*measurements: Path, json: bool = False) -> None:
     """Tell how far runs of a benchmark over the same models lie apart, beyond what their own noise explains.
 
     Args:
-        measurements: What `bench host --out` or `bench toolkit --out` wrote, run several times; of 10 runs
-            the spread is known within a quarter.
+        measurements: What `bench host --out` or `bench toolkit --out` wrote, or table.json of `bench table --out`, run
+            several times; of 10 runs the spread is known within a quarter.
         json: Print JSON.
     """
     from benchmarks import spread as runs

@@ -60,6 +60,11 @@ def test_a_planted_slowdown_of_20_percent_fails_and_is_named(bench: Command, wri
     assert "regression" in finished.stdout
 
 
+def test_the_main_table_is_held_by_its_one_run(write: Write, baseline: Path) -> None:
+    table = write({"date": "2026-11-23", "table": record(), "ratios": [], "by_size": []}, "table.json")
+    assert read_benchmark(table) == read_baseline(baseline)
+
+
 @pytest.mark.parametrize("speedup", [150 / 1.04, 150.0, 150 * 1.04, 150 * 1.5])
 def test_a_change_that_noise_explains_passes_and_so_does_a_faster_model(
     bench: Command, write: Write, baseline: Path, speedup: float
