@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks.noise import withheld_by_reason
 from benchmarks.table import aligned
 
 
@@ -11,6 +12,8 @@ def describe(record: Mapping[str, Any]) -> str:
     rows = [("model", "on", "size", "latency (min - p95)", "speed-up (range)", "load", "first", "within 1/255 of host")]
     rows += [_row(entry) for entry in record["entries"]]
     lines = aligned(rows)
+    withheld = withheld_by_reason(record["entries"])
+    lines += [f"no speed-up of {', '.join(names)}: {why}." for why, names in withheld.items()]
     lines += [f"{failure['name']} on {failure['accelerator']}: {failure['why']}" for failure in record["failures"]]
     lines.append(
         f"{record['runs']} interleaved rounds, {record['threads']} thread(s), LiteRT.js {record['litert_js']}, "
@@ -26,7 +29,7 @@ def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
         entry["accelerator"] if entry["fully_accelerated"] else f"{entry['accelerator']}, in part",
         f"{entry['size_bytes'] / 1e3:.1f} kB",
         f"{latency['median']:.2f} ms ({latency['min']:.2f} - {latency['p95']:.2f})",
-        f"{entry['speedup']:.3g}x ({slowest:.3g} - {fastest:.3g})",
+        "too noisy" if entry["withheld"] else f"{entry['speedup']:.3g}x ({slowest:.3g} - {fastest:.3g})",
         f"{entry['load_ms']:.1f} ms",
         f"{entry['first_ms']:.1f} ms",
         f"{parity['share_within_1_255']:.2%}, at most {parity['largest_difference']:.1f}/255 off",

@@ -19,6 +19,7 @@ from benchmarks.browser import library
 from benchmarks.browser.config import BrowserConfig
 from benchmarks.host import TURN_MS, Contender, find_contenders, summarize
 from benchmarks.machine import describe_machine
+from benchmarks.noise import why_withheld
 from compress import images
 from compress.errors import UnusableModel
 from export.parity import synthetic_photos
@@ -112,7 +113,8 @@ class Task:
             JSON-ready: `host` (the machine that serves and compares), `browser`, `litert_js`, `threads` (that
             WebAssembly ran on), `runs`, `interleaved`, `library_load_ms`, `entries` and `failures`. An entry is a model
             on an accelerator: `name`, `path`, `size_bytes`, `ends`, `accelerator`, `fully_accelerated`, `load_ms`,
-            `first_ms`, what `summarize` tells of its latency, and `parity` as from `compare`.
+            `first_ms`, what `summarize` tells of its latency, `withheld` (why its speed-up is not to be quoted, or
+            None), and `parity` as from `compare`.
 
         Raises:
             MalformedReport: If a part is missing or of another kind.
@@ -175,6 +177,7 @@ class Task:
         subject = self._subject(int(one["model"]))
         if one["accelerator"] not in ACCELERATORS:
             raise ValueError(f"accelerator {one['accelerator']!r}")
+        summary = summarize(rounds, position)
         return {
             "name": subject.contender.name,
             "path": str(subject.contender.path),
@@ -184,7 +187,9 @@ class Task:
             "fully_accelerated": bool(one["fully_accelerated"]),
             "load_ms": float(one["load_ms"]),
             "first_ms": float(one["first_ms"]),
-            **summarize(rounds, position),
+            **summary,
+            # A page does not know how long it waited for a processor.
+            "withheld": why_withheld(summary["noise"]) if position else None,
             "parity": {key: float(one["parity"][key]) for key in ("share_within_1_255", "largest_difference")},
         }
 

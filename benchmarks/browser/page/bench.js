@@ -167,7 +167,8 @@ function showRecord(record) {
     const { min, median: middle, p95 } = entry.latency_ms;
     addRow([
       entry.name, entry.accelerator, `${(entry.size_bytes / 1e3).toFixed(1)} kB`, ms(middle),
-      `${min.toFixed(2)} - ${ms(p95)}`, `${entry.speedup.toPrecision(3)}x`, ms(entry.load_ms), ms(entry.first_ms),
+      `${min.toFixed(2)} - ${ms(p95)}`, entry.withheld ? "too noisy" : `${entry.speedup.toPrecision(3)}x`,
+      ms(entry.load_ms), ms(entry.first_ms),
       `${(100 * entry.parity.share_within_1_255).toFixed(2)} %`,
     ], "td");
   }

@@ -11,8 +11,11 @@ from urllib.request import urlopen
 import numpy as np
 
 
-def measure(address: str, *, shift: float = 0.0) -> dict:
-    """Fetch, post, and return the record; `shift` is added to the outputs' first values."""
+def measure(address: str, *, shift: float = 0.0, unrest: float = 0.0) -> dict:
+    """Fetch, post, and return the record.
+
+    `shift` is added to the outputs' first values; `unrest` is how much longer every other round's second model takes.
+    """
     task = json.loads(urlopen(f"{address}task.json").read())
     contestants = []
     for index, _ in enumerate(task["models"]):
@@ -26,8 +29,11 @@ def measure(address: str, *, shift: float = 0.0) -> dict:
         "threads": task["threads"],
         "library_load_ms": 1.5,
         "contestants": contestants,
-        # Each model takes twice as long as the one before it, in every round.
-        "rounds": [[2.0**index for index in range(len(contestants))] for _ in range(task["runs"])],
+        # Each model takes twice as long as the one before it.
+        "rounds": [
+            [2.0**index * (1 + unrest * (index * turn % 2)) for index in range(len(contestants))]
+            for turn in range(task["runs"])
+        ],
         "failures": [{"model": 0, "accelerator": "webgpu", "why": "there is none"}],
     }
     return json.loads(urlopen(f"{address}report", json.dumps(report).encode()).read())

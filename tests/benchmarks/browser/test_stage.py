@@ -123,6 +123,18 @@ def test_a_differing_output_shows_in_parity(served, fake_page, caplog: pytest.Lo
     assert "only 75.0 % of its values are within 1/255" in caplog.text
 
 
+def test_a_speed_up_that_is_too_noisy_is_withheld(served, fake_page) -> None:
+    address, _ = served
+    quiet, noisy = (fake_page.measure(address, unrest=unrest) for unrest in (0.0, 0.5))
+    assert [entry["withheld"] for entry in quiet["entries"]] == [None, None]
+    assert "0.5x (0.5 - 0.5)" in describe(quiet)
+    first, second = noisy["entries"]
+    assert first["withheld"] is None
+    assert "at most 10% is allowed" in second["withheld"]
+    assert f"no speed-up of {second['name']}: {second['withheld']}." in describe(noisy)
+    assert "0.333" not in describe(noisy)
+
+
 def test_values_that_are_no_numbers_are_no_parity(served) -> None:
     _, task = served
     output = np.full((16, 16, 3), np.nan, "<f4").tobytes()
