@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import inf
 from pathlib import Path
@@ -61,6 +61,22 @@ def read_benchmark(path: Path) -> Measurement:
     if not others:
         raise UnusableData(f"{path} holds a single model; expected the baseline's and at least one candidate's.")
     return Measurement(kind=kind, models=models, withheld=withheld)
+
+
+def narrowed(measurement: Measurement, names: Sequence[str]) -> Measurement:
+    """The same measurement of these models or commands alone.
+
+    Raises:
+        UnusableData: Naming what it does not hold, and what it does.
+    """
+    present = [*measurement.models, *measurement.withheld]
+    if missing := [name for name in names if name not in present]:
+        raise UnusableData(f"the measurement does not hold {', '.join(missing)}; it holds {', '.join(present)}.")
+    return Measurement(
+        kind=measurement.kind,
+        models={name: held for name, held in measurement.models.items() if name in names},
+        withheld={name: why for name, why in measurement.withheld.items() if name in names},
+    )
 
 
 def require_quotable(measurement: Measurement, path: Path) -> None:

@@ -268,12 +268,15 @@ def check(measurements: Path, *, baseline: Path, max_size_ratio: float | None = 
 
 
 @app.command
-def accept(measurements: Path, *, out: Path, overwrite: bool = False, json: bool = False) -> None:
+def accept(
+    measurements: Path, *, out: Path, only: tuple[str, ...] = (), overwrite: bool = False, json: bool = False
+) -> None:
     """Make measured speed-ups the baseline: write the small file that later ones are checked against.
 
     Args:
         measurements: What `bench host --out` or `bench toolkit --out` wrote, or the table.json of `bench table --out`.
         out: Baseline file to write, such as benchmarks/baselines/NAME.json.
+        only: Name of a model or command to hold; may be repeated. All when not given, and then none may be too noisy.
         overwrite: Replace that file if it exists, and say what changes.
         json: Print what was written as JSON.
     """
@@ -282,6 +285,8 @@ def accept(measurements: Path, *, out: Path, overwrite: bool = False, json: bool
     from benchmarks import check as gate
 
     measured = files.read_benchmark(measurements)
+    if only:
+        measured = files.narrowed(measured, only)
     files.require_quotable(measured, measurements)
     changed = gate.changes(files.read_baseline(out), measured) if out.exists() else None
     files.write_baseline(measured, out, overwrite=overwrite)

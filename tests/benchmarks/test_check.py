@@ -168,6 +168,25 @@ def test_what_is_too_noisy_neither_passes_nor_counts_as_slower(bench: Command, w
     assert read_baseline(baseline).models["student"].speedup == 150
 
 
+def test_what_is_to_be_held_can_be_named_and_must_be_there_and_quotable(
+    bench: Command, write: Write, tmp_path: Path
+) -> None:
+    both = record()
+    both["entries"].append(both["entries"][1] | {"name": "unet, int8", "withheld": NOISY})
+    measured, out = write(both, "measured.json"), tmp_path / "held.json"
+    noisy = bench("accept", measured, "--out", out, "--only", "student", "--only", "unet, int8")
+    assert noisy.returncode == 3
+    assert f"unet, int8: {NOISY}" in noisy.stderr
+    unknown = bench("accept", measured, "--out", out, "--only", "unet")
+    assert unknown.returncode == 3
+    assert "does not hold unet; it holds student, unet, int8." in unknown.stderr
+    assert not out.exists()
+    held = bench("accept", measured, "--out", out, "--only", "student")
+    assert held.returncode == 0, held.stderr
+    assert list(read_baseline(out).models) == ["student"]
+    assert bench("check", measured, "--baseline", out).returncode == 0
+
+
 def test_a_regression_is_told_whatever_else_is_too_noisy(bench: Command, write: Write, tmp_path: Path) -> None:
     both = record()
     both["entries"].append(both["entries"][1] | {"name": "other"})
