@@ -1,6 +1,6 @@
 """This machine's measurements as people read them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.noise import withheld_by_reason
@@ -94,13 +94,18 @@ def times_faster(measured: Mapping[str, Any]) -> str:
     return f"{times:.3g}x ({times / noise:.3g} - {times * noise:.3g})"
 
 
+def withheld_speedups(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Whose speed-ups are not quoted, and why, a line for each reason."""
+    return [f"no speed-up of {', '.join(names)}: {why}." for why, names in withheld_by_reason(entries).items()]
+
+
 def conditions(record: Mapping[str, Any]) -> list[str]:
     """The speed-ups that a record of `bench_host` withholds, and under what it was measured, a line each."""
     machine = record["machine"]
     threads = " and ".join(str(count) for count in dict.fromkeys(entry["threads"] for entry in record["entries"]))
     peaks = ", ".join(f"{rate:.0f} GMAC/s in {arithmetic}" for arithmetic, rate in record["peak_gmacs_per_s"].items())
     return [
-        *(f"no speed-up of {', '.join(names)}: {why}." for why, names in withheld_by_reason(record["entries"]).items()),
+        *withheld_speedups(record["entries"]),
         f"{record['runs']} interleaved rounds, {threads} thread(s), {machine['cpu']} "
         f"({machine['cores']} cores, load {machine['load_average']}), LiteRT {machine['litert']}",
         f"peak of 1x1 convolutions in the same rounds: {peaks}",

@@ -26,11 +26,12 @@ class Package:
 
     name: str
     integrity: str
+    version: str = VERSION
 
     @property
     def archive_name(self) -> str:
         """As `npm pack` calls it."""
-        return f"{self.name.removeprefix('@').replace('/', '-')}-{VERSION}.tgz"
+        return f"{self.name.removeprefix('@').replace('/', '-')}-{self.version}.tgz"
 
 
 PACKAGES = (
@@ -61,11 +62,16 @@ def load_library(cache: Path | None = None) -> dict[str, bytes]:
     folder = cache or user_cache() / "litertjs"
     members: dict[str, bytes] = {}
     for package in PACKAGES:
-        members |= _read_archive(package, _archive(package, folder))
+        members |= _read_archive(package, load_archive(package, folder))
     return members
 
 
-def _archive(package: Package, folder: Path) -> bytes:
+def load_archive(package: Package, folder: Path) -> bytes:
+    """Read a package's archive from a folder, where it is fetched to from the npm registry if need be.
+
+    Raises:
+        UsageError: As `load_library`.
+    """
     path = folder / package.archive_name
     if path.is_file() and _integrity(content := path.read_bytes()) == package.integrity:
         return content
@@ -75,7 +81,7 @@ def _archive(package: Package, folder: Path) -> bytes:
 
 
 def _fetch(package: Package, folder: Path) -> bytes:
-    wanted = f"{package.name}@{VERSION}"
+    wanted = f"{package.name}@{package.version}"
     otherwise = f"or put {package.archive_name}, packed on a machine that reaches the npm registry, into {folder}."
     npm = shutil.which("npm")
     if npm is None:

