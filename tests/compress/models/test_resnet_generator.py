@@ -46,6 +46,9 @@ def generators() -> dict[Normalization, keras.Model]:
         for weight in generator.weights:
             if len(weight.shape) == 1:
                 weight.assign(weight + random.uniform(0.1, 0.5, weight.shape))
+        # Without norms values grow, and where tanh is saturated any two nets agree.
+        last_kernel = [weight for weight in generator.weights if len(weight.shape) == 4][-1]
+        last_kernel.assign(last_kernel / 10)
         built[normalization] = generator
     return built
 
@@ -152,8 +155,7 @@ def test_a_saved_generator_is_a_teacher_like_any_other(
     teacher = teachers.load(files[normalization])
     assert teacher.input_shape == (None, None, None, 3)
     expected = np.asarray(generators[normalization](photos))
-    # Where tanh is saturated, any two nets agree.
-    assert np.mean(np.abs(expected) < 0.99) > 0.1
+    assert np.abs(expected).max() < 1
     np.testing.assert_allclose(np.asarray(teacher(photos)), expected, atol=1e-5)
 
 
