@@ -19,7 +19,6 @@ from tqdm import tqdm
 
 from benchmarks.config import HostConfig
 from benchmarks.coverage import operator_coverage
-from benchmarks.energy import EnergyMeter, find_counters
 from benchmarks.machine import describe_machine
 from benchmarks.noise import seconds_waited, speedup_of, summed_up, why_withheld
 from benchmarks.roofline import RoofLayer, count_macs, find_peaks, place_under_roof, roof_layers
@@ -56,15 +55,14 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
 
     Returns:
         JSON-ready: `machine`, `threads` (the first count that was asked for), `runs`, `interleaved`, `waiting` (share
-        of the time in which other work held the processor; None where the system does not tell), `energy` (the
-        processors whose energy was counted, or None where no counter is readable), `peak_gmacs_per_s` (by arithmetic,
-        measured in the same rounds on `threads`), and `entries`, the baseline's first. Each has `name`, `threads`,
-        `path`, `size_bytes`, `input_shape`, what `summarize` tells of its latency and `place_under_roof` of its rate,
-        `withheld` (why the speed-up is not to be quoted, or None), `energy_mj` (per image), what
-        `measure_start` tells of its first moments, `ops_total`, `ops_delegated`, `partitions` and `op_counts`. On
-        further counts of threads, all models follow anew, each with its count in its name: their speed-ups are over
-        the baseline on as many, their rates under a roof on as many, and `over_first_threads` is what `speedup_of`
-        tells of them over the same model on `threads`, with a `withheld` of its own.
+        of the time in which other work held the processor; None where the system does not tell), `peak_gmacs_per_s`
+        (by arithmetic, measured in the same rounds on `threads`), and `entries`, the baseline's first. Each has `name`,
+        `threads`, `path`, `size_bytes`, `input_shape`, what `summarize` tells of its latency and `place_under_roof` of
+        its rate, `withheld` (why the speed-up is not to be quoted, or None), what `measure_start` tells of its first
+        moments, `ops_total`, `ops_delegated`, `partitions` and `op_counts`. On further counts of threads, all models
+        follow anew, each with its count in its name: their speed-ups are over the baseline on as many, their rates
+        under a roof on as many, and `over_first_threads` is what `speedup_of` tells of them over the same model on
+        `threads`, with a `withheld` of its own.
 
     Raises:
         UnusableModel: If a file is missing or cannot be run.
@@ -79,8 +77,7 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
     machine = describe_machine()
     teams = [_open_team(contenders, threads) for threads in config.threads]
     _warn_of_different_inputs(contenders, teams[0].interpreters)
-    meter = EnergyMeter(find_counters())
-    rounds, waiting = _time_watched(teams, config, meter)
+    rounds, waiting = _time_watched(teams, config)
     entries, peaks = [], []
     members = len(contenders) + len(teams[0].layers)
     for number, team in enumerate(teams):
@@ -100,7 +97,6 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
                     "withheld": why_withheld(summary["noise"], waiting=waiting) if position else None,
                     "over_first_threads": _over_first_team(rounds, number * members + position, position, waiting),
                     **place_under_roof(macs[position], summary["latency_ms"]["min"], peaks[number]),
-                    "energy_mj": meter.energy_mj(number * members + position),
                     **asdict(starts[number][position]),
                     **asdict(coverage[position]),
                 }
@@ -111,7 +107,6 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
         "runs": config.runs,
         "interleaved": True,
         "waiting": waiting,
-        "energy": [counter.name for counter in meter.counters] or None,
         "peak_gmacs_per_s": peaks[0],
         "entries": entries,
     }
@@ -141,16 +136,13 @@ def find_contenders(paths: Sequence[Path]) -> list[Contender]:
     return contenders
 
 
-def time_rounds(
-    models: Sequence[Runnable], *, runs: int, warmup: int, meter: EnergyMeter | None = None
-) -> list[list[float]]:
+def time_rounds(models: Sequence[Runnable], *, runs: int, warmup: int) -> list[list[float]]:
     """Let models take turns.
 
     Args:
         models: Who takes part.
         runs: Rounds.
         warmup: Runs of each model before the first round.
-        meter: Where the energy of each turn is added.
 
     Returns:
         For each of `runs` rounds, the latency of each model, milliseconds.
@@ -163,11 +155,7 @@ def time_rounds(
         latencies = [0.0] * len(models)
         for offset in range(len(models)):
             position = (number + offset) % len(models)
-            before = meter.read() if meter else {}
-            turn = _take_turn(models[position])
-            if meter:
-                meter.add_turn(position, before, len(turn))
-            latencies[position] = median(turn)
+            latencies[position] = _take_turn(models[position])
         rounds.append(latencies)
     return rounds
 
@@ -205,13 +193,11 @@ def _open_team(contenders: Sequence[Contender], threads: int) -> _Team:
     return _Team(threads=threads, interpreters=interpreters, layers=roof_layers(threads=threads))
 
 
-def _time_watched(
-    teams: Sequence[_Team], config: HostConfig, meter: EnergyMeter
-) -> tuple[list[list[float]], float | None]:
+def _time_watched(teams: Sequence[_Team], config: HostConfig) -> tuple[list[list[float]], float | None]:
     """Let models take turns, and watch how much of that time their threads waited for a processor, as a share."""
     models = [model for team in teams for model in (*team.interpreters, *team.layers)]
     started, waited = time.perf_counter(), seconds_waited()
-    rounds = time_rounds(models, runs=config.runs, warmup=config.warmup, meter=meter)
+    rounds = time_rounds(models, runs=config.runs, warmup=config.warmup)
     took, waited_in_all = time.perf_counter() - started, seconds_waited()
     if waited is None or waited_in_all is None:
         return rounds, None
@@ -228,14 +214,14 @@ def _over_first_team(
     return gain | {"withheld": why_withheld(gain["noise"], waiting=waiting)}
 
 
-def _take_turn(model: Runnable) -> list[float]:
-    """The latency of each invoke, milliseconds."""
+def _take_turn(model: Runnable) -> float:
+    """The median latency of its invokes, milliseconds."""
     latencies: list[float] = []
     while len(latencies) < TURN_INVOKES and sum(latencies) < TURN_MS:
         started = time.perf_counter_ns()
         model.invoke()
         latencies.append((time.perf_counter_ns() - started) / 1e6)
-    return latencies
+    return median(latencies)
 
 
 def _find_model(path: Path) -> tuple[str, Path]:
