@@ -13,7 +13,6 @@ from benchmarks.students.config import StudentsConfig
 from benchmarks.toolkit.config import ToolkitConfig
 from compress import console
 from compress.artifact import refuse_existing, refuse_replacing
-from compress.distill.config import DistillConfig
 from compress.errors import UnusableModel, UsageError
 from compress.teachers import LambdaAs
 
@@ -215,33 +214,6 @@ def toolkit(
     from benchmarks.toolkit.table import describe
 
     record = bench_toolkit(config or ToolkitConfig())
-    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=describe(record))
-
-
-@app.command
-def training(
-    *,
-    config: Annotated[DistillConfig, Parameter(name="*")] | None = None,
-    rounds: int = 9,
-    out: Path | None = None,
-    overwrite: bool = False,
-    json: bool = False,
-) -> None:
-    """Time steps of distillation in both arithmetics, and how much of them is not the student itself; nothing to bring.
-
-    Args:
-        rounds: Steps of each that are timed, turn by turn.
-        out: JSON file to write the measurements to.
-        overwrite: Replace that file if it exists.
-        json: Print JSON.
-    """
-    if rounds < 1:
-        raise UsageError(f"rounds = {rounds}, expected at least 1, better 9.")
-    if out is not None:
-        refuse_existing(out, overwrite=overwrite)
-    from benchmarks.training_speed import describe, measure
-
-    record = measure(config or DistillConfig(), rounds=rounds)
     console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=describe(record))
 
 

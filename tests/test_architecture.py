@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("compress", "export", "eval", "benchmarks")
 SHARED = {"artifact", "config", "console", "errors", "images"}
-TRAINING = {"cost", "models", "teachers", "data", "distill", "training", "precision"}
+TRAINING = {"cost", "models", "teachers", "data", "distill", "training"}
 RUNS = {"stages", "closing", "teach"}
 """`compress bench students` follows stages as `compress run` does, and one peer is taught as teachers are."""
 ALLOWED = {
@@ -85,7 +85,6 @@ def test_keras_and_tensorflow_are_not_needed_to_score_or_to_time() -> None:
         "benchmarks/peers/training.py",
         "benchmarks/tfmot/student.py",
         "benchmarks/tfmot/training.py",
-        "benchmarks/training_speed.py",
         "benchmarks/trainings.py",
     }
 
