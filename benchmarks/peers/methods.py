@@ -46,7 +46,7 @@ DISTILLED: Mapping[PeerMethod, Distilled] = {
         {
             "l1_weight": 10.0,
             "hint_weight": 1.0,
-            "alignment_depth": "trunk",
+            "hint_depth": "trunk",
             "adversarial_weight": 1.0,
             "adversarial_from_step": 0.0,
         },

@@ -12,8 +12,6 @@ from compress.data.config import Domain
 from compress.errors import UsageError
 from compress.models.pocket.config import PocketConfig
 
-FEWEST_ALIGNED = 2
-"""Photos of a batch that can be alike or not."""
 SMALLEST_JUDGED_PX = 32
 """Of a side: a patch discriminator has nothing to judge below."""
 HISTORY = "training.json"
@@ -57,19 +55,12 @@ class FitConfig:
     """Weight of the perceptual distance: the difference of features of the teacher's own encoder; OMGD takes 10."""
     channel_weight: float = 0.0
     """Weight of the divergence between where the channels of the teacher's own encoder look in the two images."""
-    alignment_weight: float = 0.0
-    """Weight of 1 - kernel alignment of the student's and the teacher's features of the photos; CAT takes 1.0 and wants
-    a batch_size of at least 16."""
-    alignment_depth: Literal["encoder", "trunk"] = "encoder"
-    """Which features are aligned or hinted at: those on the way down, or those of the middle and the last residual
-    block, too, for which nearly all of the teacher runs in every step."""
     hint_weight: float = 0.0
     """Weight of the mean squared difference of the student's features of the photos, brought to the teacher's width by
     1x1 convolutions that are trained with it and then dropped, to the teacher's own; GAN Compression takes 1.0."""
-    relation_weight: float = 0.0
-    """Weight of the difference of distances and angles between rows, columns and patches; CRD takes 25."""
-    wavelet_weight: float = 0.0
-    """Weight of the difference of the Haar transform's high bands to the teacher's image."""
+    hint_depth: Literal["encoder", "trunk"] = "encoder"
+    """Which features are hinted at: those on the way down, or those of the middle and the last residual block, too, for
+    which nearly all of the teacher runs in every step."""
     adversarial_weight: float = 0.0
     """Weight of fooling a critic, trained beside the student, that knows real images of the target domain: trainB for
     domain A, trainA for domain B. Not for both domains."""
@@ -141,11 +132,6 @@ class FitConfig:
             raise UsageError(
                 f"matching_weight = {self.matching_weight} and adversarial_weight = 0: there is no critic whose "
                 "features could be compared. Pass an --adversarial-weight above 0, however small."
-            )
-        if self.alignment_weight and self.batch_size < FEWEST_ALIGNED:
-            raise UsageError(
-                f"batch_size = {self.batch_size} and alignment_weight = {self.alignment_weight}: alignment compares "
-                f"the photos of a batch with each other. Pass --batch-size {FEWEST_ALIGNED} or more, better 16."
             )
 
     def _check_phases(self) -> None:

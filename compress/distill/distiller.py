@@ -35,9 +35,10 @@ class Distiller(keras.Model):
         judged_px = config.judged_px or size
         self._encoder = _encoder(teacher, judged_px) if "encoded" in compared else None
         self._watched, self._teacher_inside = student, None
-        if compared & {"inside", "widened"}:
+        self._adaptors: list[keras.layers.Layer] = []
+        if "widened" in compared:
             self._watched, self._teacher_inside = _insides(student, teacher, config)
-        self._adaptors = _adaptors(self._watched, self._teacher_inside) if "widened" in compared else []
+            self._adaptors = _adaptors(self._watched, self._teacher_inside)
         self.critic = Critic(config, judged_px) if config.adversarial_weight else None
         logged = [*self._terms, *(self.critic.logs if self.critic else ())]
         self._trackers = {name: keras.metrics.Mean(name=name) for name in logged}
@@ -73,11 +74,8 @@ class Distiller(keras.Model):
             seen = [self._encoder(self._cut(images, inputs)) for images in (made, target)]
             pairs["encoded"] = list(zip(*seen, strict=True))
         if self._teacher_inside:
-            theirs = self._teacher_inside(_photos(inputs))
-            pairs["inside"] = list(zip(inside, theirs, strict=True))
-            if self._adaptors:
-                widened = [adapt(ours) for adapt, ours in zip(self._adaptors, inside, strict=True)]
-                pairs["widened"] = list(zip(widened, theirs, strict=True))
+            widened = [adapt(ours) for adapt, ours in zip(self._adaptors, inside, strict=True)]
+            pairs["widened"] = list(zip(widened, self._teacher_inside(_photos(inputs)), strict=True))
         return pairs
 
     def _cut(self, images: Any, inputs: Any) -> Any:
@@ -156,15 +154,15 @@ def _insides(
     teacher = _needed(teacher)
     size = student.input_shape[1]
     taps = features.find(student, size, fewest_resolutions=1), features.find(teacher, size)
-    student_names, teacher_names = features.shared(*taps, depth=config.alignment_depth)
+    student_names, teacher_names = features.shared(*taps, depth=config.hint_depth)
     return features.tapped(student, student_names, generated=True), FrozenFeatures(teacher, teacher_names)
 
 
-def _adaptors(student: keras.Model, teacher_inside: FrozenFeatures | None) -> list[keras.layers.Layer]:
+def _adaptors(student: keras.Model, teacher_inside: FrozenFeatures) -> list[keras.layers.Layer]:
     """A 1x1 convolution from each of the student's inner activations to the width of the teacher's."""
-    inside, widths = student.outputs[1:], teacher_inside.widths if teacher_inside else []
-    adaptors = [keras.layers.Conv2D(width, 1, name=f"adaptor_{place}") for place, width in enumerate(widths)]
-    for adaptor, activation in zip(adaptors, inside, strict=True):
+    widths = enumerate(teacher_inside.widths)
+    adaptors = [keras.layers.Conv2D(width, 1, name=f"adaptor_{place}") for place, width in widths]
+    for adaptor, activation in zip(adaptors, student.outputs[1:], strict=True):
         adaptor.build(activation.shape)
     return adaptors
 

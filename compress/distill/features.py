@@ -54,7 +54,7 @@ def find(generator: keras.Model, image_size_px: int, *, fewest_resolutions: int 
         raise UnusableModel(
             f"the generator has activations at {len(encoder)} resolution(s) on its way down, expected at least "
             f"{fewest_resolutions}, as a ResNet generator or a U-Net has.\nGive it no weight in losses that look "
-            "through it: gram_weight, feature_weight, channel_weight, alignment_weight, hint_weight = 0."
+            "through it: gram_weight, feature_weight, channel_weight, hint_weight = 0."
         )
     sums = [layer.name for layer in generator.layers if isinstance(layer, layers.Add)]
     blocks = [name for name in sums if heights.get(name) == lowest]
@@ -70,20 +70,21 @@ def shared(student: Taps, teacher: Taps, depth: Depth) -> tuple[list[str], list[
         depth: Whether the residual blocks belong to it, too.
 
     Raises:
-        UnusableModel: If they share no resolution, or residual blocks are wanted and one of them has none.
+        UnusableModel: If they share no resolution, or residual blocks are wanted and the two have none at the same one.
     """
     heights = [height for height in teacher.encoder if height in student.encoder]
     pairs = [(student.encoder[height], teacher.encoder[height]) for height in heights]
     if not pairs:
         raise UnusableModel(
             f"the student works at heights of {list(student.encoder)} pixels and its teacher at "
-            f"{list(teacher.encoder)}, expected one in common. Pass --alignment-weight 0 and --hint-weight 0."
+            f"{list(teacher.encoder)}, expected one in common. Pass --hint-weight 0."
         )
     if depth == "trunk":
-        if not (student.trunk and teacher.trunk):
+        if not (student.trunk and teacher.trunk) or min(student.encoder) != min(teacher.encoder):
             raise UnusableModel(
-                "student or teacher has no residual blocks at its lowest resolution to align. "
-                "Pass --alignment-depth encoder."
+                f"{len(student.trunk)} residual blocks of the student at a height of {min(student.encoder)} pixels and "
+                f"{len(teacher.trunk)} of its teacher at {min(teacher.encoder)}, expected both at the same height. "
+                "Pass --hint-depth encoder."
             )
         pairs += zip(student.trunk, teacher.trunk, strict=True)
     return [one for one, _ in pairs], [other for _, other in pairs]

@@ -7,9 +7,9 @@ from typing import Any, Literal
 from compress.distill import losses
 from compress.distill.config import FitConfig
 
-Compared = Literal["images", "encoded", "inside", "widened"]
-"""The student's and the teacher's image; both as the teacher's encoder sees them; what is inside the two nets, as it
-is or at equal width."""
+Compared = Literal["images", "encoded", "widened"]
+"""The student's and the teacher's image; both as the teacher's encoder sees them; what is inside the two nets, at
+equal width."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,9 @@ def terms(config: FitConfig) -> dict[str, Term]:
         "gradient": Term(config.gradient_weight, losses.gradient_difference),
         "ms_ssim": Term(config.ms_ssim_weight, losses.multi_scale_dissimilarity),
         "total_variation": Term(config.total_variation_weight, lambda student, _: losses.total_variation(student)),
-        "relation": Term(config.relation_weight, losses.relation_difference),
-        "wavelet": Term(config.wavelet_weight, losses.wavelet_difference),
         "gram": Term(config.gram_weight, losses.gram_difference, "encoded"),
         "feature": Term(config.feature_weight, losses.feature_difference, "encoded"),
         "channel": Term(config.channel_weight, losses.channel_divergence, "encoded"),
-        "alignment": Term(config.alignment_weight, losses.misalignment, "inside"),
         "hint": Term(config.hint_weight, losses.hint_difference, "widened"),
     }
     return {name: term for name, term in table.items() if term.weight}

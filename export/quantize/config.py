@@ -45,8 +45,3 @@ class QuantizeConfig(TuneConfig):
                 raise UsageError(f"{name} = {getattr(self, name)}, expected at least 1.")
         if self.keep_float < 0:
             raise UsageError(f"keep_float = {self.keep_float}, expected 0 (all in int8) or more operators.")
-        if self.alignment_weight:
-            raise UsageError(
-                f"alignment_weight = {self.alignment_weight}: it looks at layers of the student that folding changes. "
-                "Leave it at 0."
-            )

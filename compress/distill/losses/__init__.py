@@ -6,13 +6,10 @@ over the batch and 0 for equal inputs. Everything is computed in float32, whatev
 """
 
 from compress.distill.losses.adversarial import AdversarialLoss, fooling, judging
-from compress.distill.losses.alignment import misalignment
 from compress.distill.losses.channels import channel_divergence
 from compress.distill.losses.perceptual import feature_difference, gram_difference, hint_difference
 from compress.distill.losses.pixels import gradient_difference, l1, psnr, total_variation
-from compress.distill.losses.relations import relation_difference
 from compress.distill.losses.structure import dissimilarity, multi_scale_dissimilarity
-from compress.distill.losses.wavelets import wavelet_difference
 
 __all__ = [
     "AdversarialLoss",
@@ -25,10 +22,7 @@ __all__ = [
     "hint_difference",
     "judging",
     "l1",
-    "misalignment",
     "multi_scale_dissimilarity",
     "psnr",
-    "relation_difference",
     "total_variation",
-    "wavelet_difference",
 ]

@@ -8,8 +8,8 @@ from compress.distill.config import DistillConfig
 from compress.errors import UsageError
 
 NEW_WEIGHTS = (
-    "ms_ssim_weight", "total_variation_weight", "gram_weight", "feature_weight", "channel_weight", "alignment_weight",
-    "hint_weight", "relation_weight", "wavelet_weight", "adversarial_weight",
+    "ms_ssim_weight", "total_variation_weight", "gram_weight", "feature_weight", "channel_weight", "hint_weight",
+    "adversarial_weight",
 )  # fmt: skip
 
 
@@ -18,7 +18,6 @@ NEW_WEIGHTS = (
     [
         *(({name: -1.0}, f"{name} = -1.0") for name in ("l1_weight", *NEW_WEIGHTS)),
         ({"gram_weight": float("nan")}, "gram_weight = nan"),
-        ({"alignment_weight": 1.0, "batch_size": 1}, "--batch-size 2"),
         ({"adversarial_weight": 1.0, "domain": "both"}, "--domain A"),
         ({"adversarial_weight": 1.0, "image_size_px": 28}, "at least 32"),
         ({"adversarial_weight": 1.0, "critic_hold_ratio": 1.0}, "critic_hold_ratio = 1.0"),

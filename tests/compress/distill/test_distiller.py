@@ -45,10 +45,10 @@ def test_the_default_loss_is_bit_by_bit_what_it_was() -> None:
 
 
 def test_a_loss_without_a_weight_is_neither_computed_nor_logged() -> None:
-    model = _model(wavelet_weight=3.0)
-    assert {metric.name for metric in model.metrics} == {"loss", "wavelet"}
+    model = _model(gradient_weight=3.0)
+    assert {metric.name for metric in model.metrics} == {"loss", "gradient"}
     made = model(PHOTOS, training=False)
-    assert _loss(model) == pytest.approx(3 * float(losses.wavelet_difference(made, TARGETS)), rel=1e-5)
+    assert _loss(model) == pytest.approx(3 * float(losses.gradient_difference(made, TARGETS)), rel=1e-5)
 
 
 def test_losses_of_features_are_means_over_the_teachers_resolutions(teacher: keras.Model) -> None:
@@ -59,19 +59,23 @@ def test_losses_of_features_are_means_over_the_teachers_resolutions(teacher: ker
     assert _loss(model) == pytest.approx(2 * expected, rel=1e-5)
 
 
-def test_alignment_looks_into_student_and_teacher_at_the_same_photos(teacher: keras.Model) -> None:
-    model = _model(teacher, alignment_weight=1.0, alignment_depth="trunk")
+def test_a_hint_looks_into_student_and_teacher_at_the_same_photos(teacher: keras.Model) -> None:
+    model = _model(teacher, hint_weight=1.0, hint_depth="trunk")
     image, *inside = model(PHOTOS, training=False)
     assert image.shape == (2, 16, 16, 3)
     # Half and quarter of the size, then the middle and the last block.
     assert [one.shape for one in inside] == [(2, 8, 8, 4), (2, 4, 4, 8), (2, 4, 4, 8), (2, 4, 4, 8)]
-    assert 0 < _loss(model) < 1
+    taps = find(teacher, 16)
+    theirs = FrozenFeatures(teacher, [taps.encoder[8], taps.encoder[4], *taps.trunk])(PHOTOS)
+    adapted = [adapt(ours) for adapt, ours in zip(model._adaptors, inside, strict=True)]
+    expected = np.mean([np.square(one - other).mean() for one, other in zip(adapted, theirs, strict=True)])
+    assert _loss(model) == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_hint_is_widened_by_convolutions_that_learn_and_stay_out_of_the_student(
     teacher: keras.Model, eagerly: None
 ) -> None:
-    model = _model(teacher, l1_weight=0.1, hint_weight=1.0, alignment_depth="trunk")
+    model = _model(teacher, l1_weight=0.1, hint_weight=1.0, hint_depth="trunk")
     names = [len(model.student.trainable_variables), len(model.trainable_variables)]
     # A kernel and a bias for each of four features.
     assert names[1] - names[0] == 8
@@ -85,10 +89,12 @@ def test_a_hint_is_widened_by_convolutions_that_learn_and_stay_out_of_the_studen
 
 
 def test_a_teacher_is_neither_trained_nor_kept_in_the_checkpoint(teacher: keras.Model) -> None:
-    weights = {"gram_weight": 1.0, "feature_weight": 1.0, "channel_weight": 1.0, "alignment_weight": 1.0}
-    model, metrics = _model(teacher, **weights), 6
-    assert len(model.trainable_variables) == len(model.student.trainable_variables)
-    assert len(model.variables) - len(model.student.variables) - len(model.optimizer.variables) <= 2 * metrics
+    weights = {"gram_weight": 1.0, "feature_weight": 1.0, "channel_weight": 1.0, "hint_weight": 1.0}
+    # A kernel and a bias of the adaptor at each of two resolutions.
+    model, metrics, adaptors = _model(teacher, **weights), 6, 4
+    assert len(model.trainable_variables) == len(model.student.trainable_variables) + adaptors
+    others = len(model.student.variables) + len(model.optimizer.variables) + adaptors
+    assert len(model.variables) - others <= 2 * metrics
     owned = {id(variable) for variable in model.variables}
     assert not owned & {id(variable) for variable in teacher.variables}
 

@@ -118,7 +118,9 @@ def test_student_and_teacher_are_paired_by_resolution_and_depth() -> None:
         ["half", "quarter", "first", "second"],
         ["b", "c", "middle", "last"],
     )
-    with pytest.raises(UnusableModel, match="--alignment-weight 0"):
+    with pytest.raises(UnusableModel, match="--hint-weight 0"):
         features.shared(Taps({5: "odd"}, ()), teacher, "encoder")
-    with pytest.raises(UnusableModel, match="--alignment-depth encoder"):
+    with pytest.raises(UnusableModel, match=r"0 residual blocks of the student.*--hint-depth encoder"):
         features.shared(Taps({8: "quarter"}, ()), teacher, "trunk")
+    with pytest.raises(UnusableModel, match=r"at a height of 4 pixels and 2 of its teacher at 8"):
+        features.shared(Taps({8: "quarter", 4: "eighth"}, ("first", "second")), teacher, "trunk")

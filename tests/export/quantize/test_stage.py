@@ -224,7 +224,6 @@ def test_what_cannot_work_is_refused_before_the_teacher_runs(run, tmp_path: Path
         ({"steps": 0}, "steps = 0"),
         ({"calibration_images": 0}, "calibration_images = 0"),
         ({"keep_float": -1}, "keep_float = -1"),
-        ({"alignment_weight": 1.0}, "alignment_weight = 1.0"),
     ],
 )
 def test_a_wrong_configuration_is_refused_by_name_and_value(values: dict[str, Any], named: str) -> None:

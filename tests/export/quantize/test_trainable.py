@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from compress.distill import features
 from compress.errors import UnsupportedLayer
 from compress.models import layers as pocket
 from export.graph import Graph, Weighted
@@ -32,6 +33,17 @@ def test_the_folded_model_makes_the_student_s_pictures_without_batch_norm(
     folded = as_keras(graph)
     assert not any(isinstance(layer, layers.BatchNormalization) for layer in folded.layers)
     np.testing.assert_allclose(np.asarray(folded(photos)), np.asarray(student(photos)), atol=1e-5)
+
+
+def test_a_hint_sees_in_the_folded_model_what_it_saw_in_the_student(
+    student: keras.Model, graph: Graph, photos: np.ndarray
+) -> None:
+    seen = []
+    for model in (student, as_keras(graph)):
+        taps = features.find(model, SIZE[0], fewest_resolutions=1)
+        seen.append(features.tapped(model, [*taps.encoder.values(), *taps.trunk])(photos))
+    for one, other in zip(*seen, strict=True):
+        np.testing.assert_allclose(np.asarray(one), np.asarray(other), atol=1e-5)
 
 
 def test_lowering_the_folded_model_gives_the_graph_again(graph: Graph) -> None:

@@ -21,10 +21,7 @@ DISTANCES: list[Callable[[Any, Any], Any]] = [
     losses.gradient_difference,
     losses.feature_difference,
     losses.gram_difference,
-    losses.misalignment,
     losses.channel_divergence,
-    losses.relation_difference,
-    losses.wavelet_difference,
 ]
 
 
