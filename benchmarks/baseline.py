@@ -41,7 +41,7 @@ class Measurement:
 
 
 def read_benchmark(path: Path) -> Measurement:
-    """Read what `compress bench host`, `table` or `toolkit` wrote.
+    """Read what `compress bench host` or `table` or `python -m benchmarks.toolkit` wrote.
 
     Raises:
         UnusableData: If it is no benchmark, or one of a single model.
@@ -56,7 +56,7 @@ def read_benchmark(path: Path) -> Measurement:
     except (KeyError, TypeError, ValueError) as error:
         raise UnusableData(
             f"{path} cannot be read as a benchmark ({error!r}); expected what `compress bench host --out` or "
-            "`compress bench toolkit --out` writes, or `table.json` of `compress bench table --out`."
+            "`python -m benchmarks.toolkit --out` writes, or `table.json` of `compress bench table --out`."
         ) from error
     if not others:
         raise UnusableData(f"{path} holds a single model; expected the baseline's and at least one candidate's.")

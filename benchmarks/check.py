@@ -14,10 +14,10 @@ from compress.errors import GateFailed, UnusableData, UsageError
 
 BETWEEN_RUNS_NOISE = 0.05
 """What two processes differ by though nothing changed, in 19 of 20 pairs: where memory lies, how the processor is
-clocked. The rounds of one process know nothing of it; `compress bench spread` tells it from several measurements. Of 12
-over a float student and its int8 export on two idle cores, of 100 rounds each, it left 2.4 % beyond their own noise; on
-cores that other work held for 64 - 88 % of the time nothing beyond one of 9 - 21 %. With two measurements at
-`MAX_NOISE`, a slowdown of 16 % fails."""
+clocked. The rounds of one process know nothing of it; `python -m benchmarks.toolkit spread` tells it from several
+measurements. Of 12 over a float student and its int8 export on two idle cores, of 100 rounds each, it left 2.4 % beyond
+their own noise; on cores that other work held for 64 - 88 % of the time nothing beyond one of 9 - 21 %. With two
+measurements at `MAX_NOISE`, a slowdown of 16 % fails."""
 Verdict = Literal["pass", "regression", "cannot tell"]
 
 

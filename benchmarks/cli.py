@@ -8,12 +8,11 @@ from cyclopts import Parameter
 
 from benchmarks.android.config import AndroidConfig
 from benchmarks.browser.config import BrowserConfig
-from benchmarks.config import HostConfig, OraclesConfig, PeerMethod, TableConfig
+from benchmarks.config import HostConfig, PeerMethod, TableConfig
 from benchmarks.students.config import StudentsConfig
-from benchmarks.toolkit.config import ToolkitConfig
 from compress import console
 from compress.artifact import refuse_existing, refuse_replacing
-from compress.errors import UnusableModel, UsageError
+from compress.errors import UsageError
 from compress.teachers import LambdaAs
 
 app = console.new_app("bench", "Time models where they run.", default_parameter=Parameter(negative=()))
@@ -194,37 +193,14 @@ def ios(
 
 
 @app.command
-def toolkit(
-    config: Annotated[ToolkitConfig, Parameter(name="*")] | None = None,
-    *,
-    out: Path | None = None,
-    overwrite: bool = False,
-    json: bool = False,
-) -> None:
-    """Time this program itself: its start, its imports, its commands and its training. Takes minutes.
-
-    Args:
-        out: JSON file to write the measurements to.
-        overwrite: Replace that file if it exists.
-        json: Print JSON.
-    """
-    if out is not None:
-        refuse_existing(out, overwrite=overwrite)
-    from benchmarks.toolkit.stage import bench_toolkit
-    from benchmarks.toolkit.table import describe
-
-    record = bench_toolkit(config or ToolkitConfig())
-    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=describe(record))
-
-
-@app.command
 def check(measurements: Path, *, baseline: Path, max_size_ratio: float | None = None, json: bool = False) -> None:
     """Fail, with exit code 1, where a model got slower against its baseline than the noise of both runs explains.
 
     With exit code 3 where that cannot be told: the machine was too busy, or is another one.
 
     Args:
-        measurements: What `bench host --out` or `bench toolkit --out` wrote, or the table.json of `bench table --out`.
+        measurements: What `bench host --out` or `python -m benchmarks.toolkit --out` wrote, or the table.json of
+            `bench table --out`.
         baseline: What `bench accept` wrote of an earlier one, on the same kind of machine.
         max_size_ratio: Largest size as a multiple of the accepted one, such as 1.02; not checked when not given.
         json: Print JSON.
@@ -246,7 +222,8 @@ def accept(
     """Make measured speed-ups the baseline: write the small file that later ones are checked against.
 
     Args:
-        measurements: What `bench host --out` or `bench toolkit --out` wrote, or the table.json of `bench table --out`.
+        measurements: What `bench host --out` or `python -m benchmarks.toolkit --out` wrote, or the table.json of
+            `bench table --out`.
         out: Baseline file to write, such as benchmarks/baselines/NAME.json.
         only: Name of a model or command to hold; may be repeated. All when not given, and then none may be too noisy.
         overwrite: Replace that file if it exists, and say what changes.
@@ -263,25 +240,6 @@ def accept(
     changed = gate.changes(files.read_baseline(out), measured) if out.exists() else None
     files.write_baseline(measured, out, overwrite=overwrite)
     console.show({"baseline": str(out), "models": list(measured.models), "changes": changed}, as_json=json)
-
-
-@app.command
-def spread(*measurements: Path, json: bool = False) -> None:
-    """Tell how far runs of a benchmark over the same models lie apart, beyond what their own noise explains.
-
-    Args:
-        measurements: What `bench host --out` or `bench toolkit --out` wrote, or table.json of `bench table --out`, run
-            several times; of 10 runs the spread is known within a quarter.
-        json: Print JSON.
-    """
-    from benchmarks import spread as runs
-    from benchmarks.baseline import read_benchmark, require_quotable
-
-    measured = [read_benchmark(path) for path in measurements]
-    for measurement, path in zip(measured, measurements, strict=True):
-        require_quotable(measurement, path)
-    spreads = runs.spread(measured)
-    console.show(runs.to_mapping(spreads), as_json=json, text=runs.text(spreads))
 
 
 @app.command
@@ -310,36 +268,6 @@ def android(
 
     record = bench_android(models, config or AndroidConfig())
     console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=android_table(record))
-
-
-@app.command
-def oracles(
-    student: Path,
-    *,
-    config: Annotated[OraclesConfig, Parameter(name="*")],
-    out: Path | None = None,
-    overwrite: bool = False,
-    json: bool = False,
-) -> None:
-    """Hold a student's int8 export against litert-quantizer's and the TF converter's, on the same photos.
-
-    By --steps and --teacher also our quantisation-aware training and its control in float, against TFMOT's.
-
-    Args:
-        student: The student's artifact.
-        out: JSON file to write the measurements to.
-        overwrite: Replace that file if it exists.
-        json: Print JSON.
-    """
-    if out is not None:
-        refuse_existing(out, overwrite=overwrite)
-    if not student.exists():
-        raise UnusableModel(f"{student} does not exist; expected a student's artifact.")
-    from benchmarks.host_table import describe_oracles
-    from benchmarks.oracles import compare_oracles
-
-    record = compare_oracles(student, config)
-    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=describe_oracles(record))
 
 
 def main() -> None:

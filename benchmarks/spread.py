@@ -1,4 +1,4 @@
-"""`compress bench spread`: how far processes differ that measured the same models, beyond the noise each knows of.
+"""How far processes differ that measured the same models, beyond the noise each knows of.
 
 The rounds of one process share where its memory lies, how the processor is clocked and what else runs just then. So two
 processes differ by more than their rounds tell, and `bench check` has to allow for it.

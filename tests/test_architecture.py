@@ -81,11 +81,11 @@ def test_keras_and_tensorflow_are_not_needed_to_score_or_to_time() -> None:
     importers = _importers("keras") | _importers("tensorflow")
     # What the TF converter makes of a student, and what trainings do, are among the things compared.
     assert {path for path in importers if path.startswith(("eval/", "benchmarks/"))} == {
-        "benchmarks/oracles.py",
         "benchmarks/peers/training.py",
-        "benchmarks/tfmot/student.py",
-        "benchmarks/tfmot/training.py",
-        "benchmarks/trainings.py",
+        "benchmarks/quantizers/oracles.py",
+        "benchmarks/quantizers/tfmot/student.py",
+        "benchmarks/quantizers/tfmot/training.py",
+        "benchmarks/quantizers/trainings.py",
     }
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.config import HostConfig
 from benchmarks.host import bench_host
-from benchmarks.oracles import tensorflow_file
+from benchmarks.quantizers.oracles import tensorflow_file
 from compress import cost
 from compress.errors import UnsupportedLayer
 from compress.models.copies import sized

@@ -1,4 +1,4 @@
-"""The flags and recorded configuration of `compress bench toolkit`."""
+"""The flags and recorded configuration of `python -m benchmarks.toolkit`."""
 
 from dataclasses import dataclass
 

@@ -65,14 +65,14 @@ def test_the_command_reads_what_bench_host_wrote(command: Command, tmp_path: Pat
         student = first | {"name": "student", "speedup": speedup, "noise": 0.01, "withheld": None}
         record = {"machine": machine, "threads": 1, "entries": [first | {"withheld": None}, student]}
         path.write_text(json.dumps(record))
-    finished = command("spread", *paths, "--json", module="benchmarks")
+    finished = command("spread", *paths, "--json", module="benchmarks.toolkit")
     assert finished.returncode == 0, finished.stderr
     (found,) = json.loads(finished.stdout)["models"]
     assert (found["name"], found["runs"]) == ("student", 3)
     assert found["largest_difference"] == pytest.approx(110 / 90 - 1)
-    shown = command("spread", *paths, module="benchmarks")
+    shown = command("spread", *paths, module="benchmarks.toolkit")
     assert "22.2%" in shown.stdout
     paths[0].write_text(paths[0].read_text().replace('"withheld": null}]', '"withheld": "why"}]'))
-    refused = command("spread", *paths, module="benchmarks")
+    refused = command("spread", *paths, module="benchmarks.toolkit")
     assert refused.returncode == 3
     assert "0.json is too noisy" in refused.stderr

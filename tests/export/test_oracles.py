@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from benchmarks.oracles import litert_quantizer_file, tensorflow_file
+from benchmarks.quantizers.oracles import litert_quantizer_file, tensorflow_file
 from compress.images import to_float
 from compress.models.pocket_generator import PocketConfig, build
 from export import calibrate, parity, tflite

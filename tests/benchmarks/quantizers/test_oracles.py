@@ -1,4 +1,7 @@
-"""`compress bench oracles` as a user runs it; what the quantisers write is held in `tests/export/test_oracles.py`."""
+"""`python -m benchmarks.quantizers` as a developer runs it.
+
+What the quantisers write is held in `tests/export/test_oracles.py`.
+"""
 
 import importlib.util
 import json
@@ -12,8 +15,8 @@ import pytest
 
 from benchmarks.config import OraclesConfig
 from benchmarks.host_table import describe_oracles
-from benchmarks.oracles import BASELINE, check_available
-from benchmarks.tfmot.job import check_copyable
+from benchmarks.quantizers.oracles import BASELINE, check_available
+from benchmarks.quantizers.tfmot.job import check_copyable
 from compress import images
 from compress.artifact import Cost, ImageSpec, Manifest, write_manifest, written_whole
 from compress.errors import UnsupportedLayer, UsageError
@@ -42,8 +45,8 @@ def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_one_table_holds_every_quantiser(command: Command, student: Path, photo_folders: Path, tmp_path: Path) -> None:
     out = tmp_path / "oracles.json"
-    line = ("oracles", student, "--data", photo_folders, "--calibration-images", 8, "--images", 9, "--runs", 2)
-    finished = command(*line, "--out", out, "--json", module="benchmarks")
+    line = (student, "--data", photo_folders, "--calibration-images", 8, "--images", 9, "--runs", 2)
+    finished = command(*line, "--out", out, "--json", module="benchmarks.quantizers")
     assert finished.returncode == 0, finished.stderr
     record = json.loads(finished.stdout)
     assert json.loads(out.read_text()) == record
@@ -78,9 +81,11 @@ def test_one_table_holds_every_quantiser(command: Command, student: Path, photo_
 def test_trainings_join_the_table(
     command: Command, student: Path, photo_folders: Path, teacher_file: Path, tmp_path: Path
 ) -> None:
-    line = ("oracles", student, "--data", photo_folders, "--calibration-images", 8, "--images", 4, "--runs", 1)
+    line = (student, "--data", photo_folders, "--calibration-images", 8, "--images", 4, "--runs", 1)
     trained = ("--steps", 2, "--teacher", teacher_file, "--json")
-    finished = command(*line, *trained, module="benchmarks", env=os.environ | {"POCKETGAN_CACHE": str(tmp_path)})
+    finished = command(
+        *line, *trained, module="benchmarks.quantizers", env=os.environ | {"POCKETGAN_CACHE": str(tmp_path)}
+    )
     assert finished.returncode == 0, finished.stderr
     record = json.loads(finished.stdout)
     floating, *files = record["entries"]
@@ -121,7 +126,7 @@ def test_trainings_join_the_table(
 def test_faults_end_with_their_exit_code_and_a_line(
     command: Command, arguments: tuple[str, ...], exit_code: int, said: str
 ) -> None:
-    finished = command("oracles", *arguments, module="benchmarks")
+    finished = command(*arguments, module="benchmarks.quantizers")
     assert finished.returncode == exit_code
     assert said in finished.stderr
     assert "Traceback" not in finished.stderr
@@ -157,7 +162,7 @@ def test_a_student_that_the_copy_cannot_be_of_is_refused() -> None:
 
 def test_a_folder_without_test_photos_is_refused(student: Path, tmp_path: Path) -> None:
     """Its photos would be those of the calibration."""
-    from benchmarks.oracles import compare_oracles
+    from benchmarks.quantizers.oracles import compare_oracles
     from compress.errors import UnusableData
 
     images.write_png(tmp_path / "photo.png", np.zeros((32, 32, 3), np.uint8))

@@ -9,8 +9,8 @@ from typing import Any, cast
 import keras
 import numpy as np
 
-from benchmarks.tfmot import child
-from benchmarks.tfmot.job import Job, check_copyable
+from benchmarks.quantizers.tfmot import child
+from benchmarks.quantizers.tfmot.job import Job, check_copyable
 from compress import teachers
 from compress.config import to_mapping
 from compress.distill.given import receive
@@ -27,7 +27,7 @@ from export.source import Source
 _SHOWN = 2
 """Photos by which TFMOT's copy is seen to be one."""
 _TFMOT = {"TFMOT QAT": False, "TFMOT QAT, calibrated": True}
-"""By row, whether its ranges start from photos; see `benchmarks.tfmot.training`."""
+"""By row, whether its ranges start from photos; see `benchmarks.quantizers.tfmot.training`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.tfmot.job import Job
-from benchmarks.tfmot.student import copied, made_quantizable
-from benchmarks.tfmot.training import fit_model, start_ranges, train
+from benchmarks.quantizers.tfmot.job import Job
+from benchmarks.quantizers.tfmot.student import copied, made_quantizable
+from benchmarks.quantizers.tfmot.training import fit_model, start_ranges, train
 from compress.distill import fit as fitting
 from compress.distill.lessons import Lessons
 from compress.models.copies import copied as copied_in_keras_3

@@ -20,8 +20,8 @@ import tf_keras
 from tensorflow_model_optimization.python.core.quantization.keras import quant_ops
 from tqdm import tqdm
 
-from benchmarks.tfmot.job import Job, Trained
-from benchmarks.tfmot.student import copied, made_quantizable
+from benchmarks.quantizers.tfmot.job import Job, Trained
+from benchmarks.quantizers.tfmot.student import copied, made_quantizable
 from compress.distill import fit
 from compress.distill.distiller import adam_settings
 from compress.distill.pairs import Pairs

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.tfmot.job import Job, Trained
+from benchmarks.quantizers.tfmot.job import Job, Trained
 
 
 def run(job: Job) -> Trained:
@@ -21,7 +21,7 @@ def run(job: Job) -> Trained:
         # Both ends of this are our own, in a folder that nobody else may write to.
         asked.write_bytes(pickle.dumps(job))
         # -P keeps modules that lie in the working directory from standing in for ours.
-        command = [sys.executable, "-P", "-m", "benchmarks.tfmot.child", str(asked), str(answered)]
+        command = [sys.executable, "-P", "-m", "benchmarks.quantizers.tfmot.child", str(asked), str(answered)]
         settings = {"TF_USE_LEGACY_KERAS": "1", "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
         child = subprocess.run(command, stdout=2, env=os.environ | settings, check=False)
         if child.returncode != 0:
@@ -30,7 +30,7 @@ def run(job: Job) -> Trained:
 
 
 def _main() -> None:
-    from benchmarks.tfmot.training import train
+    from benchmarks.quantizers.tfmot.training import train
 
     asked, answered = map(Path, sys.argv[1:])
     answered.write_bytes(pickle.dumps(train(pickle.loads(asked.read_bytes()))))

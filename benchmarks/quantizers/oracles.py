@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import trainings
 from benchmarks.config import HostConfig, OraclesConfig
 from benchmarks.host import bench_host
 from benchmarks.operators import list_operators
+from benchmarks.quantizers import trainings
 from compress.errors import UsageError
 from compress.images import to_float
 from export import calibrate, parity, tflite

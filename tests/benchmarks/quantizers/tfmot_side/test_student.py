@@ -9,8 +9,8 @@ import tensorflow_model_optimization as tfmot
 from ai_edge_litert.interpreter import Interpreter
 
 from benchmarks.operators import list_operators
-from benchmarks.tfmot.student import copied, made_quantizable
-from benchmarks.tfmot.training import LARGEST_COPY_DIFFERENCE, converted
+from benchmarks.quantizers.tfmot.student import copied, made_quantizable
+from benchmarks.quantizers.tfmot.training import LARGEST_COPY_DIFFERENCE, converted
 from compress.models.pocket_generator import Family
 
 

@@ -1,0 +1,1 @@
+"""Our int8 beside other quantisers': for whoever works on the export, `python -m benchmarks.quantizers`."""

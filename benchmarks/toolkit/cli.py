@@ -1,0 +1,64 @@
+"""`python -m benchmarks.toolkit`: a developer's program, no command of `compress`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from benchmarks.toolkit.config import ToolkitConfig
+from compress import console
+from compress.artifact import refuse_existing
+
+app = console.new_app(
+    "python -m benchmarks.toolkit",
+    "Time the commands of compress themselves: their start, their imports, their work and training. Takes minutes.",
+    default_parameter=Parameter(negative=()),
+)
+
+
+@app.default
+def toolkit(
+    config: Annotated[ToolkitConfig, Parameter(name="*")] | None = None,
+    *,
+    out: Path | None = None,
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
+    """Time all of it in interleaved rounds.
+
+    Args:
+        out: JSON file to write the measurements to.
+        overwrite: Replace that file if it exists.
+        json: Print JSON.
+    """
+    if out is not None:
+        refuse_existing(out, overwrite=overwrite)
+    from benchmarks.toolkit.stage import bench_toolkit
+    from benchmarks.toolkit.table import describe
+
+    record = bench_toolkit(config or ToolkitConfig())
+    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=describe(record))
+
+
+@app.command
+def spread(*measurements: Path, json: bool = False) -> None:
+    """Tell how far runs of a benchmark over the same models lie apart, beyond what their own noise explains.
+
+    Args:
+        measurements: What `compress bench host --out` or `python -m benchmarks.toolkit --out` wrote, or table.json of
+            `compress bench table --out`, run several times; of 10 runs the spread is known within a quarter.
+        json: Print JSON.
+    """
+    from benchmarks import spread as runs
+    from benchmarks.baseline import read_benchmark, require_quotable
+
+    measured = [read_benchmark(path) for path in measurements]
+    for measurement, path in zip(measured, measurements, strict=True):
+        require_quotable(measurement, path)
+    spreads = runs.spread(measured)
+    console.show(runs.to_mapping(spreads), as_json=json, text=runs.text(spreads))
+
+
+def main() -> None:
+    """Run the program."""
+    raise SystemExit(console.run(app))
