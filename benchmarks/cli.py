@@ -172,7 +172,8 @@ def ios(
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
-    """Show what an iPhone or a Mac measured of Core ML packages, on every compute unit.
+    """Experimental: no device has run it yet. Show what an iPhone or a Mac measured of Core ML packages, on every
+    compute unit.
 
     Args:
         results: JSON files that the Swift package of `compress export coreml --swift` wrote.
@@ -250,7 +251,7 @@ def android(
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
-    """Time .tflite models on a phone over adb, on its CPU, GPU and NNAPI. Not yet tried on a real phone.
+    """Experimental: no device has run it yet. Time .tflite models on a phone over adb, on its CPU, GPU and NNAPI.
 
     Written from the sources of adb and of TFLite's benchmark_model, and tested against a stand-in that answers as those
     say. Nothing is downloaded, and nothing that is pushed stays on the phone.

@@ -73,8 +73,8 @@ def coreml(
     Args:
         source: An artifact with a model.keras, or a teacher's file (.h5, .keras, .pth, SavedModel).
         out: The artifact to write.
-        swift: A folder to write too: a Swift package that runs the model on an iPhone or a Mac and times it, for
-            `compress bench ios`.
+        swift: Experimental: no device has run it yet. A folder to write too: a Swift package that runs the model on an
+            iPhone or a Mac and times it, for `compress bench ios`.
         overwrite: Replace `out` and `swift` if they exist.
         json: Print JSON.
     """

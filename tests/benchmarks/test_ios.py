@@ -251,6 +251,12 @@ def test_p95_is_that_of_the_swift_package(count: int, rank: int) -> None:
     assert "(95 * values.count + 99) / 100" in (SWIFT / "Benchmark.swift").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("line", [("bench", "ios"), ("export", "coreml")], ids=" ".join)
+def test_help_says_that_no_device_ran_it(command, line: tuple[str, ...]) -> None:
+    shown = command(*line, "--help").stdout.replace("│", " ")
+    assert "Experimental: no device has run it yet." in " ".join(shown.split())
+
+
 def test_command_prints_and_writes_and_names_what_is_wrong(command, write, tmp_path: Path) -> None:
     bench = partial(command, "ios", module="benchmarks")
     phone = write()
