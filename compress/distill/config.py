@@ -165,8 +165,6 @@ class DistillConfig(FitConfig, StudentConfig):
         FitConfig.__post_init__(self)
         StudentConfig.__post_init__(self)
         _require_positive(self, "steps")
-        if self.from_teacher and self.reparameterize:
-            raise UsageError("from_teacher and reparameterize: a teacher's layers have no branches. Drop one of them.")
         refuse_unjudgeable(self, self.domain, self.image_size_px)
 
 

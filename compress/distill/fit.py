@@ -16,7 +16,6 @@ from compress.distill.config import HISTORY, FitConfig
 from compress.distill.inputs import step_inputs
 from compress.distill.lessons import Lessons
 from compress.distill.pairs import Pairs
-from compress.models.pocket.reparameterization import folded
 from compress.precision import Policy, arithmetic, resolved
 
 STATISTICS_STEPS = 100
@@ -59,8 +58,7 @@ def fit(
         start: Makes the student to start from, in the arithmetic that `keras.config.dtype_policy` asks for.
 
     Returns:
-        The student in float32, its training branches folded; after at least one step, with averaged weights and
-        BatchNorm statistics that fit them.
+        The student in float32; after at least one step, with averaged weights and BatchNorm statistics that fit them.
     """
     training_pairs, held_back = lessons.pairs.split(config.holdout, config.seed)
     policy = resolved(config.precision)
@@ -89,7 +87,6 @@ def fit(
         training.refresh_batch_statistics(model.student, lambda step: batch(training_pairs, config, step)[0], shown)
     student = start()
     student.set_weights(model.student.get_weights())
-    student = folded(student)
     images_per_s = None if trained.step_s is None else round(config.batch_size / trained.step_s, 3)
     return Taught(
         student, psnr_db(student, held_back), _sheet(student, held_back), _history(work), images_per_s, policy

@@ -9,8 +9,12 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from compress.models.layers import ContribInstanceNormalization, InstanceNormalization, ReflectionPadding2D
-from compress.models.pocket.reparameterization import BATCH_NORM_MOMENTUM
+from compress.models.layers import (
+    BATCH_NORM_MOMENTUM,
+    ContribInstanceNormalization,
+    InstanceNormalization,
+    ReflectionPadding2D,
+)
 
 
 def twin(generator: keras.Model, image_size: tuple[int, int]) -> keras.Model:

@@ -7,6 +7,8 @@ from keras import ops
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
+BATCH_NORM_MOMENTUM = 0.95
+"""Short memory: after averaged weights are put in, a hundred batches refresh the statistics."""
 _PACKAGE = "pocketgan"
 
 

@@ -15,8 +15,7 @@ from typing import Any, Literal
 import keras
 from keras import layers
 
-from compress.models.layers import InstanceNormalization, ReflectionPadding2D
-from compress.models.pocket.reparameterization import BATCH_NORM_MOMENTUM
+from compress.models.layers import BATCH_NORM_MOMENTUM, InstanceNormalization, ReflectionPadding2D
 from compress.models.resnet_generator import NORM_EPSILON, initializer
 
 

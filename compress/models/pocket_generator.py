@@ -25,8 +25,7 @@ def build(config: PocketConfig) -> keras.Model:
     """Build an untrained student.
 
     Returns:
-        A functional model `(batch, image_size_px, image_size_px, 3)` in [-1, 1] to the same, named `student`. With
-        `reparameterize` it has branches for `pocket.reparameterization.folded` to fold.
+        A functional model `(batch, image_size_px, image_size_px, 3)` in [-1, 1] to the same, named `student`.
     """
     image = keras.Input((config.image_size_px, config.image_size_px, 3), name="image")
     features = _FAMILIES[config.family](image, config)

@@ -1,6 +1,5 @@
 """The size that `compress.cost` predicts against the file that is written."""
 
-import dataclasses
 from typing import get_args
 
 import keras
@@ -8,11 +7,10 @@ import numpy as np
 import pytest
 
 from compress import cost
-from compress.models.pocket.reparameterization import folded
 from compress.models.pocket_generator import Family, PocketConfig, build
 from export import tflite
 from export.calibrate import observe_ranges
-from export.graph import Graph, Weighted
+from export.graph import Weighted
 from export.lower import lower
 from export.quantization import quantize
 
@@ -76,36 +74,7 @@ def test_the_default_student_of_a_family_fits_a_quarter_of_a_megabyte(family) ->
     assert cost.predict_int8_bytes(rows) <= 0.98 * 250_000
 
 
-@pytest.mark.parametrize("family", get_args(Family))
-def test_a_student_trained_with_branches_ships_not_a_byte_more(randomise, family) -> None:
-    """But for zero points that happen to be equal, and are written once then: here all of them are."""
-    shape = PocketConfig(family=family, image_size_px=32, width=16, blocks=2)
-    plain = randomise(build(shape))
-    branched = folded(randomise(build(dataclasses.replace(shape, reparameterize=True))))
-    assert _structural_bytes(branched) == _structural_bytes(plain)
-
-
 def _written(student: keras.Model, photos: list[np.ndarray]) -> int:
     """Bytes of the int8 file."""
     graph = lower(student, input_shape=(32, 32, 3))
     return len(tflite.int8_file(quantize(graph, observe_ranges(graph, photos[:1])), "float"))
-
-
-def _structural_bytes(student: keras.Model) -> int:
-    """Bytes of the int8 file with one range for all tensors, and numbers for names, since Keras's own grow as it counts
-    its layers.
-    """
-    graph = _numbered(lower(student, input_shape=(32, 32, 3)))
-    return len(tflite.int8_file(quantize(graph, dict.fromkeys(graph.shapes, (-1.0, 1.0))), "float"))
-
-
-def _numbered(graph: Graph) -> Graph:
-    names = {name: f"{position:03d}" for position, name in enumerate(graph.shapes)} | {graph.input: graph.input}
-    names[graph.output] = graph.output
-    operations = [
-        dataclasses.replace(
-            operation, inputs=tuple(names[name] for name in operation.inputs), output=names[operation.output]
-        )
-        for operation in graph.operations
-    ]
-    return dataclasses.replace(graph, operations=tuple(operations))

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_model_optimization
 import tf_keras
 
-from compress.models.pocket.reparameterization import BATCH_NORM_MOMENTUM
+from compress.models.layers import BATCH_NORM_MOMENTUM
 from compress.teachers.description import INPUT, GeneratorDescription, LayerDescription
 
 tfmot = tensorflow_model_optimization.quantization.keras

@@ -7,9 +7,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from compress.models.layers import DepthToSpace, SpaceToDepth
+from compress.models.layers import BATCH_NORM_MOMENTUM, DepthToSpace, SpaceToDepth
 from compress.models.pocket.config import PocketConfig
-from compress.models.pocket.reparameterization import BATCH_NORM_MOMENTUM, BranchedConv2D
 
 _CONTEXT_REDUCTION = 4
 
@@ -25,8 +24,6 @@ class Blocks:
 
     def conv_norm(self, features: Any, filters: int, kernel_size: int, *, strides: int = 1, gamma: str = "ones") -> Any:
         """A convolution and BatchNorm, whose gain starts from `gamma`."""
-        if self._config.reparameterize and kernel_size > 1:
-            return BranchedConv2D(filters, kernel_size, strides, gamma)(features)
         convolved = layers.Conv2D(filters, kernel_size, strides=strides, padding="same", use_bias=False)(features)
         return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, gamma_initializer=gamma)(convolved)
 
@@ -82,8 +79,6 @@ class Blocks:
 
     def _depthwise_norm(self, features: Any) -> Any:
         side = self._config.trunk_kernel_size
-        if self._config.reparameterize and side > 1:
-            return BranchedConv2D(None, side)(features)
         convolved = layers.DepthwiseConv2D(side, padding="same", use_bias=False)(features)
         return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(convolved)
 

@@ -32,8 +32,6 @@ class PocketConfig:
     """Let every second block see the whole image, as the teacher's InstanceNorm does."""
     image_skip: bool = True
     """Add the photo to what the student generates: it starts near the identity and learns the difference."""
-    reparameterize: bool = False
-    """Train convolutions with branches beside them, which fold away when the student is finished (RepVGG)."""
 
     @property
     def trunk_kernel_size(self) -> int:

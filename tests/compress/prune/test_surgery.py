@@ -6,11 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from compress.models import mobile_resnet_generator, pocket_generator
+from compress.models import mobile_resnet_generator
 from compress.models.copies import copied
 from compress.models.mobile_resnet_generator import MobileResnetConfig
-from compress.models.pocket.reparameterization import folded
-from compress.models.pocket_generator import Family, PocketConfig
+from compress.models.pocket_generator import Family
 from compress.prune.groups import Unit, find_groups
 from compress.prune.surgery import without
 
@@ -39,11 +38,6 @@ def _removed(model: keras.Model, seed: int) -> list[Unit]:
 @pytest.mark.parametrize("family", get_args(Family))
 def test_a_sliced_student_equals_the_masked_one(make_student, family, context) -> None:
     _require_sliced_as_masked(make_student(family, context=context))
-
-
-def test_a_student_trained_with_branches_is_sliced_too(randomise) -> None:
-    shape = PocketConfig(family="unet", image_size_px=16, width=16, blocks=2, reparameterize=True)
-    _require_sliced_as_masked(folded(randomise(pocket_generator.build(shape))))
 
 
 def test_a_published_students_shape_is_sliced_too(randomise) -> None:
