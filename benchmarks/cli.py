@@ -35,8 +35,8 @@ def host(
     """
     if out is not None:
         refuse_existing(out, overwrite=overwrite)
-    from benchmarks.host import bench_host
-    from benchmarks.host_table import describe
+    from benchmarks.host.stage import bench_host
+    from benchmarks.host.table import describe
 
     record = bench_host(config)
     console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=describe(record))
@@ -62,8 +62,8 @@ def table(
     chosen = config or TableConfig()
     refuse_existing(out, overwrite=overwrite)
     refuse_replacing(out, [*chosen.student, *([chosen.teacher] if chosen.teacher else [])])
-    from benchmarks.main_table.stage import write_table
-    from benchmarks.main_table.text import describe
+    from benchmarks.published.untrained.stage import write_table
+    from benchmarks.published.untrained.text import describe
 
     record = write_table(chosen, out, overwrite=overwrite)
     console.show(record, as_json=json, text=f"{describe(record)}\nwith plots over size and width: {out}")
@@ -94,7 +94,7 @@ def peer(
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
-    from benchmarks.peers.training import train_peer
+    from benchmarks.published.training import train_peer
 
     trained = train_peer(method, like, teacher, data, out, overwrite=overwrite, lambda_as=lambda_as)
     cost = trained.manifest.cost
@@ -187,7 +187,7 @@ def ios(
     if out is not None:
         refuse_existing(out, overwrite=overwrite)
         refuse_replacing(out, [*results, *([baseline] if baseline else [])])
-    from benchmarks.ios import bench_ios, describe
+    from benchmarks.ios.stage import bench_ios, describe
 
     record = bench_ios(results, baseline=baseline)
     console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=describe(record))
@@ -206,8 +206,8 @@ def check(measurements: Path, *, baseline: Path, max_size_ratio: float | None = 
         max_size_ratio: Largest size as a multiple of the accepted one, such as 1.02; not checked when not given.
         json: Print JSON.
     """
-    from benchmarks import baseline as files
-    from benchmarks import check as gate
+    from benchmarks.timing import baseline as files
+    from benchmarks.timing import check as gate
 
     measured, accepted = files.read_benchmark(measurements), files.read_baseline(baseline)
     checks = gate.check(measured, accepted, max_size_ratio=max_size_ratio)
@@ -231,8 +231,8 @@ def accept(
         json: Print what was written as JSON.
     """
     refuse_existing(out, overwrite=overwrite)
-    from benchmarks import baseline as files
-    from benchmarks import check as gate
+    from benchmarks.timing import baseline as files
+    from benchmarks.timing import check as gate
 
     measured = files.read_benchmark(measurements)
     if only:

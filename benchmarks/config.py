@@ -14,7 +14,7 @@ _MULTIPLE_WIDTH = 4
 _LEAST_RUNS = 3
 
 PeerMethod = Literal["narrow", "gan_compression", "omgd", "omgd_losses"]
-"""How a peer is trained; see `benchmarks.peers.methods`."""
+"""How a peer is trained; see `benchmarks.published.methods`."""
 
 
 @dataclass(frozen=True, kw_only=True)

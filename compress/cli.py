@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 from cyclopts.config import Dict
 
-from compress import console, recipe
+from compress import console
 from compress.config import to_mapping
 from compress.data.config import AvatarsConfig, CelebaConfig, PhotosConfig
 from compress.distill.config import DistillConfig
 from compress.errors import UsageError
 from compress.prune.config import PruneConfig
+from compress.run import recipe
 from compress.teach.config import TeachConfig
 from compress.teachers import LambdaAs
 
@@ -66,27 +67,28 @@ def inspect(
         fail_on: fallback: exit with 1 where anything runs outside a phone's fast kernels.
         json: Print JSON.
     """
-    from compress import artifact, inspection
+    from compress import artifact
+    from export.inspect import generator
 
     if chart is not None:
         if not time_operators:
             raise UsageError(f"--chart {chart} draws what --time-operators measures. Pass both.")
         artifact.refuse_existing(chart, overwrite=overwrite)
-    report = inspection.inspect(model, lambda_as=lambda_as, image_size_px=image_size_px)
-    text = inspection.describe_text(report)
-    exported = inspection.exported_model_of(model)
+    report = generator.inspect(model, lambda_as=lambda_as, image_size_px=image_size_px)
+    text = generator.describe_text(report)
+    exported = generator.exported_model_of(model)
     if time_operators and (exported is None or exported.suffix != ".tflite"):
         raise UsageError(f"{model} is no .tflite, whose operators --time-operators times. Export it first.")
     if exported is not None and exported.suffix == ".tflite":
-        lint = import_module("benchmarks.lint")
+        lint = import_module("export.inspect.tflite")
         linted = lint.lint(exported, timed=time_operators)
         report, text = report | linted, f"{text}\n\n{lint.describe(linted)}"
         if chart is not None:
-            drawn = import_module("benchmarks.operators_chart").draw_chart(linted["operators"], model.name)
+            drawn = import_module("export.inspect.operators_chart").draw_chart(linted["operators"], model.name)
             artifact.write_bytes_whole(chart, drawn, overwrite=overwrite)
     elif exported is not None:
         try:
-            lint = import_module("benchmarks.package_lint")
+            lint = import_module("export.inspect.coreml")
             linted = lint.lint(exported)
             report, text = report | linted, f"{text}\n\n{lint.describe(linted)}"
         except UsageError as error:
@@ -96,7 +98,7 @@ def inspect(
             report, text = report | {"not_listed": str(error)}, f"{text}\n\nits operations are not listed: {error}"
     console.show(report, as_json=json, text=text)
     if fail_on == "fallback":
-        inspection.require_no_fallback(report)
+        generator.require_no_fallback(report)
 
 
 @data_app.command
@@ -283,8 +285,8 @@ def run(
         lambda_as: What the teacher's Lambda layers do; they are never run.
         json: Print JSON.
     """
-    from compress import pipeline
-    from compress.recipe import load
+    from compress.run import pipeline
+    from compress.run.recipe import load
 
     _show_run(pipeline.run(teacher, data, load(recipe), out, lambda_as=lambda_as), out, as_json=json)
 
@@ -297,13 +299,13 @@ def demo(*, out: Path = Path("runs/demo"), json: Switch = False) -> None:
         out: The run's folder.
         json: Print JSON.
     """
-    from compress.demo.stage import run_demo
+    from compress.run.demo.stage import run_demo
 
     _show_run(run_demo(out), out, as_json=json)
 
 
 def _show_run(result: dict[str, Any], out: Path, *, as_json: bool) -> None:
-    from compress.closing import closing_table
+    from compress.run.summary import closing_table
 
     console.show(result, as_json=as_json, text=f"{closing_table(out)}\nreport: {result['report']}")
 

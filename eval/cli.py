@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from compress import console
 from compress.artifact import refuse_existing, write_text_whole
 from eval.config import AcceptConfig, GateConfig, ReportConfig, ScoreConfig
-from eval.reference import is_distance, is_kernel_distance
+from eval.score_key import is_distance, is_kernel_distance
 
 Flags = Parameter(name="*")
 Flag = Annotated[bool, Parameter(negative="")]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from compress.errors import UnusableData, UsageError
 from compress.images import list_images, read_image
 from eval.config import ScoreConfig
-from eval.fidelity import Fidelity, compare, pair_by_stem
+from eval.similarity import Fidelity, compare, pair_by_stem
 
 if TYPE_CHECKING:
-    from eval.judge import Judge
+    from eval.scorer import Judge
 
 SCHEMA = 2
 FEWEST_IMAGES = 4
@@ -54,7 +54,7 @@ def open_judge(config: ScoreConfig, real: Sequence[Path], image_size_px: tuple[i
         UnusableModel, UnusableData: As `Judge`.
     """
     try:
-        from eval.judge import Judge
+        from eval.scorer import Judge
     except ImportError as error:
         raise UsageError(f"scoring needs more packages ({error}): pip install 'pocketgan[score]'.") from error
     return Judge(config, real, image_size_px)

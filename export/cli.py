@@ -42,7 +42,7 @@ def tflite(
     """
     refuse_existing(out, overwrite=overwrite)
     _require_there(source)
-    from export.stage import export_tflite
+    from export.tflite.stage import export_tflite
 
     manifest = export_tflite(source, config or TfliteConfig(), out, overwrite=overwrite).manifest
     result = {

@@ -12,10 +12,10 @@ import numpy as np
 
 from compress.errors import ParityError
 from compress.images import to_float, to_uint8
-from export import reference_int8
 from export.config import Precision
-from export.quantization import QuantizedGraph, TensorScale
-from export.runner import TfliteGenerator
+from export.graph.quantized import QuantizedGraph, TensorScale
+from export.interpreter import numpy_int8
+from export.interpreter.litert import TfliteGenerator
 
 LEAST_PSNR_DB: dict[Precision, float] = {"fp32": 90.0, "fp16": 40.0, "dynamic": 30.0, "int8": 30.0}
 """Against the float source, 2.0 being the peak of images in [-1, 1]. An error of one step of a byte in every pixel is
@@ -166,7 +166,7 @@ def _share_within_a_step(
     first, last = (quantized.tensors[name] for name in (quantized.graph.input, quantized.graph.output))
     shares = []
     for photo, output in zip(photos, outputs, strict=True):
-        exact = reference_int8.run(quantized, first.quantize(to_float(photo))[np.newaxis])[0]
+        exact = numpy_int8.run(quantized, first.quantize(to_float(photo))[np.newaxis])[0]
         steps = np.abs(output.astype(np.int16) - exact) if output.dtype == np.int8 else _steps(output, exact, last)
         shares.append(float((steps <= 1).mean()))
     return float(np.mean(shares))

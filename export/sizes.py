@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from compress.errors import UnsupportedLayer, UsageError
-from export import material
+from export.calibration import photos as material
 from export.config import CoremlConfig, TfliteConfig
-from export.graph import Graph
-from export.lower import lower
+from export.graph.lower import lower
+from export.graph.operations import Graph
 from export.source import Source
 
 

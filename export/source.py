@@ -12,9 +12,9 @@ from compress import images, teachers
 from compress.artifact import Artifact, file_fingerprint, is_artifact, open_artifact
 from compress.data.config import Domain
 from compress.errors import UnusableArtifact, UsageError
-from compress.models.stored import load_stored
+from compress.models.io import load_stored
 from compress.teachers import LambdaAs
-from export.quantization import TensorScale
+from export.graph.quantized import TensorScale
 
 _DOMAINS: tuple[Domain, ...] = ("A", "B", "both")
 

@@ -77,7 +77,7 @@ def _open(model: Path, config: TranslateConfig) -> tuple[Translator, tuple[int, 
 
 
 def _open_tflite(path: Path, config: TranslateConfig) -> tuple[Translator, tuple[int, int]]:
-    from export.runner import TfliteGenerator
+    from export.interpreter.litert import TfliteGenerator
 
     generator = TfliteGenerator.open(path, threads=config.threads)
     wanted = config.image_size_px

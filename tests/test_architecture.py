@@ -65,7 +65,7 @@ def _importers(framework: str) -> set[str]:
 
 def test_torch_is_imported_only_to_score_and_to_read_a_pth() -> None:
     outside = {path for path in _importers("torch") if not path.startswith("eval/")}
-    assert outside == {"compress/teachers/pytorch.py"}
+    assert outside == {"compress/teachers/pytorch/reader.py"}
 
 
 def test_coremltools_is_imported_only_where_the_child_process_runs() -> None:
@@ -73,7 +73,7 @@ def test_coremltools_is_imported_only_where_the_child_process_runs() -> None:
         "export/coreml/contents.py",
         "export/coreml/package.py",
         "export/coreml/program.py",
-        "export/mil_reference.py",
+        "export/coreml/mil_interpreter.py",
     }
 
 
@@ -81,7 +81,7 @@ def test_keras_and_tensorflow_are_not_needed_to_score_or_to_time() -> None:
     importers = _importers("keras") | _importers("tensorflow")
     # What the TF converter makes of a student, and what trainings do, are among the things compared.
     assert {path for path in importers if path.startswith(("eval/", "benchmarks/"))} == {
-        "benchmarks/peers/training.py",
+        "benchmarks/published/training.py",
         "benchmarks/quantizers/oracles.py",
         "benchmarks/quantizers/tfmot/student.py",
         "benchmarks/quantizers/tfmot/training.py",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from compress.images import read_image
-from export.runner import TfliteGenerator
+from export.interpreter.litert import TfliteGenerator
 
 _LEVELS_PER_UNIT = 127.5
 """Of 255 levels, in floats of [-1, 1]."""

@@ -21,8 +21,8 @@ from benchmarks.android.config import AndroidConfig, Backend
 from benchmarks.android.device import Phone, find_phone, require_adbutils
 from benchmarks.android.facts import describe, fastest_cores, thermal_state
 from benchmarks.android.parity import Comparison
-from benchmarks.host import Contender, find_contenders
-from benchmarks.noise import speedup_of, why_withheld
+from benchmarks.host.stage import Contender, find_contenders
+from benchmarks.timing.noise import speedup_of, why_withheld
 from compress.errors import UnusableModel, UsageError
 
 _MEDIANS = ("init_ms", "first_inference_ms", "warmup_ms", "std_ms")

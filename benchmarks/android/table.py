@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.table import aligned
+from compress.text_table import aligned
 
 _HEADINGS = ("model", "on", "size", "latency (min - max)", "first image", "speed-up (range)", "memory", "delegated")
 _NONE = "-"

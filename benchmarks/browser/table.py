@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.host_table import withheld_speedups
-from benchmarks.table import aligned
+from benchmarks.host.table import withheld_speedups
+from compress.text_table import aligned
 
 
 def describe(record: Mapping[str, Any]) -> str:

@@ -17,13 +17,13 @@ import numpy as np
 
 from benchmarks.browser import library
 from benchmarks.browser.config import BrowserConfig
-from benchmarks.host import TURN_MS, Contender, find_contenders, summarize
-from benchmarks.machine import describe_machine
-from benchmarks.noise import why_withheld
+from benchmarks.host.stage import TURN_MS, Contender, find_contenders, summarize
+from benchmarks.timing.machine import describe_machine
+from benchmarks.timing.noise import why_withheld
 from compress import images
 from compress.errors import UnusableModel
+from export.interpreter.litert import End, TfliteGenerator
 from export.parity import synthetic_photos
-from export.runner import End, TfliteGenerator
 
 ACCELERATORS = ("wasm", "webgpu")
 PARITY_SHARE = 0.99

@@ -39,7 +39,7 @@ def oracles(
         refuse_existing(out, overwrite=overwrite)
     if not student.exists():
         raise UnusableModel(f"{student} does not exist; expected a student's artifact.")
-    from benchmarks.host_table import describe_oracles
+    from benchmarks.host.table import describe_oracles
     from benchmarks.quantizers.oracles import compare_oracles
 
     record = compare_oracles(student, config)

@@ -18,19 +18,21 @@ from typing import Any
 import numpy as np
 
 from benchmarks.config import HostConfig, OraclesConfig
-from benchmarks.host import bench_host
-from benchmarks.operators import list_operators
+from benchmarks.host.stage import bench_host
 from benchmarks.quantizers import trainings
 from compress.errors import UsageError
 from compress.images import to_float
-from export import calibrate, parity, tflite
-from export.graph import Graph
-from export.lower import lower
-from export.quantization import TensorScale
+from export import parity
+from export.calibration import observe
+from export.graph.lower import lower
+from export.graph.operations import Graph
+from export.graph.quantized import TensorScale
+from export.graph.reflection_pad import without_reflection
+from export.inspect.operators import list_operators
+from export.interpreter.litert import TfliteGenerator
 from export.quantize.config import QuantizeConfig
-from export.runner import TfliteGenerator
 from export.source import Source, open_source
-from export.spelling import without_reflection
+from export.tflite import emitter
 
 BASELINE = "student, fp32"
 _PACKAGES = {"litert_quantizer": "litert-quantizer", "tensorflow": "tensorflow"}
@@ -59,7 +61,7 @@ def compare_oracles(student: Path, config: OraclesConfig) -> dict[str, Any]:
         config: Photos, trainings and rounds.
 
     Returns:
-        JSON-ready, as `benchmarks.host.bench_host` returns it, the float student being the baseline. Each entry also
+        JSON-ready, as `benchmarks.host.stage.bench_host` returns it, the float student being the baseline. Each entry also
         has `psnr_db` to the Keras student over photos that no range was chosen on, peak 2.0, with trainings
         `teacher_psnr_db` to the teacher's pictures as well, and `float_operators`, how many of which compute in float.
         `student`, `data`, `seed`, `calibration_images`, `images` (both as found), `versions` of the other quantisers
@@ -76,8 +78,8 @@ def compare_oracles(student: Path, config: OraclesConfig) -> dict[str, Any]:
     seen, unseen = (
         draw(config.data, domain=source.domain, count=count, size=size, seed=config.seed)
         for draw, count in (
-            (calibrate.sample_photos, config.calibration_images),
-            (calibrate.held_back_photos, config.images),
+            (observe.sample_photos, config.calibration_images),
+            (observe.held_back_photos, config.images),
         )
     )
     graph = without_reflection(lower(source.model, input_shape=(*size, 3)))
@@ -130,7 +132,7 @@ def litert_quantizer_file(
 
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "float.tflite"
-        source.write_bytes(tflite.float_file(graph))
+        source.write_bytes(emitter.float_file(graph))
         other = quantizer.Quantizer(str(source))
     other.load_quantization_recipe(recipe.static_wi8_ai8())
     images = [{graph.input: to_float(photo)[np.newaxis]} for photo in photos]
@@ -163,10 +165,10 @@ def tensorflow_file(model: Any, photos: Sequence[np.ndarray]) -> bytes:
 
 def _export(source: Source, graph: Graph, photos: Sequence[np.ndarray]) -> dict[str, bytes]:
     # The others get the graph as it is: biases that are corrected for our rounding are part of our file.
-    quantized = calibrate.quantize_on(graph, photos, source.scales)
+    quantized = observe.quantize_on(graph, photos, source.scales)
     return {
-        BASELINE: tflite.float_file(graph),
-        "compress export": tflite.int8_file(quantized, "int8"),
+        BASELINE: emitter.float_file(graph),
+        "compress export": emitter.int8_file(quantized, "int8"),
         "litert-quantizer, our ranges": litert_quantizer_file(graph, photos, quantized.tensors),
         "litert-quantizer": litert_quantizer_file(graph, photos),
         "TF converter": tensorflow_file(source.model, photos),

@@ -13,16 +13,16 @@ from benchmarks.quantizers.tfmot import child
 from benchmarks.quantizers.tfmot.job import Job, check_copyable
 from compress import teachers
 from compress.config import to_mapping
-from compress.distill.given import receive
-from compress.distill.pairs import Pairs
-from compress.distill.teacher_images import cache_folder, translate_cached
+from compress.distill.inputs import receive
+from compress.distill.training_data.pairs import Pairs
+from compress.distill.training_data.teacher_images import cache_folder, translate_cached
 from compress.images import to_float
 from compress.teachers.description import GeneratorDescription
-from export import tflite
-from export.quantize import ways
+from export.quantize import candidates
 from export.quantize.config import QuantizeConfig
 from export.quantize.trainable import as_keras
 from export.source import Source
+from export.tflite import emitter
 
 _SHOWN = 2
 """Photos by which TFMOT's copy is seen to be one."""
@@ -74,12 +74,12 @@ def train(
             row: child.run(_job(description, given.config, training_pairs, source, photos[:_SHOWN], calibrated))
             for row, calibrated in _TFMOT.items()
         }
-        finished = ways.go(source.model, lessons, given.config, work, given.identity())
+        finished = candidates.go(source.model, lessons, given.config, work, given.identity())
         cache = cache_folder(given.fingerprint, given.image_size_px)
         pictures = [translate_cached(photo, lessons.teacher.predict_on_batch, cache) for photo in photos]
     ours = {one.way: one for one in finished.candidates}
     return Trainings(
-        files={f"compress quantize, {way}": tflite.int8_file(one.quantized, "int8") for way, one in ours.items()}
+        files={f"compress quantize, {way}": emitter.int8_file(one.quantized, "int8") for way, one in ours.items()}
         | {row: trained.content for row, trained in tfmot.items()},
         control=as_keras(ours["control"].graph),
         pictures=to_float(np.stack(pictures)),

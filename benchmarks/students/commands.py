@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.students.config import StudentsConfig
 from benchmarks.students.given import Given, Model
-from compress.stages import Stage
+from compress.run.stages import Stage
 
 IMAGES, SCORES = "images", "scores"
 INPUTS = "inputs"

@@ -6,7 +6,7 @@ from typing import Any
 from benchmarks.students.commands import INPUTS
 from benchmarks.students.given import Model
 from compress.artifact import Cost
-from compress.closing import standing
+from compress.run.summary import standing
 
 BUDGETS_BYTES = (250_000, 100_000)
 """What the file of a student is held against."""

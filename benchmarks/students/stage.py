@@ -18,7 +18,7 @@ from benchmarks.students.text import markdown
 from compress.artifact import open_artifact, write_text_whole
 from compress.config import to_mapping
 from compress.errors import ParityError
-from compress.stages import StageFailed, follow
+from compress.run.stages import StageFailed, follow
 
 RECORD = "stages.json"
 RESULT, MARKDOWN = "students.json", "students.md"

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.host_table import conditions, times_faster
-from benchmarks.table import aligned, piped
+from benchmarks.host.table import conditions, times_faster
+from compress.text_table import aligned, piped
 
 _UNKNOWN = ""
 _LIKENESSES = {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
 
-from benchmarks.noise import waited_s_of
+from benchmarks.timing.noise import waited_s_of
 
 TIME_LIMIT_S = 1800
 _TOLD_OF_A_FAILURE = 2000

@@ -49,8 +49,8 @@ def spread(*measurements: Path, json: bool = False) -> None:
             `compress bench table --out`, run several times; of 10 runs the spread is known within a quarter.
         json: Print JSON.
     """
-    from benchmarks import spread as runs
-    from benchmarks.baseline import read_benchmark, require_quotable
+    from benchmarks.timing.baseline import read_benchmark, require_quotable
+    from benchmarks.toolkit import spread as runs
 
     measured = [read_benchmark(path) for path in measurements]
     for measurement, path in zip(measured, measurements, strict=True):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.roofline import roof_file
+from benchmarks.host.roofline import roof_file
 from compress import images
 
 TEACHER, SMALL_TEACHER, STUDENT = "teacher.h5", "small_teacher.h5", "student.keras"

@@ -15,8 +15,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.machine import describe_machine
-from benchmarks.noise import speedup_of, summed_up, why_withheld
+from benchmarks.timing.machine import describe_machine
+from benchmarks.timing.noise import speedup_of, summed_up, why_withheld
 from benchmarks.toolkit import children
 from benchmarks.toolkit.config import ToolkitConfig
 from benchmarks.toolkit.workloads import Suite, Workload, suites

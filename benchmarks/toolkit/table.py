@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.noise import withheld_by_reason
-from benchmarks.table import aligned
+from benchmarks.timing.noise import withheld_by_reason
+from compress.text_table import aligned
 
 
 def describe(record: Mapping[str, Any]) -> str:

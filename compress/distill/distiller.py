@@ -9,9 +9,9 @@ from keras import ops
 
 from compress.distill import features
 from compress.distill.config import FitConfig
-from compress.distill.critic import INPUTS, Critic, TwoRates
+from compress.distill.discriminator import INPUTS, Critic, TwoRates
 from compress.distill.features import FrozenFeatures
-from compress.distill.terms import Compared, terms
+from compress.distill.loss_terms import Compared, terms
 
 
 class Distiller(keras.Model):

@@ -9,14 +9,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from compress import images, training
+from compress import images
 from compress.artifact import write_text_whole
 from compress.distill import distiller, losses
 from compress.distill.config import HISTORY, FitConfig
-from compress.distill.inputs import step_inputs
-from compress.distill.lessons import Lessons
-from compress.distill.pairs import Pairs
-from compress.precision import Policy, arithmetic, resolved
+from compress.distill.step_inputs import step_inputs
+from compress.distill.training_data.build import Lessons
+from compress.distill.training_data.pairs import Pairs
+from compress.training import loop
+from compress.training.precision import Policy, arithmetic, resolved
 
 STATISTICS_STEPS = 100
 """After averaged weights are put in, to refresh BatchNorm's statistics; no more than were trained."""
@@ -66,11 +67,11 @@ def fit(
     with arithmetic(policy):
         model = distiller.compiled(start(), config, lessons.teacher)
 
-    if not training.holds_checkpoint(work, run_identity):
+    if not loop.holds_checkpoint(work, run_identity):
         # What a run measured that was killed before its first checkpoint may have come from other settings.
         (work / HISTORY).unlink(missing_ok=True)
 
-    def step_batch(step: int) -> training.Batch:
+    def step_batch(step: int) -> loop.Batch:
         photos, targets = batch(training_pairs, config, step)
         return step_inputs(photos, step, config, lessons.real), targets
 
@@ -80,11 +81,11 @@ def fit(
         _keep(work, step, measured)
         return measured
 
-    trained = training.train(model, plan(config), step_batch, work=work, run_identity=run_identity, sample=sample)
+    trained = loop.train(model, plan(config), step_batch, work=work, run_identity=run_identity, sample=sample)
     if config.ema_momentum and config.steps:
         model.optimizer.finalize_variable_values(model.trainable_variables)
         shown = min(STATISTICS_STEPS, config.steps)
-        training.refresh_batch_statistics(model.student, lambda step: batch(training_pairs, config, step)[0], shown)
+        loop.refresh_batch_statistics(model.student, lambda step: batch(training_pairs, config, step)[0], shown)
     student = start()
     student.set_weights(model.student.get_weights())
     images_per_s = None if trained.step_s is None else round(config.batch_size / trained.step_s, 3)
@@ -95,18 +96,16 @@ def fit(
 
 def batch(pairs: Pairs, config: FitConfig, step: int) -> tuple[np.ndarray, np.ndarray]:
     """The photos and targets of a step, as `Pairs.batch` returns them, mirrored where the configuration says so."""
-    positions = training.sample_indices(step, count=len(pairs), batch_size=config.batch_size, seed=config.seed)
+    positions = loop.sample_indices(step, count=len(pairs), batch_size=config.batch_size, seed=config.seed)
     mirrored = np.random.default_rng((config.seed, step, 1)).random(config.batch_size) < 0.5
     return pairs.batch(positions, mirrored if config.flip else None)
 
 
-def plan(config: FitConfig) -> training.Plan:
+def plan(config: FitConfig) -> loop.Plan:
     """How long and how fast a configuration trains, and how often it looks."""
-    return training.Plan(
+    return loop.Plan(
         steps=config.steps,
-        learning_rate=training.warmed_cosine(
-            config.learning_rate, steps=config.steps, warmup_steps=config.warmup_steps
-        ),
+        learning_rate=loop.warmed_cosine(config.learning_rate, steps=config.steps, warmup_steps=config.warmup_steps),
         sample_every=config.sample_every,
         checkpoint_every=config.checkpoint_every,
     )

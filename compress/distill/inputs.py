@@ -1,67 +1,138 @@
-"""What a step of a distiller with phases sees beside the photos: a pure function of the seed and the step's number."""
+"""A student that was distilled before and is given to a stage that goes on with it.
 
-from typing import Any
+Nothing here loads Keras before `Given.identity` and `Given.lessons` are asked for.
+"""
 
-import numpy as np
+from __future__ import annotations
 
-from compress import images, training
-from compress.distill import critic
-from compress.distill.config import FitConfig
-from compress.teach import pool
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-Inputs = np.ndarray | dict[str, np.ndarray]
+from compress import teachers
+from compress.artifact import Artifact, file_fingerprint, open_artifact, refuse_existing, refuse_replacing
+from compress.config import to_mapping
+from compress.data.config import Domain
+from compress.data.folders import photos as list_photos
+from compress.distill.config import TuneConfig, refuse_unjudgeable
+from compress.distill.training_data.real_images import list_real
+from compress.errors import UnusableArtifact, UsageError
+from compress.teachers import LambdaAs
+
+if TYPE_CHECKING:
+    from compress.distill.training_data.build import Lessons
+    from compress.teachers.description import GeneratorDescription
+
+_DOMAINS: tuple[Domain, ...] = ("A", "B", "both")
+_Config = TypeVar("_Config", bound=TuneConfig)
 
 
-def step_inputs(photos: np.ndarray, step: int, config: FitConfig, real: np.ndarray | None) -> Inputs:
-    """The first argument of `train_on_batch`: the photos, with what belongs to the step where anything does.
+@dataclasses.dataclass(frozen=True)
+class Given(Generic[_Config]):
+    """What the command line of such a stage names, found to fit together."""
 
-    The critic's inputs come only from its first step on. Until then the step that Keras compiles holds no critic and
-    pays for none; at that step it is compiled once more.
+    student: Artifact
+    config: _Config
+    """With the domain that holds."""
+    description: GeneratorDescription
+    """The teacher."""
+    fingerprint: str
+    """Of the teacher's file."""
+    image_size_px: int
+    photos: list[Path]
+    real: list[Path]
+    """Images of the target domain, where a critic is to know them."""
+
+    def identity(self) -> str:
+        """See `training.identity`."""
+        from compress.training import loop
+
+        paths = [str(path) for path in [*self.photos, *self.real]]
+        return loop.identity(to_mapping(self.config), self.student.fingerprint, self.fingerprint, paths)
+
+    def lessons(self, work: Path) -> Lessons:
+        """See `lessons.gather`."""
+        from compress.distill.training_data.build import gather
+
+        return gather(self.photos, self.real, self.description, self.fingerprint, self.config, work, self.image_size_px)
+
+
+def receive(
+    student: Path,
+    teacher: Path,
+    data: Path,
+    config: _Config,
+    out: Path,
+    *,
+    overwrite: bool,
+    lambda_as: LambdaAs | None,
+) -> Given[_Config]:
+    """Find everything out that can be wrong with a command line before Keras is loaded.
 
     Args:
-        photos: `(batch, height, width, 3)` float32 in [-1, 1].
-        step: Number of the step.
-        config: Where the phases lie, and what is judged.
-        real: `(count, height, width, 3)` uint8; None without a critic.
+        student: The student's artifact.
+        teacher: The generator file that it learnt from.
+        data: A folder with `trainA` and `trainB`.
+        config: Of the stage.
+        out: The artifact that it will write.
+        overwrite: Whether `out` may exist.
+        lambda_as: What the teacher's Lambda layers do, see `teachers.load`.
+
+    Raises:
+        UsageError: If `out` exists or holds an input, or the teacher takes another size.
+        UnusableArtifact: If the student is torn or holds no Keras model.
+        UnusableModel: If the teacher cannot be read.
+        UnusableData: If photos are missing.
     """
-    if not config.has_phases and config.judged_px is None:
-        return photos
-    turned = config.has_phases and step >= config.turning_step
-    inputs = {"photos": photos, "l1_share": np.full(1, config.l1_final_share if turned else 1.0, np.float32)}
-    if config.judged_px is not None:
-        random = np.random.default_rng((config.seed, step, 6))
-        inputs["cut"] = random.integers(0, photos.shape[1] - config.judged_px + 1, 2, dtype=np.int32)
-    if real is not None and turned:
-        inputs |= _critic_inputs(step, config, real)
-    return inputs
+    refuse_existing(out, overwrite=overwrite)
+    refuse_replacing(out, [student, teacher])
+    source = _open_student(student)
+    domain = config.domain or _domain_of(source)
+    config = dataclasses.replace(config, domain=domain)
+    photos, real = list_photos(data, domain, "train"), list_real(data, domain, config)
+    description = teachers.describe(teacher, lambda_as=lambda_as)
+    size = _size_of(source, description, teacher)
+    refuse_unjudgeable(config, domain, size)
+    return Given(source, config, description, file_fingerprint(teacher), size, photos, list(real))
 
 
-def _critic_inputs(step: int, config: FitConfig, real: np.ndarray) -> dict[str, Any]:
-    """What `critic.INPUTS` names."""
-    count, seed = config.batch_size, config.seed
-    choices = pool.choose(
-        step, first_step=config.turning_step, batch_size=count, pool_size=critic.pool_size(config), seed=seed
-    )
-    # Another seed than the photos': the two orders have nothing to do with each other.
-    places = training.sample_indices(step, count=len(real), batch_size=count, seed=seed + 1)
-    shown = _squares(real[places], config, step)
-    if config.flip:
-        mirrored = np.random.default_rng((seed, step, 5)).random(count) < 0.5
-        shown[mirrored] = shown[mirrored, :, ::-1]
-    return {
-        "real": images.to_float(shown),
-        "slots": choices.slots,
-        "show_new": choices.show_new,
-        "keep_new": choices.keep_new,
-    }
+def _open_student(path: Path) -> Artifact:
+    """Read a student's artifact.
+
+    Raises:
+        UnusableArtifact: If it is torn or holds no Keras model.
+    """
+    source = open_artifact(path)
+    if source.manifest.format != "keras":
+        raise UnusableArtifact(
+            f"{path} holds {source.model_path.name}; expected a student as compress distill writes it. "
+            "Pass the artifact that this was exported from, then export anew."
+        )
+    return source
 
 
-def _squares(real: np.ndarray, config: FitConfig, step: int) -> np.ndarray:
-    """What the critic sees of real images: a square of each, every one at a place of its own."""
-    side = config.judged_px
-    if side is None:
-        return real
-    corners = np.random.default_rng((config.seed, step, 7)).integers(0, real.shape[1] - side + 1, (len(real), 2))
-    return np.stack(
-        [image[top : top + side, left : left + side] for image, (top, left) in zip(real, corners, strict=True)]
-    )
+def _domain_of(source: Artifact) -> Domain:
+    """Whose photos a student was trained to translate; A where nothing says otherwise."""
+    domain = source.manifest.config.get("domain")
+    return domain if domain in _DOMAINS else "A"
+
+
+def _size_of(source: Artifact, description: GeneratorDescription, teacher: Path) -> int:
+    """The side of a student's images, pixels, which its teacher has to share.
+
+    Raises:
+        UnusableArtifact: If the student takes images that are not square, or of any size.
+        UsageError: If the teacher takes another size.
+    """
+    size, width, _ = source.manifest.input.shape
+    if size is None or size != width:
+        raise UnusableArtifact(
+            f"{source.path} takes {size}x{width} images; expected a student of square images of a fixed size."
+        )
+    taught_height, taught_width, _ = description.input_shape
+    if (taught_height or size, taught_width or size) != (size, size):
+        raise UsageError(
+            f"{teacher.name} takes {taught_height}x{taught_width} images, but {source.path} {size}x{size}. "
+            "Pass the teacher that the student learnt from."
+        )
+    return size

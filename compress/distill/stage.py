@@ -19,7 +19,7 @@ from compress.artifact import Artifact, ImageSpec, Manifest
 from compress.config import to_mapping
 from compress.data.folders import photos as list_photos
 from compress.distill.config import HISTORY, DistillConfig
-from compress.distill.real_images import list_real
+from compress.distill.training_data.real_images import list_real
 from compress.errors import UsageError
 from compress.teachers import LambdaAs
 
@@ -66,10 +66,11 @@ def distill(
 
 def untrained(config: DistillConfig, generator: keras.Model) -> keras.Model:
     """The student that a configuration asks for, before training; `generator` is its teacher."""
-    from compress.models import deployable, pocket_generator
+    from compress.distill import from_teacher
+    from compress.models import pocket_generator
 
     if config.from_teacher:
-        return deployable.twin(generator, (config.image_size_px, config.image_size_px))
+        return from_teacher.twin(generator, (config.image_size_px, config.image_size_px))
     return pocket_generator.build(config)
 
 
@@ -108,15 +109,15 @@ def distill_into(
     _check_size(description, teacher, config)
 
     # From here on Keras and its backend are needed.
-    from compress import training
     from compress.distill.fit import fit
-    from compress.distill.lessons import gather
+    from compress.distill.training_data.build import gather
+    from compress.training import loop
 
     fingerprint = artifact.file_fingerprint(teacher)
-    run_identity = training.identity(dict(recorded), fingerprint, [str(path) for path in [*paths, *real_paths]])
+    run_identity = loop.identity(dict(recorded), fingerprint, [str(path) for path in [*paths, *real_paths]])
     work = artifact.training_folder(out)
     # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
-    training.holds_checkpoint(work, run_identity)
+    loop.holds_checkpoint(work, run_identity)
     lessons = gather(paths, real_paths, description, fingerprint, config, work, config.image_size_px)
     taught = fit(lessons, config, work, run_identity, start=lambda: start(lessons.teacher))
     with artifact.written_whole(out, overwrite=overwrite) as scratch:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import keras
 from keras import initializers, layers, ops
 
-from compress.models.copy_start import start_as_copy
+from compress.models.identity_init import start_as_copy
 
 Normalization = Literal["instance", "batch", "none"]
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from compress.artifact import write_text_whole
-from compress.distill.lessons import Lessons
+from compress.distill.training_data.build import Lessons
 from compress.prune import budget, importance
 from compress.prune.budget import Budget, PriceList
 from compress.prune.config import PruneConfig

@@ -8,7 +8,7 @@ import numpy as np
 
 from compress.distill.config import FitConfig
 from compress.distill.distiller import Distiller
-from compress.distill.lessons import Lessons
+from compress.distill.training_data.build import Lessons
 from compress.models.copies import copied
 from compress.prune.importance import Gradients
 

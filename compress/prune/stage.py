@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from compress import artifact
 from compress.artifact import Artifact, Manifest
 from compress.config import to_mapping
-from compress.distill.given import receive
+from compress.distill.inputs import receive
 from compress.distill.stage import write_student
 from compress.prune.config import PruneConfig
 from compress.teachers import LambdaAs
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import keras
 
     from compress.distill.fit import Taught
-    from compress.distill.lessons import Lessons
+    from compress.distill.training_data.build import Lessons
     from compress.prune.groups import Group
 
 _log = logging.getLogger(__name__)
@@ -65,16 +65,16 @@ def prune(
     config = given.config
 
     # From here on Keras and its backend are needed.
-    from compress import training
-    from compress.models.stored import load_stored
+    from compress.models.io import load_stored
     from compress.prune.groups import find_groups
+    from compress.training import loop
 
     model = load_stored(given.student.model_path)
     groups = find_groups(model)
     _require_possible(model, groups, config)
     identity, work = given.identity(), artifact.training_folder(out)
     # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
-    training.holds_checkpoint(work, identity)
+    loop.holds_checkpoint(work, identity)
     lessons = given.lessons(work)
     pruned = _prune_and_fit(model, groups, lessons, config, work, identity)
     with artifact.written_whole(out, overwrite=overwrite) as scratch:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from compress import images, training
+from compress import images
 from compress.data.arrays import lay_out
 from compress.errors import UnusableData
-from compress.teach import pool
 from compress.teach.config import TeachConfig
+from compress.training import image_pool
+from compress.training import loop as training
 
 HOLDOUT_SHARE = 0.1
 MINIMUM_IMAGES = 8
@@ -49,7 +50,7 @@ class Batches:
         """The inputs of `CycleGan` at a step, as `train_on_batch` takes them."""
         config = self.config
         first_step = config.first_step_at_size(step)
-        choices = pool.choose(
+        choices = image_pool.choose(
             step,
             # The pool starts anew with each size, since it holds images of one.
             first_step=first_step,

@@ -7,7 +7,7 @@ from compress.config import Precision
 from compress.errors import UsageError
 
 COPY_FILTERS = 24
-"""The fewest through which a generator can copy its input, see `compress.models.copy_start`."""
+"""The fewest through which a generator can copy its input, see `compress.models.identity_init`."""
 SMALLEST_PX = 32
 """Of a side, at any time of the training: the discriminator has nothing to judge below."""
 _SIDE_DIVISOR = 4

@@ -36,7 +36,7 @@ class Kid:
     mean: float
     """Over subsets; unbiased, so it may fall below 0."""
     spread: float
-    """Standard deviation over subsets of half of the images, see `eval.kid`."""
+    """Standard deviation over subsets of half of the images, see `eval.distribution.kid`."""
     metric: str
     """The name that `compress eval score` gives it: `kid` in Inception's features, else the network's name is in it."""
     network: str

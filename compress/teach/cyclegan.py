@@ -15,7 +15,7 @@ from keras import ops
 
 from compress.models import patch_discriminator, resnet_generator
 from compress.teach.config import TeachConfig
-from compress.teach.pool import ImagePool
+from compress.training.image_pool import ImagePool
 
 INPUTS = ("a", "b", "slots", "show_new", "keep_new", "anneal")
 """What `CycleGan` takes, by name: images of both domains, the pools' random choices, and the annealing's progress."""

@@ -10,12 +10,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from compress import images, training
-from compress.precision import Policy, arithmetic, resolved
+from compress import images
 from compress.teach import convergence, cyclegan, watch
 from compress.teach.batches import Batches, Domain, reduced
 from compress.teach.config import TeachConfig
 from compress.teach.convergence import DIRECTIONS, Check, Direction, History
+from compress.training import loop
+from compress.training.precision import Policy, arithmetic, resolved
 
 _SHEET_COLUMNS = 8
 _TRANSLATED_AT_ONCE = 8
@@ -156,7 +157,7 @@ def fit(a: Domain, b: Domain, config: TeachConfig, work: Path, run_identity: str
     def finished(done: int) -> bool:
         return config.stop_when_converged and watcher.history(done).has_stalled(config.patience)
 
-    trained = training.train(
+    trained = loop.train(
         model,
         _plan(config),
         batch,
@@ -172,7 +173,7 @@ def _best(
     watcher: _Watcher,
     batches: Batches,
     model: cyclegan.CycleGan,
-    trained: training.Trained,
+    trained: loop.Trained,
     policy: Policy,
 ) -> Taught:
     """Each direction's generator at its lowest KID; without any KID, both at the end."""
@@ -191,10 +192,10 @@ def _best(
     return Taught(finished, steps, history, trained.step_s, policy, sheet)
 
 
-def _plan(config: TeachConfig) -> training.Plan:
-    return training.Plan(
+def _plan(config: TeachConfig) -> loop.Plan:
+    return loop.Plan(
         steps=config.steps,
-        learning_rate=training.constant_then_linear(
+        learning_rate=loop.constant_then_linear(
             config.learning_rate, steps=config.steps, decay_steps=config.decay_steps
         ),
         sample_every=config.sample_every,

@@ -52,15 +52,15 @@ def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False
         watch.check_available()
 
     # From here on Keras and its backend are needed.
-    from compress import training
     from compress.teach.batches import collect
     from compress.teach.fit import fit
+    from compress.training import loop
 
     work = artifact.training_folder(out)
-    run_identity = training.identity(
+    run_identity = loop.identity(
         to_mapping(config), [[str(path) for path in listed] for listed in (*paths.values(), *truths.values())]
     )
-    if not training.holds_checkpoint(work, run_identity):
+    if not loop.holds_checkpoint(work, run_identity):
         # What a run left that was killed before its first checkpoint may have come from other settings.
         shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)

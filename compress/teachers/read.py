@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 from compress.errors import UnusableModel
-from compress.teachers import check, lambdas
+from compress.teachers import check
 from compress.teachers.description import GeneratorDescription
+from compress.teachers.keras import lambdas
 
 ADDRESS_SPACE_BYTES = 8 << 30
 FRAMEWORK_ADDRESS_SPACE_BYTES = 24 << 30
@@ -33,25 +34,25 @@ def describe(path: Path, *, lambda_as: str | None = None) -> GeneratorDescriptio
 def _read(path: Path) -> GeneratorDescription:
     # Readers are imported one by one: h5py alone starts in 0.2 s, PyTorch and TensorFlow in many seconds.
     if path.is_dir():
-        from compress.teachers import saved_model
+        from compress.teachers.saved_model import reader
 
-        return saved_model.describe(path)
+        return reader.describe(path)
     with path.open("rb") as stream:
         start = stream.read(len(HDF5_MAGIC))
     if not start:
         raise UnusableModel("the file is empty.")
     if start == HDF5_MAGIC:
-        from compress.teachers import keras_h5
+        from compress.teachers.keras import h5
 
-        return keras_h5.describe(path)
+        return h5.describe(path)
     if path.suffix == ".keras" and start.startswith(ZIP_MAGIC):
-        from compress.teachers import keras_zip
+        from compress.teachers.keras import archive
 
-        return keras_zip.describe(path)
+        return archive.describe(path)
     if path.suffix in (".pth", ".pt", ".ckpt", ".bin"):
-        from compress.teachers import pytorch
+        from compress.teachers.pytorch import reader
 
-        return pytorch.describe(path)
+        return reader.describe(path)
     raise UnusableModel(
         f"no reader knows a {path.suffix or 'nameless'} file that starts with {start[:4]!r}; "
         "expected .h5, .keras, .pth or a SavedModel directory, whole."

@@ -17,7 +17,7 @@ import numpy as np
 from compress.artifact import write_bytes_whole
 from compress.errors import UsageError
 from eval.config import NetworkName
-from eval.reference import READER, package_versions
+from eval.score_key import READER, package_versions
 
 SCHEMA = 1
 """Raised when this project's own code would make other features of equal images."""

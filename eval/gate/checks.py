@@ -11,7 +11,7 @@ from eval.gate.latency import LatencyRatio
 from eval.gate.limits import Limit, Limits
 from eval.gate.measurement import CHANNELS, PSNR, Measurement
 from eval.gate.verdict import Check, gravest, increase_check, mean_check, most_check, paired_check
-from eval.reference import metric_name
+from eval.score_key import metric_name
 
 
 @dataclass(frozen=True, kw_only=True)

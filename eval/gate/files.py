@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 from compress.artifact import written_whole
 from compress.images import contact_sheet, read_image, write_png
-from eval.gate import words
+from eval.gate import format
 from eval.gate.outcome import Case, Outcome
 
 _VERDICTS = {
@@ -34,18 +34,18 @@ def write_files(outcome: Outcome, out: Path, *, overwrite: bool = False) -> None
 
 def text(outcome: Outcome) -> str:
     """The result as people read it in a terminal."""
-    rows = [words.HEADINGS, *(words.cells(check) for check in outcome.checks)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(words.HEADINGS))]
+    rows = [format.HEADINGS, *(format.cells(check) for check in outcome.checks)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(format.HEADINGS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([_headline(outcome), *lines, *_not_checked(outcome), *_power(outcome)])
 
 
 def summary(outcome: Outcome) -> str:
     """The result as Markdown: the verdict in words, a row for each check, the power, how it was measured."""
-    table = [words.HEADINGS, tuple("---" for _ in words.HEADINGS), *(words.cells(check) for check in outcome.checks)]
+    table = [format.HEADINGS, tuple("---" for _ in format.HEADINGS), *(format.cells(check) for check in outcome.checks)]
     parts = [
         f"## {_headline(outcome)}",
-        "\n".join(f"- {words.sentence(check)}" for check in outcome.checks if check.verdict != "pass"),
+        "\n".join(f"- {format.sentence(check)}" for check in outcome.checks if check.verdict != "pass"),
         "\n".join(f"| {' | '.join(row)} |" for row in table),
         "\n".join(f"- {line}" for line in [*_not_checked(outcome), *_power(outcome)]),
         _worst(outcome),
@@ -66,7 +66,7 @@ def junit(outcome: Outcome) -> ElementTree.ElementTree:
         case = ElementTree.SubElement(suite, "testcase", {"classname": "gate", "name": check.name})
         if check.verdict != "pass":
             kind = "failure" if check in failed else "skipped"
-            ElementTree.SubElement(case, kind, {"message": words.sentence(check)})
+            ElementTree.SubElement(case, kind, {"message": format.sentence(check)})
     root = ElementTree.Element("testsuites")
     root.append(suite)
     return ElementTree.ElementTree(root)
@@ -90,7 +90,7 @@ def _not_checked(outcome: Outcome) -> list[str]:
 
 
 def _power(outcome: Outcome) -> list[str]:
-    notes = [words.power_note(check) for check in outcome.checks]
+    notes = [format.power_note(check) for check in outcome.checks]
     return [f"with these {outcome.candidate.images} images, {note}" for note in notes if note]
 
 
@@ -99,7 +99,7 @@ def _worst(outcome: Outcome) -> str:
         return ""
     reference = "baseline" if outcome.config.teacher is None else "teacher"
     lines = [
-        f"{rank}. `{case.stem.replace('`', chr(39))}`: {words.number(case.psnr_db)} dB"
+        f"{rank}. `{case.stem.replace('`', chr(39))}`: {format.number(case.psnr_db)} dB"
         for rank, case in enumerate(outcome.worst, start=1)
     ]
     heading = f"Worst images by PSNR to the {reference} (in `worst/`: input, {reference}, candidate):"

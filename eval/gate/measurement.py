@@ -15,13 +15,13 @@ from compress.errors import UnusableData
 from compress.images import read_image
 from eval.confidence import RESAMPLES
 from eval.config import NetworkName
-from eval.fid import frechet_distance
-from eval.fidelity import compare, pair_by_stem
-from eval.kid import unbiased_kernel_distance
-from eval.reference import content_sha256, metric_name
+from eval.distribution.fid import frechet_distance
+from eval.distribution.kid import unbiased_kernel_distance
+from eval.score_key import content_sha256, metric_name
+from eval.similarity import compare, pair_by_stem
 
 if TYPE_CHECKING:
-    from eval.judge import Judge
+    from eval.scorer import Judge
 
 SCHEMA = 1
 PSNR, SSIM = "psnr_db", "ssim"

@@ -9,11 +9,11 @@ import numpy as np
 from compress.config import to_mapping
 from compress.errors import GateFailed
 from eval.config import GateConfig
-from eval.fidelity import pair_by_stem
-from eval.gate import words
+from eval.gate import format
 from eval.gate.checks import Unchecked
 from eval.gate.measurement import Measurement
 from eval.gate.verdict import Check, Verdict, overall
+from eval.similarity import pair_by_stem
 
 SCHEMA = 1
 WORST_IMAGES = 5
@@ -77,7 +77,7 @@ class Outcome:
             GateFailed: Naming what got worse, by how much, and what was allowed.
         """
         if not self.passed:
-            raise GateFailed("\n".join(words.sentence(check) for check in self.failed_checks))
+            raise GateFailed("\n".join(format.sentence(check) for check in self.failed_checks))
 
 
 def worst_cases(decibels: np.ndarray, inputs: Path, reference: Path, candidate: Path) -> tuple[Case, ...]:

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Literal
 from compress.artifact import is_artifact, open_artifact
 from compress.errors import UnusableData, UnusableModel
 from eval.config import AcceptConfig, GateConfig, NetworkName, ScoreConfig
-from eval.fidelity import pair_by_stem
 from eval.gate.baseline import read_baseline
 from eval.gate.checks import left_out, make_checks
 from eval.gate.latency import read_latency_ratio
 from eval.gate.limits import read_limits
 from eval.gate.measurement import PSNR, Measurement, measure
 from eval.gate.outcome import Outcome, worst_cases
-from eval.reference import refuse_other_keys
+from eval.score_key import refuse_other_keys
 from eval.scores import common_size, list_enough, open_judge
+from eval.similarity import pair_by_stem
 
 if TYPE_CHECKING:
-    from eval.judge import Judge
+    from eval.scorer import Judge
 
 
 @dataclass(frozen=True, kw_only=True)

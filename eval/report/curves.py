@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eval.reference import is_distance
 from eval.report.drawing import ACCENT, DOUBT, FONT_POINTS, draw, shown
 from eval.report.table import heading
 from eval.report.trainings import Curve, Line
+from eval.score_key import is_distance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from eval.gate import words
+from eval.gate import format
 from eval.gate.verdict import Check, Verdict
 from eval.report import table
 from eval.report.drawing import ACCENT, ALARM, DOUBT, INK, LINE, draw, shown
@@ -71,7 +71,7 @@ def _gate_panel(checks: Sequence[tuple[str, Check]], *, several: bool) -> str:
     rows = [_gate_row(f"{name}: {check.name}" if several else check.name, check) for name, check in checks]
     unit = first.unit or table.heading(first.metric)
     axis = f"candidate minus baseline, {unit}" if compared else f"candidate, {unit}"
-    said = " ".join(words.sentence(check) for _, check in checks)
+    said = " ".join(format.sentence(check) for _, check in checks)
     return _plot(rows, axis=axis, label=f"Forest plot, {axis}. {said}", zero=compared)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from eval.config import ReportConfig
-from eval.gate import words
+from eval.gate import format
 from eval.report import curves, forest, pictures, scatter, table
 from eval.report.gates import Gate
 from eval.report.sources import Sources, read_sources
@@ -76,7 +76,7 @@ def _gates(sources: Sources) -> str:
 
 
 def _verdict(name: str, gate: Gate) -> str:
-    lines = [words.sentence(check) for check in gate.checks] + [f"not checked: {one}" for one in gate.not_checked]
+    lines = [format.sentence(check) for check in gate.checks] + [f"not checked: {one}" for one in gate.not_checked]
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
     return f"<p>{escape(name)}: <strong>{escape(gate.verdict)}</strong></p><ul>{items}</ul>"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from compress.images import read_image
-from eval.fidelity import Fidelity
 from eval.report.sources import TEACHER, Sources
+from eval.similarity import Fidelity
 
 ROWS_OF_A_KIND = 3
 INPUT = "input"

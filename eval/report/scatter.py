@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eval.reference import is_distance, is_kernel_distance
 from eval.report import table
 from eval.report.drawing import ACCENT, FONT_POINTS, draw, shown
 from eval.report.sources import Sources
+from eval.score_key import is_distance, is_kernel_distance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

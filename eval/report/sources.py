@@ -9,11 +9,11 @@ from typing import Any
 from compress.artifact import Manifest, open_artifact
 from compress.errors import UnusableData, UsageError
 from eval.config import ReportConfig
-from eval.fidelity import Fidelity, compare, pair_by_stem
-from eval.reference import refuse_other_keys
 from eval.report.gates import Gate, read_gate
 from eval.report.trainings import Curve, read_curve
+from eval.score_key import refuse_other_keys
 from eval.scores import SCHEMA
+from eval.similarity import Fidelity, compare, pair_by_stem
 
 TEACHER = "teacher"
 """The name of the teacher's row."""

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from eval.reference import is_distance
 from eval.report.sources import Sources
+from eval.score_key import is_distance
 
 CONTROL = "untouched inputs"
 """The row of the control that a score file carries."""

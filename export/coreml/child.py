@@ -88,7 +88,7 @@ def _work(job: Job | None, package: Path) -> Written | Contents:
         sys.modules.setdefault(framework, None)  # pyright: ignore[reportArgumentType] - None makes an import fail
     from export.coreml import contents, program
     from export.coreml import package as packages
-    from export.mil_reference import MilGenerator
+    from export.coreml.mil_interpreter import MilGenerator
 
     if job is None:
         return contents.read(package)

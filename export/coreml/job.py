@@ -7,8 +7,8 @@ from typing import Any, Literal
 import numpy as np
 
 from export.config import CoremlPrecision
-from export.graph import Graph, Shape
-from export.quantization import QuantizedGraph
+from export.graph.operations import Graph, Shape
+from export.graph.quantized import QuantizedGraph
 
 PALETTE_BITS: Mapping[str, int] = {"palette8": 8, "palette6": 6}
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from compress.images import to_float
-from export.graph import Graph
-from export.reference import run
+from export.graph.operations import Graph
+from export.interpreter.numpy_float import run
 
 FLOAT16_LARGEST = float(np.finfo(np.float16).max)
 NEAR = FLOAT16_LARGEST / 4

@@ -7,7 +7,7 @@ from typing import Any
 import coremltools
 
 from export.coreml.program import entry_shape
-from export.graph import Shape
+from export.graph.operations import Shape
 
 _STANDARD = ("author", "license", "version", "short_description")
 

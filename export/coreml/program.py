@@ -19,7 +19,7 @@ from compress.errors import UnsupportedLayer
 from export.config import CoremlPrecision
 from export.coreml import weights
 from export.coreml.job import PALETTE_BITS
-from export.graph import (
+from export.graph.operations import (
     Activate,
     Add,
     Axis,
@@ -47,7 +47,7 @@ from export.graph import (
     Weighted,
     margins_of,
 )
-from export.quantization import QuantizedGraph, TensorScale
+from export.graph.quantized import QuantizedGraph, TensorScale
 
 WHITE_HALF = 127.5
 """A byte b stands for b / 127.5 - 1. Taking the half away first is exact in float16; scaling first is not."""

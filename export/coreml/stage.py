@@ -21,14 +21,16 @@ from compress.artifact import (
     written_whole,
 )
 from compress.config import to_mapping
-from export import calibrate, material, parity, sizes
+from export import parity, sizes
+from export.calibration import observe
+from export.calibration import photos as material
 from export.config import CoremlConfig, CoremlPrecision
 from export.coreml import child, kit, overflow
 from export.coreml.job import Job, Written
-from export.graph import Graph
-from export.islands import with_islands
-from export.lower import lower
-from export.quantization import QuantizedGraph
+from export.graph.lower import lower
+from export.graph.mixed_precision import with_islands
+from export.graph.operations import Graph
+from export.graph.quantized import QuantizedGraph
 from export.sizes import OtherSize
 from export.source import Source, open_source
 
@@ -100,7 +102,7 @@ def export_coreml(
     sizes.require_same_operations(graph, others)
     quantized = None
     if config.precision == "int8":
-        quantized = calibrate.quantize_on(graph, photos, opened.scales, opened.kept_float)
+        quantized = observe.quantize_on(graph, photos, opened.scales, opened.kept_float)
         graph = quantized.graph
         others = [replace(other, graph=with_islands(other.graph, quantized.kept_float)) for other in others]
     found = [overflow.largest_activations(graph, shown)]

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from compress.images import to_float
-from export.calibrate import covering
-from export.graph import Graph
-from export.quantization import Range, scale_groups
-from export.quantize import rounding
+from export.calibration.observe import covering
+from export.graph.operations import Graph
+from export.graph.quantized import Range, scale_groups
+from export.interpreter.numpy_float import run
+from export.quantize import fake_quantize
 from export.quantize.config import RangeRule
-from export.quantize.rounding import Roundings
+from export.quantize.fake_quantize import Roundings
 from export.quantize.trainable import as_keras
-from export.reference import run
 
 RULES: tuple[RangeRule, ...] = ("photos", "minmax", "percentile", "mse")
 
@@ -108,7 +108,7 @@ def _measured(
 
     def error(ranges: Mapping[str, Range]) -> float:
         for name in free:
-            model.get_layer(rounding.layer_name(name)).extremes.assign(ranges[name])
+            model.get_layer(fake_quantize.layer_name(name)).extremes.assign(ranges[name])
         return float(np.square(model.predict_on_batch(batch) - expected).mean())
 
     chosen, least = min(((whole[rule], error(whole[rule])) for rule in RULES), key=lambda one: one[1])

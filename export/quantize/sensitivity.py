@@ -10,10 +10,10 @@ import numpy as np
 from tqdm import tqdm
 
 from compress.images import to_float
-from export.graph import Graph, Operation, Weighted
+from export.graph.operations import Graph, Operation, Weighted
+from export.graph.quantized import QuantizedGraph, dequantized_kernel
+from export.interpreter.numpy_float import compute, execute, run
 from export.parity import psnr_db
-from export.quantization import QuantizedGraph, dequantized_kernel
-from export.reference import compute, execute, run
 
 TABLE, CHART = "sensitivity.json", "sensitivity.png"
 _BARS = 30

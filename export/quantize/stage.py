@@ -14,14 +14,14 @@ import numpy as np
 from compress import artifact, images
 from compress.artifact import Artifact, Manifest
 from compress.config import to_mapping
-from compress.distill.given import receive
+from compress.distill.inputs import receive
 from compress.teachers import LambdaAs
 from export.quantize.config import QuantizeConfig
 
 if TYPE_CHECKING:
     import keras
 
-    from export.quantize.ways import Finished
+    from export.quantize.candidates import Finished
 
 _SHEET_ROWS = 6
 
@@ -62,19 +62,19 @@ def quantize(
     config = given.config
 
     # From here on Keras and its backend are needed.
-    from compress import training
-    from compress.models.stored import load_stored
-    from export.lower import lower
-    from export.quantize import keep_float, ways
+    from compress.models.io import load_stored
+    from compress.training import loop
+    from export.graph.lower import lower
+    from export.quantize import candidates, float_ops
     from export.quantize.trainable import as_keras
 
     identity, work = given.identity(), artifact.training_folder(out)
     # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
-    for folder in (work, *(work / way for way in ways.TRAININGS)):
-        training.holds_checkpoint(folder, identity)
+    for folder in (work, *(work / way for way in candidates.TRAININGS)):
+        loop.holds_checkpoint(folder, identity)
     model = load_stored(given.student.model_path)
-    keep_float.refuse_more_than_there_are(config.keep_float, lower(model, input_shape=model.input_shape[1:]))
-    finished = ways.go(model, given.lessons(work), config, work, identity)
+    float_ops.refuse_more_than_there_are(config.keep_float, lower(model, input_shape=model.input_shape[1:]))
+    finished = candidates.go(model, given.lessons(work), config, work, identity)
     # Without islands, which are the file's; what stays in float is the same model.
     folded = as_keras(finished.kept.quantized.graph)
     with artifact.written_whole(out, overwrite=overwrite) as scratch:
@@ -87,14 +87,15 @@ def quantize(
 
 def _draw(scratch: Path, finished: Finished) -> None:
     """What people look at: a sheet of pictures, and what int8 costs where if they asked."""
-    from export import material, tflite
+    from export.calibration import photos as material
+    from export.interpreter.litert import TfliteGenerator
     from export.quantize import sensitivity
-    from export.runner import TfliteGenerator
+    from export.tflite import emitter
 
     held_back = finished.held_back
     photos, targets = held_back.batch(np.arange(min(_SHEET_ROWS, len(held_back))))
     shown = images.to_uint8(photos)
-    pictures = map(TfliteGenerator(tflite.int8_file(finished.shipped.quantized, "float")).translate, shown)
+    pictures = map(TfliteGenerator(emitter.int8_file(finished.shipped.quantized, "float")).translate, shown)
     images.write_png(scratch / "samples.png", material.sheet(list(shown), list(targets), pictures))
     if finished.costs:
         sensitivity.write(finished.costs, scratch)

@@ -14,7 +14,7 @@ from keras import layers
 
 from compress.errors import UnsupportedLayer
 from compress.models import layers as pocket
-from export.graph import (
+from export.graph.operations import (
     AXES,
     Activate,
     Add,
@@ -34,8 +34,8 @@ from export.graph import (
     TransposedConvolution,
     Weighted,
 )
-from export.quantize import rounding
-from export.quantize.rounding import Roundings
+from export.quantize import fake_quantize
+from export.quantize.fake_quantize import Roundings
 
 _STOCK: Mapping[type[Weighted], type[layers.Layer]] = {
     Convolution: layers.Conv2D,
@@ -94,7 +94,7 @@ def _layer_name(operation: Weighted | Add | Multiply) -> str:
 def _write(operation: Operation, inputs: list[Any], *, rounded: bool) -> Any:
     """The operation's layer, called; behind it the activation that is fused into it."""
     if isinstance(operation, Weighted):
-        make = rounding.LAYERS[type(operation)] if rounded else _STOCK[type(operation)]
+        make = fake_quantize.LAYERS[type(operation)] if rounded else _STOCK[type(operation)]
         sums = make(name=_layer_name(operation), **_geometry(operation))(inputs[0])
     elif isinstance(operation, Add | Multiply):
         kind = layers.Add if isinstance(operation, Add) else layers.Multiply

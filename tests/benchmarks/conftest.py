@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.graph import Convolution, Graph, Operation, Pad
-from export.tflite import float_file
+from export.graph.operations import Convolution, Graph, Operation, Pad
+from export.tflite.emitter import float_file
 
 SIDE = 32
 

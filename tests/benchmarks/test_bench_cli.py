@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.host_table import describe
+from benchmarks.host.table import describe
 
 Bench = Callable[..., subprocess.CompletedProcess[str]]
 

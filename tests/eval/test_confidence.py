@@ -6,8 +6,8 @@ from threadpoolctl import threadpool_limits
 
 from compress.errors import UnusableData
 from eval.confidence import RESAMPLES, interval, resample_counts, resampled_means, smallest_visible_increase
-from eval.fid import frechet_distance, resampled_frechet_distances
-from eval.kid import resampled_kernel_distances, unbiased_kernel_distance
+from eval.distribution.fid import frechet_distance, resampled_frechet_distances
+from eval.distribution.kid import resampled_kernel_distances, unbiased_kernel_distance
 
 REPETITIONS = 200
 FEW_RESAMPLES = 120

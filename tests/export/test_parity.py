@@ -7,11 +7,13 @@ import pytest
 
 from compress.errors import ParityError
 from compress.images import to_float
-from export import calibrate, parity, tflite
+from export import parity
+from export.calibration import observe
 from export.config import Precision
-from export.graph import Weighted
-from export.lower import lower
-from export.quantization import TensorScale, quantize
+from export.graph.lower import lower
+from export.graph.operations import Weighted
+from export.graph.quantized import TensorScale, quantize
+from export.tflite import emitter
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +28,11 @@ def expected(student, photos):
 
 @pytest.fixture(scope="module")
 def quantized(graph, photos):
-    return quantize(graph, calibrate.observe_ranges(graph, photos))
+    return quantize(graph, observe.observe_ranges(graph, photos))
 
 
 def test_fp32_passes_by_a_margin(graph, photos, expected):
-    checked = parity.measure(tflite.float_file(graph), photos, expected, material="photos")
+    checked = parity.measure(emitter.float_file(graph), photos, expected, material="photos")
     parity.require(checked, "fp32")
     assert checked.psnr_db > parity.LEAST_PSNR_DB["fp32"] + 10
     assert checked.share_within_a_step is None
@@ -38,7 +40,7 @@ def test_fp32_passes_by_a_margin(graph, photos, expected):
 
 def test_fp16_passes_and_differs_by_more_than_fp32(graph, photos, expected):
     whole, half = (
-        parity.measure(tflite.float_file(graph, weights), photos, expected, material="photos")
+        parity.measure(emitter.float_file(graph, weights), photos, expected, material="photos")
         for weights in ("fp32", "fp16")
     )
     parity.require(half, "fp16")
@@ -46,15 +48,15 @@ def test_fp16_passes_and_differs_by_more_than_fp32(graph, photos, expected):
 
 
 def test_int8_weights_alone_are_nearer_than_int8_throughout(graph, quantized, photos, expected):
-    weights_alone = parity.measure(tflite.float_file(graph, "dynamic"), photos, expected, material="photos")
+    weights_alone = parity.measure(emitter.float_file(graph, "dynamic"), photos, expected, material="photos")
     parity.require(weights_alone, "dynamic")
-    throughout = parity.measure(tflite.int8_file(quantized, "float"), photos, expected, material="photos")
+    throughout = parity.measure(emitter.int8_file(quantized, "float"), photos, expected, material="photos")
     assert weights_alone.psnr_db > throughout.psnr_db
 
 
 @pytest.mark.parametrize("ends", ["float", "int8", "uint8"])
 def test_int8_is_within_a_step_of_its_reference_whatever_its_ends(quantized, photos, expected, ends):
-    content = tflite.int8_file(quantized, ends)
+    content = emitter.int8_file(quantized, ends)
     checked = parity.measure(content, photos, expected, material="photos", quantized=quantized)
     parity.require(checked, "int8")
     assert checked.share_within_a_step is not None
@@ -69,7 +71,7 @@ def test_one_wrong_weight_is_caught_in_float(graph, photos, expected):
     broken = dataclasses.replace(
         graph, operations=tuple(wrong if operation is first else operation for operation in graph.operations)
     )
-    checked = parity.measure(tflite.float_file(broken), photos, expected, material="photos")
+    checked = parity.measure(emitter.float_file(broken), photos, expected, material="photos")
     with pytest.raises(ParityError, match=r"fp32 file is .* dB from its source"):
         parity.require(checked, "fp32")
 
@@ -80,7 +82,7 @@ def test_one_wrong_zero_point_is_caught_in_int8(quantized, photos, expected):
     right = quantized.tensors[name]
     wrong = TensorScale(right.scale * 1.1, right.zero_point)
     broken = dataclasses.replace(quantized, tensors={**quantized.tensors, name: wrong})
-    content = tflite.int8_file(broken, "int8")
+    content = emitter.int8_file(broken, "int8")
     checked = parity.measure(content, photos, expected, material="photos", quantized=quantized)
     assert checked.psnr_db > parity.LEAST_PSNR_DB["int8"]
     with pytest.raises(ParityError, match="integer-exact reference"):

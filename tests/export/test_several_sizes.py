@@ -16,17 +16,19 @@ from compress.artifact import open_artifact
 from compress.errors import ParityError, UnusableModel
 from compress.images import to_float
 from compress.models.layers import ReflectionPadding2D
-from export import parity, reference_int8, stage, tflite
-from export.calibrate import observe_ranges
+from export import parity
+from export.calibration.observe import observe_ranges
 from export.cli import app
 from export.config import Ends, TfliteConfig
-from export.coverage import delegate_coverage
-from export.lower import lower
-from export.quantization import quantize, resized, with_scales
-from export.runner import TfliteGenerator
+from export.graph.lower import lower
+from export.graph.quantized import quantize, resized, with_scales
+from export.graph.reflection_pad import without_reflection
+from export.interpreter import numpy_int8
+from export.interpreter.litert import TfliteGenerator
 from export.source import Source
-from export.spelling import without_reflection
-from export.tflite_operators import FloatWeights
+from export.tflite import emitter, stage
+from export.tflite.delegation import delegate_coverage
+from export.tflite.operators import FloatWeights
 
 OTHER = 48
 
@@ -62,7 +64,7 @@ def test_each_signature_is_the_generator_at_its_size(
     graphs, small_student, at_other_size, photos, larger_photos, weights: FloatWeights, least_db: float
 ):
     usual, other = graphs
-    content = tflite.float_file(usual, weights, others=[other])
+    content = emitter.float_file(usual, weights, others=[other])
     for model, shown in ((small_student, photos[:2]), (at_other_size.model, larger_photos)):
         expected = list(np.asarray(model(to_float(np.stack(shown)))))
         assert parity.measure(content, shown, expected, material="photos").psnr_db > least_db
@@ -75,10 +77,10 @@ def test_int8_has_the_same_integers_at_every_size(graphs, photos, larger_photos,
     quantized = with_scales(usual, quantize(usual, observe_ranges(usual, photos)).tensors, kept_float)
     larger = resized(quantized, other)
     assert larger.kept_float == quantized.kept_float
-    content = tflite.int8_file(quantized, ends, others=[larger])
+    content = emitter.int8_file(quantized, ends, others=[larger])
     expected = [
         quantized.tensors["generated"].dequantize(
-            reference_int8.run(larger, larger.tensors["image"].quantize(to_float(photo))[np.newaxis])[0]
+            numpy_int8.run(larger, larger.tensors["image"].quantize(to_float(photo))[np.newaxis])[0]
         )
         for photo in larger_photos
     ]
@@ -91,7 +93,7 @@ def test_int8_has_the_same_integers_at_every_size(graphs, photos, larger_photos,
 
 def test_weights_are_stored_once_and_shared(graphs):
     usual, other = graphs
-    single, several = tflite.float_file(usual), tflite.float_file(usual, others=[other])
+    single, several = emitter.float_file(usual), emitter.float_file(usual, others=[other])
     model = schema.ModelT.InitFromPackedBuf(several)
     kernels = [
         {tensor.buffer for tensor in graph.tensors if tensor.name.endswith(b"/kernel")} for graph in model.subgraphs
@@ -104,7 +106,7 @@ def test_weights_are_stored_once_and_shared(graphs):
 
 
 def test_every_size_is_one_partition(graphs):
-    assert all(delegate_coverage(tflite.float_file(graph)).complete for graph in graphs)
+    assert all(delegate_coverage(emitter.float_file(graph)).complete for graph in graphs)
 
 
 def test_reflections_have_their_scales_at_every_size(chain):
@@ -119,7 +121,7 @@ def test_reflections_have_their_scales_at_every_size(chain):
     assert moved == {quantized.tensors["image"]}
     photo = parity.synthetic_photos((24, 24), count=1, seed=4)
     expected = [np.asarray(model(to_float(photo[0])[np.newaxis]))[0]]
-    content = tflite.int8_file(quantized, "float", others=[larger])
+    content = emitter.int8_file(quantized, "float", others=[larger])
     checked = parity.measure(content, photo, expected, material="photos", quantized=larger)
     assert checked.share_within_a_step is not None
     assert checked.share_within_a_step > 0.999

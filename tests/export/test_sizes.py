@@ -9,7 +9,7 @@ from compress.errors import UnsupportedLayer, UsageError
 from compress.models.layers import ReflectionPadding2D
 from export import sizes
 from export.config import CoremlConfig
-from export.lower import lower
+from export.graph.lower import lower
 from export.source import Source
 
 

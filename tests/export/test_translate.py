@@ -7,7 +7,7 @@ from keras import layers
 from compress.errors import UnusableData, UnusableModel, UsageError
 from compress.images import read_image, to_float, to_uint8, write_png
 from export.config import Ends, TfliteConfig, TranslateConfig
-from export.stage import export_tflite
+from export.tflite.stage import export_tflite
 from export.translate import translate
 
 

@@ -24,8 +24,8 @@ from benchmarks.quantizers.tfmot.job import Job, Trained
 from benchmarks.quantizers.tfmot.student import copied, made_quantizable
 from compress.distill import fit
 from compress.distill.distiller import adam_settings
-from compress.distill.pairs import Pairs
-from compress.distill.terms import terms
+from compress.distill.loss_terms import terms
+from compress.distill.training_data.pairs import Pairs
 from export.quantize.config import QuantizeConfig
 
 LARGEST_COPY_DIFFERENCE = 1e-4

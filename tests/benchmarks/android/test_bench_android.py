@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from compress.images import read_image
-from export.runner import TfliteGenerator
+from export.interpreter.litert import TfliteGenerator
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

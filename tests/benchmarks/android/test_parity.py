@@ -8,7 +8,7 @@ from PIL import Image
 
 from benchmarks.android.parity import Comparison
 from compress.images import read_image
-from export.runner import TfliteGenerator
+from export.interpreter.litert import TfliteGenerator
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ from benchmarks.browser.chromium import find_browser
 from benchmarks.browser.library import FETCH_LIMIT_S, Package, load_archive, load_library
 from compress.artifact import user_cache
 from compress.errors import UsageError
-from export.calibrate import quantize_on
+from export.calibration.observe import quantize_on
 from export.config import Ends
-from export.graph import Activate, Convolution, Graph
+from export.graph.operations import Activate, Convolution, Graph
 from export.parity import synthetic_photos
-from export.tflite import float_file, int8_file
+from export.tflite.emitter import float_file, int8_file
 
 SIDE_PX = 16
 FAKE_PAGE = Path(__file__).with_name("fake_page.py")

@@ -1,6 +1,6 @@
 """`python -m benchmarks.quantizers` as a developer runs it.
 
-What the quantisers write is held in `tests/export/test_oracles.py`.
+What the quantisers write is held in `tests/export/tflite/test_oracles.py`.
 """
 
 import importlib.util
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from benchmarks.config import OraclesConfig
-from benchmarks.host_table import describe_oracles
+from benchmarks.host.table import describe_oracles
 from benchmarks.quantizers.oracles import BASELINE, check_available
 from benchmarks.quantizers.tfmot.job import check_copyable
 from compress import images

@@ -10,7 +10,7 @@ from compress.distill.features import FrozenFeatures, Taps
 from compress.errors import UnusableModel
 from compress.models import pocket_generator
 from compress.models.pocket_generator import Family, PocketConfig
-from compress.precision import arithmetic
+from compress.training.precision import arithmetic
 
 PHOTOS = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from compress.models import patch_discriminator
 from compress.models.patch_discriminator import SpectralConv2D
-from compress.precision import Policy, arithmetic
+from compress.training.precision import Policy, arithmetic
 
 
 def test_a_score_sees_70x70_pixels() -> None:

@@ -7,8 +7,8 @@ from keras import layers
 
 from compress.distill.config import DistillConfig
 from compress.distill.distiller import Distiller
-from compress.distill.lessons import Lessons
-from compress.distill.pairs import Pairs
+from compress.distill.training_data.build import Lessons
+from compress.distill.training_data.pairs import Pairs
 from compress.models import mobile_resnet_generator
 from compress.models.mobile_resnet_generator import MobileResnetConfig
 from compress.prune import importance

@@ -13,7 +13,7 @@ import pytest
 from compress import artifact
 from compress.artifact import Artifact, ImageSpec, Manifest
 from compress.errors import UnusableArtifact, UsageError
-from compress.models.stored import load_stored
+from compress.models.io import load_stored
 from compress.prune.config import PruneConfig
 from compress.prune.stage import prune
 

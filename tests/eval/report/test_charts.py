@@ -8,12 +8,12 @@ from xml.etree import ElementTree
 import pytest
 
 from eval.confidence import Interval
-from eval.fidelity import Fidelity, Likeness
 from eval.gate.verdict import Check
 from eval.report import curves, forest, scatter
 from eval.report.gates import Gate
 from eval.report.sources import Sources
 from eval.report.trainings import Curve, Line
+from eval.similarity import Fidelity, Likeness
 
 
 def texts(svg: str) -> list[str]:

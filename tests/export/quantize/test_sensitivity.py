@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from compress.images import read_image
-from export import calibrate, quantization
-from export.graph import Weighted
-from export.lower import lower
+from export.calibration import observe
+from export.graph import quantized as quantization
+from export.graph.lower import lower
+from export.graph.operations import Weighted
+from export.graph.quantized import QuantizedGraph, TensorScale
 from export.parity import synthetic_photos
-from export.quantization import QuantizedGraph, TensorScale
 from export.quantize import sensitivity
 
 SIZE_PX = 32
@@ -27,7 +28,7 @@ def photos() -> list[np.ndarray]:
 @pytest.fixture(scope="module")
 def quantized(student: keras.Model, photos: list[np.ndarray]) -> QuantizedGraph:
     graph = lower(student, input_shape=(SIZE_PX, SIZE_PX, 3))
-    return quantization.quantize(graph, calibrate.observe_ranges(graph, photos))
+    return quantization.quantize(graph, observe.observe_ranges(graph, photos))
 
 
 def test_every_tensor_and_every_kernel_has_its_price(quantized: QuantizedGraph, photos: list[np.ndarray]) -> None:

@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 from keras import layers
 
-from compress import artifact, inspection
+from compress import artifact
 from compress.artifact import Artifact
 from compress.errors import UnusableArtifact, UsageError
 from compress.images import list_images, read_images, to_float
-from compress.models.stored import load_stored
-from export import stage as export_stage
+from compress.models.io import load_stored
 from export.config import TfliteConfig
+from export.inspect import generator as inspection
+from export.interpreter.litert import TfliteGenerator
 from export.quantize.config import QuantizeConfig
 from export.quantize.stage import quantize
-from export.runner import TfliteGenerator
+from export.tflite import stage as export_stage
 
 CONFIG = QuantizeConfig(
     steps=4, batch_size=2, warmup_steps=1, sample_every=2, checkpoint_every=2, calibration_images=4, domain="both"
@@ -169,7 +170,7 @@ def test_inspect_tells_what_is_in_float_and_what_the_file_will_take(
 def test_more_operators_than_there_are_is_refused_before_the_teacher_runs(
     run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from compress.distill.given import Given
+    from compress.distill.inputs import Given
 
     monkeypatch.setattr(Given, "lessons", lambda *_: pytest.fail("translated"))
     with pytest.raises(UsageError, match=r"keep_float = 999, but the student has \d+ operators"):
@@ -179,10 +180,10 @@ def test_more_operators_than_there_are_is_refused_before_the_teacher_runs(
 
 def test_a_killed_run_goes_on_where_it_was(run, quantized: Artifact, tmp_path: Path, monkeypatch) -> None:
     """Killed between its two trainings: the first is not trained again, and the end is the same."""
-    from compress import training
+    from compress.training import loop
 
     trained: list[str] = []
-    original = training.train
+    original = loop.train
 
     def watched(*args: Any, **options: Any) -> Any:
         trained.append(options["work"].name)
@@ -190,12 +191,12 @@ def test_a_killed_run_goes_on_where_it_was(run, quantized: Artifact, tmp_path: P
             raise KeyboardInterrupt
         return original(*args, **options)
 
-    monkeypatch.setattr(training, "train", watched)
+    monkeypatch.setattr(loop, "train", watched)
     config = dataclasses.replace(CONFIG, sensitivity=True)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "quantized", config)
     steps: list[int] = []
-    monkeypatch.setattr(training, "checkpoint", lambda *args: steps.append(args[3]))
+    monkeypatch.setattr(loop, "checkpoint", lambda *args: steps.append(args[3]))
     again = run(tmp_path / "quantized", config)
     assert steps == [2, 4]
     assert again.manifest.scores == quantized.manifest.scores

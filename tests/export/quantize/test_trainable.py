@@ -10,8 +10,8 @@ from keras import layers
 from compress.distill import features
 from compress.errors import UnsupportedLayer
 from compress.models import layers as pocket
-from export.graph import Graph, Weighted
-from export.lower import lower
+from export.graph.lower import lower
+from export.graph.operations import Graph, Weighted
 from export.quantize.trainable import as_keras, with_weights_of
 
 SIZE = (32, 32, 3)

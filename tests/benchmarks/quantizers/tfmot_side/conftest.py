@@ -55,7 +55,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any], Any]:
 @pytest.fixture(scope="session")
 def pairs() -> Any:
     """Twelve pairs of a photo and its negative."""
-    from compress.distill.pairs import Pairs
+    from compress.distill.training_data.pairs import Pairs
     from export.parity import synthetic_photos
 
     photos = np.stack(synthetic_photos((SIZE_PX, SIZE_PX), count=12, seed=1))

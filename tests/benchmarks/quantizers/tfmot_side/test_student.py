@@ -8,10 +8,10 @@ import pytest
 import tensorflow_model_optimization as tfmot
 from ai_edge_litert.interpreter import Interpreter
 
-from benchmarks.operators import list_operators
 from benchmarks.quantizers.tfmot.student import copied, made_quantizable
 from benchmarks.quantizers.tfmot.training import LARGEST_COPY_DIFFERENCE, converted
 from compress.models.pocket_generator import Family
+from export.inspect.operators import list_operators
 
 
 @pytest.mark.parametrize("family", get_args(Family))

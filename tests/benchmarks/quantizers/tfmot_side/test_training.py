@@ -10,7 +10,7 @@ from benchmarks.quantizers.tfmot.job import Job
 from benchmarks.quantizers.tfmot.student import copied, made_quantizable
 from benchmarks.quantizers.tfmot.training import fit_model, start_ranges, train
 from compress.distill import fit as fitting
-from compress.distill.lessons import Lessons
+from compress.distill.training_data.build import Lessons
 from compress.models.copies import copied as copied_in_keras_3
 from export.quantize.config import QuantizeConfig
 

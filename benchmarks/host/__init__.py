@@ -1,0 +1,1 @@
+"""`compress bench host`: .tflite files timed against each other on this machine."""

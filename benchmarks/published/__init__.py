@@ -1,0 +1,1 @@
+"""Published students: their shapes, how they are trained beside ours, and what they cost."""

@@ -1,0 +1,221 @@
+"""`compress bench peer`: train a peer as long as a student was trained, on the same photos.
+
+How many steps that is follows from a short trial of the peer's own step, so a slow net is shown fewer photos, as it
+would be on the user's machine.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.config import PeerMethod
+from benchmarks.published.methods import DISTILLED, NARROW_BLOCKS, NARROW_FILTERS, Distilled
+from compress import artifact
+from compress.artifact import Artifact, Manifest, open_artifact
+from compress.config import from_mapping, to_mapping
+from compress.distill.config import HISTORY, DistillConfig, FitConfig
+from compress.distill.stage import distill_into, untrained
+from compress.errors import UnusableArtifact
+from compress.models.pocket.config import PocketConfig
+from compress.teach.config import TeachConfig
+from compress.teachers import LambdaAs
+
+if TYPE_CHECKING:
+    import keras
+
+TRIAL_STEPS = 12
+"""Enough for a median that the first steps, which compile, do not move."""
+_log = logging.getLogger(__name__)
+
+
+def train_peer(
+    method: PeerMethod,
+    like: Path,
+    teacher: Path,
+    data: Path,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    lambda_as: LambdaAs | None = None,
+) -> Artifact:
+    """Train a peer beside a student.
+
+    Args:
+        method: Which one.
+        like: The artifact of a student that `compress distill` wrote, for the time and for everything that shape and
+            losses leave open.
+        teacher: The generator file that the student learnt from; `narrow` has none and does not look at it.
+        data: The folder that the student was trained on.
+        out: The artifact to write. Beside it lies `NAME.training` while training runs, and the same command goes on
+            from there after a kill.
+        overwrite: Whether `out` may exist.
+        lambda_as: What the teacher's Lambda layers do, see `teachers.load`.
+
+    Raises:
+        UsageError: If `out` exists, or the method cannot be had for such a student.
+        UnusableArtifact: If `like` is torn or no distilled student.
+        UnusableModel: If the teacher cannot be read or has no layers that a loss wants to look at.
+        UnusableData: If the photos cannot be used.
+    """
+    artifact.refuse_existing(out, overwrite=overwrite)
+    artifact.refuse_replacing(out, [like, teacher])
+    config, seconds = _read(like)
+    if method == "narrow":
+        return _train_narrow(config, seconds, like, data, out, overwrite=overwrite)
+    chosen = DISTILLED[method]
+    start, shape = _start(chosen, config)
+    config = _with_losses(config, chosen.losses)
+
+    def train(config: DistillConfig, out: Path, *, overwrite: bool = False) -> Artifact:
+        recorded = {"peer": method, **shape, **_of_fit(config)}
+        return distill_into(start, recorded, teacher, data, config, out, overwrite=overwrite, lambda_as=lambda_as)
+
+    def steps_in_time() -> int:
+        # Without phases before the critic's: its steps cost more than those without it, and are nearly all.
+        trial = dataclasses.replace(config, steps=TRIAL_STEPS, sample_every=TRIAL_STEPS, adversarial_from_step=0.0)
+        with tempfile.TemporaryDirectory(prefix="pocketgan-") as scratch:
+            return _steps(_images_per_s(train(trial, Path(scratch) / method)), config, seconds)
+
+    steps = _kept_steps(out, [method, *map(str, (like, teacher, data)), to_mapping(config), seconds], steps_in_time)
+    _log.info("%s: %d steps in %.0f s, as long as %s was trained", method, steps, seconds, like)
+    return train(dataclasses.replace(config, steps=steps), out, overwrite=overwrite)
+
+
+def _kept_steps(out: Path, asked: list[Any], find: Callable[[], int]) -> int:
+    """The steps of a run that was killed here, if the same was asked of it; else those that a trial finds.
+
+    Another trial may find another pace, and a killed run has to go on with as many steps as it began with.
+    """
+    identity = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+    path = artifact.training_folder(out) / f"pace-{identity}.json"
+    if path.exists():
+        return json.loads(path.read_text(encoding="utf-8"))["steps"]
+    steps = find()
+    artifact.write_text_whole(path, json.dumps({"steps": steps}) + "\n")
+    return steps
+
+
+def _read(like: Path) -> tuple[DistillConfig, float]:
+    """A student's configuration, and how long it was trained, seconds."""
+    student = open_artifact(like)
+    if student.manifest.stage != "distill" or "family" not in student.manifest.config:
+        raise UnusableArtifact(
+            f"{like} comes from the stage {student.manifest.stage}; expected a student as compress distill writes it."
+        )
+    config = from_mapping(DistillConfig, student.manifest.config, origin=f"{like} config")
+    images_per_s = _images_per_s(student)
+    return config, config.steps * config.batch_size / images_per_s
+
+
+def _images_per_s(student: Artifact) -> float:
+    record = json.loads((student.path / HISTORY).read_text(encoding="utf-8"))
+    if not record.get("images_per_s"):
+        raise UnusableArtifact(
+            f"{student.path} does not say how fast it was trained (images_per_s in {HISTORY}); expected a student "
+            "that was trained in one go, by this version. Distil it anew."
+        )
+    return record["images_per_s"]
+
+
+def _steps(images_per_s: float, config: FitConfig, seconds: float) -> int:
+    return max(1, round(seconds * images_per_s / config.batch_size))
+
+
+def _with_losses(config: DistillConfig, losses: Mapping[str, Any]) -> DistillConfig:
+    unweighted = {item.name: 0.0 for item in dataclasses.fields(config) if item.name.endswith("_weight")}
+    return dataclasses.replace(config, judged_px=None, l1_final_share=1.0, **{**unweighted, **losses})
+
+
+def _start(method: Distilled, config: DistillConfig) -> tuple[Callable[[keras.Model], keras.Model], dict[str, Any]]:
+    """What builds the net, and what the manifest says of its shape."""
+    size, shape = config.image_size_px, method.shape
+
+    if shape is None:
+        own = {item.name for item in dataclasses.fields(PocketConfig)} | {"from_teacher"}
+        return partial(untrained, config), {name: value for name, value in to_mapping(config).items() if name in own}
+
+    def build(_: keras.Model) -> keras.Model:
+        from compress.models import mobile_resnet_generator
+
+        return mobile_resnet_generator.build(shape, (size, size))
+
+    return build, to_mapping(shape)
+
+
+def _of_fit(config: DistillConfig) -> dict[str, Any]:
+    of_fit = {item.name for item in dataclasses.fields(FitConfig)} | {"domain", "image_size_px"}
+    return {name: value for name, value in to_mapping(config).items() if name in of_fit}
+
+
+def _train_narrow(
+    config: DistillConfig, seconds: float, like: Path, data: Path, out: Path, *, overwrite: bool
+) -> Artifact:
+    """CycleGAN's generator, narrow, from real images alone, with the losses of its paper; its way back learns too."""
+    from compress.teach.stage import RECORD, teach
+
+    def chosen(steps: int) -> TeachConfig:
+        return TeachConfig(
+            image_size_px=config.image_size_px,
+            filters=NARROW_FILTERS,
+            blocks=NARROW_BLOCKS,
+            steps=steps,
+            decay_steps=steps // 2,
+            sample_every=steps,
+            watch_kid=False,
+            precision=config.precision,
+            seed=config.seed,
+        )
+
+    def steps_in_time() -> int:
+        with tempfile.TemporaryDirectory(prefix="pocketgan-") as scratch:
+            images_per_s = teach(data, chosen(TRIAL_STEPS), Path(scratch) / "trial")["images_per_s"]
+        return _steps(images_per_s, FitConfig(batch_size=chosen(1).batch_size), seconds)
+
+    steps = _kept_steps(out, ["narrow", str(like), str(data), to_mapping(config), seconds], steps_in_time)
+    _log.info("narrow: %d steps in %.0f s", steps, seconds)
+    work = artifact.training_folder(out)
+    # Overwritten where a run was killed between this and its end.
+    record = teach(data, chosen(steps), work / "taught", overwrite=True)
+    generator = work / "taught" / record["b2a" if config.domain == "B" else "a2b"]["file"]
+    with artifact.written_whole(out, overwrite=overwrite) as partial:
+        _write_narrow(partial, out.name, generator, work / "taught" / "samples.png", config, steps)
+        (partial / RECORD).write_bytes((work / "taught" / RECORD).read_bytes())
+    shutil.rmtree(work)
+    return open_artifact(out)
+
+
+def _write_narrow(folder: Path, name: str, generator: Path, samples: Path, config: DistillConfig, steps: int) -> None:
+    from compress import cost, teachers
+    from compress.artifact import ImageSpec
+    from compress.teachers.build import build
+
+    shape = (config.image_size_px, config.image_size_px, 3)
+    net = build(dataclasses.replace(teachers.describe(generator), input_shape=shape))
+    net.save(folder / artifact.MODEL_NAMES["keras"])
+    (folder / "samples.png").write_bytes(samples.read_bytes())
+    manifest = Manifest(
+        name=name,
+        format="keras",
+        stage="teach",
+        parent=None,
+        input=ImageSpec(shape=shape),
+        cost=cost.measure(net),
+        config={
+            "peer": "narrow",
+            "filters": NARROW_FILTERS,
+            "blocks": NARROW_BLOCKS,
+            "steps": steps,
+            "domain": config.domain,
+        },
+        seed=config.seed,
+    )
+    artifact.write_manifest(folder, manifest)

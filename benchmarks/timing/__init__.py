@@ -1,0 +1,1 @@
+"""What every timing shares: interleaved turns, noise, the machine, cold starts, accepted speeds."""

@@ -1,0 +1,96 @@
+"""How far processes differ that measured the same models, beyond the noise each knows of.
+
+The rounds of one process share where its memory lies, how the processor is clocked and what else runs just then. So two
+processes differ by more than their rounds tell, and `bench check` has to allow for it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import exp, expm1, log, log1p, sqrt
+from statistics import NormalDist, fmean, median, variance
+from typing import Any
+
+from benchmarks.timing.baseline import Measurement, require_one_kind
+from compress.errors import UsageError
+from compress.text_table import aligned
+
+_FEWEST_RUNS = 3
+_TWO_SIDED_95 = NormalDist().inv_cdf(0.975)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """How far runs differ in one model's speed-up. All noises are fractions: 0.05 is 5 %."""
+
+    name: str
+    runs: int
+    speedup: float
+    """Median over runs."""
+    largest_difference: float
+    """Between the fastest and the slowest run."""
+    within_runs: float
+    """What 19 of 20 pairs of runs would differ by at most, by the noise that each knows of."""
+    between_runs: float
+    """What 19 of 20 pairs would differ by at most, by all else; 0 where the runs' own noise explains everything."""
+
+
+def spread(measurements: Sequence[Measurement]) -> list[Spread]:
+    """Take the spread of several runs apart, for each model that they share.
+
+    The logarithms of the speed-ups vary by what each run knows of and by what it does not; the variances add.
+
+    Raises:
+        UsageError: If there are fewer than 3 runs.
+        UnusableData: If they were measured on different kinds of machines or over different baselines.
+    """
+    if len(measurements) < _FEWEST_RUNS:
+        raise UsageError(f"{len(measurements)} measurements, expected at least {_FEWEST_RUNS} of the same models.")
+    first, *others = measurements
+    for other in others:
+        require_one_kind(other.kind, first.kind)
+    shared = [name for name in first.models if all(name in other.models for other in others)]
+    return [_spread_of(name, measurements) for name in shared]
+
+
+def to_mapping(spreads: Sequence[Spread]) -> dict[str, Any]:
+    """JSON-ready: `models`, and the largest `between_runs` of them."""
+    return {
+        "models": [asdict(one) for one in spreads],
+        "between_runs": max((one.between_runs for one in spreads), default=None),
+    }
+
+
+def text(spreads: Sequence[Spread]) -> str:
+    """The result as people read it."""
+    rows = [("model", "runs", "speed-up", "largest difference", "their own noise explains", "between runs")]
+    rows += [
+        (
+            one.name,
+            str(one.runs),
+            f"{one.speedup:.4g}x",
+            f"{one.largest_difference:.1%}",
+            f"{one.within_runs:.1%}",
+            f"{one.between_runs:.1%}",
+        )
+        for one in spreads
+    ]
+    return "\n".join(aligned(rows))
+
+
+def _spread_of(name: str, measurements: Sequence[Measurement]) -> Spread:
+    held = [measurement.models[name] for measurement in measurements]
+    logarithms = [log(one.speedup) for one in held]
+    known = fmean((log1p(one.noise) / _TWO_SIDED_95) ** 2 for one in held)
+    unknown = max(0.0, variance(logarithms) - known)
+    return Spread(
+        name=name,
+        runs=len(held),
+        speedup=exp(median(logarithms)),
+        largest_difference=expm1(max(logarithms) - min(logarithms)),
+        within_runs=_largest_of_19_pairs(known),
+        between_runs=_largest_of_19_pairs(unknown),
+    )
+
+
+def _largest_of_19_pairs(variance_of_one: float) -> float:
+    return expm1(_TWO_SIDED_95 * sqrt(2 * variance_of_one))

@@ -1,0 +1,69 @@
+"""What a student learns from: photos with the teacher's images of them, the teacher itself, real images to rival."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from compress.distill.config import FitConfig
+from compress.distill.distiller import refuse_unseeing
+from compress.distill.training_data.pairs import Pairs, collect
+from compress.distill.training_data.real_images import collect_real
+from compress.distill.training_data.teacher_images import Translate, cache_folder
+from compress.teachers.build import build
+from compress.teachers.description import GeneratorDescription
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Everything that `fit` needs beside the student."""
+
+    pairs: Pairs
+    teacher: keras.Model
+    """For the losses that look through it or into it."""
+    real: np.ndarray | None
+    """`(count, height, width, 3)` uint8, of the target domain, for the critic; None without one."""
+
+
+def gather(
+    paths: list[Path],
+    real_paths: Sequence[Path],
+    description: GeneratorDescription,
+    fingerprint: str,
+    config: FitConfig,
+    work: Path,
+    image_size_px: int,
+) -> Lessons:
+    """Translate the photos, or take the teacher's images from the user's cache.
+
+    Args:
+        paths: The photos.
+        real_paths: From `real_images.list_real`.
+        description: The teacher.
+        fingerprint: Of the teacher's file.
+        config: Which losses have a weight.
+        work: The run's folder; made if missing.
+        image_size_px: Side of the square that photos are cropped and resized to.
+
+    Raises:
+        UnusableModel: If the teacher has no layers that a loss with a weight wants to look at.
+        UnusableData: If too many photos are broken, or fewer than two are left.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    generator = build(description)
+    refuse_unseeing(generator, config, image_size_px)
+    cache = cache_folder(fingerprint, image_size_px)
+    _log.info("%d photos; the teacher's images are kept in %s", len(paths), cache)
+    pairs = collect(paths, _translator(generator), cache=cache, work=work, image_size_px=image_size_px)
+    return Lessons(pairs, generator, collect_real(real_paths, work / "real.npy", image_size_px))
+
+
+def _translator(generator: keras.Model) -> Translate:
+    return lambda photos: np.asarray(generator.predict_on_batch(photos))

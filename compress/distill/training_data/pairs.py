@@ -1,0 +1,84 @@
+"""Photos and the teacher's images of them, as arrays on disk that training reads batch by batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from compress import images
+from compress.distill.training_data.teacher_images import Translate, translate_cached
+from compress.errors import UnusableData
+
+HOLDOUT_SHARE = 0.1
+MINIMUM_PHOTOS = 2
+"""One to train on and one held back."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Some rows of two `(count, height, width, 3)` uint8 arrays, memory-mapped: millions cost disk, not memory."""
+
+    photos: np.ndarray
+    targets: np.ndarray
+    rows: np.ndarray
+    """`(selected,)` int64: which rows of the arrays belong to this selection."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def split(self, holdout: int, seed: int) -> tuple["Pairs", "Pairs"]:
+        """Hold back some pairs, chosen by seed, for watching: at most a tenth, at least one.
+
+        Returns:
+            The pairs to train on and the held-back ones.
+        """
+        count = max(1, min(holdout, int(len(self) * HOLDOUT_SHARE)))
+        order = self.rows[np.random.default_rng(seed).permutation(len(self))]
+        return self._select(order[count:]), self._select(order[:count])
+
+    def batch(self, positions: np.ndarray, mirrored: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Photos and targets as float32 in [-1, 1].
+
+        Args:
+            positions: `(batch,)` places within this selection.
+            mirrored: `(batch,)` bool: which pairs are flipped left to right; None flips none.
+        """
+        rows = self.rows[positions]
+        photos, targets = self.photos[rows], self.targets[rows]
+        if mirrored is not None:
+            photos[mirrored], targets[mirrored] = photos[mirrored, :, ::-1], targets[mirrored, :, ::-1]
+        return images.to_float(photos), images.to_float(targets)
+
+    def _select(self, rows: np.ndarray) -> "Pairs":
+        return Pairs(self.photos, self.targets, np.sort(rows))
+
+
+def collect(paths: Sequence[Path], translate: Translate, *, cache: Path, work: Path, image_size_px: int) -> Pairs:
+    """Read every photo, have the teacher translate it through the cache, and lay both out on disk.
+
+    Args:
+        paths: The photos.
+        translate: The teacher; see `teacher_images`.
+        cache: The teacher's folder of translated images.
+        work: Folder for the two arrays.
+        image_size_px: Side of the square to cut and resize to.
+
+    Raises:
+        UnusableData: If too many photos are broken, or fewer than two are left.
+    """
+    shape = (len(paths), image_size_px, image_size_px, 3)
+    arrays = [
+        np.lib.format.open_memmap(work / f"{name}.npy", mode="w+", dtype=np.uint8, shape=shape)
+        for name in ("photos", "targets")
+    ]
+    count = 0
+    with tqdm(total=len(paths), desc="teacher", unit="image") as bar:
+        for _, photo in images.read_images(paths, image_size_px):
+            arrays[0][count], arrays[1][count] = photo, translate_cached(photo, translate, cache)
+            count += 1
+            bar.update()
+    if count < MINIMUM_PHOTOS:
+        raise UnusableData(f"{count} usable photos, expected at least {MINIMUM_PHOTOS}, better some hundreds.")
+    return Pairs(arrays[0], arrays[1], np.arange(count))

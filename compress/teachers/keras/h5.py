@@ -1,0 +1,54 @@
+"""Read a whole-model `.h5` of Keras 2 or 3: the JSON of `model_config` and the weights by layer."""
+
+import json
+from pathlib import Path
+
+import h5py
+
+from compress.errors import UnusableModel
+from compress.teachers.description import GeneratorDescription
+from compress.teachers.keras import config as keras_config
+from compress.teachers.keras import deep_vision, hdf5
+from compress.teachers.keras.config import Call
+from compress.teachers.keras.layer_writer import Weights
+from compress.teachers.keras.layers import write_network
+
+
+def describe(path: Path) -> GeneratorDescription:
+    """Describe the generator in a `.h5`.
+
+    Raises:
+        UnusableModel: If the file holds no generator that can be known from its configuration or its weights alone.
+    """
+    with hdf5.open_file(path) as opened:
+        config = hdf5.read_string(opened.attrs, "model_config")
+        if config is None:
+            return deep_vision.describe_weights_file(opened)
+        return _describe_whole_model(opened, json.loads(config))
+
+
+def _describe_whole_model(opened: h5py.File, model_config: dict) -> GeneratorDescription:
+    network = keras_config.flatten(model_config)
+    if "model_weights" not in opened:
+        raise UnusableModel("the file has a model's configuration but no weights; it is truncated.")
+    groups = opened["model_weights"]
+    graph, output = write_network(network, lambda call: _weights_of(call, groups))
+    version = (hdf5.read_string(opened.attrs, "keras_version") or "").partition(".")[0]
+    # tf_keras of TensorFlow 2.16 and later writes TensorFlow's version in the place of its own.
+    generation = "3" if version == "3" else "2"
+    return graph.finish(f"Keras {generation} whole model (.h5)", network.input_shape, output)
+
+
+def _weights_of(call: Call, groups: h5py.Group) -> Weights:
+    """A nested model keeps the weights of all its layers in one group, under `layer/weight:0`."""
+    group = groups.get(call.path[0])
+    if not isinstance(group, h5py.Group):
+        return []
+    names = hdf5.read_strings(group.attrs, "weight_names")
+    if len(call.path) > 1:
+        names = [name for name in names if call.path[-1] in name.split("/")[:-1]]
+    return [(_role(name), hdf5.read_array(group[name])) for name in names]
+
+
+def _role(name: str) -> str:
+    return name.rpartition("/")[2].partition(":")[0]

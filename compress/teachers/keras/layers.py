@@ -1,0 +1,267 @@
+"""Each kind of Keras layer, by name, as layers of a description.
+
+A user's own class is recognised by its name (`ReflectionPadding2D`, `ReflectPad2D`, `InstanceNorm`, ...), since its
+code is not in the file. What is not known here is refused by name.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from compress.teachers.description import INPUT, Kind
+from compress.teachers.graph_writer import GraphWriter
+from compress.teachers.keras.config import Call, Network
+from compress.teachers.keras.lambdas import LAMBDA_PADDING, UNKNOWN_PADDING
+from compress.teachers.keras.layer_writer import Handler, LayerWriter, Weights, spatial_pairs, write_activation
+from compress.teachers.keras.norms import write_batch_norm, write_contrib_norm, write_group_norm, write_instance_norm
+from compress.teachers.keras.operations import is_known_operation, is_operation, write_operation
+
+
+def write_network(network: Network, weights_of: Callable[[Call], Weights]) -> tuple[GraphWriter, str]:
+    """Write all calls of a flattened model.
+
+    Args:
+        network: The calls.
+        weights_of: Finds a call's weights in the file.
+
+    Returns:
+        The written graph and the name of its output.
+
+    Raises:
+        UnusableModel: If a layer is not known.
+    """
+    graph = GraphWriter()
+    names = {INPUT: INPUT}
+    for call in network.calls:
+        inputs = tuple(names[name] for name in call.inputs)
+        layer = LayerWriter(graph, call, inputs, weights_of(call), label="/".join(call.path))
+        names[call.name] = _handler(call)(layer)
+    return graph, names[network.output]
+
+
+def _handler(call: Call) -> Handler:
+    plain = re.sub(r"[^a-z]", "", call.class_name.lower())
+    if is_operation(call):
+        return write_operation
+    if call.class_name in _HANDLERS:
+        return _HANDLERS[call.class_name]
+    if "reflect" in plain and "pad" in plain:
+        return _write_reflection_padding
+    if "instancenorm" in plain:
+        return write_instance_norm
+    # A Keras 3 `.h5` names an operation's class without its module.
+    return write_operation if is_known_operation(call) else _refuse_unknown
+
+
+def _refuse_unknown(layer: LayerWriter) -> str:
+    raise layer.refusal("is a layer that no CycleGAN generator known here has; its code is not in the file.")
+
+
+def _pass_on(layer: LayerWriter) -> str:
+    """A layer that does nothing outside training."""
+    return layer.inputs[0]
+
+
+def _write_lambda(layer: LayerWriter) -> str:
+    """A `Lambda` of a function that Keras itself has is that function's call; what others do, the user must say."""
+    function = layer.config.get("function")
+    if not isinstance(function, Mapping) or function.get("module") != "keras.ops":
+        return layer.add("ReflectionPadding2D", LAMBDA_PADDING)
+    arguments = {**layer.call.arguments, **(layer.config.get("arguments") or {})}
+    call = replace(layer.call, class_name=str(function["config"]), package="keras.ops", arguments=arguments)
+    return write_operation(replace(layer, call=call))
+
+
+def _write_reflection_padding(layer: LayerWriter) -> str:
+    """`padding` of a user's own class: a number, one for height and width, pairs of them, or `tf.pad`'s four pairs."""
+    config = layer.config
+    given = next((config[key] for key in ("padding", "paddings", "pad", "pad_size", "size") if key in config), None)
+    if given is None:
+        return layer.add("ReflectionPadding2D", UNKNOWN_PADDING)
+    return layer.add("ReflectionPadding2D", {"padding": spatial_pairs(layer, given)})
+
+
+def _write_zero_padding(layer: LayerWriter) -> str:
+    return layer.add("ZeroPadding2D", {"padding": spatial_pairs(layer, layer.config.get("padding", 1))})
+
+
+def _write_cropping(layer: LayerWriter) -> str:
+    return layer.add("Cropping2D", {"cropping": spatial_pairs(layer, layer.config.get("cropping", 0))})
+
+
+def _write_convolution(layer: LayerWriter) -> str:
+    _require_channels_last(layer)
+    common = {"filters": int(layer.config["filters"]), **_window(layer)}
+    kernel = layer.roles("kernel", *_bias(layer))
+    return _with_activation(layer, layer.add("Conv2D", {**common, "groups": layer.config.get("groups") or 1}, **kernel))
+
+
+def _write_transposed(layer: LayerWriter) -> str:
+    _require_channels_last(layer)
+    if (layer.config.get("groups") or 1) != 1:
+        raise layer.refusal("is grouped; expected groups = 1.")
+    output_padding = layer.config.get("output_padding")
+    config = {
+        "filters": int(layer.config["filters"]),
+        **_window(layer),
+        "output_padding": None if output_padding is None else _pair(output_padding),
+    }
+    return _with_activation(layer, layer.add("Conv2DTranspose", config, **layer.roles("kernel", *_bias(layer))))
+
+
+def _write_depthwise(layer: LayerWriter) -> str:
+    _require_channels_last(layer)
+    config = {"depth_multiplier": layer.config.get("depth_multiplier", 1), **_window(layer)}
+    return _with_activation(layer, layer.add("DepthwiseConv2D", config, **layer.roles("kernel", *_bias(layer))))
+
+
+def _write_separable(layer: LayerWriter) -> str:
+    _require_channels_last(layer)
+    config = {
+        "filters": int(layer.config["filters"]),
+        "depth_multiplier": layer.config.get("depth_multiplier", 1),
+        **_window(layer),
+    }
+    weights = layer.roles("depthwise_kernel", "pointwise_kernel", *_bias(layer))
+    return _with_activation(layer, layer.add("SeparableConv2D", config, **weights))
+
+
+def _window(layer: LayerWriter) -> dict[str, Any]:
+    config = layer.config
+    return {
+        "kernel_size": _pair(config["kernel_size"]),
+        "strides": _pair(config.get("strides", 1)),
+        "padding": config.get("padding", "valid"),
+        "dilation_rate": _pair(config.get("dilation_rate", 1)),
+        "use_bias": bool(config.get("use_bias", True)),
+    }
+
+
+def _bias(layer: LayerWriter) -> tuple[str, ...]:
+    return ("bias",) if layer.config.get("use_bias", True) else ()
+
+
+def _pair(value: Any) -> list[int]:
+    return [int(value)] * 2 if isinstance(value, int) else [int(item) for item in value]
+
+
+def _require_channels_last(layer: LayerWriter) -> None:
+    if layer.config.get("data_format", "channels_last") not in ("channels_last", None):
+        raise layer.refusal("is channels first; expected channels last.")
+
+
+def _write_pooling(layer: LayerWriter) -> str:
+    _require_channels_last(layer)
+    size = _pair(layer.config.get("pool_size", 2))
+    strides = layer.config.get("strides")
+    config = {
+        "pool_size": size,
+        "strides": size if strides is None else _pair(strides),
+        "padding": layer.config.get("padding", "valid"),
+    }
+    kind: Kind = "MaxPooling2D" if layer.call.class_name.startswith("Max") else "AveragePooling2D"
+    return layer.add(kind, config)
+
+
+def _write_global_pooling(layer: LayerWriter) -> str:
+    if not layer.config.get("keepdims"):
+        raise layer.refusal("leaves a vector, not an image; a generator keeps height and width (keepdims=True).")
+    return layer.add("GlobalAveragePooling2D", {"keepdims": True})
+
+
+def _write_upsampling(layer: LayerWriter) -> str:
+    _require_channels_last(layer)
+    interpolation = layer.config.get("interpolation", "nearest")
+    if interpolation not in ("nearest", "bilinear"):
+        raise layer.refusal(f"resizes {interpolation}; expected nearest or bilinear.")
+    return layer.add("UpSampling2D", {"size": _pair(layer.config.get("size", 2)), "interpolation": interpolation})
+
+
+def _write_merge(layer: LayerWriter) -> str:
+    kinds: dict[str, Kind] = {"Add": "Add", "Multiply": "Multiply"}
+    return layer.add(kinds[layer.call.class_name], {})
+
+
+def _write_concatenation(layer: LayerWriter) -> str:
+    if layer.config.get("axis", -1) not in (-1, 3):
+        raise layer.refusal(f"joins along axis {layer.config['axis']}; expected channels, the last.")
+    return layer.add("Concatenate", {"axis": -1})
+
+
+def _write_shuffle(layer: LayerWriter) -> str:
+    kinds: dict[str, Kind] = {"SpaceToDepth": "SpaceToDepth", "DepthToSpace": "DepthToSpace"}
+    return layer.add(kinds[layer.call.class_name], {"block_size": int(layer.config["block_size"])})
+
+
+def _write_activation_layer(layer: LayerWriter) -> str:
+    return write_activation(layer, layer.config["activation"])
+
+
+def _with_activation(layer: LayerWriter, written: str) -> str:
+    """Keras fuses an activation into a convolution; here it is a layer of its own."""
+    activation = layer.config.get("activation")
+    if activation in (None, "linear"):
+        return written
+    return write_activation(replace(layer, inputs=(written,), label=f"{layer.label}_{activation}"), activation)
+
+
+def _write_relu(layer: LayerWriter) -> str:
+    config = {
+        "max_value": layer.config.get("max_value"),
+        "negative_slope": float(layer.config.get("negative_slope") or 0.0),
+        "threshold": float(layer.config.get("threshold") or 0.0),
+    }
+    if config == {"max_value": None, "negative_slope": 0.0, "threshold": 0.0}:
+        return layer.add("Activation", {"activation": "relu"})
+    return layer.add("ReLU", config)
+
+
+def _write_leaky_relu(layer: LayerWriter) -> str:
+    # Keras 2 called the slope alpha; both have 0.3 where a file is silent.
+    slope = layer.config.get("negative_slope", layer.config.get("alpha", 0.3))
+    return layer.add("LeakyReLU", {"negative_slope": float(slope)})
+
+
+def _write_prelu(layer: LayerWriter) -> str:
+    return layer.add("PReLU", {"shared_axes": layer.config.get("shared_axes")}, **layer.roles("alpha"))
+
+
+_IDENTITIES = (
+    "Dropout",
+    "SpatialDropout2D",
+    "AlphaDropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "ActivityRegularization",
+)
+_HANDLERS: dict[str, Handler] = {
+    **dict.fromkeys(_IDENTITIES, _pass_on),
+    "Identity": _pass_on,
+    "Lambda": _write_lambda,
+    "Conv2D": _write_convolution,
+    "Convolution2D": _write_convolution,
+    "Conv2DTranspose": _write_transposed,
+    "Convolution2DTranspose": _write_transposed,
+    "DepthwiseConv2D": _write_depthwise,
+    "SeparableConv2D": _write_separable,
+    "BatchNormalization": write_batch_norm,
+    "ContribInstanceNormalization": write_contrib_norm,
+    "SyncBatchNormalization": write_batch_norm,
+    "GroupNormalization": write_group_norm,
+    "ZeroPadding2D": _write_zero_padding,
+    "Cropping2D": _write_cropping,
+    "Activation": _write_activation_layer,
+    "ReLU": _write_relu,
+    "LeakyReLU": _write_leaky_relu,
+    "PReLU": _write_prelu,
+    "UpSampling2D": _write_upsampling,
+    "AveragePooling2D": _write_pooling,
+    "MaxPooling2D": _write_pooling,
+    "GlobalAveragePooling2D": _write_global_pooling,
+    "Add": _write_merge,
+    "Multiply": _write_merge,
+    "Concatenate": _write_concatenation,
+    "SpaceToDepth": _write_shuffle,
+    "DepthToSpace": _write_shuffle,
+}

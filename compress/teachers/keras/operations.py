@@ -1,0 +1,130 @@
+"""Functions called on tensors: TensorFlow's in Keras 2 files (`TFOpLambda`), `keras.ops` in Keras 3 files."""
+
+import base64
+import json
+import re
+from typing import Any
+
+from compress.errors import UnusableModel
+from compress.teachers.description import Kind
+from compress.teachers.keras.config import Call
+from compress.teachers.keras.layer_writer import Handler, LayerWriter, spatial_pairs, write_activation
+
+_TENSORFLOW_CLASSES = ("TFOpLambda", "TensorFlowOpLayer")
+
+
+def is_operation(call: Call) -> bool:
+    """Whether a call is of a function instead of a layer."""
+    return call.class_name in _TENSORFLOW_CLASSES or ".ops." in f"{call.package}."
+
+
+def is_known_operation(call: Call) -> bool:
+    """Whether a call's class alone says which function it is."""
+    return _snake_case(call.class_name) in _OPERATIONS
+
+
+def write_operation(layer: LayerWriter) -> str:
+    """Write a function's call.
+
+    Raises:
+        UnusableModel: If the function is not known or is given what a generator's is not.
+    """
+    name = _operation_name(layer.call)
+    if name not in _OPERATIONS:
+        raise layer.refusal(f"calls {name}, which is not known here.")
+    return _OPERATIONS[name](layer)
+
+
+def _operation_name(call: Call) -> str:
+    """`pad` for `compat.v1.pad`, `Pad` and `MirrorPad`."""
+    if call.class_name == "TFOpLambda":
+        return str(call.config["function"]).rpartition(".")[2]
+    written = _node(call)["op"] if call.class_name == "TensorFlowOpLayer" else call.class_name
+    return _snake_case(written)
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _node(call: Call) -> dict[str, Any]:
+    """The graph node that Keras of TensorFlow 2.0 to 2.3 keeps of a function's call."""
+    return json.loads(call.config["node_def"])
+
+
+def _setting(layer: LayerWriter, name: str, default: Any) -> Any:
+    return layer.call.arguments.get(name, layer.config.get(name, default))
+
+
+def _write_pad(layer: LayerWriter) -> str:
+    amounts = _setting(layer, "paddings", _setting(layer, "pad_width", None))
+    mode = str(_setting(layer, "mode", "constant")).lower()
+    return _write_padding(layer, amounts, mode)
+
+
+def _write_node_pad(layer: LayerWriter) -> str:
+    node = _node(layer.call)
+    mode = (
+        base64.b64decode(node["attr"]["mode"]["s"]).decode().lower() if "mode" in node.get("attr", {}) else "constant"
+    )
+    return _write_padding(layer, layer.config["constants"]["1"], mode)
+
+
+def _write_padding(layer: LayerWriter, amounts: Any, mode: str) -> str:
+    kinds: dict[str, Kind] = {"reflect": "ReflectionPadding2D", "constant": "ZeroPadding2D"}
+    if mode not in kinds or _setting(layer, "constant_values", 0) not in (0, None):
+        raise layer.refusal(f"pads in mode {mode.upper()}; expected REFLECT, or CONSTANT with zeros.")
+    return layer.add(kinds[mode], {"padding": spatial_pairs(layer, amounts)})
+
+
+def _merge(kind: Kind) -> Handler:
+    def write(layer: LayerWriter) -> str:
+        if len(layer.inputs) != 2:
+            raise layer.refusal("combines an image with a constant; expected two images.")
+        return layer.add(kind, {})
+
+    return write
+
+
+def _write_concatenation(layer: LayerWriter) -> str:
+    axis = _setting(layer, "axis", 0 if layer.call.class_name == "TFOpLambda" else -1)
+    if axis not in (-1, 3):
+        raise layer.refusal(f"joins along axis {axis}; expected channels, the last.")
+    return layer.add("Concatenate", {"axis": -1})
+
+
+def _activation(name: str) -> Handler:
+    return lambda layer: write_activation(layer, name)
+
+
+def _write_leaky_relu(layer: LayerWriter) -> str:
+    slope = _setting(layer, "negative_slope", _setting(layer, "alpha", 0.2))
+    return layer.add("LeakyReLU", {"negative_slope": float(slope)})
+
+
+def _shuffle(kind: Kind) -> Handler:
+    return lambda layer: layer.add(kind, {"block_size": int(_setting(layer, "block_size", 0))})
+
+
+def _pass_on(layer: LayerWriter) -> str:
+    if len(layer.inputs) != 1:
+        raise UnusableModel(f"{layer.label} has {len(layer.inputs)} inputs; expected one.")
+    return layer.inputs[0]
+
+
+_OPERATIONS: dict[str, Handler] = {
+    "pad": _write_pad,
+    "mirror_pad": _write_node_pad,
+    "pad_v2": _write_node_pad,
+    "add": _merge("Add"),
+    "add_v2": _merge("Add"),
+    "multiply": _merge("Multiply"),
+    "mul": _merge("Multiply"),
+    "concat": _write_concatenation,
+    "concatenate": _write_concatenation,
+    "leaky_relu": _write_leaky_relu,
+    "depth_to_space": _shuffle("DepthToSpace"),
+    "space_to_depth": _shuffle("SpaceToDepth"),
+    "identity": _pass_on,
+    **{name: _activation(name) for name in ("relu", "relu6", "tanh", "sigmoid", "elu", "selu", "silu", "swish")},
+}

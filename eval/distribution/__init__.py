@@ -1,0 +1,1 @@
+"""Distances between two sets of images: Fréchet distance, kernel distance, precision and recall."""

@@ -1,0 +1,165 @@
+"""A feature network and a reference, against which any number of folders is measured. Needs torch."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.confidence import RESAMPLES, interval, resample_counts
+from eval.config import ScoreConfig
+from eval.distribution.fid import frechet_distance, resampled_frechet_distances
+from eval.distribution.kid import LARGEST_SUBSET, SUBSETS, kernel_distance, resampled_kernel_distances, subset_size
+from eval.distribution.precision_recall import NEIGHBOURS, precision_recall
+from eval.features.cache import FeatureCache, FeatureKey
+from eval.features.extract import FolderOfImages, extract_features
+from eval.features.networks import choose_network
+from eval.score_key import READER, ReferenceKey, content_sha256, metric_name, package_versions
+from eval.similarity import pair_by_stem
+from eval.similarity.perceptual import perceptual_distances
+
+_log = logging.getLogger(__name__)
+
+
+class Judge:
+    """Measures folders of images against one reference; its features are computed once.
+
+    Args:
+        config: Names the network, the cache and the seed.
+        real: The reference's files.
+        image_size_px: Height and width of the generated images, to which the reference is fitted.
+
+    Raises:
+        UnusableModel: If the network's weights cannot be used.
+        UnusableData: If an image of the reference is broken.
+        UsageError: If the cache is a file.
+    """
+
+    def __init__(self, config: ScoreConfig, real: Sequence[Path], image_size_px: tuple[int, int]) -> None:
+        self.real, self.image_size_px, self.seed = real, image_size_px, config.seed
+        self._cache = FeatureCache(config.cache)
+        self.seconds = {"features": 0.0, "statistics": 0.0}
+        """What has been spent so far, by the wall clock, on reading images and running the network, and on the rest."""
+        self.network = choose_network(config.network, config.inception_weights)
+        self.kid_name, self.fd_name = (metric_name(metric, self.network.name) for metric in ("kid", "fd"))
+        self.perceptual_name = metric_name("perceptual", self.network.name)
+        self.real_features = self.features(real)
+
+    def distances(self, paths: Sequence[Path]) -> dict[str, Any]:
+        """The kernel and the Fréchet distance of a folder to the reference, its precision and its recall, each under
+        its honest name; under `intervals`, where 95 % of other choices of as many inputs would put both distances.
+
+        Args:
+            paths: At least four images; those of another size than the judge's are cut and resized to it.
+        """
+        real, features = self.real_features, self.features(paths)
+        with self._timed("statistics"):
+            kernel, frechet = kernel_distance(real, features, seed=self.seed), frechet_distance(real, features)
+            resampled = self.resampled(features)
+            shares = precision_recall(real, features)
+            return {
+                self.kid_name: asdict(kernel),
+                self.fd_name: frechet,
+                metric_name("precision", self.network.name): shares.precision,
+                metric_name("recall", self.network.name): shares.recall,
+                "intervals": {
+                    self.kid_name: asdict(interval(kernel.mean, resampled[self.kid_name])),
+                    self.fd_name: asdict(interval(frechet, resampled[self.fd_name])),
+                },
+            }
+
+    def resampled(self, features: np.ndarray) -> dict[str, np.ndarray]:
+        """Both distances of resamples of generated images to the reference, the same resamples for equal numbers.
+
+        Args:
+            features: `(images, features)`, at least two images.
+
+        Returns:
+            By their honest names, `(resamples,)` each.
+        """
+        counts = resample_counts(len(features), seed=self.seed)
+        return {
+            self.kid_name: resampled_kernel_distances(self.real_features, features, counts),
+            self.fd_name: resampled_frechet_distances(self.real_features, features, counts),
+        }
+
+    def perceptual(self, fake: Path, other: Path) -> dict[str, float]:
+        """`perceptual_distances` of each image of a folder to that of another one, by stem.
+
+        Raises:
+            UnusableData: If an image has no partner or is broken.
+        """
+        _log.info("%s distances of %s to %s", self.network.name, fake, other)
+        pairs = pair_by_stem(fake, other)
+        distances = self._kept(
+            [[first for first, _ in pairs.values()], [second for _, second in pairs.values()]],
+            layer=" ".join(self.network.stages),
+            width=1,
+            compute=lambda: perceptual_distances(list(pairs.values()), self.network, self.image_size_px)[:, None],
+        )
+        return dict(zip(pairs, distances[:, 0].tolist(), strict=True))
+
+    def key(self, fake_images: int) -> ReferenceKey:
+        """What scores of that many generated images are measured against."""
+        return ReferenceKey(
+            real_sha256=content_sha256(self.real),
+            real_images=len(self.real),
+            fake_images=fake_images,
+            image_size_px=self.image_size_px,
+            network=self.network.name,
+            layer=self.network.layer,
+            weights_sha256=self.network.weights_sha256,
+            reader=READER,
+            resizer=self.network.resizer,
+            kid_subsets=SUBSETS,
+            kid_subset_size=subset_size(len(self.real), fake_images),
+            seed=self.seed,
+            versions=package_versions(),
+        )
+
+    def notes(self, fake_images: int) -> list[str]:
+        """What a reader must know to not misread the numbers."""
+        fewest, size = min(len(self.real), fake_images), subset_size(len(self.real), fake_images)
+        because = "the customary size" if size == LARGEST_SUBSET else f"half of the {fewest} in the smaller folder"
+        return [
+            f"{self.kid_name}: mean and standard deviation over {SUBSETS} subsets of {size} images, {because}.",
+            f"intervals: 95 %, from {RESAMPLES} bootstrap resamples of the generated images; the reference is fixed.",
+            f"{self.fd_name}: biased upward at {fewest} images; it compares only with scores of the same key.",
+            f"precision and recall: {NEIGHBOURS} nearest neighbours among {fewest} images, so in steps of 1/{fewest}.",
+        ]
+
+    def features(self, paths: Sequence[Path]) -> np.ndarray:
+        """`(images, features)` of files, in their order; float32."""
+        _log.info("%s features of %d images in %s", self.network.name, len(paths), paths[0].parent)
+        return self._kept(
+            [paths],
+            layer=self.network.layer,
+            width=self.network.width,
+            compute=lambda: extract_features(FolderOfImages(paths, self.image_size_px), self.network),
+        )
+
+    def _kept(
+        self, folders: Sequence[Sequence[Path]], *, layer: str, width: int, compute: Callable[[], np.ndarray]
+    ) -> np.ndarray:
+        """What a computation on images gives, `(images, width)`, from the cache where it is there."""
+        key = FeatureKey(
+            images_sha256=tuple(content_sha256(paths) for paths in folders),
+            shape=(len(folders[0]), width),
+            image_size_px=self.image_size_px,
+            network=self.network.name,
+            layer=layer,
+            weights_sha256=self.network.weights_sha256,
+            resizer=self.network.resizer,
+        )
+        with self._timed("features"):
+            return self._cache.features(key, compute)
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[part] += time.perf_counter() - started

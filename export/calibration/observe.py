@@ -1,0 +1,119 @@
+"""Watch a graph work on real photos and choose the range of every tensor.
+
+The range is what 95 of 100 photos stay within: a rare photo saturates instead of taking resolution from all others.
+Measured on the finished 205,000-parameter `vintage` student, calibrated on 48 photos, int8 against float on 20 others,
+all pixels together: 38.0 dB with the least and greatest value over all photos, 40.8 with 0.01 % of each photo's values
+cut, 45.0 with 0.1 %, 45.3 as here. An untrained or half-trained student shows no such difference (49.1 against 49.6).
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from compress.data.config import Domain
+from compress.data.folders import LAYOUT, photos
+from compress.errors import UnusableArtifact, UnusableData
+from compress.images import list_images, read_images, to_float
+from export.calibration.bias_correction import with_corrected_biases
+from export.graph.operations import Graph
+from export.graph.quantized import QuantizedGraph, Range, TensorScale, quantize, with_scales
+from export.interpreter.numpy_float import run
+
+PHOTOS_WITHIN = 0.95
+
+
+def sample_photos(data: Path, *, domain: Domain, count: int, size: tuple[int, int], seed: int) -> list[np.ndarray]:
+    """Draw photos to calibrate on, the same ones for the same seed.
+
+    Args:
+        data: A CycleGAN folder, of which the training photos of `domain` are used, or any folder of images.
+        domain: What the model was trained to translate.
+        count: How many at most.
+        size: Height and width to crop and resize to, pixels.
+        seed: Of the draw.
+
+    Returns:
+        `(height, width, 3)` uint8 images.
+
+    Raises:
+        UnusableData: If a folder is missing, empty or has too many broken files.
+    """
+    is_data_set = any((data / name).is_dir() for name in LAYOUT)
+    return _draw(photos(data, domain, "train") if is_data_set else list_images(data), count, size, seed)
+
+
+def held_back_photos(data: Path, *, domain: Domain, count: int, size: tuple[int, int], seed: int) -> list[np.ndarray]:
+    """Draw photos that `sample_photos` never draws: those of a CycleGAN folder's test half, else as it does.
+
+    Raises:
+        UnusableData: If `data` is no CycleGAN folder, or as `sample_photos` does.
+    """
+    return _draw(photos(data, domain, "test"), count, size, seed)
+
+
+def _draw(paths: Sequence[Path], count: int, size: tuple[int, int], seed: int) -> list[np.ndarray]:
+    drawn = np.random.default_rng(seed).permutation(len(paths))[:count]
+    return [image for _, image in read_images([paths[index] for index in sorted(drawn)], size)]
+
+
+def quantize_on(
+    graph: Graph,
+    images: Sequence[np.ndarray],
+    scales: Mapping[str, TensorScale] | None = None,
+    kept_float: Collection[str] = (),
+) -> QuantizedGraph:
+    """Choose integers for a graph.
+
+    Args:
+        graph: A float graph.
+        images: `(height, width, 3)` uint8 photos; what they make of the graph sets the scales and corrects the biases.
+        scales: Those that `compress quantize` has chosen already, where it has.
+        kept_float: With them, the operations that compute in float, each by the tensor that it writes.
+
+    Raises:
+        UnusableArtifact: If these are scales or operations of another graph.
+    """
+    if scales is not None:
+        if scales.keys() != graph.shapes.keys():
+            raise UnusableArtifact("the manifest holds scales of other tensors than its model has; quantize it anew.")
+        if unknown := sorted(set(kept_float) - {operation.output for operation in graph.operations}):
+            raise UnusableArtifact(
+                f"the manifest keeps {', '.join(unknown)} in float, which its model does not have; quantize it anew."
+            )
+        return with_scales(graph, scales, kept_float)
+    ranges = observe_ranges(graph, tqdm(images, desc="calibrate", unit="image"))
+    return with_corrected_biases(quantize(graph, ranges), images)
+
+
+def observe_ranges(graph: Graph, images: Iterable[np.ndarray]) -> dict[str, Range]:
+    """Run photos through the float graph and return the range of each tensor.
+
+    Args:
+        graph: A float graph.
+        images: `(height, width, 3)` uint8 photos, at least one.
+
+    Returns:
+        By tensor, the least and the greatest value that `PHOTOS_WITHIN` of the photos stay within.
+
+    Raises:
+        UnusableData: If there is no photo.
+    """
+    extremes: dict[str, list[Range]] = {}
+
+    def note(name: str, values: np.ndarray) -> None:
+        extremes.setdefault(name, []).append((float(values.min()), float(values.max())))
+
+    for image in images:
+        run(graph, to_float(image)[np.newaxis], note)
+    if not extremes:
+        raise UnusableData("there is no image to calibrate on; expected at least one, like those it was trained on.")
+    return {name: covering(np.array(noted)) for name, noted in extremes.items()}
+
+
+def covering(extremes: np.ndarray) -> Range:
+    """The range that covers most photos' `(photos, 2)` least and greatest values."""
+    least = np.quantile(extremes[:, 0], 1 - PHOTOS_WITHIN)
+    greatest = np.quantile(extremes[:, 1], PHOTOS_WITHIN)
+    return float(least), float(greatest)

@@ -1,0 +1,156 @@
+"""The operators of a `.tflite` file: what each is, what it writes, where it runs, and how long it takes by itself."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+
+from export.inspect.delegates import DELEGATES
+from export.interpreter.litert_benchmark import fill_inputs
+from export.tflite.delegation import delegate_coverage
+from export.tflite.file import pack
+
+_CODES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+_TYPES = {value: name.lower() for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
+_INTEGERS = ("int8", "uint8")
+_RUNS, _TURN_MS = 15, 200.0
+"""An operator's time is the least of `_RUNS` runs, or of fewer that take `_TURN_MS`. It is the calling thread's time on
+the processor: an operator that takes longer than a turn of the scheduler would never run without other work in it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """One operator of a file."""
+
+    position: int
+    code: str
+    version: int
+    dtype: str
+    """Of what it writes."""
+    shape: tuple[int, ...]
+    runs_in: dict[str, bool] = field(default_factory=dict)
+    """By delegate: `xnnpack` measured, the others by their sources."""
+    at_load: bool = False
+    """Whether it reads constants alone, which a delegate computes once."""
+    latency_ms: float | None = None
+    """By itself, one thread, with LiteRT's default delegate; None where it was not measured or runs at load."""
+
+
+def list_operators(content: bytes, *, timed: bool = False) -> list[Operator]:
+    """Read a file's operators in the order in which they run.
+
+    Args:
+        content: A `.tflite` file; of one of several sizes, the usual one is read.
+        timed: Whether to cut each operator into a file of its own and time it, which takes seconds.
+
+    Raises:
+        ValueError: If it is no such file.
+        RuntimeError: If LiteRT lacks one of its operators.
+    """
+    # LiteRT first: it refuses what is torn, where the schema's classes would read on.
+    left_behind = set(delegate_coverage(content).left_behind_at)
+    model = schema.ModelT.InitFromPackedBuf(content)
+    graph = model.subgraphs[0]
+    constant = {index for index, tensor in enumerate(graph.tensors) if _holds_data(model, tensor)}
+    found = []
+    for position, operator in enumerate(graph.operators):
+        code = model.operatorCodes[operator.opcodeIndex]
+        name = _CODES[max(code.builtinCode, code.deprecatedBuiltinCode)]
+        written = graph.tensors[operator.outputs[0]]
+        dtype = _TYPES[written.type]
+        integer = dtype in _INTEGERS
+        runs_in = {"xnnpack": position not in left_behind}
+        runs_in |= {each.name: each.accepts(name, code.version, integer=integer) for each in DELEGATES}
+        at_load = _reads_constants(operator, constant)
+        found.append(
+            Operator(
+                position=position,
+                code=name,
+                version=code.version,
+                dtype=dtype,
+                shape=tuple(map(int, written.shape)),
+                runs_in=runs_in,
+                at_load=at_load,
+                latency_ms=_time(cut_out(model, position)) if timed and not at_load else None,
+            )
+        )
+    return found
+
+
+def cut_out(model: Any, position: int) -> bytes:
+    """Write one operator as a file of its own, its constants and what unpacks them with it; the rest are its inputs.
+
+    Args:
+        model: A `schema.ModelT` of one subgraph.
+        position: Of the operator in that subgraph.
+    """
+    graph = model.subgraphs[0]
+    wanted = graph.operators[position]
+    constant = {index for index, tensor in enumerate(graph.tensors) if _holds_data(model, tensor)}
+    unpacking = [
+        operator
+        for operator in graph.operators[:position]
+        if _reads_constants(operator, constant) and set(operator.outputs) & set(wanted.inputs)
+    ]
+    computed = {index for operator in unpacking for index in operator.outputs}
+    operators = [*unpacking, wanted]
+    tensors = sorted({index for operator in operators for index in [*_inputs(operator), *operator.outputs]})
+    piece = schema.SubGraphT()
+    piece.name, piece.operators = "main", []
+    piece.inputs = [tensors.index(index) for index in _inputs(wanted) if index not in constant | computed]
+    piece.outputs = [tensors.index(index) for index in wanted.outputs]
+    cut = schema.ModelT()
+    cut.version, cut.subgraphs, cut.operatorCodes = model.version, [piece], model.operatorCodes
+    cut.buffers, piece.tensors = [schema.BufferT()], []
+    for index in tensors:
+        piece.tensors.append(_moved(graph.tensors[index], buffer=len(cut.buffers) if index in constant else 0))
+        if index in constant:
+            cut.buffers.append(model.buffers[graph.tensors[index].buffer])
+    for operator in operators:
+        piece.operators.append(_renumbered(operator, tensors))
+    return pack(cut)
+
+
+def _inputs(operator: Any) -> list[int]:
+    """An operator's inputs, without optional ones that are left out."""
+    return [int(index) for index in operator.inputs if index >= 0]
+
+
+def _holds_data(model: Any, tensor: Any) -> bool:
+    data = model.buffers[tensor.buffer].data
+    return data is not None and len(data) > 0
+
+
+def _reads_constants(operator: Any, constant: Iterable[int]) -> bool:
+    return set(_inputs(operator)) <= set(constant)
+
+
+def _moved(tensor: Any, *, buffer: int) -> Any:
+    moved = schema.TensorT()
+    moved.__dict__.update(tensor.__dict__)
+    moved.buffer = buffer
+    return moved
+
+
+def _renumbered(operator: Any, tensors: list[int]) -> Any:
+    renumbered = schema.OperatorT()
+    renumbered.__dict__.update(operator.__dict__)
+    renumbered.inputs = [tensors.index(index) if index >= 0 else -1 for index in operator.inputs]
+    renumbered.outputs = [tensors.index(index) for index in operator.outputs]
+    return renumbered
+
+
+def _time(content: bytes) -> float:
+    interpreter = Interpreter(model_content=content, num_threads=1)
+    interpreter.allocate_tensors()
+    fill_inputs(interpreter)
+    interpreter.invoke()
+    latencies: list[float] = []
+    while len(latencies) < _RUNS and sum(latencies) < _TURN_MS:
+        started = time.thread_time_ns()
+        interpreter.invoke()
+        latencies.append((time.thread_time_ns() - started) / 1e6)
+    return min(latencies)

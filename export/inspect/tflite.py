@@ -1,0 +1,97 @@
+"""What `compress inspect` says of a `.tflite` file's operators: where each runs, what breaks the delegate, the fix."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from compress.errors import UnusableModel
+from compress.text_table import aligned
+from export.inspect.delegates import DELEGATES
+from export.inspect.operators import Operator, list_operators
+
+_FIXES = {
+    "MIRROR_PAD": "export with `compress export tflite`, which spells reflection as slices and concatenations",
+    "SQUARED_DIFFERENCE": "keep InstanceNorm in float (--precision dynamic), or distil into a student without it",
+    "RSQRT": "keep InstanceNorm in float (--precision dynamic), or distil into a student without it",
+    "RESIZE_NEAREST_NEIGHBOR": "resize bilinearly or shuffle pixels, as the students do",
+    "QUANTIZE": "let bytes travel over float (DEQUANTIZE, then QUANTIZE), as `compress export tflite` does",
+    "TRANSPOSE_CONV": "store its kernel behind a DEQUANTIZE, as `compress export tflite --precision dynamic` does",
+    "DEPTHWISE_CONV_2D": "store its kernel behind a DEQUANTIZE, as `compress export tflite --precision dynamic` does",
+    "AVERAGE_POOL_2D": "use a strided convolution, or a mean over the whole image",
+    "CONCATENATION": "join four tensors at a time; in int8, give all of them one scale",
+    "ADD": "in int8, widen the range of the narrower addend: XNNPACK refuses scales under 1/1024 of the sum's",
+}
+_GENERAL_FIX = "build the net from operators that XNNPACK takes, as the students of `compress distill` are"
+
+
+def lint(model: Path, *, timed: bool = False) -> dict[str, Any]:
+    """List a file's operators and name those that XNNPACK leaves to LiteRT's own kernels.
+
+    Args:
+        model: A `.tflite` file.
+        timed: Whether to time each operator by itself, in milliseconds on one thread.
+
+    Returns:
+        JSON-ready: `operators`, each with its type, shape and `runs_in` by delegate; `fallbacks`, each with `why` and
+        `what_to_do`; the delegates' `sources`.
+
+    Raises:
+        UnusableModel: If LiteRT cannot load the file.
+    """
+    try:
+        operators = list_operators(model.read_bytes(), timed=timed)
+    except (ValueError, RuntimeError) as error:
+        raise UnusableModel(f"{model} is no .tflite that LiteRT can load: {error}") from error
+    return {
+        "operators": [{**asdict(operator), "shape": list(operator.shape)} for operator in operators],
+        "fallbacks": _fallbacks(operators),
+        "sources": {"xnnpack": "measured on this machine"} | {each.name: each.source for each in DELEGATES},
+    }
+
+
+def _fallbacks(operators: Sequence[Operator]) -> list[dict[str, Any]]:
+    counts = Counter((operator.code, operator.dtype) for operator in operators if not operator.runs_in["xnnpack"])
+    return [
+        {
+            "op": code,
+            "dtype": dtype,
+            "count": count,
+            "why": f"XNNPACK leaves {dtype} {code} to a slower kernel and the file falls into parts around it",
+            "what_to_do": _FIXES.get(code, _GENERAL_FIX),
+        }
+        for (code, dtype), count in counts.items()
+    ]
+
+
+def describe(report: Mapping[str, Any]) -> str:
+    """What people read: one line for each kind of operator, then what falls back."""
+    names = ["xnnpack", *(each.name for each in DELEGATES)]
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for operator in report["operators"]:
+        groups.setdefault((operator["code"], operator["dtype"]), []).append(operator)
+    is_timed = any(operator["latency_ms"] is not None for operator in report["operators"])
+    rows = [("count", "operator", "type", *names, *(["ms"] if is_timed else []))]
+    for (code, dtype), members in groups.items():
+        runs = [_share(members, name) for name in names]
+        spent = sum(operator["latency_ms"] or 0.0 for operator in members)
+        rows.append((str(len(members)), code, dtype, *runs, *([f"{spent:.3f}"] if is_timed else [])))
+    return "\n".join([*aligned(rows), "", *_fallback_lines(report["fallbacks"])])
+
+
+def _share(members: Sequence[Mapping[str, Any]], delegate: str) -> str:
+    count = sum(operator["runs_in"][delegate] for operator in members)
+    return "yes" if count == len(members) else "no" if count == 0 else f"{count} of {len(members)}"
+
+
+def _fallback_lines(fallbacks: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not fallbacks:
+        return ["XNNPACK runs every operator"]
+    lines = ["left to slower kernels"]
+    for fallback in fallbacks:
+        lines += [
+            f"  {fallback['count']:>4}  {fallback['op']}: {fallback['why']}",
+            f"        -> {fallback['what_to_do']}",
+        ]
+    return lines

@@ -1,0 +1,1 @@
+"""A deploy graph becomes a checked .tflite file."""

@@ -1,0 +1,116 @@
+"""What a `.tflite` file says of itself: TFLite Metadata, which Android Studio and the tools of tflite-support show.
+
+Written with flatbuffers' builder, field by field: the schema's Python classes come with packages that are kept no more.
+
+Source: tensorflow/tflite-support, `metadata/metadata_schema.fbs`, of which nothing younger than 1.0.0 is used.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import flatbuffers
+
+from export.graph.operations import Shape
+
+ENTRY = "TFLITE_METADATA"
+"""The name under which a file's metadata buffer is found."""
+_IDENTIFIER = b"M001"
+_PARSER_VERSION = "1.0.0"
+_RGB = 1
+_IMAGE_PROPERTIES = 2
+_NORMALIZATION_OPTIONS = 1
+
+Field = Callable[[flatbuffers.Builder, int], None]
+"""Writes one field into the table that is open, at its slot."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What people read of a file; an empty text is left out."""
+
+    name: str = "generator"
+    description: str = "PocketGAN generator: one RGB image in, one RGB image out."
+    author: str = ""
+    license: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageEnd:
+    """An image that a file takes or returns."""
+
+    name: str
+    description: str
+    shape: Shape
+    mean: float
+    std: float
+    """Of the normalisation: `(x - mean) / std` turns a byte into what the file takes, or what it returns into a byte,
+    in real numbers; a quantised end's scale and zero point come on top."""
+    least: float
+    greatest: float
+    """The values that the tensor holds."""
+
+
+def build(about: About, ends: Sequence[tuple[ImageEnd, ImageEnd]]) -> bytes:
+    """Write the metadata of a file from the one input and the one output of each of its subgraphs."""
+    builder = flatbuffers.Builder(1 << 10)
+    subgraphs = []
+    for pair in ends:
+        image, generated = (_offsets(builder, [_end(builder, end)]) for end in pair)
+        subgraphs.append(_table(builder, 9, {2: _reference(image), 3: _reference(generated)}))
+    texts = {0: about.name, 1: about.description, 4: about.author, 5: about.license, 7: _PARSER_VERSION}
+    fields = {slot: _reference(builder.CreateString(text)) for slot, text in texts.items() if text}
+    fields[3] = _reference(_offsets(builder, subgraphs))
+    builder.Finish(_table(builder, 8, fields), file_identifier=_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _end(builder: flatbuffers.Builder, end: ImageEnd) -> int:
+    height, width, _ = end.shape
+    size = _table(builder, 2, {0: _unsigned(width), 1: _unsigned(height)})
+    image = _table(builder, 2, {0: _byte(_RGB), 1: _reference(size)})
+    content = _table(builder, 3, {0: _byte(_IMAGE_PROPERTIES), 1: _reference(image)})
+    mean, std = _floats(builder, [end.mean]), _floats(builder, [end.std])
+    normalization = _table(builder, 2, {0: _reference(mean), 1: _reference(std)})
+    unit = _table(builder, 2, {0: _byte(_NORMALIZATION_OPTIONS), 1: _reference(normalization)})
+    greatest, least = _floats(builder, [end.greatest]), _floats(builder, [end.least])
+    fields = {
+        0: builder.CreateString(end.name),
+        1: builder.CreateString(end.description),
+        3: content,
+        4: _offsets(builder, [unit]),
+        5: _table(builder, 2, {0: _reference(greatest), 1: _reference(least)}),
+    }
+    return _table(builder, 7, {slot: _reference(offset) for slot, offset in fields.items()})
+
+
+def _table(builder: flatbuffers.Builder, slots: int, fields: dict[int, Field]) -> int:
+    builder.StartObject(slots)
+    for slot, write in fields.items():
+        write(builder, slot)
+    return builder.EndObject()
+
+
+def _reference(offset: int) -> Field:
+    return lambda builder, slot: builder.PrependUOffsetTRelativeSlot(slot, offset, 0)
+
+
+def _byte(value: int) -> Field:
+    return lambda builder, slot: builder.PrependUint8Slot(slot, value, 0)
+
+
+def _unsigned(value: int) -> Field:
+    return lambda builder, slot: builder.PrependUint32Slot(slot, value, 0)
+
+
+def _offsets(builder: flatbuffers.Builder, offsets: Sequence[int]) -> int:
+    builder.StartVector(4, len(offsets), 4)
+    for offset in reversed(offsets):
+        builder.PrependUOffsetTRelative(offset)
+    return builder.EndVector()
+
+
+def _floats(builder: flatbuffers.Builder, values: Sequence[float]) -> int:
+    builder.StartVector(4, len(values), 4)
+    for value in reversed(values):
+        builder.PrependFloat32(value)
+    return builder.EndVector()

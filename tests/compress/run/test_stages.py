@@ -1,0 +1,85 @@
+"""Commands that follow each other: what makes one run again, and whose folder it is."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from compress.errors import UsageError
+from compress.run import stages
+from compress.run.stages import Stage, follow
+
+FIRST, SECOND = Stage("first", ("make", "first")), Stage("folder/second", ("make", "second"))
+
+
+@pytest.fixture
+def executed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Stages write their own name; the list holds what was written."""
+    outputs: list[str] = []
+
+    def pretend(command: list[str]) -> int:
+        path = Path(command[command.index("--out") + 1])
+        path.write_text("done")
+        outputs.append(path.name)
+        return 0
+
+    monkeypatch.setattr(stages, "_run_to_end", pretend)
+    return outputs
+
+
+def test_an_input_that_changed_under_its_path_repeats_its_stage_and_all_after_it(
+    executed: list[str], tmp_path: Path
+) -> None:
+    given = replace(FIRST, inputs=("sha256 of the old file",))
+    follow([given, SECOND], tmp_path, record="done.json")
+    assert follow([given, SECOND], tmp_path, record="done.json") == {}
+    taken = follow([replace(given, inputs=("sha256 of the new file",)), SECOND], tmp_path, record="done.json")
+    assert list(taken) == ["first", "folder/second"]
+    assert executed == ["first", "second"] * 2
+
+
+def test_an_output_is_made_again_where_what_came_before_it_changed_in_its_absence(
+    executed: list[str], tmp_path: Path
+) -> None:
+    follow([FIRST, SECOND], tmp_path, record="done.json")
+    changed = replace(FIRST, command=("make", "first", "otherwise"))
+    follow([changed], tmp_path, record="done.json")
+    assert list(follow([changed, SECOND], tmp_path, record="done.json")) == ["folder/second"]
+
+
+def test_a_stage_that_is_added_last_runs_alone(executed: list[str], tmp_path: Path) -> None:
+    follow([FIRST], tmp_path, record="done.json")
+    assert list(follow([FIRST, SECOND], tmp_path, record="done.json")) == ["folder/second"]
+
+
+def test_the_folder_of_another_record_is_refused(executed: list[str], tmp_path: Path) -> None:
+    follow([FIRST], tmp_path, record="run.json")
+    with pytest.raises(UsageError, match=r"has no readable table\.json"):
+        follow([FIRST], tmp_path, record="table.json")
+    assert executed == ["first"]
+
+
+def test_a_run_that_is_terminated_terminates_its_stage_and_ends_as_a_shell_tells_it(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    stage = f"import os, pathlib, time; pathlib.Path({str(started)!r}).write_text(str(os.getpid())); time.sleep(60)"
+    run = f"import sys; from compress import stages; sys.exit(stages._run_to_end([sys.executable, '-c', {stage!r}]))"
+    with subprocess.Popen([sys.executable, "-c", run]) as process:
+        for _ in range(600):
+            if started.exists() and started.read_text():
+                break
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(timeout=30) == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(started.read_text()), 0)
+
+
+def test_signals_mean_again_what_they_meant_before(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    assert stages._run_to_end([sys.executable, "-c", "raise SystemExit(4)"]) == 4
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -1,0 +1,141 @@
+"""The training loop: what a step sees, and a killed run that ends like one that was never killed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from compress.errors import UsageError
+from compress.training import loop
+
+PLAN = loop.Plan(
+    steps=8,
+    learning_rate=loop.warmed_cosine(0.1, steps=8, warmup_steps=2),
+    sample_every=4,
+    checkpoint_every=3,
+)
+
+
+def test_the_learning_rate_warms_up_peaks_and_ends_at_a_hundredth() -> None:
+    schedule = loop.warmed_cosine(1.0, steps=100, warmup_steps=10)
+    rates = [schedule(step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == pytest.approx(1.0)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[100] == pytest.approx(0.01)
+
+
+def test_the_published_schedule_of_cyclegan_is_constant_and_then_falls_to_nothing() -> None:
+    schedule = loop.constant_then_linear(2.0, steps=10, decay_steps=4)
+    assert [schedule(step) for step in range(11)] == [2.0] * 7 + [1.5, 1.0, 0.5, 0.0]
+
+
+def test_without_decay_the_rate_stays() -> None:
+    schedule = loop.constant_then_linear(2.0, steps=10, decay_steps=0)
+    assert {schedule(step) for step in range(10)} == {2.0}
+
+
+def test_every_sample_is_seen_once_an_epoch() -> None:
+    steps = [loop.sample_indices(step, count=12, batch_size=3, seed=5) for step in range(8)]
+    first, second = np.concatenate(steps[:4]), np.concatenate(steps[4:])
+    assert sorted(first) == sorted(second) == list(range(12))
+    assert list(first) != list(second)
+
+
+def test_a_batch_larger_than_the_data_takes_from_the_next_epoch() -> None:
+    assert np.bincount(loop.sample_indices(0, count=3, batch_size=6, seed=0)).tolist() == [2, 2, 2]
+
+
+class _Killed(Exception):
+    pass
+
+
+def _model() -> keras.Model:
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4), keras.layers.BatchNormalization()])
+    model.compile(optimizer=keras.optimizers.Adam(use_ema=True), loss="mse", jit_compile=False)
+    return model
+
+
+def _train(
+    model: keras.Model,
+    work: Path,
+    *,
+    kill_at: int | None = None,
+    run_identity: str = "same",
+    finished: Callable[[int], bool] = lambda _: False,
+) -> list[int]:
+    seen = []
+
+    def batch(step: int) -> loop.Batch:
+        if step == kill_at:
+            raise _Killed
+        seen.append(step)
+        random = np.random.default_rng(step)
+        return random.normal(size=(5, 4)).astype(np.float32), random.normal(size=(5, 4)).astype(np.float32)
+
+    trained = loop.train(
+        model,
+        PLAN,
+        batch,
+        work=work,
+        run_identity=run_identity,
+        sample=lambda step: {"step": step},
+        finished=finished,
+    )
+    assert trained.steps == (seen[-1] + 1 if seen else trained.steps)
+    assert (trained.step_s is None) == (not seen)
+    return seen
+
+
+def test_a_killed_run_goes_on_and_ends_as_one_that_was_never_killed(tmp_path: Path) -> None:
+    whole, resumed = _model(), _model()
+    _train(whole, tmp_path / "whole")
+    with pytest.raises(_Killed):
+        _train(resumed, tmp_path / "killed", kill_at=5)
+    fresh = _model()
+    assert _train(fresh, tmp_path / "killed") == [3, 4, 5, 6, 7]
+    expected = [*whole.get_weights(), *(variable.numpy() for variable in whole.optimizer.variables)]
+    found = [*fresh.get_weights(), *(variable.numpy() for variable in fresh.optimizer.variables)]
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-6, atol=1e-7)
+
+
+def test_a_checkpoint_of_other_settings_is_refused_and_kept(tmp_path: Path) -> None:
+    with pytest.raises(_Killed):
+        _train(_model(), tmp_path, kill_at=5)
+    with pytest.raises(UsageError, match="stopped at step 3"):
+        _train(_model(), tmp_path, run_identity="other")
+    assert (tmp_path / "checkpoint.npz").exists()
+
+
+def test_refreshing_statistics_moves_no_trained_weight(tmp_path: Path) -> None:
+    model = _model()
+    _train(model, tmp_path)
+    before = [variable.numpy() for variable in model.trainable_variables]
+    statistics = model.layers[-1].moving_mean.numpy()
+    loop.refresh_batch_statistics(model, lambda _: np.full((5, 4), 9.0), 3)
+    for one, other in zip(before, model.trainable_variables, strict=True):
+        np.testing.assert_array_equal(other.numpy(), one)
+    assert not np.allclose(model.layers[-1].moving_mean.numpy(), statistics)
+
+
+def test_a_net_without_statistics_is_shown_nothing() -> None:
+    net = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
+    loop.refresh_batch_statistics(net, lambda _: pytest.fail("shown"), 3)
+
+
+def test_logs_are_written_for_tensorboard(tmp_path: Path) -> None:
+    _train(_model(), tmp_path)
+    assert [path.stat().st_size > 0 for path in (tmp_path / "tensorboard").iterdir()] == [True]
+
+
+def test_a_training_that_has_converged_ends_early_and_stays_ended(tmp_path: Path) -> None:
+    def converged(done: int) -> bool:
+        return done >= 4
+
+    assert _train(_model(), tmp_path, finished=converged) == [0, 1, 2, 3]
+    # Its last checkpoint is of step 3: the one step after it is repeated, and the end found again.
+    assert _train(_model(), tmp_path, finished=converged) == [3]

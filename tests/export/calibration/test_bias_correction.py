@@ -1,0 +1,98 @@
+"""What int8 moves on average, and biases that take it back."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from compress.images import to_float
+from export.calibration import observe
+from export.calibration.bias_correction import PHOTOS, with_corrected_biases
+from export.graph.lower import lower
+from export.graph.operations import Graph, Weighted
+from export.graph.quantized import QuantizedGraph, quantize, resized
+from export.interpreter import numpy_float, numpy_int8
+
+SIDE = 16
+
+
+@pytest.fixture
+def photos() -> list[np.ndarray]:
+    """Bright ones, so that what weights lose by rounding does not average out."""
+    random = np.random.default_rng(3)
+    return [random.integers(100, 256, (SIDE, SIDE, 3), dtype=np.uint8) for _ in range(4)]
+
+
+@pytest.fixture
+def model(chain) -> keras.Model:
+    """Three kinds of convolution, with ReLUs and a large weight in each channel that makes the others coarse."""
+    kinds = [
+        layers.Conv2D(16, 3, padding="same", activation="relu"),
+        layers.DepthwiseConv2D(3, padding="same", activation="relu"),
+        layers.Conv2DTranspose(8, 3, strides=2, padding="same", activation="relu"),
+        layers.Conv2D(3, 3, padding="same"),
+    ]
+    net = chain(kinds, (None, None, 3))
+    random = np.random.default_rng(0)
+    for layer in net.layers:
+        layer.set_weights([random.normal(0, 0.02, weight.shape) for weight in layer.get_weights()])
+        for weight in layer.get_weights()[:1]:
+            weight[0, 0] += 1.0
+            layer.set_weights([weight, *layer.get_weights()[1:]])
+    return net
+
+
+def _graph(model: keras.Model, side: int = SIDE) -> Graph:
+    return lower(model, input_shape=(side, side, 3))
+
+
+def _mean_errors(quantized: QuantizedGraph, graph: Graph, photos: Sequence[np.ndarray]) -> np.ndarray:
+    """How far each channel of the picture is off on average."""
+    pictures = np.stack([to_float(photo) for photo in photos])
+    integers = numpy_int8.run(quantized, quantized.tensors[graph.input].quantize(pictures))
+    made = quantized.tensors[graph.output].dequantize(integers)
+    return np.abs((made - numpy_float.run(graph, pictures)).mean(axis=(0, 1, 2)))
+
+
+def test_what_is_off_on_average_becomes_a_fraction_of_it(model: keras.Model, photos: list[np.ndarray]) -> None:
+    graph = _graph(model)
+    plain = quantize(graph, observe.observe_ranges(graph, photos))
+    corrected = with_corrected_biases(plain, photos)
+    before, after = (_mean_errors(each, graph, photos) for each in (plain, corrected))
+    assert after.max() < before.max() / 4
+    assert corrected.tensors == plain.tensors
+    for name, weights in plain.weights.items():
+        np.testing.assert_array_equal(corrected.weights[name].kernel, weights.kernel)
+
+
+def test_export_calibrates_with_it_and_leaves_scales_that_were_chosen_alone(
+    model: keras.Model, photos: list[np.ndarray]
+) -> None:
+    graph = _graph(model)
+    calibrated = observe.quantize_on(graph, photos)
+    expected = with_corrected_biases(quantize(graph, observe.observe_ranges(graph, photos)), photos)
+    given = observe.quantize_on(graph, photos, calibrated.tensors)
+    for name, weights in expected.weights.items():
+        np.testing.assert_array_equal(calibrated.weights[name].bias, weights.bias)
+    unmoved = {one.output: one.bias for one in graph.operations if isinstance(one, Weighted)}
+    kept = {one.output: one.bias for one in given.graph.operations if isinstance(one, Weighted)}
+    assert all(np.array_equal(kept[name], bias) for name, bias in unmoved.items())
+
+
+def test_the_same_biases_hold_at_another_size(model: keras.Model, photos: list[np.ndarray]) -> None:
+    corrected = observe.quantize_on(_graph(model), photos)
+    larger = resized(corrected, _graph(model, 2 * SIDE))
+    assert larger.graph.shapes[larger.graph.output] == (4 * SIDE, 4 * SIDE, 3)
+    for name, weights in corrected.weights.items():
+        np.testing.assert_array_equal(larger.weights[name].bias, weights.bias)
+
+
+def test_no_more_photos_are_watched_than_fit(model: keras.Model, photos: list[np.ndarray]) -> None:
+    graph = _graph(model)
+    plain = quantize(graph, observe.observe_ranges(graph, photos))
+    many = [photos[place % 2] for place in range(PHOTOS)]
+    first, more = with_corrected_biases(plain, many), with_corrected_biases(plain, [*many, *photos[2:]])
+    for name, weights in first.weights.items():
+        np.testing.assert_array_equal(more.weights[name].bias, weights.bias)

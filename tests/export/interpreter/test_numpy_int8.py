@@ -1,0 +1,102 @@
+"""The integer reference is what XNNPACK computes: at most one step apart on 99.9 % of values, and mostly equal."""
+
+from collections.abc import Collection
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from compress.images import to_float
+from compress.models.layers import DepthToSpace, ReflectionPadding2D, SpaceToDepth
+from export import parity
+from export.calibration import observe
+from export.graph.lower import lower
+from export.graph.quantized import quantize, with_scales
+from export.interpreter import numpy_float, numpy_int8
+from export.interpreter.litert import TfliteGenerator
+from export.tflite import emitter
+
+SIZE = (16, 12)
+LAYERS = {
+    "convolution": lambda: layers.Conv2D(8, 3, padding="same", activation="relu"),
+    "strided convolution": lambda: layers.Conv2D(8, 4, strides=2, padding="same"),
+    "relu6 convolution": lambda: layers.Conv2D(8, 3, activation="relu6"),
+    "dilated convolution": lambda: layers.Conv2D(8, 3, dilation_rate=2, padding="same"),
+    "depthwise": lambda: layers.DepthwiseConv2D(5, strides=2, padding="same"),
+    "depthwise with multiplier": lambda: layers.DepthwiseConv2D(3, depth_multiplier=2),
+    "lone batch norm": lambda: layers.BatchNormalization(),
+    "transposed": lambda: layers.Conv2DTranspose(8, 3, strides=2, padding="same"),
+    "transposed even": lambda: layers.Conv2DTranspose(8, 4, strides=2, padding="same", activation="relu"),
+    "transposed valid": lambda: layers.Conv2DTranspose(8, 3, strides=2),
+    "leaky relu": lambda: layers.LeakyReLU(negative_slope=0.2),
+    "sigmoid": lambda: layers.Activation("sigmoid"),
+    "zero padding": lambda: layers.ZeroPadding2D(((1, 2), (0, 3))),
+    "reflection": lambda: ReflectionPadding2D(((3, 1), (0, 2))),
+    "cropping": lambda: layers.Cropping2D(((1, 0), (2, 1))),
+    "bilinear": lambda: layers.UpSampling2D((3, 2), interpolation="bilinear"),
+    "nearest": lambda: layers.UpSampling2D(2, interpolation="nearest"),
+    "global mean": lambda: layers.GlobalAveragePooling2D(keepdims=True),
+    "average pooling": lambda: layers.AveragePooling2D(3, strides=2, padding="same"),
+    "max pooling": lambda: layers.MaxPooling2D(3, strides=2, padding="same"),
+    "space to depth": lambda: SpaceToDepth(2),
+    "depth to space": lambda: DepthToSpace(2),
+}
+NOT_DELEGATED = {"reflection", "nearest", "average pooling"}
+
+
+def assert_exact(model: keras.Model, photos: list[np.ndarray], kept_float: Collection[int] = ()) -> float:
+    """Compare file and reference, of which some operations are in float, by place; return PSNR against float."""
+    graph = lower(model, input_shape=model.input_shape[1:])
+    kept = [graph.operations[place].output for place in kept_float]
+    scales = quantize(graph, observe.observe_ranges(graph, photos)).tensors
+    quantized = with_scales(graph, scales, kept)
+    generator = TfliteGenerator(emitter.int8_file(quantized, "int8"))
+    images = np.stack([to_float(photo) for photo in photos])
+    exact = numpy_int8.run(quantized, quantized.tensors[graph.input].quantize(images))
+    steps = np.abs(np.stack([generator.run(photo) for photo in photos]).astype(int) - exact)
+    assert (steps <= 1).mean() >= 0.999
+    assert (steps == 0).mean() >= 0.99
+    return parity.psnr_db(quantized.tensors[graph.output].dequantize(exact) - numpy_float.run(graph, images))
+
+
+@pytest.fixture(scope="module")
+def small_photos() -> list[np.ndarray]:
+    return parity.synthetic_photos(SIZE, count=6, seed=4)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layer_equals_the_runtime(chain, small_photos, name: str):
+    layer_row = [layers.Conv2D(8, 3, padding="same"), LAYERS[name](), layers.Conv2D(3, 1), layers.Activation("tanh")]
+    assert assert_exact(chain(layer_row, (*SIZE, 3)), small_photos) > 40
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layer_in_float_equals_the_runtime(chain, small_photos, name: str):
+    """All but tanh is in float: a layer that averages int8 values, alone in float, would write exact halves of a step,
+    which the runtime and the reference round either way; `keep_float.choose` never leaves one alone.
+    """
+    layer_row = [layers.Conv2D(8, 3, padding="same"), LAYERS[name](), layers.Conv2D(3, 1), layers.Activation("tanh")]
+    model = chain(layer_row, (*SIZE, 3))
+    but_tanh = range(len(lower(model, input_shape=(*SIZE, 3)).operations) - 1)
+    assert assert_exact(model, small_photos, kept_float=but_tanh) > 40
+
+
+def test_relu_behind_a_resize_equals_the_runtime(chain, small_photos):
+    up = layers.UpSampling2D(2, interpolation="bilinear")
+    row = [layers.Conv2D(8, 3), up, layers.ReLU(), layers.Conv2D(3, 1), layers.Activation("tanh")]
+    assert assert_exact(chain(row, (*SIZE, 3)), small_photos) > 40
+
+
+def test_merges_equal_the_runtime(randomise, small_photos):
+    image = keras.Input((*SIZE, 3))
+    first, second = layers.Conv2D(8, 3, padding="same")(image), layers.Conv2D(8, 1)(image)
+    gain = layers.GlobalAveragePooling2D(keepdims=True)(second)
+    merged = layers.ReLU()(layers.Add()([first, layers.Multiply()([second, gain])]))
+    joined = layers.Concatenate()([layers.ReLU(max_value=6)(layers.Add()([merged, second])), first])
+    model = randomise(keras.Model(image, layers.Activation("tanh")(layers.Conv2D(3, 1)(joined))))
+    assert assert_exact(model, small_photos) > 35
+
+
+def test_student_equals_the_runtime(student, photos):
+    assert assert_exact(student, photos) > 30

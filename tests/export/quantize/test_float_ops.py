@@ -1,0 +1,104 @@
+"""The choice of what stays in float, against every other choice where there are few."""
+
+import math
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from compress.errors import UsageError
+from compress.images import to_float
+from export import parity
+from export.calibration import observe
+from export.graph import quantized
+from export.graph.lower import lower
+from export.graph.operations import Activate, Add, Convolution, DepthToSpace, Graph, Operation, Shape
+from export.interpreter import numpy_float, numpy_int8
+from export.parity import synthetic_photos
+from export.quantize import float_ops, sensitivity
+from export.quantize.sensitivity import Cost
+
+SIZE_PX = 32
+SHAPE = (4, 4, 3)
+
+
+def _convolution(source: str, output: str, shape: Shape = SHAPE) -> Operation:
+    kernel = np.zeros((1, 1, 3, shape[2]), np.float32)
+    return Convolution(inputs=(source,), output=output, shape=shape, kernel=kernel, bias=kernel[0, 0, 0])
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    """A residual sum, a pixel shuffle and tanh: image -> a -> b, c = a + b, d = conv(c), shuffled, tanh."""
+    operations = (
+        _convolution("image", "a"),
+        _convolution("a", "b"),
+        Add(inputs=("a", "b"), output="c", shape=SHAPE),
+        _convolution("c", "d", (4, 4, 12)),
+        DepthToSpace(inputs=("d",), output="e", shape=(8, 8, 3), block_size=2),
+        Activate(inputs=("e",), output="generated", shape=(8, 8, 3), function="tanh"),
+    )
+    return Graph(input="image", output="generated", input_shape=SHAPE, operations=operations)
+
+
+def _costs(graph: Graph, **psnr_db: float) -> list[Cost]:
+    """Nothing costs anything but what is named: a tensor, or `a_weights`."""
+    rows = [Cost(tensor=operation.output, kind="tensor", psnr_db=math.inf) for operation in graph.operations]
+    rows += [Cost(tensor=name, kind="weights", psnr_db=math.inf) for name in "abd"]
+    named = [(row.tensor if row.kind == "tensor" else f"{row.tensor}_weights") for row in rows]
+    return [replace(row, psnr_db=psnr_db.get(name, math.inf)) for row, name in zip(rows, named, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("psnr_db", "count", "kept"),
+    [
+        ({"b_weights": 30}, 1, ("b",)),
+        ({"b_weights": 30, "d_weights": 29}, 1, ("d",)),
+        # A tensor is saved with all that write and read it, or not at all.
+        ({"a": 20, "b_weights": 50}, 2, ("b",)),
+        ({"a": 20, "b_weights": 50}, 3, ("a", "b", "c")),
+        ({"c": 20, "b_weights": 30}, 2, ("c", "d")),
+        # What is moved on the way is one rounding, of the convolution's sums.
+        ({"d": 20, "e": 20, "b_weights": 30}, 3, ("d", "e", "generated")),
+        ({"d": 20, "e": 20, "b_weights": 30}, 2, ("b",)),
+        # The cheap start is not followed where a dear set fits instead.
+        ({"d": 20, "a_weights": 24}, 3, ("d", "e", "generated")),
+        ({"d": 20, "a_weights": 24}, 4, ("a", "d", "e", "generated")),
+        # The picture is int8 at its end, and so is the photo.
+        ({"generated": 20}, 6, ()),
+        ({}, 6, ()),
+    ],
+)
+def test_what_takes_most_error_off_stays_in_float(
+    graph: Graph, psnr_db: dict[str, float], count: int, kept: tuple[str, ...]
+) -> None:
+    assert float_ops.choose(graph, _costs(graph, **psnr_db), count) == kept
+
+
+def test_the_choice_is_among_the_best(small_student) -> None:
+    """Two operators of a student, against pairs drawn at random, each tried in integers."""
+    photos = synthetic_photos((SIZE_PX, SIZE_PX), count=2, seed=0)
+    graph = lower(small_student, input_shape=(SIZE_PX, SIZE_PX, 3))
+    whole = quantized.quantize(graph, observe.observe_ranges(graph, photos))
+    batch = to_float(np.stack(photos))
+    expected = numpy_float.run(graph, batch)
+
+    def psnr_db(kept: tuple[str, ...]) -> float:
+        mixed = quantized.with_scales(graph, whole.tensors, kept)
+        made = numpy_int8.run(mixed, whole.tensors[graph.input].quantize(batch))
+        return parity.psnr_db(whole.tensors[graph.output].dequantize(made) - expected)
+
+    chosen = float_ops.choose(graph, sensitivity.measure(whole, photos), 2)
+    pairs = list(combinations([operation.output for operation in graph.operations], 2))
+    drawn = np.random.default_rng(0).permutation(len(pairs))[:40]
+    others = [psnr_db(pairs[index]) for index in drawn]
+    assert len(chosen) == 2
+    assert psnr_db(chosen) > psnr_db(()) + 0.3
+    assert np.mean([psnr_db(chosen) >= other for other in others]) > 0.95
+
+
+def test_more_than_there_are_is_refused_with_the_count(graph: Graph) -> None:
+    float_ops.refuse_more_than_there_are(6, graph)
+    with pytest.raises(UsageError, match="keep_float = 7, but the student has 6 operators"):
+        float_ops.refuse_more_than_there_are(7, graph)

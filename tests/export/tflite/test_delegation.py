@@ -1,0 +1,52 @@
+"""A student is one XNNPACK partition with no operator left behind; what is left elsewhere is named."""
+
+from typing import get_args
+
+import pytest
+from keras import layers
+
+from compress.models import pocket_generator
+from compress.models.layers import InstanceNormalization, ReflectionPadding2D
+from compress.models.pocket_generator import Family, PocketConfig
+from export.calibration import observe
+from export.graph.lower import lower
+from export.graph.quantized import quantize
+from export.tflite import emitter
+from export.tflite.delegation import delegate_coverage
+
+
+@pytest.mark.parametrize("ends", ["int8", "float", "uint8"])
+def test_int8_student_is_one_partition(student, photos, ends):
+    graph = lower(student, input_shape=student.input_shape[1:])
+    quantized = quantize(graph, observe.observe_ranges(graph, photos))
+    coverage = delegate_coverage(emitter.int8_file(quantized, ends))
+    assert coverage.complete
+    assert coverage.operators >= len(graph.operations)
+
+
+@pytest.mark.parametrize("family", get_args(Family))
+def test_branches_that_have_learned_nothing_are_not_left_behind(photos, family):
+    untrained = pocket_generator.build(PocketConfig(family=family, image_size_px=32, width=16, blocks=2))
+    graph = lower(untrained, input_shape=(32, 32, 3))
+    quantized = quantize(graph, observe.observe_ranges(graph, photos))
+    assert delegate_coverage(emitter.int8_file(quantized, "int8")).complete
+
+
+@pytest.mark.parametrize("weights", ["fp32", "fp16", "dynamic"])
+def test_float_student_is_one_partition(student, weights):
+    graph = lower(student, input_shape=student.input_shape[1:])
+    assert delegate_coverage(emitter.float_file(graph, weights)).complete
+
+
+def test_dynamic_range_leaves_no_transposed_convolution_behind(chain):
+    row = [layers.Conv2D(8, 3, strides=2), layers.Conv2DTranspose(4, 3, strides=2), layers.DepthwiseConv2D(3)]
+    graph = lower(chain(row), input_shape=(9, 12, 3))
+    assert delegate_coverage(emitter.float_file(graph, "dynamic")).complete
+
+
+def test_reflection_padding_of_a_teacher_is_left_behind(chain):
+    row = [layers.Conv2D(8, 3), ReflectionPadding2D(((1, 1), (1, 1))), layers.Conv2D(3, 3), InstanceNormalization()]
+    coverage = delegate_coverage(emitter.float_file(lower(chain(row), input_shape=(9, 12, 3))))
+    assert coverage.left_behind == ("MIRROR_PAD",)
+    assert coverage.partitions == 2
+    assert coverage.as_json()["left_behind"] == {"MIRROR_PAD": 1}

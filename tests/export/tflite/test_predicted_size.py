@@ -1,0 +1,80 @@
+"""The size that `compress.cost` predicts against the file that is written."""
+
+from typing import get_args
+
+import keras
+import numpy as np
+import pytest
+
+from compress import cost
+from compress.models.pocket_generator import Family, PocketConfig, build
+from export.calibration.observe import observe_ranges
+from export.graph.lower import lower
+from export.graph.operations import Weighted
+from export.graph.quantized import quantize
+from export.tflite import emitter
+
+
+@pytest.mark.parametrize(
+    ("family", "width", "blocks", "context"),
+    [
+        ("pixel_shuffle", 16, 2, True),
+        ("pixel_shuffle", 32, 3, False),
+        ("pixel_shuffle", 48, 4, True),
+        ("pixel_shuffle", 64, 1, True),
+        ("separable", 16, 2, False),
+        ("separable", 24, 2, True),
+        ("separable", 40, 3, True),
+        ("separable", 64, 4, False),
+        ("space_to_depth", 16, 2, True),
+        ("space_to_depth", 24, 3, False),
+        ("space_to_depth", 48, 4, True),
+        ("space_to_depth", 64, 2, False),
+        ("unet", 16, 2, True),
+        ("unet", 24, 5, True),
+        ("unet", 48, 4, True),
+        ("unet", 64, 3, False),
+    ],
+)
+def test_predicted_int8_size_is_within_two_percent(randomise, photos, family, width, blocks, context) -> None:
+    config = PocketConfig(family=family, image_size_px=32, width=width, blocks=blocks, context=context)
+    student = randomise(build(config))
+    assert cost.predict_int8_bytes(cost.layer_costs(student)) == pytest.approx(_written(student, photos), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("family", "changed"),
+    [
+        ("pixel_shuffle", {"upsampler": "bilinear"}),
+        ("separable", {"upsampler": "depth_to_space"}),
+        ("unet", {"upsampler": "bilinear"}),
+        *((family, {"kernel_size": 5, "image_skip": False}) for family in get_args(Family)),
+    ],
+)
+def test_every_setting_is_in_the_prediction(randomise, photos, family, changed) -> None:
+    config = PocketConfig(family=family, image_size_px=32, width=24, blocks=2, **changed)
+    student = randomise(build(config))
+    assert cost.predict_int8_bytes(cost.layer_costs(student)) == pytest.approx(_written(student, photos), rel=0.02)
+
+
+@pytest.mark.parametrize("family", get_args(Family))
+def test_macs_are_those_of_the_deploy_graph(family) -> None:
+    """Counted once more from what is written to the file: every kernel at every output pixel."""
+    student = build(PocketConfig(family=family, image_size_px=32, width=16, blocks=2))
+    graph = lower(student, input_shape=(32, 32, 3))
+    weighted = [operation for operation in graph.operations if isinstance(operation, Weighted)]
+    assert cost.measure(student).macs == sum(
+        operation.shape[0] * operation.shape[1] * operation.kernel.size for operation in weighted
+    )
+
+
+@pytest.mark.parametrize("family", get_args(Family))
+def test_the_default_student_of_a_family_fits_a_quarter_of_a_megabyte(family) -> None:
+    rows = cost.layer_costs(build(PocketConfig(family=family)))
+    assert cost.predict_int8_bytes(rows) <= 0.98 * 250_000
+
+
+def _written(student: keras.Model, photos: list[np.ndarray]) -> int:
+    """Bytes of the int8 file."""
+    graph = lower(student, input_shape=(32, 32, 3))
+    return len(emitter.int8_file(quantize(graph, observe_ranges(graph, photos[:1])), "float"))
