@@ -13,7 +13,7 @@ from benchmarks.students.config import StudentsConfig
 from compress import console
 from compress.artifact import refuse_existing, refuse_replacing
 from compress.errors import UsageError
-from compress.teachers import LambdaAs
+from compress.teachers import LambdaLayers
 
 app = console.new_app("bench", "Time models where they run.", default_parameter=Parameter(negative=()))
 
@@ -36,10 +36,10 @@ def host(
     if out is not None:
         refuse_existing(out, overwrite=overwrite)
     from benchmarks.host.stage import bench_host
-    from benchmarks.host.table import describe
+    from benchmarks.host.table import format_table
 
     record = bench_host(config)
-    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=describe(record))
+    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=format_table(record))
 
 
 @app.command
@@ -63,10 +63,10 @@ def table(
     refuse_existing(out, overwrite=overwrite)
     refuse_replacing(out, [*chosen.student, *([chosen.teacher] if chosen.teacher else [])])
     from benchmarks.published.untrained.stage import write_table
-    from benchmarks.published.untrained.text import describe
+    from benchmarks.published.untrained.text import format_table
 
     record = write_table(chosen, out, overwrite=overwrite)
-    console.show(record, as_json=json, text=f"{describe(record)}\nwith plots over size and width: {out}")
+    console.show(record, as_json=json, text=f"{format_table(record)}\nwith plots over size and width: {out}")
 
 
 @app.command
@@ -77,7 +77,7 @@ def peer(
     teacher: Path,
     data: Path,
     out: Path,
-    lambda_as: LambdaAs | None = None,
+    lambda_layers: LambdaLayers | None = None,
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
@@ -90,13 +90,13 @@ def peer(
         teacher: The generator that it learnt from.
         data: The folder that it was trained on.
         out: The peer's artifact.
-        lambda_as: What the teacher's Lambda layers do; they are never run.
+        lambda_layers: What the teacher's Lambda layers do; they are never run.
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
     from benchmarks.published.training import train_peer
 
-    trained = train_peer(method, like, teacher, data, out, overwrite=overwrite, lambda_as=lambda_as)
+    trained = train_peer(method, like, teacher, data, out, overwrite=overwrite, lambda_layers=lambda_layers)
     cost = trained.manifest.cost
     steps = trained.manifest.config["steps"]
     record = {"out": str(out), "method": method, "params": cost.params, "macs": cost.macs, "steps": steps}
@@ -120,10 +120,10 @@ def students(
         json: Print JSON.
     """
     from benchmarks.students.stage import bench_students
-    from benchmarks.students.text import describe
+    from benchmarks.students.text import format_table
 
     record = bench_students(students, config, out)
-    console.show(record, as_json=json, text=f"{describe(record)}\nwith pictures: {out}")
+    console.show(record, as_json=json, text=f"{format_table(record)}\nwith pictures: {out}")
 
 
 @app.command
@@ -152,16 +152,16 @@ def browser(
     if out is not None:
         refuse_existing(out, overwrite=overwrite)
     from benchmarks.browser import stage
-    from benchmarks.browser.table import describe
+    from benchmarks.browser.table import format_table
 
     if chosen.serve:
         # Ctrl-C is how this is meant to end.
         with suppress(KeyboardInterrupt):
             for record in stage.serve(models, chosen):
-                console.show(record, as_json=json, text=describe(record))
+                console.show(record, as_json=json, text=format_table(record))
         return
     record = stage.bench_browser(models, chosen)
-    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=describe(record))
+    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=format_table(record))
 
 
 @app.command
@@ -187,10 +187,10 @@ def ios(
     if out is not None:
         refuse_existing(out, overwrite=overwrite)
         refuse_replacing(out, [*results, *([baseline] if baseline else [])])
-    from benchmarks.ios.stage import bench_ios, describe
+    from benchmarks.ios.stage import bench_ios, format_table
 
     record = bench_ios(results, baseline=baseline)
-    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=describe(record))
+    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=format_table(record))
 
 
 @app.command
@@ -210,9 +210,9 @@ def check(measurements: Path, *, baseline: Path, max_size_ratio: float | None = 
     from benchmarks.timing import check as gate
 
     measured, accepted = files.read_benchmark(measurements), files.read_baseline(baseline)
-    checks = gate.check(measured, accepted, max_size_ratio=max_size_ratio)
+    checks = gate.check_speeds(measured, accepted, max_size_ratio=max_size_ratio)
     unclear = gate.undecided(measured, accepted)
-    console.show(gate.outcome(checks, unclear), as_json=json, text=gate.text(checks, unclear))
+    console.show(gate.check_outcome(checks, unclear), as_json=json, text=gate.format_checks(checks, unclear))
     gate.raise_unless_passed(checks, unclear)
 
 
@@ -265,7 +265,7 @@ def android(
     if out is not None:
         refuse_existing(out, overwrite=overwrite)
     from benchmarks.android.run import bench_android
-    from benchmarks.android.table import table as android_table
+    from benchmarks.android.table import format_table as android_table
 
     record = bench_android(models, config or AndroidConfig())
     console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=android_table(record))

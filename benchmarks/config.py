@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from compress.errors import UsageError
-from export.config import LambdaAs
+from export.config import LambdaLayers
 
 _MULTIPLE_PX = 8
 _MULTIPLE_WIDTH = 4
@@ -82,7 +82,7 @@ class TableConfig:
     teacher: Path | None = None
     """The baseline's generator: .h5, .keras, .pth, SavedModel or artifact; CycleGAN's own net with random weights when
     not given."""
-    lambda_as: LambdaAs | None = None
+    lambda_layers: LambdaLayers | None = None
     """What the Lambda layers of the teacher's file do; they are never run."""
     student: tuple[Path, ...] = ()
     """A student of yours, a .tflite file or an artifact of one, beside those with random weights; may be repeated."""

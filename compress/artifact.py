@@ -61,7 +61,7 @@ class Manifest:
     seed: int | None = None
     quantization: dict[str, Any] | None = None
     """Per tensor name its `scale` and `zero_point`, where the model is quantised."""
-    kept_float: list[str] = field(default_factory=list)
+    float_ops: list[str] = field(default_factory=list)
     """The operators that stay in float where the model is quantised, each by the name of the tensor that it writes."""
     scores: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -165,7 +165,7 @@ def training_folder(out: Path) -> Path:
 
 
 @contextmanager
-def written_whole(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def atomic_dir(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary directory that becomes `out` when the block ends well, and vanishes when it does not.
 
     Raises:
@@ -185,12 +185,12 @@ def written_whole(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise
 
 
-def write_text_whole(out: Path, text: str, *, overwrite: bool = False) -> None:
+def atomic_write_text(out: Path, text: str, *, overwrite: bool = False) -> None:
     """Write a text file as UTF-8, as `write_bytes_whole` does."""
-    write_bytes_whole(out, text.encode("utf-8"), overwrite=overwrite)
+    atomic_write_bytes(out, text.encode("utf-8"), overwrite=overwrite)
 
 
-def write_bytes_whole(out: Path, content: bytes, *, overwrite: bool = False) -> None:
+def atomic_write_bytes(out: Path, content: bytes, *, overwrite: bool = False) -> None:
     """Write a file under a temporary name beside its destination, flush it, then rename it.
 
     Raises:

@@ -18,7 +18,7 @@ from compress.errors import UsageError
 from compress.prune.config import PruneConfig
 from compress.run import recipe
 from compress.teach.config import TeachConfig
-from compress.teachers import LambdaAs
+from compress.teachers import LambdaLayers
 
 Flags = Parameter(name="*")
 Switch = Annotated[bool, Parameter(negative="")]
@@ -47,7 +47,7 @@ def main() -> None:
 def inspect(
     model: Path,
     *,
-    lambda_as: LambdaAs | None = None,
+    lambda_layers: LambdaLayers | None = None,
     image_size_px: int | None = None,
     time_operators: Switch = False,
     chart: Path | None = None,
@@ -59,7 +59,7 @@ def inspect(
 
     Args:
         model: A generator file (.h5, .keras, .pth, SavedModel), a .tflite, a .mlpackage, or an artifact.
-        lambda_as: What the file's Lambda layers do; they are never run.
+        lambda_layers: What the file's Lambda layers do; they are never run.
         image_size_px: Side of the square to count MACs for; the model's own size when not given.
         time_operators: Of a .tflite, time each operator by itself; takes seconds.
         chart: PNG file to draw those times to, the slowest operators first.
@@ -74,8 +74,8 @@ def inspect(
         if not time_operators:
             raise UsageError(f"--chart {chart} draws what --time-operators measures. Pass both.")
         artifact.refuse_existing(chart, overwrite=overwrite)
-    report = generator.inspect(model, lambda_as=lambda_as, image_size_px=image_size_px)
-    text = generator.describe_text(report)
+    report = generator.inspect_model(model, lambda_layers=lambda_layers, image_size_px=image_size_px)
+    text = generator.format_report(report)
     exported = generator.exported_model_of(model)
     if time_operators and (exported is None or exported.suffix != ".tflite"):
         raise UsageError(f"{model} is no .tflite, whose operators --time-operators times. Export it first.")
@@ -85,7 +85,7 @@ def inspect(
         report, text = report | linted, f"{text}\n\n{lint.describe(linted)}"
         if chart is not None:
             drawn = import_module("export.inspect.operators_chart").draw_chart(linted["operators"], model.name)
-            artifact.write_bytes_whole(chart, drawn, overwrite=overwrite)
+            artifact.atomic_write_bytes(chart, drawn, overwrite=overwrite)
     elif exported is not None:
         try:
             lint = import_module("export.inspect.coreml")
@@ -174,7 +174,7 @@ def _recipe_beneath_flags(table: str) -> Any:
         chosen = next((item for item in arguments if item.name == "--recipe" and item.tokens), None)
         if chosen is not None:
             name = chosen.tokens[0].value
-            values = to_mapping(getattr(recipe.load(name), table))
+            values = to_mapping(getattr(recipe.load_recipe(name), table))
             given = {key: value for key, value in values.items() if value is not None}
             Dict(given, source=name, use_commands_as_keys=False)(app, commands, arguments)
 
@@ -213,7 +213,7 @@ def distill(
     out: Path,
     recipe: str | None = None,
     config: Annotated[DistillConfig, Flags] | None = None,
-    lambda_as: LambdaAs | None = None,
+    lambda_layers: LambdaLayers | None = None,
     overwrite: Switch = False,
     json: Switch = False,
 ) -> None:
@@ -224,13 +224,13 @@ def distill(
         data: A folder with trainA, trainB.
         out: The student's artifact.
         recipe: A recipe's name or .toml file; flags given beside it win.
-        lambda_as: What the teacher's Lambda layers do; they are never run.
+        lambda_layers: What the teacher's Lambda layers do; they are never run.
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
     from compress.distill.stage import distill as run_stage
 
-    student = run_stage(teacher, data, config or DistillConfig(), out, overwrite=overwrite, lambda_as=lambda_as)
+    student = run_stage(teacher, data, config or DistillConfig(), out, overwrite=overwrite, lambda_layers=lambda_layers)
     console.show(_summary(student), as_json=json)
 
 
@@ -242,7 +242,7 @@ def prune(
     data: Path,
     out: Path,
     config: Annotated[PruneConfig, Flags] | None = None,
-    lambda_as: LambdaAs | None = None,
+    lambda_layers: LambdaLayers | None = None,
     overwrite: Switch = False,
     json: Switch = False,
 ) -> None:
@@ -253,14 +253,14 @@ def prune(
         teacher: The generator that it learnt from: .h5, .keras, .pth, SavedModel or artifact.
         data: A folder with trainA, trainB.
         out: The pruned student's artifact.
-        lambda_as: What the teacher's Lambda layers do; they are never run.
+        lambda_layers: What the teacher's Lambda layers do; they are never run.
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
     from compress.prune.stage import prune as run_stage
 
     chosen = config or PruneConfig()
-    pruned = run_stage(student, teacher, data, chosen, out, overwrite=overwrite, lambda_as=lambda_as)
+    pruned = run_stage(student, teacher, data, chosen, out, overwrite=overwrite, lambda_layers=lambda_layers)
     predicted = {"predicted_int8_bytes": pruned.manifest.config["predicted_int8_bytes"]}
     console.show(_summary(pruned) | predicted, as_json=json)
 
@@ -272,7 +272,7 @@ def run(
     teacher: Path,
     data: Path,
     out: Path,
-    lambda_as: LambdaAs | None = None,
+    lambda_layers: LambdaLayers | None = None,
     json: Switch = False,
 ) -> None:
     """Run every stage of a recipe, from teacher to report; a stopped run goes on where it was.
@@ -282,13 +282,15 @@ def run(
         teacher: A CycleGAN generator: .h5, .keras, .pth, SavedModel or artifact.
         data: A folder with trainA, trainB, testA, testB.
         out: The run's folder.
-        lambda_as: What the teacher's Lambda layers do; they are never run.
+        lambda_layers: What the teacher's Lambda layers do; they are never run.
         json: Print JSON.
     """
     from compress.run import pipeline
-    from compress.run.recipe import load
+    from compress.run.recipe import load_recipe
 
-    _show_run(pipeline.run(teacher, data, load(recipe), out, lambda_as=lambda_as), out, as_json=json)
+    _show_run(
+        pipeline.run_recipe(teacher, data, load_recipe(recipe), out, lambda_layers=lambda_layers), out, as_json=json
+    )
 
 
 @app.command
@@ -305,9 +307,9 @@ def demo(*, out: Path = Path("runs/demo"), json: Switch = False) -> None:
 
 
 def _show_run(result: dict[str, Any], out: Path, *, as_json: bool) -> None:
-    from compress.run.summary import closing_table
+    from compress.run.summary import summary_table
 
-    console.show(result, as_json=as_json, text=f"{closing_table(out)}\nreport: {result['report']}")
+    console.show(result, as_json=as_json, text=f"{summary_table(out)}\nreport: {result['report']}")
 
 
 def _summary(student: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.artifact import write_text_whole
+from compress.artifact import atomic_write_text
 from compress.errors import PocketGANError, UsageError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def keep_and_show(
         UsageError: If `out` exists and `overwrite` is false.
     """
     if out is not None:
-        write_text_whole(out, json.dumps(record, indent=2) + "\n", overwrite=overwrite)
+        atomic_write_text(out, json.dumps(record, indent=2) + "\n", overwrite=overwrite)
     show(record, as_json=as_json, text=text)
 
 

@@ -47,7 +47,7 @@ class LayerCost:
     """Weights of its convolution kernels; in int8 each is a byte."""
 
 
-def measure(model: keras.Model, *, image_size_px: Size | None = None) -> Cost:
+def measure_cost(model: keras.Model, *, image_size_px: Size | None = None) -> Cost:
     """Measure a whole generator.
 
     Args:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from compress import console
-from compress.artifact import refuse_existing, write_text_whole
+from compress.artifact import atomic_write_text, refuse_existing
 from eval.config import AcceptConfig, GateConfig, ReportConfig, ScoreConfig
 from eval.score_key import is_distance, is_kernel_distance
 
@@ -40,7 +40,7 @@ def score(
         refuse_existing(out, overwrite=overwrite)
     from eval import scores
 
-    record = scores.score(config)
+    record = scores.score_folder(config)
     console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=_scores_text(record))
 
 
@@ -52,7 +52,7 @@ def gate(
     overwrite: Flag = False,
     json: Flag = False,
 ) -> None:
-    """Compare a candidate with its baseline: pass, regression (exit code 1) or cannot tell.
+    """Compare a candidate with its baseline: pass, regression (exit code 1) or inconclusive.
 
     Args:
         config: What is compared, and how much worse the candidate may be.
@@ -64,7 +64,7 @@ def gate(
         refuse_existing(out, overwrite=overwrite)
     from eval.gate import files, stage
 
-    outcome = stage.gate(config)
+    outcome = stage.run_gate(config)
     if out is not None:
         files.write_files(outcome, out, overwrite=overwrite)
     console.show(outcome.to_mapping(), as_json=json, text=files.text(outcome))
@@ -91,7 +91,7 @@ def accept(
     from eval.gate import baseline, stage
 
     old = baseline.read_replaced(out)
-    measurement = stage.accept(config)
+    measurement = stage.accept_baseline(config)
     changed = baseline.changes(old, measurement) if old else None
     baseline.write_baseline(measurement, out, overwrite=overwrite)
     record = {"baseline": str(out), "size_bytes": out.stat().st_size, "changes": changed}
@@ -119,7 +119,7 @@ def report(
     from eval.report import page
 
     document = page.render(config)
-    write_text_whole(out, document, overwrite=overwrite)
+    atomic_write_text(out, document, overwrite=overwrite)
     console.show({"report": str(out), "size_bytes": len(document.encode())}, as_json=json)
 
 
@@ -131,7 +131,7 @@ def main() -> None:
 def _scores_text(record: dict[str, Any]) -> str:
     """The scores as people read them; single images are left to the JSON."""
     lines = [*_distance_lines(record), *_distance_lines(record.get("control", {}), prefix="control ")]
-    for key, other in (("fidelity", "the teacher"), ("truth", "the truth")):
+    for key, other in (("similarity", "the teacher"), ("truth", "the truth")):
         lines += _likeness_lines(record.get(key, {}), other)
     spent = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in record["seconds"].items())
     return "\n".join([*lines, *(f"note: {note}" for note in record["notes"]), f"spent: {spent}"])
@@ -155,9 +155,9 @@ def _interval(record: dict[str, Any], name: str) -> tuple[float, float]:
     return record["intervals"][name]["low"], record["intervals"][name]["high"]
 
 
-def _likeness_lines(fidelity: dict[str, Any], other: str) -> list[str]:
+def _likeness_lines(similarity: dict[str, Any], other: str) -> list[str]:
     lines = []
-    for name, value in fidelity.items():
+    for name, value in similarity.items():
         if name == "colour_offset":
             red, green, blue = value["mean"]
             lines.append(f"{name} from {other}: R {red:+.2f}, G {green:+.2f}, B {blue:+.2f} levels of 255")

@@ -78,7 +78,7 @@ class GateConfig(AcceptConfig):
     """Largest latency as a multiple of the baseline's, such as 1.1; needs --bench."""
     bench: Path | None = None
     """What `compress bench host --json` printed: its first entry is the baseline, its last one the candidate."""
-    cannot_tell: Literal["pass", "fail"] = "pass"
+    inconclusive: Literal["pass", "fail"] = "pass"
     """What becomes of a candidate whose difference is too uncertain for a verdict."""
 
 

@@ -25,7 +25,7 @@ from eval.similarity.perceptual import perceptual_distances
 _log = logging.getLogger(__name__)
 
 
-class Judge:
+class FolderScorer:
     """Measures folders of images against one reference; its features are computed once.
 
     Args:

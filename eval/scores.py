@@ -10,19 +10,19 @@ from eval.config import ScoreConfig
 from eval.similarity import Fidelity, compare, pair_by_stem
 
 if TYPE_CHECKING:
-    from eval.scorer import Judge
+    from eval.scorer import FolderScorer
 
 SCHEMA = 2
 FEWEST_IMAGES = 4
 """A subset of KID is half of a folder and needs two images."""
 
 
-def score(config: ScoreConfig) -> dict[str, Any]:
+def score_folder(config: ScoreConfig) -> dict[str, Any]:
     """Score a folder of generated images.
 
     Returns:
         JSON-ready: `schema`, `key` (see `ReferenceKey`), the kernel and Fréchet distance under the names that
-        `metric_name` gives them and their 95 % `intervals`, where asked for `control`, `fidelity` (to the teacher) and
+        `metric_name` gives them and their 95 % `intervals`, where asked for `control`, `similarity` (to the teacher) and
         `truth`, `notes` on how to read the numbers, and the `seconds` that `features` and `statistics` took.
 
     Raises:
@@ -35,36 +35,36 @@ def score(config: ScoreConfig) -> dict[str, Any]:
     control = [path for _, path in pair_by_stem(config.fake, config.control).values()] if config.control else None
     image_size_px = common_size(fake)
     likenesses = _likenesses(config)
-    judge = open_judge(config, real, image_size_px)
+    judge = load_scorer(config, real, image_size_px)
     record = {"schema": SCHEMA, "key": judge.key(len(fake)).to_mapping(), **judge.distances(fake)}
     if control:
         record["control"] = judge.distances(control)
     notes = judge.notes(len(fake))
-    for name, (folder, fidelity) in likenesses.items():
-        record[name] = fidelity.to_mapping({judge.perceptual_name: judge.perceptual(config.fake, folder)})
-        notes += [note for note in fidelity.notes if note not in notes]
+    for name, (folder, similarity) in likenesses.items():
+        record[name] = similarity.to_mapping({judge.perceptual_name: judge.perceptual(config.fake, folder)})
+        notes += [note for note in similarity.notes if note not in notes]
     return record | {"notes": notes, "seconds": {part: round(spent, 2) for part, spent in judge.seconds.items()}}
 
 
-def open_judge(config: ScoreConfig, real: Sequence[Path], image_size_px: tuple[int, int]) -> "Judge":
+def load_scorer(config: ScoreConfig, real: Sequence[Path], image_size_px: tuple[int, int]) -> "FolderScorer":
     """Load what scores: torch takes seconds, so all that is wrong with folders has to be said before.
 
     Raises:
         UsageError: If the packages that score are not installed.
-        UnusableModel, UnusableData: As `Judge`.
+        UnusableModel, UnusableData: As `FolderScorer`.
     """
     try:
-        from eval.scorer import Judge
+        from eval.scorer import FolderScorer
     except ImportError as error:
         raise UsageError(f"scoring needs more packages ({error}): pip install 'pocketgan[score]'.") from error
-    return Judge(config, real, image_size_px)
+    return FolderScorer(config, real, image_size_px)
 
 
 def _likenesses(config: ScoreConfig) -> dict[str, tuple[Path, Fidelity]]:
     """By its name in the record, a folder that the fakes are compared with and what came of it."""
     found = {}
     if config.teacher:
-        found["fidelity"] = (config.teacher, compare(config.fake, config.teacher))
+        found["similarity"] = (config.teacher, compare(config.fake, config.teacher))
     if config.truth:
         # Photos of any size: only the teacher's images must have been made at the fakes' own.
         found["truth"] = (config.truth, compare(config.fake, config.truth, fitted=True))

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from compress import console
 from compress.artifact import refuse_existing
 from compress.errors import UnusableModel
-from compress.teachers import LambdaAs
+from compress.teachers import LambdaLayers
 from export.config import CoremlConfig, TfliteConfig, TranslateConfig
 from export.quantize.config import QuantizeConfig
 
@@ -48,8 +48,8 @@ def tflite(
     result = {
         "artifact": str(out),
         "precision": manifest.config["precision"],
-        "kept_float": manifest.kept_float,
-        "ends": manifest.config["ends"],
+        "float_ops": manifest.float_ops,
+        "io_type": manifest.config["io_type"],
         "size_bytes": manifest.cost.size_bytes,
         "params": manifest.cost.params,
         "macs": manifest.cost.macs,
@@ -91,7 +91,7 @@ def coreml(
         "artifact": str(out),
         **({} if swift is None else {"swift": str(swift)}),
         "precision": manifest.config["precision"],
-        "kept_float": manifest.kept_float,
+        "float_ops": manifest.float_ops,
         "size_bytes": manifest.cost.size_bytes,
         "params": manifest.cost.params,
         "macs": manifest.cost.macs,
@@ -107,7 +107,7 @@ def quantize(
     data: Path,
     out: Path,
     config: Annotated[QuantizeConfig, Flags] | None = None,
-    lambda_as: LambdaAs | None = None,
+    lambda_layers: LambdaLayers | None = None,
     overwrite: Existing = False,
     json: Existing = False,
 ) -> None:
@@ -118,16 +118,16 @@ def quantize(
         teacher: The generator that it learnt from: .h5, .keras, .pth, SavedModel or artifact.
         data: A folder with trainA, trainB.
         out: The artifact to write; `compress export tflite --precision int8` takes its ranges.
-        lambda_as: What the teacher's Lambda layers do; they are never run.
+        lambda_layers: What the teacher's Lambda layers do; they are never run.
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
     from export.quantize.stage import quantize as run_stage
 
     chosen = config or QuantizeConfig()
-    quantized = run_stage(student, teacher, data, chosen, out, overwrite=overwrite, lambda_as=lambda_as)
+    quantized = run_stage(student, teacher, data, chosen, out, overwrite=overwrite, lambda_layers=lambda_layers)
     manifest = quantized.manifest
-    console.show({"artifact": str(quantized.path), "kept_float": manifest.kept_float, **manifest.scores}, as_json=json)
+    console.show({"artifact": str(quantized.path), "float_ops": manifest.float_ops, **manifest.scores}, as_json=json)
 
 
 def translate(

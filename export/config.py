@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Literal
 
 from compress.errors import UsageError
-from compress.teachers import LambdaAs
+from compress.teachers import LambdaLayers
 
 Precision = Literal["fp32", "fp16", "dynamic", "int8"]
-Ends = Literal["float", "int8", "uint8"]
+IoType = Literal["float", "int8", "uint8"]
 CoremlPrecision = Literal["fp32", "fp16", "int8_weights", "palette8", "palette6", "int8"]
 _INT8_NEEDS_DATA = "precision int8 needs photos to calibrate on. Pass --data with a folder of images."
 
@@ -23,7 +23,7 @@ class TfliteConfig:
     data: Path | None = None
     """Real photos to calibrate int8 on and to check parity with: a CycleGAN folder (its training photos) or any folder
     of images."""
-    ends: Ends = "float"
+    io_type: IoType = "float"
     """What an int8 file takes and returns: float in [-1, 1], int8, or uint8 camera bytes."""
     image_size_px: int | None = None
     """Side of the square that the file takes; the source's own size when not given."""
@@ -37,7 +37,7 @@ class TfliteConfig:
     """The model's licence, as the file's metadata tells; a student of someone's teacher inherits its terms."""
     description: str = ""
     """What the model does, as the file's metadata tells; its name and precision when not given."""
-    lambda_as: LambdaAs | None = None
+    lambda_layers: LambdaLayers | None = None
     """What the Lambda layers of a teacher's file do; they are never run."""
     seed: int = 0
     """Picks the calibration photos."""
@@ -47,10 +47,10 @@ class TfliteConfig:
         _check_other_sizes(self.other_sizes_px)
         if self.precision == "int8" and self.data is None:
             raise UsageError(_INT8_NEEDS_DATA)
-        if self.precision != "int8" and self.ends != "float":
+        if self.precision != "int8" and self.io_type != "float":
             raise UsageError(
-                f"ends {self.ends} belong to precision int8, but precision is {self.precision}. "
-                "Pass --precision int8, or leave --ends out."
+                f"io_type = {self.io_type} belongs to precision int8, but precision is {self.precision}. "
+                "Pass --precision int8, or leave --io-type out."
             )
 
 
@@ -76,7 +76,7 @@ class CoremlConfig:
     """Shown by Xcode."""
     model_version: str = "1"
     """Shown by Xcode."""
-    lambda_as: LambdaAs | None = None
+    lambda_layers: LambdaLayers | None = None
     """What the Lambda layers of a teacher's file do; they are never run."""
     seed: int = 0
     """Picks the photos."""
@@ -94,7 +94,7 @@ class TranslateConfig:
 
     image_size_px: int | None = None
     """Side of the square that photos are cropped and resized to; the model's own size when not given."""
-    lambda_as: LambdaAs | None = None
+    lambda_layers: LambdaLayers | None = None
     """What the Lambda layers of a teacher's file do; they are never run."""
     threads: int = 2
     """Threads that a .tflite file runs on."""

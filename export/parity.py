@@ -55,7 +55,7 @@ def as_scores(checked: Mapping[str, Parity]) -> dict[str, Any]:
     return scores | ({"parity_at": {name: checked[name].as_json() for name in others}} if others else {})
 
 
-def measure(
+def measure_parity(
     content: bytes,
     photos: Sequence[np.ndarray],
     expected: Sequence[np.ndarray],
@@ -75,13 +75,13 @@ def measure(
     height, width, _ = photos[0].shape
     generator = TfliteGenerator(content, size=(height, width))
     outputs = [generator.run(photo) for photo in photos]
-    compared = compare([generator.to_picture(output) for output in outputs], expected, material=material)
+    compared = compare_images([generator.to_picture(output) for output in outputs], expected, material=material)
     if quantized is None:
         return compared
     return replace(compared, share_within_a_step=_share_within_a_step(photos, outputs, quantized))
 
 
-def compare(pictures: Sequence[np.ndarray], expected: Sequence[np.ndarray], *, material: str) -> Parity:
+def compare_images(pictures: Sequence[np.ndarray], expected: Sequence[np.ndarray], *, material: str) -> Parity:
     """Compare what an export made with what its float source makes, each `(height, width, 3)` float in [-1, 1]."""
     difference = np.stack(pictures) - np.stack(expected)
     return Parity(
@@ -92,7 +92,7 @@ def compare(pictures: Sequence[np.ndarray], expected: Sequence[np.ndarray], *, m
     )
 
 
-def require(parity: Parity, precision: Precision, *, at: str = "") -> None:
+def require_parity(parity: Parity, precision: Precision, *, at: str = "") -> None:
     """Refuse a file that is too far from its source.
 
     Args:
@@ -166,7 +166,7 @@ def _share_within_a_step(
     first, last = (quantized.tensors[name] for name in (quantized.graph.input, quantized.graph.output))
     shares = []
     for photo, output in zip(photos, outputs, strict=True):
-        exact = numpy_int8.run(quantized, first.quantize(to_float(photo))[np.newaxis])[0]
+        exact = numpy_int8.run_int8_graph(quantized, first.quantize(to_float(photo))[np.newaxis])[0]
         steps = np.abs(output.astype(np.int16) - exact) if output.dtype == np.int8 else _steps(output, exact, last)
         shares.append(float((steps <= 1).mean()))
     return float(np.mean(shares))

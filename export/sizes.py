@@ -55,7 +55,7 @@ def _lower_at(size: tuple[int, int], config: TfliteConfig | CoremlConfig, opened
     if size == usual.input_shape[:2]:
         raise UsageError(f"other_sizes_px = {size[0]}, which the file takes anyway. Leave it out.")
     resized = opened.resized(size)
-    photos = material.checked_photos(config, opened, size)
+    photos = material.draw_parity_photos(config, opened, size)
     return OtherSize(
         graph=lower(resized.model, input_shape=(*size, 3)),
         photos=photos,

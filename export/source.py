@@ -12,8 +12,8 @@ from compress import images, teachers
 from compress.artifact import Artifact, file_fingerprint, is_artifact, open_artifact
 from compress.data.config import Domain
 from compress.errors import UnusableArtifact, UsageError
-from compress.models.io import load_stored
-from compress.teachers import LambdaAs
+from compress.models.io import load_student
+from compress.teachers import LambdaLayers
 from export.graph.quantized import TensorScale
 
 _DOMAINS: tuple[Domain, ...] = ("A", "B", "both")
@@ -31,8 +31,8 @@ class Source:
     """Whose photos it was trained to translate; A where nothing says otherwise."""
     scales: Mapping[str, TensorScale] | None = None
     """Of each tensor in int8, where `compress quantize` has chosen them."""
-    kept_float: tuple[str, ...] = ()
-    """The operations that `compress quantize --keep-float` left in float, each by the tensor that it writes."""
+    float_ops: tuple[str, ...] = ()
+    """The operations that `compress quantize --float-ops` left in float, each by the tensor that it writes."""
 
     def image_size(self, image_size_px: int | None) -> tuple[int, int]:
         """Height and width to work at, pixels.
@@ -83,19 +83,19 @@ class Source:
         return np.asarray(self.model.predict_on_batch(images.to_float(photo)[np.newaxis]), dtype=np.float32)[0]
 
 
-def open_source(path: Path, *, lambda_as: LambdaAs | None = None) -> Source:
+def open_source(path: Path, *, lambda_layers: LambdaLayers | None = None) -> Source:
     """Load a generator.
 
     Args:
         path: An artifact directory with a model.keras, or any file that `compress.teachers.load` reads.
-        lambda_as: What the Lambda layers of a teacher's file do.
+        lambda_layers: What the Lambda layers of a teacher's file do.
 
     Raises:
         UnusableArtifact: If an artifact is torn or holds a finished export.
         UnusableModel: If a teacher's file cannot be used.
     """
     if not is_artifact(path):
-        model = teachers.load(path, lambda_as=lambda_as)
+        model = teachers.load(path, lambda_layers=lambda_layers)
         return Source(model=model, name=path.name, fingerprint=file_fingerprint(path), domain="A")
     artifact = open_artifact(path)
     if artifact.manifest.format != "keras":
@@ -104,12 +104,12 @@ def open_source(path: Path, *, lambda_as: LambdaAs | None = None) -> Source:
         )
     domain = artifact.manifest.config.get("domain")
     return Source(
-        model=load_stored(artifact.model_path),
+        model=load_student(artifact.model_path),
         name=artifact.manifest.name,
         fingerprint=artifact.fingerprint,
         domain=domain if domain in _DOMAINS else "A",
         scales=_scales(artifact),
-        kept_float=tuple(artifact.manifest.kept_float),
+        float_ops=tuple(artifact.manifest.float_ops),
     )
 
 

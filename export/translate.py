@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from compress.artifact import is_artifact, open_artifact, refuse_existing, written_whole
+from compress.artifact import atomic_dir, is_artifact, open_artifact, refuse_existing
 from compress.errors import UnusableArtifact, UnusableData, UsageError
 from compress.images import list_images, read_images, to_uint8, write_png
 from export.config import TranslateConfig
@@ -42,7 +42,7 @@ def translate(
     _require_distinct_stems(paths)
     run, size = _open(model, config)
     written = 0
-    with written_whole(out, overwrite=overwrite) as scratch:
+    with atomic_dir(out, overwrite=overwrite) as scratch:
         progress = tqdm(read_images(paths, size), total=len(paths), desc="translate", unit="image", file=sys.stderr)
         for path, photo in progress:
             write_png(scratch / f"{path.stem}.png", to_uint8(run(photo)))
@@ -92,5 +92,5 @@ def _open_tflite(path: Path, config: TranslateConfig) -> tuple[Translator, tuple
 def _open_keras(path: Path, config: TranslateConfig) -> tuple[Translator, tuple[int, int]]:
     from export.source import open_source
 
-    source = open_source(path, lambda_as=config.lambda_as)
+    source = open_source(path, lambda_layers=config.lambda_layers)
     return source.translate, source.image_size(config.image_size_px)

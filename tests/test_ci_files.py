@@ -62,12 +62,12 @@ def test_the_action_hands_every_input_to_the_gate() -> None:
                 "baseline": "base.json",
                 "data": "photos",
                 "cache": "kept",
-                "flags": "--max-fid-increase 3% --cannot-tell fail",
+                "flags": "--max-fid-increase 3% --inconclusive fail",
             }
         )
     )
     assert (config.candidate, config.baseline, config.data) == (Path("new images"), Path("base.json"), Path("photos"))
-    assert (config.cache, config.max_fid_increase, config.cannot_tell) == (Path("kept"), "3%", "fail")
+    assert (config.cache, config.max_fid_increase, config.inconclusive) == (Path("kept"), "3%", "fail")
 
 
 @pytest.mark.parametrize("written", [True, False])

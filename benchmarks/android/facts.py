@@ -12,7 +12,7 @@ _ABSENT_C = -50.0
 """Sensors that a phone lacks read -99.9 or the like."""
 
 
-def describe(phone: Phone) -> dict[str, Any]:
+def describe_phone(phone: Phone) -> dict[str, Any]:
     """Describe a phone.
 
     Returns:

@@ -19,7 +19,7 @@ from benchmarks.android import transcript
 from benchmarks.android.binary import command_line, read_binary
 from benchmarks.android.config import AndroidConfig, Backend
 from benchmarks.android.device import Phone, find_phone, require_adbutils
-from benchmarks.android.facts import describe, fastest_cores, thermal_state
+from benchmarks.android.facts import describe_phone, fastest_cores, thermal_state
 from benchmarks.android.parity import Comparison
 from benchmarks.host.stage import Contender, find_contenders
 from benchmarks.timing.noise import speedup_of, why_withheld
@@ -159,7 +159,7 @@ def bench_android(models: Sequence[Path], config: AndroidConfig) -> dict[str, An
         for backend in dict.fromkeys(config.backend)
     ]
     phone = find_phone(config.serial)
-    device = describe(phone)
+    device = describe_phone(phone)
     path = config.benchmark_binary or Path()
     binary = read_binary(path, abi=device["abi"])
     cores = fastest_cores(phone, count=config.threads)

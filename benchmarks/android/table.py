@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from compress.text_table import aligned
+from compress.text_table import format_columns
 
 _HEADINGS = ("model", "on", "size", "latency (min - max)", "first image", "speed-up (range)", "memory", "delegated")
 _NONE = "-"
 
 
-def table(record: Mapping[str, Any]) -> str:
+def format_table(record: Mapping[str, Any]) -> str:
     """The measurements in columns, what did not run and why below them, and on what it was measured."""
     rows = [_HEADINGS, *(_row(entry) for entry in record["entries"] if entry["error"] is None)]
-    lines = aligned(rows)
+    lines = format_columns(rows)
     for entry in record["entries"]:
         lines += _remarks(entry)
     return "\n".join([*lines, *_conditions(record)])

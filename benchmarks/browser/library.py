@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from compress.artifact import user_cache, write_bytes_whole
+from compress.artifact import atomic_write_bytes, user_cache
 from compress.errors import UsageError
 
 FETCH_LIMIT_S = 300
@@ -76,7 +76,7 @@ def load_archive(package: Package, folder: Path) -> bytes:
     if path.is_file() and _integrity(content := path.read_bytes()) == package.integrity:
         return content
     content = _fetch(package, folder)
-    write_bytes_whole(path, content, overwrite=True)
+    atomic_write_bytes(path, content, overwrite=True)
     return content
 
 

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.host.table import withheld_speedups
-from compress.text_table import aligned
+from compress.text_table import format_columns
 
 
-def describe(record: Mapping[str, Any]) -> str:
+def format_table(record: Mapping[str, Any]) -> str:
     """The table of a record of `Task.finish`, what did not run, and under what it was measured."""
     rows = [("model", "on", "size", "latency (min - p95)", "speed-up (range)", "load", "first", "within 1/255 of host")]
     rows += [_row(entry) for entry in record["entries"]]
-    lines = aligned(rows)
+    lines = format_columns(rows)
     lines += withheld_speedups(record["entries"])
     lines += [f"{failure['name']} on {failure['accelerator']}: {failure['why']}" for failure in record["failures"]]
     lines.append(

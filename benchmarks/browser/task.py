@@ -204,7 +204,7 @@ def _prepare(contender: Contender, config: BrowserConfig) -> Subject:
         if end.dtype not in _RUNNABLE:
             raise UnusableModel(
                 f"{contender.path} {verb} {end.dtype}, which LiteRT.js {library.VERSION} cannot pass. Export it with "
-                "`compress export tflite --ends uint8` or `--ends float`."
+                "`compress export tflite --io-type uint8` or `--io-type float`."
             )
     if config.image is None:
         (photo,) = synthetic_photos(generator.size, count=1, seed=0)

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.timing.noise import withheld_by_reason
-from compress.text_table import aligned
+from compress.text_table import format_columns
 
 
-def describe(record: Mapping[str, Any]) -> str:
+def format_table(record: Mapping[str, Any]) -> str:
     """The table of a record of `bench_host`, the speed-ups that it withholds, and under what it was measured."""
     head = ("model", "size", "latency (min - max)", "speed-up (range)")
     cost = ("GMAC/s (of peak)", "load + first", "peak memory")
@@ -15,10 +15,10 @@ def describe(record: Mapping[str, Any]) -> str:
     for entry in record["entries"]:
         rate, memory = f"{entry['gmacs_per_s']:.1f} ({entry['share_of_peak']:.0%})", entry["peak_memory_bytes"] / 1e6
         rows.append((*_speed(entry), rate, start_of(entry), f"{memory:.1f} MB", *_delegation(entry)))
-    return "\n".join([*aligned(rows), *conditions(record)])
+    return "\n".join([*format_columns(rows), *conditions(record)])
 
 
-def describe_oracles(record: Mapping[str, Any]) -> str:
+def format_quantizers(record: Mapping[str, Any]) -> str:
     """The table of a record of `compare_oracles`: what each quantiser made of a student."""
     columns = {"psnr_db": "PSNR to the student", "teacher_psnr_db": "to the teacher"}
     columns = {key: title for key, title in columns.items() if key in record["entries"][0]}
@@ -28,7 +28,7 @@ def describe_oracles(record: Mapping[str, Any]) -> str:
         rows.append((*_speed(entry), *(f"{entry[key]:.2f} dB" for key in columns), *_delegation(entry)))
     versions = ", ".join(f"{package} {version}" for package, version in record["versions"].items())
     photos = f"Ranges from {record['calibration_images']} photos, PSNR over {record['images']} others; {versions}"
-    return "\n".join([*aligned(rows), photos, *_floats(record), *_trainings(record), *conditions(record)])
+    return "\n".join([*format_columns(rows), photos, *_floats(record), *_trainings(record), *conditions(record)])
 
 
 def _floats(record: Mapping[str, Any]) -> list[str]:

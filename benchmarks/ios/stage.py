@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.ios.report import THERMAL_STATES, Report, Unit, read
-from compress.text_table import aligned
+from compress.text_table import format_columns
 
 LEAST_PSNR_DB = 30.0
 """A compute unit whose picture is further from the export's own evaluation computes something else, and its time says
@@ -128,7 +128,7 @@ def _why_not_comparable(report: Report, base: Report) -> list[str]:
     return reasons
 
 
-def describe(record: Mapping[str, Any]) -> str:
+def format_table(record: Mapping[str, Any]) -> str:
     """What people read: a table for each report, and what to know of it."""
     return "\n\n".join(_describe(report, with_baseline=record["baseline"] is not None) for report in record["reports"])
 
@@ -143,7 +143,7 @@ def _describe(report: Mapping[str, Any], *, with_baseline: bool) -> str:
         f"{model['name']}: {model['precision']}, {model['size_bytes'] / 1e3:.1f} kB, "
         f"{model['width_px']}x{model['height_px']}, on {device['identifier']}, {device['system']} "
         f"{device['system_version']}",
-        *aligned(rows),
+        *format_columns(rows),
         f"{report['rounds']} interleaved rounds of {report['predictions_per_turn']} predictions, thermal state "
         f"{report['thermal_state']}, compiled in {report['compile_ms']:.0f} ms, {report['started']}",
     ]

@@ -4,7 +4,7 @@ The published schedules take hundreds of epochs. Here every method has the time,
 its learning rate and its averaging of the student that it is held against; only shape and losses are its own.
 
 What is not as published, for all: the network that scores is never trained against, so where a paper takes VGG, the
-teacher's own encoder takes its place. For GAN Compression: its critic is as small as ours. For OMGD: the teacher is
+teacher's own encoder takes its place. For GAN Compression: its discriminator is as small as ours. For OMGD: the teacher is
 given and does not learn beside the student, and channels are compared without adaptors (see `losses.channels`).
 """
 
@@ -51,7 +51,7 @@ DISTILLED: Mapping[PeerMethod, Distilled] = {
             "adversarial_from_step": 0.0,
         },
     ),
-    # Ren et al. 2021, arXiv:2108.06908, sections 3.2 and 4.1: no critic for the student.
+    # Ren et al. 2021, arXiv:2108.06908, sections 3.2 and 4.1: no discriminator for the student.
     "omgd": Distilled(OMGD, _OMGD_LOSSES),
     "omgd_losses": Distilled(None, _OMGD_LOSSES),
 }

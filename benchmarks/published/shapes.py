@@ -21,6 +21,6 @@ PEERS: Mapping[str, MobileResnetConfig] = {"OMGD": OMGD, "GAN Compression": GAN_
 """By name, as published; build them with `compress.models.mobile_resnet_generator.build`."""
 
 
-def deployable(peer: MobileResnetConfig) -> MobileResnetConfig:
+def made_deployable(peer: MobileResnetConfig) -> MobileResnetConfig:
     """The same shape with BatchNorm, which folds away, and zero padding: what a phone's int8 kernels run whole."""
     return replace(peer, normalization="batch", padding="zero")

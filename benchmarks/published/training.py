@@ -27,7 +27,7 @@ from compress.distill.stage import distill_into, untrained
 from compress.errors import UnusableArtifact
 from compress.models.pocket.config import PocketConfig
 from compress.teach.config import TeachConfig
-from compress.teachers import LambdaAs
+from compress.teachers import LambdaLayers
 
 if TYPE_CHECKING:
     import keras
@@ -45,7 +45,7 @@ def train_peer(
     out: Path,
     *,
     overwrite: bool = False,
-    lambda_as: LambdaAs | None = None,
+    lambda_layers: LambdaLayers | None = None,
 ) -> Artifact:
     """Train a peer beside a student.
 
@@ -58,7 +58,7 @@ def train_peer(
         out: The artifact to write. Beside it lies `NAME.training` while training runs, and the same command goes on
             from there after a kill.
         overwrite: Whether `out` may exist.
-        lambda_as: What the teacher's Lambda layers do, see `teachers.load`.
+        lambda_layers: What the teacher's Lambda layers do, see `teachers.load`.
 
     Raises:
         UsageError: If `out` exists, or the method cannot be had for such a student.
@@ -77,10 +77,12 @@ def train_peer(
 
     def train(config: DistillConfig, out: Path, *, overwrite: bool = False) -> Artifact:
         recorded = {"peer": method, **shape, **_of_fit(config)}
-        return distill_into(start, recorded, teacher, data, config, out, overwrite=overwrite, lambda_as=lambda_as)
+        return distill_into(
+            start, recorded, teacher, data, config, out, overwrite=overwrite, lambda_layers=lambda_layers
+        )
 
     def steps_in_time() -> int:
-        # Without phases before the critic's: its steps cost more than those without it, and are nearly all.
+        # Without phases before the discriminator's: its steps cost more than those without it, and are nearly all.
         trial = dataclasses.replace(config, steps=TRIAL_STEPS, sample_every=TRIAL_STEPS, adversarial_from_step=0.0)
         with tempfile.TemporaryDirectory(prefix="pocketgan-") as scratch:
             return _steps(_images_per_s(train(trial, Path(scratch) / method)), config, seconds)
@@ -100,7 +102,7 @@ def _kept_steps(out: Path, asked: list[Any], find: Callable[[], int]) -> int:
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))["steps"]
     steps = find()
-    artifact.write_text_whole(path, json.dumps({"steps": steps}) + "\n")
+    artifact.atomic_write_text(path, json.dumps({"steps": steps}) + "\n")
     return steps
 
 
@@ -132,7 +134,7 @@ def _steps(images_per_s: float, config: FitConfig, seconds: float) -> int:
 
 def _with_losses(config: DistillConfig, losses: Mapping[str, Any]) -> DistillConfig:
     unweighted = {item.name: 0.0 for item in dataclasses.fields(config) if item.name.endswith("_weight")}
-    return dataclasses.replace(config, judged_px=None, l1_final_share=1.0, **{**unweighted, **losses})
+    return dataclasses.replace(config, discriminator_crop_px=None, l1_final_scale=1.0, **{**unweighted, **losses})
 
 
 def _start(method: Distilled, config: DistillConfig) -> tuple[Callable[[keras.Model], keras.Model], dict[str, Any]]:
@@ -186,7 +188,7 @@ def _train_narrow(
     # Overwritten where a run was killed between this and its end.
     record = teach(data, chosen(steps), work / "taught", overwrite=True)
     generator = work / "taught" / record["b2a" if config.domain == "B" else "a2b"]["file"]
-    with artifact.written_whole(out, overwrite=overwrite) as partial:
+    with artifact.atomic_dir(out, overwrite=overwrite) as partial:
         _write_narrow(partial, out.name, generator, work / "taught" / "samples.png", config, steps)
         (partial / RECORD).write_bytes((work / "taught" / RECORD).read_bytes())
     shutil.rmtree(work)
@@ -208,7 +210,7 @@ def _write_narrow(folder: Path, name: str, generator: Path, samples: Path, confi
         stage="teach",
         parent=None,
         input=ImageSpec(shape=shape),
-        cost=cost.measure(net),
+        cost=cost.measure_cost(net),
         config={
             "peer": "narrow",
             "filters": NARROW_FILTERS,

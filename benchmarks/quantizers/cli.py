@@ -39,11 +39,11 @@ def oracles(
         refuse_existing(out, overwrite=overwrite)
     if not student.exists():
         raise UnusableModel(f"{student} does not exist; expected a student's artifact.")
-    from benchmarks.host.table import describe_oracles
+    from benchmarks.host.table import format_quantizers
     from benchmarks.quantizers.oracles import compare_oracles
 
     record = compare_oracles(student, config)
-    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=describe_oracles(record))
+    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=format_quantizers(record))
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ from export.calibration import observe
 from export.graph.lower import lower
 from export.graph.operations import Graph
 from export.graph.quantized import TensorScale
-from export.graph.reflection_pad import without_reflection
+from export.graph.reflection_pad import expand_reflection_pads
 from export.inspect.operators import list_operators
 from export.interpreter.litert import TfliteGenerator
 from export.quantize.config import QuantizeConfig
@@ -82,7 +82,7 @@ def compare_oracles(student: Path, config: OraclesConfig) -> dict[str, Any]:
             (observe.held_back_photos, config.images),
         )
     )
-    graph = without_reflection(lower(source.model, input_shape=(*size, 3)))
+    graph = expand_reflection_pads(lower(source.model, input_shape=(*size, 3)))
     trained = _trained(student, config, source, unseen)
     contents = _export(source, graph, seen)
     pictures = {"psnr_db": np.stack([source.translate(photo) for photo in unseen])}

@@ -13,7 +13,7 @@ from benchmarks.quantizers.tfmot import child
 from benchmarks.quantizers.tfmot.job import Job, check_copyable
 from compress import teachers
 from compress.config import to_mapping
-from compress.distill.inputs import receive
+from compress.distill.inputs import resolve_inputs
 from compress.distill.training_data.pairs import Pairs
 from compress.distill.training_data.teacher_images import cache_folder, translate_cached
 from compress.images import to_float
@@ -65,18 +65,20 @@ def train(
     """
     with tempfile.TemporaryDirectory(prefix="pocketgan-") as scratch:
         work = Path(scratch) / "training"
-        given = receive(student, teacher, data, config, Path(scratch) / "out", overwrite=False, lambda_as=None)
+        given = resolve_inputs(
+            student, teacher, data, config, Path(scratch) / "out", overwrite=False, lambda_layers=None
+        )
         description = teachers.describe(given.student.model_path)
         check_copyable(description)
-        lessons = given.lessons(work)
-        training_pairs, _ = lessons.pairs.split(config.holdout, config.seed)
+        training_data = given.training_data(work)
+        training_pairs, _ = training_data.pairs.split(config.holdout, config.seed)
         tfmot = {
             row: child.run(_job(description, given.config, training_pairs, source, photos[:_SHOWN], calibrated))
             for row, calibrated in _TFMOT.items()
         }
-        finished = candidates.go(source.model, lessons, given.config, work, given.identity())
+        finished = candidates.run_candidates(source.model, training_data, given.config, work, given.identity())
         cache = cache_folder(given.fingerprint, given.image_size_px)
-        pictures = [translate_cached(photo, lessons.teacher.predict_on_batch, cache) for photo in photos]
+        pictures = [translate_cached(photo, training_data.teacher.predict_on_batch, cache) for photo in photos]
     ours = {one.way: one for one in finished.candidates}
     return Trainings(
         files={f"compress quantize, {way}": emitter.int8_file(one.quantized, "int8") for way, one in ours.items()}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.students.config import StudentsConfig
-from benchmarks.students.given import Given, Model
+from benchmarks.students.inputs import ComparisonInputs, Model
 from compress.run.stages import Stage
 
 IMAGES, SCORES = "images", "scores"
@@ -14,7 +14,7 @@ BENCH = "bench.json"
 _FEATURES = "features"
 
 
-def commands(given: Given, config: StudentsConfig, out: Path) -> Iterator[Stage]:
+def commands(given: ComparisonInputs, config: StudentsConfig, out: Path) -> Iterator[Stage]:
     """Everything that is made before the table, model by model: a student that is added last repeats none before it.
 
     The teacher's dynamic range, which may be refused, comes after them: being tried again it repeats the timing alone.
@@ -49,17 +49,17 @@ def is_dynamic(model: Model) -> bool:
     return model.precision == "dynamic"
 
 
-def _export(model: Model, given: Given, config: StudentsConfig) -> tuple[str, ...]:
+def _export(model: Model, given: ComparisonInputs, config: StudentsConfig) -> tuple[str, ...]:
     # Checked on photos: of a trained teacher, dynamic range was 31.0 dB off on them, 29.0 dB on made-up pictures.
     flags = ["--image-size-px", str(given.image_size_px), "--precision", model.precision, "--data", str(config.data)]
     if model.precision == "int8":
-        flags += ["--ends", config.ends, "--calibration-images", str(config.calibration_images)]
-    if model.kind == "teacher" and config.lambda_as is not None:
-        flags += ["--lambda-as", config.lambda_as]
+        flags += ["--io-type", config.io_type, "--calibration-images", str(config.calibration_images)]
+    if model.kind == "teacher" and config.lambda_layers is not None:
+        flags += ["--lambda-layers", config.lambda_layers]
     return ("export", "tflite", str(model.source), *flags)
 
 
-def _score(key: str, given: Given, out: Path) -> Stage:
+def _score(key: str, given: ComparisonInputs, out: Path) -> Stage:
     images = out / IMAGES
     teacher = images / given.baseline.key
     compared = ["--real", str(teacher if given.target is None else images / "real"), "--fake", str(images / key)]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from compress.errors import UsageError
-from export.config import Ends, LambdaAs
+from export.config import IoType, LambdaLayers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class StudentsConfig:
     """Side of the square that all models take; the students' own when not given."""
     reference: Literal["real", "teacher"] = "real"
     """What kernel and Fréchet distance are to: the other domain's test photos, or the teacher's images."""
-    ends: Ends = "float"
+    io_type: IoType = "float"
     """What the students' int8 files take and return."""
     calibration_images: int = 64
     """Training photos that set the int8 ranges."""
@@ -30,7 +30,7 @@ class StudentsConfig:
     """Threads that latency is measured on."""
     runs: int = 20
     """Interleaved rounds of the latency measurement."""
-    lambda_as: LambdaAs | None = None
+    lambda_layers: LambdaLayers | None = None
     """What the Lambda layers of the teacher's file do; they are never run."""
 
     def __post_init__(self) -> None:

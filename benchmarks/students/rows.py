@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.students.commands import INPUTS
-from benchmarks.students.given import Model
+from benchmarks.students.inputs import Model
 from compress.artifact import Cost
-from compress.run.summary import standing
+from compress.run.summary import place_in_interval
 
 BUDGETS_BYTES = (250_000, 100_000)
 """What the file of a student is held against."""
@@ -73,7 +73,7 @@ def verdicts(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "name": row["name"],
-            "kid": None if metric is None else standing(row[metric]["mean"], teacher[metric]),
+            "kid": None if metric is None else place_in_interval(row[metric]["mean"], teacher[metric]),
             "speedup": None if row["withheld"] else row["speedup"],
             "size_bytes": row["size_bytes"],
             "within_bytes": {str(budget): row["size_bytes"] <= budget for budget in BUDGETS_BYTES},
@@ -89,8 +89,8 @@ def _of_images(score: Mapping[str, Any]) -> dict[str, Any]:
         value = {"mean": score[name]["mean"]} if _is_kernel_distance(name) else {"value": score[name]}
         row[name] = value | {"low": interval["low"], "high": interval["high"]}
     for key, other, measure in (
-        ("teacher_psnr_db", "fidelity", "psnr_db"),
-        ("teacher_ssim", "fidelity", "ssim"),
+        ("teacher_psnr_db", "similarity", "psnr_db"),
+        ("teacher_ssim", "similarity", "ssim"),
         ("truth_psnr_db", "truth", "psnr_db"),
     ):
         # Images that equal what they are compared with have no PSNR.

@@ -6,21 +6,21 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.students.commands import IMAGES, INPUTS
-from benchmarks.students.given import Given
+from benchmarks.students.inputs import ComparisonInputs
 from compress import images
-from compress.artifact import write_bytes_whole
+from compress.artifact import atomic_write_bytes
 
 SAMPLES = "samples.png"
 _ROWS = 6
 
 
-def columns(given: Given) -> dict[str, str]:
+def columns(given: ComparisonInputs) -> dict[str, str]:
     """What is shown, from left to right: by its name in the table, its folder of images."""
     shown = [model for model in given.models if model == given.baseline or _is_shown(model.kind, model.precision)]
     return {INPUTS: INPUTS, **{model.name: model.key for model in shown}}
 
 
-def write_samples(given: Given, out: Path) -> None:
+def write_samples(given: ComparisonInputs, out: Path) -> None:
     """Write `samples.png`: up to 6 photos, from all over the test set.
 
     Raises:
@@ -32,7 +32,7 @@ def write_samples(given: Given, out: Path) -> None:
     rows = [[images.read_image(folder / photos[index].name) for folder in folders] for index in chosen]
     buffer = io.BytesIO()
     images.write_png(buffer, images.contact_sheet(rows))
-    write_bytes_whole(out / SAMPLES, buffer.getvalue(), overwrite=True)
+    atomic_write_bytes(out / SAMPLES, buffer.getvalue(), overwrite=True)
 
 
 def _is_shown(kind: str, precision: str) -> bool:

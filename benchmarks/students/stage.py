@@ -11,14 +11,14 @@ from typing import Any
 from benchmarks.config import command_line
 from benchmarks.students.commands import BENCH, INPUTS, SCORES, commands, export_of, is_dynamic
 from benchmarks.students.config import StudentsConfig
-from benchmarks.students.given import Given, receive
+from benchmarks.students.inputs import ComparisonInputs, resolve_inputs
 from benchmarks.students.rows import metric_names, table, verdicts
 from benchmarks.students.samples import SAMPLES, columns, write_samples
-from benchmarks.students.text import markdown
-from compress.artifact import open_artifact, write_text_whole
+from benchmarks.students.text import format_page
+from compress.artifact import atomic_write_text, open_artifact
 from compress.config import to_mapping
 from compress.errors import ParityError
-from compress.run.stages import StageFailed, follow
+from compress.run.stages import StageFailed, run_stages
 
 RECORD = "stages.json"
 RESULT, MARKDOWN = "students.json", "students.md"
@@ -47,29 +47,29 @@ def bench_students(students: Sequence[Path], config: StudentsConfig, out: Path) 
         StageFailed: With the exit code of the command that failed.
         UsageError, UnusableInput: As `receive`; UsageError also if `out` holds something else.
     """
-    given = _follow(receive(students, config), config, out)
+    given = _follow(resolve_inputs(students, config), config, out)
     record = _record(students, given, config, out)
     write_samples(given, out)
-    write_text_whole(out / MARKDOWN, markdown(record, SAMPLES), overwrite=True)
-    write_text_whole(out / RESULT, json.dumps(record, indent=2) + "\n", overwrite=True)
+    atomic_write_text(out / MARKDOWN, format_page(record, SAMPLES), overwrite=True)
+    atomic_write_text(out / RESULT, json.dumps(record, indent=2) + "\n", overwrite=True)
     return record
 
 
-def _follow(given: Given, config: StudentsConfig, out: Path) -> Given:
+def _follow(given: ComparisonInputs, config: StudentsConfig, out: Path) -> ComparisonInputs:
     """Run the commands, and tell who is left: not every teacher survives dynamic range."""
     try:
-        follow(commands(given, config, out), out, record=RECORD)
+        run_stages(commands(given, config, out), out, record=RECORD)
     except StageFailed as failure:
         refused = {export_of(model) for model in given.models if is_dynamic(model)}
         if failure.stage.output not in refused or failure.exit_code != ParityError.exit_code:
             raise
         _log.warning("%s", _NO_DYNAMIC)
         given = replace(given, models=tuple(model for model in given.models if not is_dynamic(model)))
-        follow(commands(given, config, out), out, record=RECORD)
+        run_stages(commands(given, config, out), out, record=RECORD)
     return given
 
 
-def _record(students: Sequence[Path], given: Given, config: StudentsConfig, out: Path) -> dict[str, Any]:
+def _record(students: Sequence[Path], given: ComparisonInputs, config: StudentsConfig, out: Path) -> dict[str, Any]:
     scored = [INPUTS, *(model.key for model in given.models)]
     if given.target is None:
         scored.remove(given.baseline.key)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.host.table import conditions, times_faster
-from compress.text_table import aligned, piped
+from compress.text_table import format_columns, format_markdown
 
 _UNKNOWN = ""
 _LIKENESSES = {
@@ -14,12 +14,12 @@ _LIKENESSES = {
 }
 
 
-def describe(record: Mapping[str, Any]) -> str:
+def format_table(record: Mapping[str, Any]) -> str:
     """The table, a line on each int8 student, and under what all was measured."""
-    return "\n".join([*aligned(_cells(record)), "", *_verdicts(record), "", *_notes(record)])
+    return "\n".join([*format_columns(_cells(record)), "", *_verdicts(record), "", *_notes(record)])
 
 
-def markdown(record: Mapping[str, Any], samples: str) -> str:
+def format_page(record: Mapping[str, Any], samples: str) -> str:
     """The same as Markdown.
 
     Args:
@@ -29,7 +29,7 @@ def markdown(record: Mapping[str, Any], samples: str) -> str:
     lines = [*_notes(record), f"{record['date']}, `{record['command']}`"]
     parts = [
         f"{_task(record)}; how many times smaller and faster: than the teacher in float.",
-        piped(_cells(record)),
+        format_markdown(_cells(record)),
         _listed(_verdicts(record)),
         _listed(lines),
         f"![Test photos and what became of them]({samples})",

@@ -10,7 +10,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from compress.artifact import write_text_whole
+from compress.artifact import atomic_write_text
 from compress.errors import UnusableData
 
 SCHEMA = 1
@@ -131,7 +131,7 @@ def write_baseline(measurement: Measurement, path: Path, *, overwrite: bool = Fa
     """
     models = ",\n".join(f"{json.dumps(name)}: {json.dumps(asdict(held))}" for name, held in measurement.models.items())
     text = f'{{\n"schema": {SCHEMA},\n"kind": {json.dumps(measurement.kind)},\n"models": {{\n{models}\n}}\n}}\n'
-    write_text_whole(path, text, overwrite=overwrite)
+    atomic_write_text(path, text, overwrite=overwrite)
 
 
 def _of_models(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:

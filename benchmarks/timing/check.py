@@ -1,6 +1,6 @@
 """`compress bench check`: did a model get slower, against its baseline's speed-up, than noise explains?
 
-Pass, regression, or cannot tell: what a benchmark withheld, since other work disturbed it, is never guessed.
+Pass, regression, or inconclusive: what a benchmark withheld, since other work disturbed it, is never guessed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from benchmarks.timing.baseline import Measurement, Speed, require_one_kind
 from compress.errors import GateFailed, UnusableData, UsageError
-from compress.text_table import aligned
+from compress.text_table import format_columns
 
 BETWEEN_RUNS_NOISE = 0.05
 """What two processes differ by though nothing changed, in 19 of 20 pairs: where memory lies, how the processor is
@@ -18,7 +18,7 @@ clocked. The rounds of one process know nothing of it; `python -m benchmarks.too
 measurements. Of 12 over a float student and its int8 export on two idle cores, of 100 rounds each, it left 2.4 % beyond
 their own noise; on cores that other work held for 64 - 88 % of the time nothing beyond one of 9 - 21 %. With two
 measurements at `MAX_NOISE`, a slowdown of 16 % fails."""
-Verdict = Literal["pass", "regression", "cannot tell"]
+Verdict = Literal["pass", "regression", "inconclusive"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class Check:
         return asdict(self) | {"verdict": self.verdict}
 
 
-def check(measured: Measurement, accepted: Measurement, *, max_size_ratio: float | None = None) -> list[Check]:
+def check_speeds(measured: Measurement, accepted: Measurement, *, max_size_ratio: float | None = None) -> list[Check]:
     """Hold a measurement against what was accepted.
 
     Args:
@@ -95,13 +95,13 @@ def undecided(measured: Measurement, accepted: Measurement) -> dict[str, str]:
     return {name: measured.withheld[name] for name in accepted.models if name in measured.withheld}
 
 
-def outcome(checks: Sequence[Check], unclear: Mapping[str, str]) -> dict[str, Any]:
+def check_outcome(checks: Sequence[Check], unclear: Mapping[str, str]) -> dict[str, Any]:
     """JSON-ready: `verdict`, the gravest of all; `passed`, `checks`, and what is `undecided` and why."""
     verdicts: set[Verdict] = {one.verdict for one in checks}
     if "regression" in verdicts:
         verdict: Verdict = "regression"
     else:
-        verdict = "cannot tell" if unclear else "pass"
+        verdict = "inconclusive" if unclear else "pass"
     return {
         "verdict": verdict,
         "passed": verdict == "pass",
@@ -134,12 +134,12 @@ def raise_unless_passed(checks: Sequence[Check], unclear: Mapping[str, str]) -> 
         raise GateFailed("\n".join(told))
     if unclear:
         raise UnusableData(
-            "cannot tell; measure again while the machine does nothing else.\n"
+            "inconclusive; measure again while the machine does nothing else.\n"
             + "\n".join(f"{name}: {why}." for name, why in unclear.items())
         )
 
 
-def text(checks: Sequence[Check], unclear: Mapping[str, str]) -> str:
+def format_checks(checks: Sequence[Check], unclear: Mapping[str, str]) -> str:
     """The result as people read it."""
     rows = [("model", "accepted", "measured", "slower by", "noise explains", "size", "verdict")]
     rows += [
@@ -154,8 +154,8 @@ def text(checks: Sequence[Check], unclear: Mapping[str, str]) -> str:
         )
         for one in checks
     ]
-    rows += [(name, *["-"] * (len(rows[0]) - 2), "cannot tell") for name in unclear]
-    return "\n".join(aligned(rows))
+    rows += [(name, *["-"] * (len(rows[0]) - 2), "inconclusive") for name in unclear]
+    return "\n".join(format_columns(rows))
 
 
 def changes(old: Measurement, new: Measurement) -> dict[str, dict[str, Any]]:

@@ -34,10 +34,10 @@ def toolkit(
     if out is not None:
         refuse_existing(out, overwrite=overwrite)
     from benchmarks.toolkit.stage import bench_toolkit
-    from benchmarks.toolkit.table import describe
+    from benchmarks.toolkit.table import format_table
 
     record = bench_toolkit(config or ToolkitConfig())
-    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=describe(record))
+    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=format_table(record))
 
 
 @app.command
@@ -55,8 +55,8 @@ def spread(*measurements: Path, json: bool = False) -> None:
     measured = [read_benchmark(path) for path in measurements]
     for measurement, path in zip(measured, measurements, strict=True):
         require_quotable(measurement, path)
-    spreads = runs.spread(measured)
-    console.show(runs.to_mapping(spreads), as_json=json, text=runs.text(spreads))
+    spreads = runs.measure_spread(measured)
+    console.show(runs.to_mapping(spreads), as_json=json, text=runs.format_spread(spreads))
 
 
 def main() -> None:

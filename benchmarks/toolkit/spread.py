@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.timing.baseline import Measurement, require_one_kind
 from compress.errors import UsageError
-from compress.text_table import aligned
+from compress.text_table import format_columns
 
 _FEWEST_RUNS = 3
 _TWO_SIDED_95 = NormalDist().inv_cdf(0.975)
@@ -34,7 +34,7 @@ class Spread:
     """What 19 of 20 pairs would differ by at most, by all else; 0 where the runs' own noise explains everything."""
 
 
-def spread(measurements: Sequence[Measurement]) -> list[Spread]:
+def measure_spread(measurements: Sequence[Measurement]) -> list[Spread]:
     """Take the spread of several runs apart, for each model that they share.
 
     The logarithms of the speed-ups vary by what each run knows of and by what it does not; the variances add.
@@ -60,7 +60,7 @@ def to_mapping(spreads: Sequence[Spread]) -> dict[str, Any]:
     }
 
 
-def text(spreads: Sequence[Spread]) -> str:
+def format_spread(spreads: Sequence[Spread]) -> str:
     """The result as people read it."""
     rows = [("model", "runs", "speed-up", "largest difference", "their own noise explains", "between runs")]
     rows += [
@@ -74,7 +74,7 @@ def text(spreads: Sequence[Spread]) -> str:
         )
         for one in spreads
     ]
-    return "\n".join(aligned(rows))
+    return "\n".join(format_columns(rows))
 
 
 def _spread_of(name: str, measurements: Sequence[Measurement]) -> Spread:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.timing.noise import withheld_by_reason
-from compress.text_table import aligned
+from compress.text_table import format_columns
 
 
-def describe(record: Mapping[str, Any]) -> str:
+def format_table(record: Mapping[str, Any]) -> str:
     """The table of a record of `bench_toolkit`, what it withholds or skipped, and under what it was measured."""
     rows: list[tuple[str, ...]] = [("what", "seconds (min - max)", "takes as long as (range)")]
     rows += [(entry["name"], _seconds(entry), _multiple(entry)) for entry in record["entries"]]
@@ -16,7 +16,7 @@ def describe(record: Mapping[str, Any]) -> str:
     withheld = withheld_by_reason(record["entries"])
     return "\n".join(
         [
-            *aligned(rows),
+            *format_columns(rows),
             *(f"no ratio of {'; '.join(names)}: {why}." for why, names in withheld.items()),
             *(f"{name} was skipped: no {', '.join(missing)}." for name, missing in record["skipped"].items()),
             f"{record['runs']} interleaved rounds, {machine['cpu']} ({machine['cores']} cores, load "

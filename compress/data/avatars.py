@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from compress.artifact import written_whole
+from compress.artifact import atomic_dir
 from compress.config import to_mapping
 from compress.data.config import AvatarsConfig
 from compress.errors import UsageError
@@ -88,8 +88,8 @@ class _Picture:
 def draw_avatars(config: AvatarsConfig, out: Path, overwrite: bool = False) -> dict[str, Any]:
     """Draw a data set: men in `trainA` and `testA`, women in `trainB` and `testB`, all RGB PNG.
 
-    `testA_truth` and `testB_truth` hold, under the same names, each test avatar as the other domain draws it; so do
-    `trainA_truth` and `trainB_truth` where they are asked for. The beard of a woman's counterpart is one of the many
+    `testA_paired` and `testB_paired` hold, under the same names, each test avatar as the other domain draws it; so do
+    `trainA_paired` and `trainB_paired` where they are asked for. The beard of a woman's counterpart is one of the many
     that he could have. `NOTE.json` says where the drawings come from.
 
     Args:
@@ -107,7 +107,7 @@ def draw_avatars(config: AvatarsConfig, out: Path, overwrite: bool = False) -> d
     pictures = list(_pictures(config))
     counts: dict[str, int] = {}
     digest = hashlib.sha256()
-    with written_whole(out, overwrite=overwrite) as scratch:
+    with atomic_dir(out, overwrite=overwrite) as scratch:
         for picture in tqdm(pictures, desc="avatars", unit="image", disable=None):
             image = draw_avatar(picture.person, picture.domain, config.image_size_px)
             path = scratch / picture.name
@@ -175,8 +175,8 @@ def _pictures(config: AvatarsConfig) -> Iterator[_Picture]:
                 folder = f"{split}{domain}"
                 person = f"{config.seed}/{folder}/{index}"
                 yield _Picture(folder, index, person, domain)
-                if split == "test" or config.train_truth:
-                    yield _Picture(f"{folder}_truth", index, person, other)
+                if split == "test" or config.train_paired:
+                    yield _Picture(f"{folder}_paired", index, person, other)
 
 
 @cache
@@ -194,7 +194,7 @@ def _definition() -> dict[str, Any]:
 
 def _note(config: AvatarsConfig) -> dict[str, Any]:
     return {
-        "what": "cartoon avatars; A = men, B = women; *_truth = the same person as the other domain draws them",
+        "what": "cartoon avatars; A = men, B = women; *_paired = the same person as the other domain draws them",
         "license": _definition()["meta"]["license"]["text"],
         "artist": _definition()["meta"]["creator"]["name"],
         "drawn_by": {

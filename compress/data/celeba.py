@@ -23,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from compress import images
-from compress.artifact import refuse_existing, refuse_replacing, written_whole
+from compress.artifact import atomic_dir, refuse_existing, refuse_replacing
 from compress.config import to_mapping
 from compress.data.avatars import LARGEST_PX, NOTE_NAME, SMALLEST_PX, Side
 from compress.data.celeba_attributes import AttributeList, read_attributes
@@ -77,7 +77,7 @@ def lay_out_celeba(
     refuse_replacing(out, (source, attributes))
     domains = _find(_select(read_attributes(attributes), config), source)
     folders = _split(domains, config)
-    with written_whole(out, overwrite=overwrite) as scratch:
+    with atomic_dir(out, overwrite=overwrite) as scratch:
         counts = _write(folders, scratch, _size(config))
         result = {
             "images": counts,

@@ -21,8 +21,8 @@ class AvatarsConfig:
     """Men to train on, and as many women."""
     test_per_domain: int = 100
     """Men to test on, and as many women; each with its true counterpart beside it."""
-    train_truth: bool = False
-    """Draw the counterparts of the training images, too, for `compress teach --truth-weight`."""
+    train_paired: bool = False
+    """Draw the counterparts of the training images, too, for `compress teach --paired-weight`."""
     image_size_px: int = 128
     """Height and width of every image, pixels."""
     seed: int = 0
@@ -40,7 +40,7 @@ class PhotosConfig:
     image_size_px: int = 256
     """Side of the square that photos are cropped and resized to."""
     truth: bool = False
-    """Lay out their true translations instead, under the photos' names: from testA_truth and so on."""
+    """Lay out their true translations instead, under the photos' names: from testA_paired and so on."""
 
 
 @dataclass(frozen=True, kw_only=True)

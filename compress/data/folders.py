@@ -52,7 +52,7 @@ def photos(data: Path, domain: Domain, split: Split) -> list[Path]:
 
 
 def truths(photos: Sequence[Path]) -> list[Path]:
-    """Find the true translation of each photo: the file of its name in `FOLDER_truth` beside its folder.
+    """Find the true translation of each photo: the file of its name in `FOLDER_paired` beside its folder.
 
     Args:
         photos: At least one.
@@ -60,20 +60,20 @@ def truths(photos: Sequence[Path]) -> list[Path]:
     Raises:
         UnusableData: If one is missing.
     """
-    found = [truth_folder(photo.parent) / photo.name for photo in photos]
+    found = [paired_folder(photo.parent) / photo.name for photo in photos]
     missing = [path for path in found if not path.is_file()]
     if missing:
         folders = " and ".join(dict.fromkeys(photo.parent.name for photo in photos))
         raise UnusableData(
             f"{len(missing)} of {len(found)} images in {folders} have no true translation, the first is "
-            f"{missing[0]}. Expected a file of each image's name there, as `compress data avatars --train-truth` draws."
+            f"{missing[0]}. Expected a file of each image's name there, as `compress data avatars --train-paired` draws."
         )
     return found
 
 
-def truth_folder(folder: Path) -> Path:
+def paired_folder(folder: Path) -> Path:
     """Where the true translations of a folder's photos lie, if there are any."""
-    return folder.with_name(f"{folder.name}_truth")
+    return folder.with_name(f"{folder.name}_paired")
 
 
 def _domains(domain: Domain) -> tuple[Literal["A", "B"], ...]:

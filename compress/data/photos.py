@@ -6,9 +6,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from compress import images
-from compress.artifact import refuse_existing, refuse_replacing, written_whole
+from compress.artifact import atomic_dir, refuse_existing, refuse_replacing
 from compress.data.config import PhotosConfig
-from compress.data.folders import LAYOUT, photos, truth_folder, truths
+from compress.data.folders import LAYOUT, paired_folder, photos, truths
 
 _log = logging.getLogger(__name__)
 
@@ -28,16 +28,16 @@ def prepare_photos(data: Path, config: PhotosConfig, out: Path, *, overwrite: bo
     """
     refuse_existing(out, overwrite=overwrite)
     # The split that is not read stays, too: who names one of its folders has mistaken it for the output.
-    parts = [part for name in LAYOUT for part in (data / name, truth_folder(data / name))]
+    parts = [part for name in LAYOUT for part in (data / name, paired_folder(data / name))]
     refuse_replacing(out, [data, *(part for part in parts if part.exists())])
-    with written_whole(out, overwrite=overwrite) as scratch:
+    with atomic_dir(out, overwrite=overwrite) as scratch:
         paths = photos(data, config.domain, config.split)
         if config.truth:
             paths = truths(paths)
         count = 0
         with tqdm(total=len(paths), desc="photos", unit="image") as bar:
             for path, image in images.read_images(paths, config.image_size_px):
-                domain = path.parent.name.removeprefix(config.split).removesuffix("_truth")
+                domain = path.parent.name.removeprefix(config.split).removesuffix("_paired")
                 images.write_png(scratch / f"{domain}_{path.stem}.png", image)
                 count += 1
                 bar.update()

@@ -12,7 +12,7 @@ from compress.data.config import Domain
 from compress.errors import UsageError
 from compress.models.pocket.config import PocketConfig
 
-SMALLEST_JUDGED_PX = 32
+SMALLEST_DISCRIMINATOR_PX = 32
 """Of a side: a patch discriminator has nothing to judge below."""
 HISTORY = "training.json"
 """Beside the student: `history`, what the samples measured as a list of `step` and `held_back_psnr_db`, `images_per_s`,
@@ -62,27 +62,27 @@ class FitConfig:
     """Which features are hinted at: those on the way down, or those of the middle and the last residual block, too, for
     which nearly all of the teacher runs in every step."""
     adversarial_weight: float = 0.0
-    """Weight of fooling a critic, trained beside the student, that knows real images of the target domain: trainB for
+    """Weight of fooling a discriminator, trained beside the student, that knows real images of the target domain: trainB for
     domain A, trainA for domain B. Not for both domains."""
     matching_weight: float = 0.0
-    """Weight of the difference between what the layers of that critic make of the student's and of the teacher's image:
+    """Weight of the difference between what the layers of that discriminator make of the student's and of the teacher's image:
     a perceptual distance in features that know the target domain. For an adversarial_weight above 0."""
     adversarial_loss: Literal["lsgan", "hinge"] = "lsgan"
     """Least squares, or the hinge loss."""
     adversarial_from_step: float = 0.1
-    """When the critic comes in: below 1 a share of all steps, from 1 on a number of steps."""
-    critic_filters: int = 16
-    """Channels of the critic's first layer. CycleGAN's 64 overwhelm a small student."""
-    critic_learning_rate: float = 2e-4
-    """Peak of the critic's learning rate, which rises and falls with the student's."""
-    critic_hold_ratio: float = 0.0
-    """Hold the critic's training back while its loss is below this share of an undecided critic's (0.25 for lsgan, 1
+    """When the discriminator comes in: below 1 a share of all steps, from 1 on a number of steps."""
+    discriminator_filters: int = 16
+    """Channels of the discriminator's first layer. CycleGAN's 64 overwhelm a small student."""
+    discriminator_learning_rate: float = 2e-4
+    """Peak of the discriminator's learning rate, which rises and falls with the student's."""
+    discriminator_hold_ratio: float = 0.0
+    """Hold the discriminator's training back while its loss is below this share of an undecided discriminator's (0.25 for lsgan, 1
     for hinge), as it then overpowers the student (after GCC); 0 never does."""
-    judged_px: int | None = None
-    """Side of a square, cut anew at every step, of which the critic and the losses through the teacher's encoder see
+    discriminator_crop_px: int | None = None
+    """Side of a square, cut anew at every step, of which the discriminator and the losses through the teacher's encoder see
     what lies inside; whole images when not given. They judge texture, and half the side costs a quarter of the time."""
-    l1_final_share: float = 1.0
-    """What l1_weight is multiplied by from adversarial_from_step on, with a critic or without."""
+    l1_final_scale: float = 1.0
+    """What l1_weight is multiplied by from adversarial_from_step on, with a discriminator or without."""
     flip: bool = True
     """Mirror half of the photos, and the teacher's images with them."""
     ema_momentum: float = 0.998
@@ -100,28 +100,32 @@ class FitConfig:
 
     @property
     def turning_step(self) -> int:
-        """The first step with the critic and with the final share of L1."""
+        """The first step with the discriminator and with the final share of L1."""
         begin = self.adversarial_from_step
         return round(begin * self.steps) if begin < 1 else int(begin)
 
     @property
     def has_phases(self) -> bool:
         """Whether anything changes at `turning_step`."""
-        return self.adversarial_weight > 0 or self.l1_final_share != 1
+        return self.adversarial_weight > 0 or self.l1_final_scale != 1
 
     def __post_init__(self) -> None:
-        _require_positive(self, "batch_size", "sample_every", "checkpoint_every", "critic_filters")
+        _require_positive(self, "batch_size", "sample_every", "checkpoint_every", "discriminator_filters")
         if not 0.0 <= self.ema_momentum < 1.0:
             raise UsageError(f"ema_momentum = {self.ema_momentum}, expected 0 up to less than 1.")
         self._check_losses()
         if self.has_phases:
             self._check_phases()
-        if self.judged_px is not None and self.judged_px < SMALLEST_JUDGED_PX:
-            raise UsageError(f"judged_px = {self.judged_px}, expected at least {SMALLEST_JUDGED_PX}.")
-        if not 0 <= self.critic_hold_ratio < 1:
-            raise UsageError(f"critic_hold_ratio = {self.critic_hold_ratio}, expected 0 up to less than 1.")
-        if not 0 < self.critic_learning_rate < math.inf:
-            raise UsageError(f"critic_learning_rate = {self.critic_learning_rate}, expected more than 0.")
+        if self.discriminator_crop_px is not None and self.discriminator_crop_px < SMALLEST_DISCRIMINATOR_PX:
+            raise UsageError(
+                f"discriminator_crop_px = {self.discriminator_crop_px}, expected at least {SMALLEST_DISCRIMINATOR_PX}."
+            )
+        if not 0 <= self.discriminator_hold_ratio < 1:
+            raise UsageError(
+                f"discriminator_hold_ratio = {self.discriminator_hold_ratio}, expected 0 up to less than 1."
+            )
+        if not 0 < self.discriminator_learning_rate < math.inf:
+            raise UsageError(f"discriminator_learning_rate = {self.discriminator_learning_rate}, expected more than 0.")
 
     def _check_losses(self) -> None:
         for item in fields(self):
@@ -130,7 +134,7 @@ class FitConfig:
                 raise UsageError(f"{item.name} = {value}, expected at least 0.")
         if self.matching_weight and not self.adversarial_weight:
             raise UsageError(
-                f"matching_weight = {self.matching_weight} and adversarial_weight = 0: there is no critic whose "
+                f"matching_weight = {self.matching_weight} and adversarial_weight = 0: there is no discriminator whose "
                 "features could be compared. Pass an --adversarial-weight above 0, however small."
             )
 
@@ -141,8 +145,8 @@ class FitConfig:
                 f"adversarial_from_step = {begin}, expected a share from 0 to less than 1, or a whole number of steps "
                 f"below steps = {self.steps}."
             )
-        if not 0 <= self.l1_final_share < math.inf:
-            raise UsageError(f"l1_final_share = {self.l1_final_share}, expected at least 0.")
+        if not 0 <= self.l1_final_scale < math.inf:
+            raise UsageError(f"l1_final_scale = {self.l1_final_scale}, expected at least 0.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,36 +169,36 @@ class DistillConfig(FitConfig, StudentConfig):
         FitConfig.__post_init__(self)
         StudentConfig.__post_init__(self)
         _require_positive(self, "steps")
-        refuse_unjudgeable(self, self.domain, self.image_size_px)
+        check_discriminator_size(self, self.domain, self.image_size_px)
 
 
-def refuse_unjudgeable(config: FitConfig, domain: Domain, image_size_px: int) -> None:
-    """Refuse images that a critic cannot judge, where the configuration asks for one, or that no square is cut from.
+def check_discriminator_size(config: FitConfig, domain: Domain, image_size_px: int) -> None:
+    """Refuse images that a discriminator cannot judge, where the configuration asks for one, or that no square is cut from.
 
     Args:
-        config: Asks for a critic by `adversarial_weight`, for a square by `judged_px`.
+        config: Asks for a discriminator by `adversarial_weight`, for a square by `discriminator_crop_px`.
         domain: Whose photos the student translates.
         image_size_px: Side of its images.
 
     Raises:
         UsageError: If there is no one target domain, or the images are too small.
     """
-    if config.judged_px is not None and config.judged_px > image_size_px:
+    if config.discriminator_crop_px is not None and config.discriminator_crop_px > image_size_px:
         raise UsageError(
-            f"judged_px = {config.judged_px}, expected at most the images' {image_size_px}. "
+            f"discriminator_crop_px = {config.discriminator_crop_px}, expected at most the images' {image_size_px}. "
             "Leave it out to judge whole images."
         )
     if not config.adversarial_weight:
         return
     if domain == "both":
         raise UsageError(
-            f"domain = both and adversarial_weight = {config.adversarial_weight}: a critic needs real images of one "
+            f"domain = both and adversarial_weight = {config.adversarial_weight}: a discriminator needs real images of one "
             "target domain. Pass --domain A or --domain B, or --adversarial-weight 0."
         )
-    if image_size_px < SMALLEST_JUDGED_PX:
+    if image_size_px < SMALLEST_DISCRIMINATOR_PX:
         raise UsageError(
-            f"image_size_px = {image_size_px} and adversarial_weight = {config.adversarial_weight}: a critic "
-            f"needs at least {SMALLEST_JUDGED_PX} pixels a side. Pass --adversarial-weight 0 for smaller images."
+            f"image_size_px = {image_size_px} and adversarial_weight = {config.adversarial_weight}: a discriminator "
+            f"needs at least {SMALLEST_DISCRIMINATOR_PX} pixels a side. Pass --adversarial-weight 0 for smaller images."
         )
 
 

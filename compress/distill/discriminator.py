@@ -1,12 +1,12 @@
-"""A small critic that is trained beside the student: real images of the target domain against the student's.
+"""A small discriminator that is trained beside the student: real images of the target domain against the student's.
 
 As in `teach.cyclegan`, each side's loss sees the other side as a constant, so one optimiser's step on the sum of both
-is a step of each on its own loss. The critic, its optimiser's state and its pool of older images are variables of the
+is a step of each on its own loss. The discriminator, its optimiser's state and its pool of older images are variables of the
 distiller: they lie in every checkpoint, and never in the finished artifact.
 
-The critic is held back by gradients of zero while its loss is too small. Adam's momentum still carries it on a little,
-for some ten steps. The loss as the measure of a critic that overpowers a small generator is the idea of Li et al. 2021,
-Revisiting Discriminator in GAN Compression (GCC), arXiv:2110.14439, which masks the critic's channels instead.
+The discriminator is held back by gradients of zero while its loss is too small. Adam's momentum still carries it on a little,
+for some ten steps. The loss as the measure of a discriminator that overpowers a small generator is the idea of Li et al. 2021,
+Revisiting Discriminator in GAN Compression (GCC), arXiv:2110.14439, which masks the discriminator's channels instead.
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from keras import ops
 
 from compress.distill.config import FitConfig
 from compress.distill.losses import adversarial
-from compress.distill.losses.perceptual import feature_difference
+from compress.distill.losses.perceptual import feature_loss
 from compress.models import patch_discriminator
 from compress.training.image_pool import ImagePool
 
 INPUTS = ("real", "slots", "show_new", "keep_new")
-"""What a step brings for the critic: real images, and the pool's random choices."""
-LOSSES = ("adversarial", "critic", "critic_held")
+"""What a step brings for the discriminator: real images, and the pool's random choices."""
+LOSSES = ("adversarial", "discriminator", "discriminator_held")
 """What it logs: the student's loss, its own, and in how many steps it was held back."""
 MATCHING = "matching"
 """What it logs where that has a weight: how far its features of the student's image are from the teacher's image's."""
@@ -36,8 +36,8 @@ def pool_size(config: FitConfig) -> int:
     return max(_POOL_SIZE, config.batch_size)
 
 
-class TwoRates(keras.optimizers.Adam):
-    """Adam whose steps are smaller for some variables: a critic as fast as a small student's 2e-3 overpowers it.
+class TwoRateAdam(keras.optimizers.Adam):
+    """Adam whose steps are smaller for some variables: a discriminator as fast as a small student's 2e-3 overpowers it.
 
     Args:
         places: Of those variables among all that are trained.
@@ -54,7 +54,7 @@ class TwoRates(keras.optimizers.Adam):
         super().update_step(gradient, variable, learning_rate * self._share if slow else learning_rate)
 
 
-class Critic(keras.layers.Layer):
+class StudentDiscriminator(keras.layers.Layer):
     """A patch discriminator and its pool.
 
     Args:
@@ -63,12 +63,12 @@ class Critic(keras.layers.Layer):
     """
 
     def __init__(self, config: FitConfig, image_size_px: int) -> None:
-        super().__init__(name="critic", dtype="float32")
-        self.judge = patch_discriminator.build(filters=config.critic_filters)
+        super().__init__(name="discriminator", dtype="float32")
+        self.judge = patch_discriminator.build(filters=config.discriminator_filters)
         self._watched = patch_discriminator.with_features(self.judge)
         self.pool = ImagePool(pool_size(config), (image_size_px, image_size_px))
         self._kind: adversarial.AdversarialLoss = config.adversarial_loss
-        self._hold_below = config.critic_hold_ratio * adversarial.UNDECIDED[config.adversarial_loss]
+        self._hold_below = config.discriminator_hold_ratio * adversarial.UNDECIDED[config.adversarial_loss]
         self._student_weight, self._matching_weight = config.adversarial_weight, config.matching_weight
         self.logs = (*LOSSES, MATCHING) if config.matching_weight else LOSSES
         self.built = True
@@ -87,24 +87,24 @@ class Critic(keras.layers.Layer):
         faced, judged = self._faced(made, target), self._judged(made, inputs)
         held = ops.cast(ops.stop_gradient(judged) < self._hold_below, "float32")
         ours = self._student_weight * faced["adversarial"] + self._matching_weight * faced.get(MATCHING, 0.0)
-        return ours + (1.0 - held) * judged, {**faced, "critic": judged, "critic_held": held}
+        return ours + (1.0 - held) * judged, {**faced, "discriminator": judged, "discriminator_held": held}
 
     def rest(self) -> Any:
-        """A zero that knows all trained weights: before the critic's time the optimiser finds gradients of zero."""
+        """A zero that knows all trained weights: before the discriminator's time the optimiser finds gradients of zero."""
         return sum((0.0 * ops.sum(variable) for variable in self.judge.trainable_variables), ops.zeros(()))
 
     def _faced(self, made: Any, target: Any) -> dict[str, Any]:
-        """The student's losses; the critic's weights are constants in them."""
+        """The student's losses; the discriminator's weights are constants in them."""
         *seen, scores = patch_discriminator.frozen_scores(self._watched, made)
-        fooled = {"adversarial": adversarial.fooling(scores, kind=self._kind)}
+        fooled = {"adversarial": adversarial.generator_loss(scores, kind=self._kind)}
         if MATCHING not in self.logs:
             return fooled
         *wanted, _ = patch_discriminator.frozen_scores(self._watched, target)
-        matched = [feature_difference(*pair) for pair in zip(seen, wanted, strict=True)]
+        matched = [feature_loss(*pair) for pair in zip(seen, wanted, strict=True)]
         return {**fooled, MATCHING: sum(matched[1:], matched[0]) / len(matched)}
 
     def _judged(self, made: Any, inputs: dict[str, Any]) -> Any:
-        """The critic's loss; the student's images are constants in it, and some of them are older ones."""
+        """The discriminator's loss; the student's images are constants in it, and some of them are older ones."""
         shown = self.pool.exchange(ops.stop_gradient(made), inputs["slots"], inputs["show_new"], inputs["keep_new"])
         scores_real, scores_made = self.judge(inputs["real"], training=True), self.judge(shown, training=True)
-        return adversarial.judging(scores_real, scores_made, kind=self._kind)
+        return adversarial.discriminator_loss(scores_real, scores_made, kind=self._kind)

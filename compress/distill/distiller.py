@@ -9,9 +9,9 @@ from keras import ops
 
 from compress.distill import features
 from compress.distill.config import FitConfig
-from compress.distill.discriminator import INPUTS, Critic, TwoRates
+from compress.distill.discriminator import INPUTS, StudentDiscriminator, TwoRateAdam
 from compress.distill.features import FrozenFeatures
-from compress.distill.loss_terms import Compared, terms
+from compress.distill.loss_terms import Compared, loss_terms
 
 
 class Distiller(keras.Model):
@@ -28,19 +28,19 @@ class Distiller(keras.Model):
     def __init__(self, student: keras.Model, config: FitConfig, teacher: keras.Model | None = None) -> None:
         super().__init__(name="distiller")
         self.student = student
-        self._terms = terms(config)
+        self._terms = loss_terms(config)
         compared = {term.compared for term in self._terms.values()}
         size = student.input_shape[1]
-        self._judged_px = config.judged_px
-        judged_px = config.judged_px or size
-        self._encoder = _encoder(teacher, judged_px) if "encoded" in compared else None
+        self._discriminator_crop_px = config.discriminator_crop_px
+        discriminator_crop_px = config.discriminator_crop_px or size
+        self._encoder = _encoder(teacher, discriminator_crop_px) if "encoded" in compared else None
         self._watched, self._teacher_inside = student, None
         self._adaptors: list[keras.layers.Layer] = []
         if "widened" in compared:
             self._watched, self._teacher_inside = _insides(student, teacher, config)
             self._adaptors = _adaptors(self._watched, self._teacher_inside)
-        self.critic = Critic(config, judged_px) if config.adversarial_weight else None
-        logged = [*self._terms, *(self.critic.logs if self.critic else ())]
+        self.discriminator = StudentDiscriminator(config, discriminator_crop_px) if config.adversarial_weight else None
+        logged = [*self._terms, *(self.discriminator.logs if self.discriminator else ())]
         self._trackers = {name: keras.metrics.Mean(name=name) for name in logged}
 
     @property
@@ -63,9 +63,11 @@ class Distiller(keras.Model):
             values = [term.difference(*pair) for pair in pairs[term.compared]]
             value = sum(values[1:], values[0]) / len(values)
             self._trackers[name].update_state(value)
-            share = ops.mean(x["l1_share"]) if name == "l1" and isinstance(x, dict) else 1.0
+            share = ops.mean(x["l1_scale"]) if name == "l1" and isinstance(x, dict) else 1.0
             total = total + term.weight * share * value
-        return total + self._contest(self.critic, made, ops.cast(y, "float32"), x) if self.critic else total
+        return (
+            total + self._contest(self.discriminator, made, ops.cast(y, "float32"), x) if self.discriminator else total
+        )
 
     def _pairs(self, made: Any, target: Any, inside: list[Any], inputs: Any) -> dict[Compared, list[tuple[Any, Any]]]:
         """The student's and the teacher's side of everything that some term compares."""
@@ -80,16 +82,20 @@ class Distiller(keras.Model):
 
     def _cut(self, images: Any, inputs: Any) -> Any:
         """The square that is judged in this step, at the same place of every image."""
-        if self._judged_px is None:
+        if self._discriminator_crop_px is None:
             return images
         top, left = inputs["cut"][0], inputs["cut"][1]
-        return ops.slice(images, (0, top, left, 0), (ops.shape(images)[0], self._judged_px, self._judged_px, 3))
+        return ops.slice(
+            images,
+            (0, top, left, 0),
+            (ops.shape(images)[0], self._discriminator_crop_px, self._discriminator_crop_px, 3),
+        )
 
-    def _contest(self, critic: Critic, made: Any, target: Any, inputs: dict[str, Any]) -> Any:
-        """What student and critic minimise against each other; nothing before the critic's first step."""
+    def _contest(self, discriminator: StudentDiscriminator, made: Any, target: Any, inputs: dict[str, Any]) -> Any:
+        """What student and discriminator minimise against each other; nothing before the discriminator's first step."""
         if not set(INPUTS) <= set(inputs):
-            return critic.rest()
-        loss, logged = critic.play(self._cut(made, inputs), self._cut(target, inputs), inputs)
+            return discriminator.rest()
+        loss, logged = discriminator.play(self._cut(made, inputs), self._cut(target, inputs), inputs)
         for name, value in logged.items():
             self._trackers[name].update_state(value)
         return loss
@@ -108,7 +114,7 @@ def adam_settings(config: FitConfig) -> dict[str, Any]:
     }
 
 
-def compiled(student: keras.Model, config: FitConfig, teacher: keras.Model | None = None) -> Distiller:
+def compile_distiller(student: keras.Model, config: FitConfig, teacher: keras.Model | None = None) -> Distiller:
     """A distiller with Adam, its weights averaged where the configuration says so."""
     distiller = Distiller(student, config, teacher)
     optimizer = _optimizer(distiller, config)(**adam_settings(config))
@@ -119,21 +125,21 @@ def compiled(student: keras.Model, config: FitConfig, teacher: keras.Model | Non
 
 
 def _optimizer(distiller: Distiller, config: FitConfig) -> Callable[..., keras.optimizers.Adam]:
-    """Adam; with a critic, one that moves it at its own rate."""
-    if distiller.critic is None:
+    """Adam; with a discriminator, one that moves it at its own rate."""
+    if distiller.discriminator is None:
         return keras.optimizers.Adam
-    owned = {id(variable) for variable in distiller.critic.trainable_variables}
+    owned = {id(variable) for variable in distiller.discriminator.trainable_variables}
     places = [place for place, one in enumerate(distiller.trainable_variables) if id(one) in owned]
-    return partial(TwoRates, places, config.critic_learning_rate / config.learning_rate)
+    return partial(TwoRateAdam, places, config.discriminator_learning_rate / config.learning_rate)
 
 
-def refuse_unseeing(teacher: keras.Model, config: FitConfig, image_size_px: int) -> None:
+def check_teacher_features(teacher: keras.Model, config: FitConfig, image_size_px: int) -> None:
     """Refuse a teacher that a loss with a weight cannot look through, before its images cost an hour.
 
     Raises:
         UnusableModel: If the teacher has not the layers that `features.find` looks for.
     """
-    if any(term.compared != "images" for term in terms(config).values()):
+    if any(term.compared != "images" for term in loss_terms(config).values()):
         features.find(teacher, image_size_px)
 
 

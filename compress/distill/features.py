@@ -12,7 +12,7 @@ import keras
 from keras import layers
 
 from compress.errors import UnusableModel
-from compress.models.copies import copied
+from compress.models.copies import clone
 
 Depth = Literal["encoder", "trunk"]
 
@@ -102,7 +102,7 @@ class FrozenFeatures:
     """
 
     def __init__(self, generator: keras.Model, names: Sequence[str]) -> None:
-        self._copy = copied(tapped(generator, names))
+        self._copy = clone(tapped(generator, names))
         self._copy.trainable = False
         self.widths = [output.shape[-1] for output in self._copy.outputs]
         """Channels of each feature."""

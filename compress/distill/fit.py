@@ -10,14 +10,14 @@ import keras
 import numpy as np
 
 from compress import images
-from compress.artifact import write_text_whole
+from compress.artifact import atomic_write_text
 from compress.distill import distiller, losses
 from compress.distill.config import HISTORY, FitConfig
 from compress.distill.step_inputs import step_inputs
-from compress.distill.training_data.build import Lessons
+from compress.distill.training_data.build import TrainingData
 from compress.distill.training_data.pairs import Pairs
 from compress.training import loop
-from compress.training.precision import Policy, arithmetic, resolved
+from compress.training.precision import Policy, dtype_policy_scope, resolve_policy
 
 STATISTICS_STEPS = 100
 """After averaged weights are put in, to refresh BatchNorm's statistics; no more than were trained."""
@@ -25,7 +25,7 @@ _SHEET_ROWS = 6
 
 
 @dataclass(frozen=True)
-class Taught:
+class FittedStudent:
     """A finished student, and how it does on photos that it was not trained on."""
 
     student: keras.Model
@@ -42,17 +42,17 @@ class Taught:
 
 
 def fit(
-    lessons: Lessons,
+    training_data: TrainingData,
     config: FitConfig,
     work: Path,
     run_identity: str,
     *,
     start: Callable[[], keras.Model],
-) -> Taught:
+) -> FittedStudent:
     """Train a student, going on from the checkpoint in `work` if there is one.
 
     Args:
-        lessons: Photos, targets and what losses need beside them.
+        training_data: Photos, targets and what losses need beside them.
         config: The training.
         work: Where checkpoint, logs and sample sheets lie.
         run_identity: See `training.train`.
@@ -61,47 +61,49 @@ def fit(
     Returns:
         The student in float32; after at least one step, with averaged weights and BatchNorm statistics that fit them.
     """
-    training_pairs, held_back = lessons.pairs.split(config.holdout, config.seed)
-    policy = resolved(config.precision)
+    training_pairs, held_back = training_data.pairs.split(config.holdout, config.seed)
+    policy = resolve_policy(config.precision)
     keras.utils.set_random_seed(config.seed)
-    with arithmetic(policy):
-        model = distiller.compiled(start(), config, lessons.teacher)
+    with dtype_policy_scope(policy):
+        model = distiller.compile_distiller(start(), config, training_data.teacher)
 
-    if not loop.holds_checkpoint(work, run_identity):
+    if not loop.has_checkpoint(work, run_identity):
         # What a run measured that was killed before its first checkpoint may have come from other settings.
         (work / HISTORY).unlink(missing_ok=True)
 
     def step_batch(step: int) -> loop.Batch:
-        photos, targets = batch(training_pairs, config, step)
-        return step_inputs(photos, step, config, lessons.real), targets
+        photos, targets = training_batch(training_pairs, config, step)
+        return step_inputs(photos, step, config, training_data.real), targets
 
     def sample(step: int) -> Mapping[str, float]:
         images.write_png(work / f"samples-{step:06d}.png", _sheet(model.student, held_back))
-        measured = {"held_back_psnr_db": psnr_db(model.student, held_back)}
+        measured = {"held_back_psnr_db": held_back_psnr_db(model.student, held_back)}
         _keep(work, step, measured)
         return measured
 
-    trained = loop.train(model, plan(config), step_batch, work=work, run_identity=run_identity, sample=sample)
+    trained = loop.train(model, training_plan(config), step_batch, work=work, run_identity=run_identity, sample=sample)
     if config.ema_momentum and config.steps:
         model.optimizer.finalize_variable_values(model.trainable_variables)
         shown = min(STATISTICS_STEPS, config.steps)
-        loop.refresh_batch_statistics(model.student, lambda step: batch(training_pairs, config, step)[0], shown)
+        loop.refresh_batch_statistics(
+            model.student, lambda step: training_batch(training_pairs, config, step)[0], shown
+        )
     student = start()
     student.set_weights(model.student.get_weights())
     images_per_s = None if trained.step_s is None else round(config.batch_size / trained.step_s, 3)
-    return Taught(
-        student, psnr_db(student, held_back), _sheet(student, held_back), _history(work), images_per_s, policy
+    return FittedStudent(
+        student, held_back_psnr_db(student, held_back), _sheet(student, held_back), _history(work), images_per_s, policy
     )
 
 
-def batch(pairs: Pairs, config: FitConfig, step: int) -> tuple[np.ndarray, np.ndarray]:
+def training_batch(pairs: Pairs, config: FitConfig, step: int) -> tuple[np.ndarray, np.ndarray]:
     """The photos and targets of a step, as `Pairs.batch` returns them, mirrored where the configuration says so."""
     positions = loop.sample_indices(step, count=len(pairs), batch_size=config.batch_size, seed=config.seed)
     mirrored = np.random.default_rng((config.seed, step, 1)).random(config.batch_size) < 0.5
     return pairs.batch(positions, mirrored if config.flip else None)
 
 
-def plan(config: FitConfig) -> loop.Plan:
+def training_plan(config: FitConfig) -> loop.Plan:
     """How long and how fast a configuration trains, and how often it looks."""
     return loop.Plan(
         steps=config.steps,
@@ -111,7 +113,7 @@ def plan(config: FitConfig) -> loop.Plan:
     )
 
 
-def psnr_db(student: keras.Model, held_back: Pairs) -> float:
+def held_back_psnr_db(student: keras.Model, held_back: Pairs) -> float:
     """Mean PSNR of a student to the teacher's images of held-back photos, dB."""
     scores = []
     for position in range(len(held_back)):
@@ -129,7 +131,7 @@ def _keep(work: Path, step: int, measured: Mapping[str, float]) -> None:
     """Add a sample to the history; later ones, of a run that was killed after its last checkpoint, are dropped."""
     earlier = [point for point in _history(work) if point["step"] < step]
     record = {"history": [*earlier, {"step": step, **measured}]}
-    write_text_whole(work / HISTORY, json.dumps(record, indent=2) + "\n", overwrite=True)
+    atomic_write_text(work / HISTORY, json.dumps(record, indent=2) + "\n", overwrite=True)
 
 
 def _generate(student: keras.Model, photos: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from compress.models.layers import (
 )
 
 
-def twin(generator: keras.Model, image_size: tuple[int, int]) -> keras.Model:
+def replace_norms(generator: keras.Model, image_size: tuple[int, int]) -> keras.Model:
     """The twin of a generator that int8 kernels run whole, to be trained.
 
     Args:

@@ -1,6 +1,6 @@
 """A student that was distilled before and is given to a stage that goes on with it.
 
-Nothing here loads Keras before `Given.identity` and `Given.lessons` are asked for.
+Nothing here loads Keras before `Given.identity` and `Given.training_data` are asked for.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from compress.artifact import Artifact, file_fingerprint, open_artifact, refuse_
 from compress.config import to_mapping
 from compress.data.config import Domain
 from compress.data.folders import photos as list_photos
-from compress.distill.config import TuneConfig, refuse_unjudgeable
+from compress.distill.config import TuneConfig, check_discriminator_size
 from compress.distill.training_data.real_images import list_real
 from compress.errors import UnusableArtifact, UsageError
-from compress.teachers import LambdaAs
+from compress.teachers import LambdaLayers
 
 if TYPE_CHECKING:
-    from compress.distill.training_data.build import Lessons
+    from compress.distill.training_data.build import TrainingData
     from compress.teachers.description import GeneratorDescription
 
 _DOMAINS: tuple[Domain, ...] = ("A", "B", "both")
@@ -28,7 +28,7 @@ _Config = TypeVar("_Config", bound=TuneConfig)
 
 
 @dataclasses.dataclass(frozen=True)
-class Given(Generic[_Config]):
+class StageInputs(Generic[_Config]):
     """What the command line of such a stage names, found to fit together."""
 
     student: Artifact
@@ -41,23 +41,25 @@ class Given(Generic[_Config]):
     image_size_px: int
     photos: list[Path]
     real: list[Path]
-    """Images of the target domain, where a critic is to know them."""
+    """Images of the target domain, where a discriminator is to know them."""
 
     def identity(self) -> str:
         """See `training.identity`."""
         from compress.training import loop
 
         paths = [str(path) for path in [*self.photos, *self.real]]
-        return loop.identity(to_mapping(self.config), self.student.fingerprint, self.fingerprint, paths)
+        return loop.run_identity(to_mapping(self.config), self.student.fingerprint, self.fingerprint, paths)
 
-    def lessons(self, work: Path) -> Lessons:
-        """See `lessons.gather`."""
-        from compress.distill.training_data.build import gather
+    def training_data(self, work: Path) -> TrainingData:
+        """See `training_data.gather`."""
+        from compress.distill.training_data.build import build_training_data
 
-        return gather(self.photos, self.real, self.description, self.fingerprint, self.config, work, self.image_size_px)
+        return build_training_data(
+            self.photos, self.real, self.description, self.fingerprint, self.config, work, self.image_size_px
+        )
 
 
-def receive(
+def resolve_inputs(
     student: Path,
     teacher: Path,
     data: Path,
@@ -65,8 +67,8 @@ def receive(
     out: Path,
     *,
     overwrite: bool,
-    lambda_as: LambdaAs | None,
-) -> Given[_Config]:
+    lambda_layers: LambdaLayers | None,
+) -> StageInputs[_Config]:
     """Find everything out that can be wrong with a command line before Keras is loaded.
 
     Args:
@@ -76,7 +78,7 @@ def receive(
         config: Of the stage.
         out: The artifact that it will write.
         overwrite: Whether `out` may exist.
-        lambda_as: What the teacher's Lambda layers do, see `teachers.load`.
+        lambda_layers: What the teacher's Lambda layers do, see `teachers.load`.
 
     Raises:
         UsageError: If `out` exists or holds an input, or the teacher takes another size.
@@ -90,10 +92,10 @@ def receive(
     domain = config.domain or _domain_of(source)
     config = dataclasses.replace(config, domain=domain)
     photos, real = list_photos(data, domain, "train"), list_real(data, domain, config)
-    description = teachers.describe(teacher, lambda_as=lambda_as)
+    description = teachers.describe(teacher, lambda_layers=lambda_layers)
     size = _size_of(source, description, teacher)
-    refuse_unjudgeable(config, domain, size)
-    return Given(source, config, description, file_fingerprint(teacher), size, photos, list(real))
+    check_discriminator_size(config, domain, size)
+    return StageInputs(source, config, description, file_fingerprint(teacher), size, photos, list(real))
 
 
 def _open_student(path: Path) -> Artifact:

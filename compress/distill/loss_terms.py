@@ -13,7 +13,7 @@ equal width."""
 
 
 @dataclass(frozen=True)
-class Term:
+class LossTerm:
     """One loss: the mean over all pairs of what it compares."""
 
     weight: float
@@ -21,17 +21,17 @@ class Term:
     compared: Compared = "images"
 
 
-def terms(config: FitConfig) -> dict[str, Term]:
+def loss_terms(config: FitConfig) -> dict[str, LossTerm]:
     """The losses that have a weight, by the name they are logged under."""
     table = {
-        "l1": Term(config.l1_weight, losses.l1),
-        "ssim": Term(config.ssim_weight, losses.dissimilarity),
-        "gradient": Term(config.gradient_weight, losses.gradient_difference),
-        "ms_ssim": Term(config.ms_ssim_weight, losses.multi_scale_dissimilarity),
-        "total_variation": Term(config.total_variation_weight, lambda student, _: losses.total_variation(student)),
-        "gram": Term(config.gram_weight, losses.gram_difference, "encoded"),
-        "feature": Term(config.feature_weight, losses.feature_difference, "encoded"),
-        "channel": Term(config.channel_weight, losses.channel_divergence, "encoded"),
-        "hint": Term(config.hint_weight, losses.hint_difference, "widened"),
+        "l1": LossTerm(config.l1_weight, losses.l1_loss),
+        "ssim": LossTerm(config.ssim_weight, losses.ssim_loss),
+        "gradient": LossTerm(config.gradient_weight, losses.gradient_loss),
+        "ms_ssim": LossTerm(config.ms_ssim_weight, losses.ms_ssim_loss),
+        "total_variation": LossTerm(config.total_variation_weight, lambda student, _: losses.total_variation(student)),
+        "gram": LossTerm(config.gram_weight, losses.gram_loss, "encoded"),
+        "feature": LossTerm(config.feature_weight, losses.feature_loss, "encoded"),
+        "channel": LossTerm(config.channel_weight, losses.channel_distillation_loss, "encoded"),
+        "hint": LossTerm(config.hint_weight, losses.hint_loss, "widened"),
     }
     return {name: term for name, term in table.items() if term.weight}

@@ -21,12 +21,12 @@ from compress.data.folders import photos as list_photos
 from compress.distill.config import HISTORY, DistillConfig
 from compress.distill.training_data.real_images import list_real
 from compress.errors import UsageError
-from compress.teachers import LambdaAs
+from compress.teachers import LambdaLayers
 
 if TYPE_CHECKING:
     import keras
 
-    from compress.distill.fit import Taught
+    from compress.distill.fit import FittedStudent
     from compress.teachers.description import GeneratorDescription
 
 _log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def distill(
     out: Path,
     *,
     overwrite: bool = False,
-    lambda_as: LambdaAs | None = None,
+    lambda_layers: LambdaLayers | None = None,
 ) -> Artifact:
     """Train a student to do what a teacher does.
 
@@ -48,11 +48,11 @@ def distill(
 
     Args:
         teacher: A generator file that `compress.teachers.load` reads.
-        data: A folder with `trainA` and `trainB`; of the two, those that domain and critic need.
+        data: A folder with `trainA` and `trainB`; of the two, those that domain and discriminator need.
         config: The student and its training.
         out: The artifact to write.
         overwrite: Whether `out` may exist.
-        lambda_as: What the teacher's Lambda layers do, see `teachers.load`.
+        lambda_layers: What the teacher's Lambda layers do, see `teachers.load`.
 
     Raises:
         UsageError: If `out` exists, the size does not fit the teacher, or another run was stopped at the same place.
@@ -61,7 +61,9 @@ def distill(
     """
     config = dataclasses.replace(config, kernel_size=config.trunk_kernel_size, upsampler=config.chosen_upsampler)
     start = partial(untrained, config)
-    return distill_into(start, to_mapping(config), teacher, data, config, out, overwrite=overwrite, lambda_as=lambda_as)
+    return distill_into(
+        start, to_mapping(config), teacher, data, config, out, overwrite=overwrite, lambda_layers=lambda_layers
+    )
 
 
 def untrained(config: DistillConfig, generator: keras.Model) -> keras.Model:
@@ -70,7 +72,7 @@ def untrained(config: DistillConfig, generator: keras.Model) -> keras.Model:
     from compress.models import pocket_generator
 
     if config.from_teacher:
-        return from_teacher.twin(generator, (config.image_size_px, config.image_size_px))
+        return from_teacher.replace_norms(generator, (config.image_size_px, config.image_size_px))
     return pocket_generator.build(config)
 
 
@@ -83,7 +85,7 @@ def distill_into(
     out: Path,
     *,
     overwrite: bool = False,
-    lambda_as: LambdaAs | None = None,
+    lambda_layers: LambdaLayers | None = None,
 ) -> Artifact:
     """As `distill`, into any net.
 
@@ -96,7 +98,7 @@ def distill_into(
         config: The training; of the student's shape only `image_size_px` is looked at.
         out: See `distill`.
         overwrite: See `distill`.
-        lambda_as: See `distill`.
+        lambda_layers: See `distill`.
 
     Raises:
         UsageError: As `distill`.
@@ -105,29 +107,29 @@ def distill_into(
     """
     artifact.refuse_existing(out, overwrite=overwrite)
     paths, real_paths = list_photos(data, config.domain, "train"), list_real(data, config.domain, config)
-    description = teachers.describe(teacher, lambda_as=lambda_as)
+    description = teachers.describe(teacher, lambda_layers=lambda_layers)
     _check_size(description, teacher, config)
 
     # From here on Keras and its backend are needed.
     from compress.distill.fit import fit
-    from compress.distill.training_data.build import gather
+    from compress.distill.training_data.build import build_training_data
     from compress.training import loop
 
     fingerprint = artifact.file_fingerprint(teacher)
-    run_identity = loop.identity(dict(recorded), fingerprint, [str(path) for path in [*paths, *real_paths]])
+    run_identity = loop.run_identity(dict(recorded), fingerprint, [str(path) for path in [*paths, *real_paths]])
     work = artifact.training_folder(out)
     # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
-    loop.holds_checkpoint(work, run_identity)
-    lessons = gather(paths, real_paths, description, fingerprint, config, work, config.image_size_px)
-    taught = fit(lessons, config, work, run_identity, start=lambda: start(lessons.teacher))
-    with artifact.written_whole(out, overwrite=overwrite) as scratch:
+    loop.has_checkpoint(work, run_identity)
+    training_data = build_training_data(paths, real_paths, description, fingerprint, config, work, config.image_size_px)
+    taught = fit(training_data, config, work, run_identity, start=lambda: start(training_data.teacher))
+    with artifact.atomic_dir(out, overwrite=overwrite) as scratch:
         write_student(scratch, taught)
         artifact.write_manifest(scratch, _manifest(out.name, taught, config, recorded, fingerprint))
     shutil.rmtree(work)
     return artifact.open_artifact(out)
 
 
-def write_student(scratch: Path, taught: Taught) -> None:
+def write_student(scratch: Path, taught: FittedStudent) -> None:
     """Write what a student's artifact holds beside its manifest: model, samples and the curve of its training."""
     taught.student.save(scratch / artifact.MODEL_NAMES["keras"])
     images.write_png(scratch / "samples.png", taught.sheet)
@@ -145,7 +147,9 @@ def _check_size(description: GeneratorDescription, teacher: Path, config: Distil
         )
 
 
-def _manifest(name: str, taught: Taught, config: DistillConfig, recorded: Mapping[str, Any], parent: str) -> Manifest:
+def _manifest(
+    name: str, taught: FittedStudent, config: DistillConfig, recorded: Mapping[str, Any], parent: str
+) -> Manifest:
     from compress import cost
 
     size = config.image_size_px
@@ -155,7 +159,7 @@ def _manifest(name: str, taught: Taught, config: DistillConfig, recorded: Mappin
         stage="distill",
         parent=parent,
         input=ImageSpec(shape=(size, size, 3)),
-        cost=cost.measure(taught.student),
+        cost=cost.measure_cost(taught.student),
         config=dict(recorded),
         seed=config.seed,
         scores={"held_back_psnr_db": round(taught.held_back_psnr_db, 3)},

@@ -15,29 +15,29 @@ Inputs = np.ndarray | dict[str, np.ndarray]
 def step_inputs(photos: np.ndarray, step: int, config: FitConfig, real: np.ndarray | None) -> Inputs:
     """The first argument of `train_on_batch`: the photos, with what belongs to the step where anything does.
 
-    The critic's inputs come only from its first step on. Until then the step that Keras compiles holds no critic and
+    The discriminator's inputs come only from its first step on. Until then the step that Keras compiles holds no discriminator and
     pays for none; at that step it is compiled once more.
 
     Args:
         photos: `(batch, height, width, 3)` float32 in [-1, 1].
         step: Number of the step.
         config: Where the phases lie, and what is judged.
-        real: `(count, height, width, 3)` uint8; None without a critic.
+        real: `(count, height, width, 3)` uint8; None without a discriminator.
     """
-    if not config.has_phases and config.judged_px is None:
+    if not config.has_phases and config.discriminator_crop_px is None:
         return photos
     turned = config.has_phases and step >= config.turning_step
-    inputs = {"photos": photos, "l1_share": np.full(1, config.l1_final_share if turned else 1.0, np.float32)}
-    if config.judged_px is not None:
+    inputs = {"photos": photos, "l1_scale": np.full(1, config.l1_final_scale if turned else 1.0, np.float32)}
+    if config.discriminator_crop_px is not None:
         random = np.random.default_rng((config.seed, step, 6))
-        inputs["cut"] = random.integers(0, photos.shape[1] - config.judged_px + 1, 2, dtype=np.int32)
+        inputs["cut"] = random.integers(0, photos.shape[1] - config.discriminator_crop_px + 1, 2, dtype=np.int32)
     if real is not None and turned:
-        inputs |= _critic_inputs(step, config, real)
+        inputs |= _discriminator_inputs(step, config, real)
     return inputs
 
 
-def _critic_inputs(step: int, config: FitConfig, real: np.ndarray) -> dict[str, Any]:
-    """What `critic.INPUTS` names."""
+def _discriminator_inputs(step: int, config: FitConfig, real: np.ndarray) -> dict[str, Any]:
+    """What `discriminator.INPUTS` names."""
     count, seed = config.batch_size, config.seed
     choices = image_pool.choose(
         step, first_step=config.turning_step, batch_size=count, pool_size=discriminator.pool_size(config), seed=seed
@@ -57,8 +57,8 @@ def _critic_inputs(step: int, config: FitConfig, real: np.ndarray) -> dict[str, 
 
 
 def _squares(real: np.ndarray, config: FitConfig, step: int) -> np.ndarray:
-    """What the critic sees of real images: a square of each, every one at a place of its own."""
-    side = config.judged_px
+    """What the discriminator sees of real images: a square of each, every one at a place of its own."""
+    side = config.discriminator_crop_px
     if side is None:
         return real
     corners = np.random.default_rng((config.seed, step, 7)).integers(0, real.shape[1] - side + 1, (len(real), 2))

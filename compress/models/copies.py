@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 
-def copied(model: keras.Model) -> keras.Model:
+def clone(model: keras.Model) -> keras.Model:
     """The same functional model again, computing in the arithmetic that `keras.config.dtype_policy` asks for."""
 
     def retyped(layer: Any) -> Any:
@@ -18,7 +18,7 @@ def copied(model: keras.Model) -> keras.Model:
     return copy
 
 
-def sized(model: keras.Model, image_size: tuple[int, int]) -> keras.Model:
+def with_size(model: keras.Model, image_size: tuple[int, int]) -> keras.Model:
     """The same layers for images of one size, height and width in pixels; a model of any size is fixed to it."""
     image = keras.Input((*image_size, 3), name="image")
     return keras.Model(image, model(image), name=model.name)

@@ -11,7 +11,7 @@ from compress.errors import UnusableArtifact
 from compress.models import layers, pocket_generator  # noqa: F401
 
 
-def load_stored(path: Path) -> keras.Model:
+def load_student(path: Path) -> keras.Model:
     """Load an artifact's `model.keras` as it was saved, names and settings of training included.
 
     Raises:

@@ -22,7 +22,7 @@ def build(*, filters: int = 64, normalization: Normalization = "instance", spect
         filters: Channels after the first layer; doubled by each further one.
         normalization: The norm between the layers.
         spectral: Whether every kernel is divided by its largest singular value instead, which bounds the slope of the
-            whole net, as a Wasserstein critic needs it. Source: Miyato et al. 2018, arXiv:1802.05957.
+            whole net, as a Wasserstein discriminator needs it. Source: Miyato et al. 2018, arXiv:1802.05957.
 
     Returns:
         A functional model `(batch, height, width, 3)` to `(batch, height / 8 - 2, width / 8 - 2, 1)`, one score per

@@ -14,10 +14,10 @@ from compress.models.pocket import pixel_shuffle, separable, space_to_depth, une
 from compress.models.pocket.config import Family, PocketConfig
 
 _FAMILIES: dict[Family, Callable[[Any, PocketConfig], Any]] = {
-    "pixel_shuffle": pixel_shuffle.generated,
-    "separable": separable.generated,
-    "space_to_depth": space_to_depth.generated,
-    "unet": unet.generated,
+    "pixel_shuffle": pixel_shuffle.build_body,
+    "separable": separable.build_body,
+    "space_to_depth": space_to_depth.build_body,
+    "unet": unet.build_body,
 }
 
 

@@ -79,7 +79,7 @@ def save_h5(generator: keras.Model, path: Path) -> None:
 
     Args:
         generator: From `build`.
-        path: Ends in `.h5`.
+        path: IoType in `.h5`.
     """
     import h5py
 

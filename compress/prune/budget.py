@@ -23,7 +23,7 @@ A single channel of a residual trunk, which all blocks read, is up to 2.1 % of a
 
 
 @dataclass(frozen=True)
-class Price:
+class StudentCost:
     """What a student costs."""
 
     int8_bytes: int
@@ -38,16 +38,16 @@ class Budget:
     max_bytes: int | None = None
     max_macs: int | None = None
 
-    def used(self, price: Price) -> float:
+    def used(self, price: StudentCost) -> float:
         """The larger share that is used of the two limits; 1 is full."""
         limits = ((price.int8_bytes, self.max_bytes), (price.macs, self.max_macs))
         return max(spent / limit for spent, limit in limits if limit is not None)
 
-    def holds(self, price: Price) -> bool:
+    def holds(self, price: StudentCost) -> bool:
         return self.used(price) <= 1
 
 
-class PriceList:
+class CostModel:
     """What a student would cost with fewer channels, without building it.
 
     Args:
@@ -64,13 +64,13 @@ class PriceList:
         self._axes = {name: kernel_axes(layer) for name, layer in weighted.items()}
 
     @property
-    def whole(self) -> Price:
+    def whole(self) -> StudentCost:
         return self.of(self.sizes)
 
-    def of(self, counts: Counts) -> Price:
+    def of(self, counts: Counts) -> StudentCost:
         """The price of a student that keeps so many units of each group."""
         rows = [self._narrowed(row, counts) for row in self._rows]
-        return Price(cost.predict_int8_bytes(rows), sum(row.macs for row in rows))
+        return StudentCost(cost.predict_int8_bytes(rows), sum(row.macs for row in rows))
 
     def _narrowed(self, row: LayerCost, counts: Counts) -> LayerCost:
         if row.name not in self._kernels:
@@ -93,7 +93,7 @@ class PriceList:
         )
 
 
-def require_possible(prices: PriceList, budget: Budget, channel_multiple: int) -> None:
+def require_possible(prices: CostModel, budget: Budget, channel_multiple: int) -> None:
     """Refuse a budget that needs no pruning, and one that no pruning reaches, however fine.
 
     Raises:
@@ -121,7 +121,7 @@ def require_possible(prices: PriceList, budget: Budget, channel_multiple: int) -
             )
 
 
-def search(prices: PriceList, importances: Sequence[np.ndarray], budget: Budget, channel_multiple: int) -> Counts:
+def search(prices: CostModel, importances: Sequence[np.ndarray], budget: Budget, channel_multiple: int) -> Counts:
     """Choose how many units each group keeps.
 
     One threshold for all groups, the lowest that fits; then the most important steps that still fit; and, where more
@@ -161,7 +161,7 @@ def _multiples(channel_multiple: int) -> list[int]:
     return [channel_multiple, *(channel_multiple // part for part in _FINER if channel_multiple % part == 0)]
 
 
-def _least(prices: PriceList, multiple: int) -> Price:
+def _least(prices: CostModel, multiple: int) -> StudentCost:
     """The price of the smallest student whose groups have one multiple each."""
     return prices.of(tuple(min(size, multiple) for size in prices.sizes))
 
@@ -184,7 +184,7 @@ def _steps_up(counts: Counts, sizes: Counts, multiple: int) -> Iterator[tuple[in
             yield index, (*counts[:index], larger, *counts[index + 1 :])
 
 
-def _filled(prices: PriceList, counts: Counts, ranked: Sequence[np.ndarray], budget: Budget, multiple: int) -> Counts:
+def _filled(prices: CostModel, counts: Counts, ranked: Sequence[np.ndarray], budget: Budget, multiple: int) -> Counts:
     while True:
         gains = {
             larger: float(ranked[index][counts[index] : larger[index]].mean())
@@ -196,7 +196,7 @@ def _filled(prices: PriceList, counts: Counts, ranked: Sequence[np.ndarray], bud
         counts = max(gains, key=lambda larger: gains[larger])
 
 
-def _closed(prices: PriceList, counts: Counts, budget: Budget, multiple: int) -> Counts:
+def _closed(prices: CostModel, counts: Counts, budget: Budget, multiple: int) -> Counts:
     """Leave the multiple where that uses more of the budget, one group at a time, the most useful one first."""
     for finer in _multiples(multiple)[1:]:
         while budget.used(prices.of(counts)) < CLOSE_ENOUGH:

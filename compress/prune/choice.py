@@ -9,10 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from compress.artifact import write_text_whole
-from compress.distill.training_data.build import Lessons
+from compress.artifact import atomic_write_text
+from compress.distill.training_data.build import TrainingData
 from compress.prune import budget, importance
-from compress.prune.budget import Budget, PriceList
+from compress.prune.budget import Budget, CostModel
 from compress.prune.config import PruneConfig
 from compress.prune.groups import Group, Unit
 from compress.prune.sensitivity import gradients_on
@@ -47,22 +47,22 @@ class Choice:
         ]
 
 
-def choose(model: keras.Model, groups: Sequence[Group], lessons: Lessons, config: PruneConfig) -> Choice:
+def choose(model: keras.Model, groups: Sequence[Group], training_data: TrainingData, config: PruneConfig) -> Choice:
     """Rank the units and keep the most important ones that the budget holds.
 
     Args:
         model: The student.
         groups: Of this model.
-        lessons: The photos to train on, for `taylor`.
+        training_data: The photos to train on, for `taylor`.
         config: The budget, a possible one for this model, and the criterion.
     """
-    scores = _scores(model, groups, lessons, config)
+    scores = _scores(model, groups, training_data, config)
     limits = Budget(max_bytes=config.max_bytes, max_macs=config.max_macs)
-    counts = budget.search(PriceList(model, groups), scores, limits, config.channel_multiple)
+    counts = budget.search(CostModel(model, groups), scores, limits, config.channel_multiple)
     return Choice(tuple(_most_important(ranked, count) for ranked, count in zip(scores, counts, strict=True)))
 
 
-def remembered(work: Path, run_identity: str, make: Callable[[], Choice]) -> Choice:
+def load_or_choose(work: Path, run_identity: str, make: Callable[[], Choice]) -> Choice:
     """The choice that this very run made before, or a new one, which is written down."""
     path = work / RECORD
     if path.exists():
@@ -71,13 +71,15 @@ def remembered(work: Path, run_identity: str, make: Callable[[], Choice]) -> Cho
             return Choice(tuple(tuple(kept) for kept in record["kept"]))
     choice = make()
     record = {"identity": run_identity, "kept": choice.kept}
-    write_text_whole(path, json.dumps(record) + "\n", overwrite=True)
+    atomic_write_text(path, json.dumps(record) + "\n", overwrite=True)
     return choice
 
 
-def _scores(model: keras.Model, groups: Sequence[Group], lessons: Lessons, config: PruneConfig) -> list[np.ndarray]:
+def _scores(
+    model: keras.Model, groups: Sequence[Group], training_data: TrainingData, config: PruneConfig
+) -> list[np.ndarray]:
     if config.importance == "taylor":
-        gradients = gradients_on(model, lessons, config, images=config.calibration_images)
+        gradients = gradients_on(model, training_data, config, images=config.calibration_images)
         return importance.score_by_loss(model, groups, gradients)
     return importance.score_by_weights(model, groups, config.importance)
 

@@ -8,39 +8,43 @@ import numpy as np
 
 from compress.distill.config import FitConfig
 from compress.distill.distiller import Distiller
-from compress.distill.training_data.build import Lessons
-from compress.models.copies import copied
+from compress.distill.training_data.build import TrainingData
+from compress.models.copies import clone
 from compress.prune.importance import Gradients
 
 _LEARNING_RATE = 1e3
 """Of the step that gradients are read off: so large that they are not lost in the weights' last digits."""
 
 
-def gradients_on(model: keras.Model, lessons: Lessons, config: FitConfig, *, images: int) -> Iterator[Gradients]:
+def gradients_on(
+    model: keras.Model, training_data: TrainingData, config: FitConfig, *, images: int
+) -> Iterator[Gradients]:
     """Yield the gradients of a student's kernels for each calibration batch.
 
     BatchNorm uses its moving statistics, as the finished student does.
 
     Args:
         model: The student; it is left as it is.
-        lessons: Photos, the teacher's images and the teacher.
+        training_data: Photos, the teacher's images and the teacher.
         config: The weights of the losses and the batch size.
         images: How many pairs to use at most, the same ones for the same seed.
     """
-    # A critic that has learned nothing yet has nothing to say of a finished student.
-    without_phases = replace(config, adversarial_weight=0.0, matching_weight=0.0, l1_final_share=1.0, judged_px=None)
-    student = copied(model)
+    # A discriminator that has learned nothing yet has nothing to say of a finished student.
+    without_phases = replace(
+        config, adversarial_weight=0.0, matching_weight=0.0, l1_final_scale=1.0, discriminator_crop_px=None
+    )
+    student = clone(model)
     for layer in student.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
-    distiller = Distiller(student, without_phases, lessons.teacher)
+    distiller = Distiller(student, without_phases, training_data.teacher)
     # Keras has no way to ask every backend for gradients; one step of plain descent leaves them in the weights. So few
     # steps do not pay for compiling them.
     distiller.compile(optimizer=keras.optimizers.SGD(_LEARNING_RATE), run_eagerly=True)
     before = student.get_weights()
-    order = np.random.default_rng(config.seed).permutation(len(lessons.pairs))[:images]
+    order = np.random.default_rng(config.seed).permutation(len(training_data.pairs))[:images]
     for first in range(0, len(order), config.batch_size):
         student.set_weights(before)
-        distiller.train_on_batch(*lessons.pairs.batch(order[first : first + config.batch_size]))
+        distiller.train_on_batch(*training_data.pairs.batch(order[first : first + config.batch_size]))
         yield {
             layer.name: (_kernel(model.get_layer(layer.name)) - _kernel(layer)) / _LEARNING_RATE
             for layer in student.layers

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 from compress import artifact
 from compress.artifact import Artifact, Manifest
 from compress.config import to_mapping
-from compress.distill.inputs import receive
+from compress.distill.inputs import resolve_inputs
 from compress.distill.stage import write_student
 from compress.prune.config import PruneConfig
-from compress.teachers import LambdaAs
+from compress.teachers import LambdaLayers
 
 if TYPE_CHECKING:
     import keras
 
-    from compress.distill.fit import Taught
-    from compress.distill.training_data.build import Lessons
+    from compress.distill.fit import FittedStudent
+    from compress.distill.training_data.build import TrainingData
     from compress.prune.groups import Group
 
 _log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def prune(
     out: Path,
     *,
     overwrite: bool = False,
-    lambda_as: LambdaAs | None = None,
+    lambda_layers: LambdaLayers | None = None,
 ) -> Artifact:
     """Remove a student's least important channels, then teach the rest by distillation.
 
@@ -51,7 +51,7 @@ def prune(
         config: The budget, the criterion and the fine-tuning.
         out: The artifact to write.
         overwrite: Whether `out` may exist.
-        lambda_as: What the teacher's Lambda layers do, see `teachers.load`.
+        lambda_layers: What the teacher's Lambda layers do, see `teachers.load`.
 
     Raises:
         UsageError: If `out` exists, the teacher takes another size, the budget is impossible or met already, or another
@@ -61,23 +61,23 @@ def prune(
         UnusableData: If the photos cannot be used.
         UnsupportedLayer: If the student has a layer that cannot be pruned around.
     """
-    given = receive(student, teacher, data, config, out, overwrite=overwrite, lambda_as=lambda_as)
+    given = resolve_inputs(student, teacher, data, config, out, overwrite=overwrite, lambda_layers=lambda_layers)
     config = given.config
 
     # From here on Keras and its backend are needed.
-    from compress.models.io import load_stored
+    from compress.models.io import load_student
     from compress.prune.groups import find_groups
     from compress.training import loop
 
-    model = load_stored(given.student.model_path)
+    model = load_student(given.student.model_path)
     groups = find_groups(model)
     _require_possible(model, groups, config)
     identity, work = given.identity(), artifact.training_folder(out)
     # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
-    loop.holds_checkpoint(work, identity)
-    lessons = given.lessons(work)
-    pruned = _prune_and_fit(model, groups, lessons, config, work, identity)
-    with artifact.written_whole(out, overwrite=overwrite) as scratch:
+    loop.has_checkpoint(work, identity)
+    training_data = given.training_data(work)
+    pruned = _prune_and_fit(model, groups, training_data, config, work, identity)
+    with artifact.atomic_dir(out, overwrite=overwrite) as scratch:
         write_student(scratch, pruned.taught)
         artifact.write_manifest(scratch, _manifest(out.name, pruned, config, given.student))
     shutil.rmtree(work)
@@ -88,7 +88,7 @@ def prune(
 class _Pruned:
     """A pruned and fine-tuned student, and how it came to be."""
 
-    taught: Taught
+    taught: FittedStudent
     groups: list[dict[str, Any]]
     """As `choice.Choice.as_json` tells them."""
     unpruned_psnr_db: float
@@ -98,27 +98,27 @@ class _Pruned:
 
 
 def _require_possible(model: keras.Model, groups: list[Group], config: PruneConfig) -> None:
-    from compress.prune.budget import Budget, PriceList, require_possible
+    from compress.prune.budget import Budget, CostModel, require_possible
 
     limits = Budget(max_bytes=config.max_bytes, max_macs=config.max_macs)
-    require_possible(PriceList(model, groups), limits, config.channel_multiple)
+    require_possible(CostModel(model, groups), limits, config.channel_multiple)
 
 
 def _prune_and_fit(
-    model: keras.Model, groups: list[Group], lessons: Lessons, config: PruneConfig, work: Path, identity: str
+    model: keras.Model, groups: list[Group], training_data: TrainingData, config: PruneConfig, work: Path, identity: str
 ) -> _Pruned:
-    from compress.distill.fit import fit, psnr_db
-    from compress.models.copies import copied
-    from compress.prune.choice import choose, remembered
-    from compress.prune.surgery import without
+    from compress.distill.fit import fit, held_back_psnr_db
+    from compress.models.copies import clone
+    from compress.prune.choice import choose, load_or_choose
+    from compress.prune.surgery import remove_channels
 
-    training_pairs, held_back = lessons.pairs.split(config.holdout, config.seed)
-    shown = dataclasses.replace(lessons, pairs=training_pairs)
-    choice = remembered(work, identity, lambda: choose(model, groups, shown, config))
-    pruned = without(model, choice.removed(groups))
-    unpruned, untuned = psnr_db(model, held_back), psnr_db(pruned, held_back)
+    training_pairs, held_back = training_data.pairs.split(config.holdout, config.seed)
+    shown = dataclasses.replace(training_data, pairs=training_pairs)
+    choice = load_or_choose(work, identity, lambda: choose(model, groups, shown, config))
+    pruned = remove_channels(model, choice.removed(groups))
+    unpruned, untuned = held_back_psnr_db(model, held_back), held_back_psnr_db(pruned, held_back)
     _log.info("held-back PSNR to the teacher: %.2f dB, pruned %.2f dB", unpruned, untuned)
-    taught = fit(lessons, config, work, identity, start=lambda: copied(pruned))
+    taught = fit(training_data, config, work, identity, start=lambda: clone(pruned))
     return _Pruned(taught, choice.as_json(groups, config.channel_multiple), unpruned, untuned)
 
 
@@ -132,7 +132,7 @@ def _manifest(name: str, pruned: _Pruned, config: PruneConfig, source: Artifact)
         stage="prune",
         parent=source.fingerprint,
         input=source.manifest.input,
-        cost=cost.measure(student),
+        cost=cost.measure_cost(student),
         config=to_mapping(config)
         | {"groups": pruned.groups, "predicted_int8_bytes": cost.predict_int8_bytes(cost.layer_costs(student))},
         seed=config.seed,

@@ -13,7 +13,7 @@ _Removed = dict[str, dict[tuple[str, int], list[int]]]
 """By layer, then by variable and axis: the indices to take out."""
 
 
-def without(model: keras.Model, units: Iterable[Unit]) -> keras.Model:
+def remove_channels(model: keras.Model, units: Iterable[Unit]) -> keras.Model:
     """Remove units from a generator.
 
     Args:

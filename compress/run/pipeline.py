@@ -10,13 +10,15 @@ from typing import Any
 from compress.config import to_mapping
 from compress.data.config import opposite
 from compress.run.recipe import Recipe
-from compress.run.stages import Stage, follow
+from compress.run.stages import Stage, run_stages
 
 RECORD = "run.json"
 FEATURES = "features"
 
 
-def run(teacher: Path, data: Path, recipe: Recipe, out: Path, *, lambda_as: str | None = None) -> dict[str, Any]:
+def run_recipe(
+    teacher: Path, data: Path, recipe: Recipe, out: Path, *, lambda_layers: str | None = None
+) -> dict[str, Any]:
     """Run a recipe's stages in order, skipping those whose output is there and up to date.
 
     Args:
@@ -24,7 +26,7 @@ def run(teacher: Path, data: Path, recipe: Recipe, out: Path, *, lambda_as: str 
         data: A folder with `trainA trainB testA testB`.
         recipe: What to do.
         out: The run's folder; made if missing, gone on with if not.
-        lambda_as: What the teacher's Lambda layers do.
+        lambda_layers: What the teacher's Lambda layers do.
 
     Returns:
         JSON-ready: the seconds of every stage that ran, and where the report is.
@@ -33,14 +35,14 @@ def run(teacher: Path, data: Path, recipe: Recipe, out: Path, *, lambda_as: str 
         StageFailed: With the exit code of the stage that failed.
         UsageError: If `out` exists and is no run's folder.
     """
-    seconds = follow(_stages(teacher, data, recipe, out, lambda_as), out, record=RECORD)
+    seconds = run_stages(_stages(teacher, data, recipe, out, lambda_layers), out, record=RECORD)
     return {"seconds": seconds, "report": str(out / "report.html")}
 
 
-def _stages(teacher: Path, data: Path, recipe: Recipe, out: Path, lambda_as: str | None) -> Iterator[Stage]:
+def _stages(teacher: Path, data: Path, recipe: Recipe, out: Path, lambda_layers: str | None) -> Iterator[Stage]:
     """The whole way, in order. `student` is the float student, `student_int8` what ships."""
     measure, size = recipe.measure, str(recipe.distill.image_size_px)
-    lambda_flag = ("--lambda-as", lambda_as) if lambda_as else ()
+    lambda_flag = ("--lambda-layers", lambda_layers) if lambda_layers else ()
     yield Stage(
         "student",
         ("distill", "--teacher", str(teacher), "--data", str(data), *_flags(to_mapping(recipe.distill)), *lambda_flag),
@@ -49,7 +51,7 @@ def _stages(teacher: Path, data: Path, recipe: Recipe, out: Path, lambda_as: str
     yield Stage("teacher", (*export, str(teacher), "--image-size-px", size, *lambda_flag))
     yield Stage("student_fp32", (*export, str(out / "student")))
     calibration = ("--data", str(data), "--calibration-images", str(measure.calibration_images))
-    int8 = ("--precision", "int8", "--ends", measure.ends, *calibration)
+    int8 = ("--precision", "int8", "--io-type", measure.io_type, *calibration)
     yield Stage("student_int8", (*export, str(out / "student"), *int8))
     photos = ("data", "photos", str(data), "--image-size-px", size)
     yield Stage("images/inputs", (*photos, "--domain", measure.domain))

@@ -24,7 +24,7 @@ class MeasureConfig:
     """Whose test photos are translated: testA, testB or both."""
     reference: Literal["teacher", "real"] = "teacher"
     """What images are compared with: the teacher's own, or the real test photos of the other domain."""
-    ends: Literal["float", "int8", "uint8"] = "float"
+    io_type: Literal["float", "int8", "uint8"] = "float"
     """What the int8 file takes and returns."""
     calibration_images: int = 64
     """Training photos that set the int8 ranges."""
@@ -50,7 +50,7 @@ class Recipe:
     measure: MeasureConfig = field(default_factory=MeasureConfig)
 
 
-def read(name: str) -> dict[str, Mapping[str, Any]]:
+def read_recipe(name: str) -> dict[str, Mapping[str, Any]]:
     """Read a recipe's tables, unchecked.
 
     Args:
@@ -73,13 +73,13 @@ def read(name: str) -> dict[str, Mapping[str, Any]]:
     return tables
 
 
-def load(name: str) -> Recipe:
+def load_recipe(name: str) -> Recipe:
     """Read and check a recipe.
 
     Raises:
         UsageError: As `read`, and if a key is unknown or a value wrong.
     """
-    tables = read(name)
+    tables = read_recipe(name)
     return Recipe(
         teach=from_mapping(TeachConfig, tables.get("teach", {}), origin=f"{name} [teach]"),
         distill=from_mapping(DistillConfig, tables.get("distill", {}), origin=f"{name} [distill]"),

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from compress.artifact import write_text_whole
+from compress.artifact import atomic_write_text
 from compress.errors import PocketGANError, UsageError
 
 _CLEANING_S = 20
@@ -49,7 +49,7 @@ class StageFailed(PocketGANError):
         self.exit_code = exit_code
 
 
-def follow(stages: Iterable[Stage], out: Path, *, record: str) -> dict[str, float]:
+def run_stages(stages: Iterable[Stage], out: Path, *, record: str) -> dict[str, float]:
     """Run stages in order, skipping those whose output is there and up to date.
 
     Args:
@@ -139,4 +139,4 @@ def _read_record(out: Path, name: str) -> dict[str, list[str]]:
 
 
 def _write_record(path: Path, ended: Mapping[str, list[str]]) -> None:
-    write_text_whole(path, json.dumps(ended, indent=2) + "\n", overwrite=True)
+    atomic_write_text(path, json.dumps(ended, indent=2) + "\n", overwrite=True)

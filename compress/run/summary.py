@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 TEACHER, SHIPPED, UNTOUCHED = "teacher", "student_int8", "inputs"
-Standing = Literal["within", "below", "above"]
+IntervalPlace = Literal["within", "below", "above"]
 _NONE = "-"
 
 
-def closing_table(out: Path) -> str:
+def summary_table(out: Path) -> str:
     """Baseline against students: size, latency, PSNR to the teacher, KID; the untouched inputs as the control.
 
     Args:
@@ -28,7 +28,7 @@ def closing_table(out: Path) -> str:
     return "\n".join([*_aligned(rows), *_verdict(scores, metric)])
 
 
-def standing(score: float, interval: Mapping[str, float]) -> Standing:
+def place_in_interval(score: float, interval: Mapping[str, float]) -> IntervalPlace:
     """Tell where a score lies by another one's interval.
 
     Args:
@@ -54,7 +54,7 @@ def _file_cells(bench: Mapping[str, Any], name: str) -> list[str]:
 
 def _image_cells(record: Mapping[str, Any], metric: str) -> list[str]:
     # None for the teacher, whose images are compared with themselves.
-    psnr = (record.get("fidelity", {}).get("psnr_db") or {}).get("mean")
+    psnr = (record.get("similarity", {}).get("psnr_db") or {}).get("mean")
     kid = record.get(metric)
     return [
         _NONE if psnr is None else f"{psnr:.2f} dB",
@@ -78,7 +78,7 @@ def _verdict(scores: Mapping[str, Any], metric: str) -> list[str]:
     if metric not in scores.get(TEACHER, {}) or metric not in scores.get(SHIPPED, {}):
         return []
     student, interval = scores[SHIPPED][metric]["mean"], scores[TEACHER]["intervals"][metric]
-    where = f"lies {standing(student, interval)} its teacher's 95 % interval"
+    where = f"lies {place_in_interval(student, interval)} its teacher's 95 % interval"
     return [f"{metric}: {SHIPPED} {where}, {interval['low']:.4f} to {interval['high']:.4f}."]
 
 

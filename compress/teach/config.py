@@ -49,14 +49,14 @@ class TeachConfig:
     """Start every residual block as the identity (deep-makeover); without a norm, the whole net as a copy of its
     input."""
     adversarial_loss: Literal["lsgan", "wasserstein"] = "lsgan"
-    """Least squares, or the Wasserstein distance with a spectrally normalised critic (deep-makeover)."""
+    """Least squares, or the Wasserstein distance with a spectrally normalised discriminator (deep-makeover)."""
     cycle_weight: float = 10.0
     """Weight of the mean absolute difference between an image and its way there and back; 0 spares the way back."""
     identity_weight: float = 5.0
     """Weight of the mean absolute difference that a generator makes to images of its own target domain."""
-    truth_weight: float = 0.0
-    """Weight of the mean absolute difference to the true translation of each image, which `trainA_truth` and
-    `trainB_truth` hold under the same names: more than 0 makes the training a supervised one, 100 as in pix2pix."""
+    paired_weight: float = 0.0
+    """Weight of the mean absolute difference to the true translation of each image, which `trainA_paired` and
+    `trainB_paired` hold under the same names: more than 0 makes the training a supervised one, 100 as in pix2pix."""
     anneal_steps: int = 0
     """First steps at each size, over which a pixel loss gives way to the adversarial loss (deep-makeover): to the input
     at the first size, later to what the nets made at the smaller one, so that no size starts anew."""
@@ -125,7 +125,7 @@ class TeachConfig:
             self.quarter_size_steps + self.half_size_steps <= self.steps,
             f"at most steps - quarter_size_steps = {self.steps - self.quarter_size_steps}",
         )
-        for name in ("cycle_weight", "identity_weight", "truth_weight", "pixel_weight"):
+        for name in ("cycle_weight", "identity_weight", "paired_weight", "pixel_weight"):
             self._expect(name, getattr(self, name) >= 0, "at least 0")
         if self.near_identity and self.normalization == "none":
             self._expect("filters", self.filters >= COPY_FILTERS, f"at least {COPY_FILTERS} to start as a copy")

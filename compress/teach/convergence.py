@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from compress.artifact import write_text_whole
+from compress.artifact import atomic_write_text
 from compress.errors import UnusableArtifact
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class History:
 
     def write(self, path: Path) -> None:
         """Write the history in place of the older one."""
-        write_text_whole(path, json.dumps(asdict(self), indent=2, allow_nan=False) + "\n", overwrite=True)
+        atomic_write_text(path, json.dumps(asdict(self), indent=2, allow_nan=False) + "\n", overwrite=True)
 
     def up_to(self, step: int) -> History:
         """What was known when `step` steps were done: what a run that goes on from there shall know."""

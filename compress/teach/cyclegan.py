@@ -96,9 +96,9 @@ class CycleGan(keras.Model):
         if config.identity_weight:
             losses["identity"] = _l1(images["same_a"], a) + _l1(images["same_b"], b)
             weights["identity"] = config.identity_weight
-        if config.truth_weight:
+        if config.paired_weight:
             losses["truth"] = _l1(images["made_b"], x["truth_a"]) + _l1(images["made_a"], x["truth_b"])
-            weights["truth"] = config.truth_weight
+            weights["truth"] = config.paired_weight
         if config.anneal_steps:
             target_b, target_a = self._pixel_targets(a, b)
             losses["pixel"] = _l1(images["made_b"], target_b) + _l1(images["made_a"], target_a)
@@ -142,7 +142,7 @@ def generator(config: TeachConfig) -> keras.Model:
     )
 
 
-def compiled(config: TeachConfig) -> CycleGan:
+def compile_cyclegan(config: TeachConfig) -> CycleGan:
     """A CycleGAN with Adam, its weights averaged where the configuration says so."""
     model = CycleGan(config)
     optimizer = keras.optimizers.Adam(

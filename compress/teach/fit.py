@@ -16,7 +16,7 @@ from compress.teach.batches import Batches, Domain, reduced
 from compress.teach.config import TeachConfig
 from compress.teach.convergence import DIRECTIONS, Check, Direction, History
 from compress.training import loop
-from compress.training.precision import Policy, arithmetic, resolved
+from compress.training.precision import Policy, dtype_policy_scope, resolve_policy
 
 _SHEET_COLUMNS = 8
 _TRANSLATED_AT_ONCE = 8
@@ -142,10 +142,10 @@ def fit(a: Domain, b: Domain, config: TeachConfig, work: Path, run_identity: str
         work: Where checkpoint, logs, sample sheets and the history of KID lie.
         run_identity: See `training.train`.
     """
-    policy = resolved(config.precision)
+    policy = resolve_policy(config.precision)
     keras.utils.set_random_seed(config.seed)
-    with arithmetic(policy):
-        model = cyclegan.compiled(config)
+    with dtype_policy_scope(policy):
+        model = cyclegan.compile_cyclegan(config)
     batches = Batches(a, b, config)
     watcher = _Watcher(model, batches, work)
 

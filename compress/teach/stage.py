@@ -32,7 +32,7 @@ def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False
     KID. The same command goes on from there after a kill; it is removed when the teachers are finished.
 
     Args:
-        data: A folder with `trainA` and `trainB`, and `trainA_truth` and `trainB_truth` where they have a weight.
+        data: A folder with `trainA` and `trainB`, and `trainA_paired` and `trainB_paired` where they have a weight.
             `testA` and `testB` are never looked at.
         config: The nets and their training.
         out: The folder to write: `g_a2b.h5`, `g_b2a.h5`, `teaching.json`, `samples.png` and `kid.png`.
@@ -47,7 +47,7 @@ def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False
     """
     artifact.refuse_existing(out, overwrite=overwrite)
     paths = {"A": list_photos(data, "A", "train"), "B": list_photos(data, "B", "train")}
-    truths = {domain: find_truths(paths[domain]) for domain in paths} if config.truth_weight else {}
+    truths = {domain: find_truths(paths[domain]) for domain in paths} if config.paired_weight else {}
     if config.watch_kid:
         watch.check_available()
 
@@ -57,10 +57,10 @@ def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False
     from compress.training import loop
 
     work = artifact.training_folder(out)
-    run_identity = loop.identity(
+    run_identity = loop.run_identity(
         to_mapping(config), [[str(path) for path in listed] for listed in (*paths.values(), *truths.values())]
     )
-    if not loop.holds_checkpoint(work, run_identity):
+    if not loop.has_checkpoint(work, run_identity):
         # What a run left that was killed before its first checkpoint may have come from other settings.
         shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False
         for domain, seed in (("A", 2 * config.seed), ("B", 2 * config.seed + 1))
     )
     taught = fit(a, b, config, work, run_identity)
-    with artifact.written_whole(out, overwrite=overwrite) as scratch:
+    with artifact.atomic_dir(out, overwrite=overwrite) as scratch:
         record = _write(scratch, taught, config)
     shutil.rmtree(work)
     return {"out": str(out), **record}

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from compress import images
-from compress.artifact import written_whole
+from compress.artifact import atomic_dir
 from compress.errors import UnusableData, UsageError
 from compress.teach.convergence import Check, Kid
 
@@ -60,7 +60,7 @@ def write_reals(photos: Iterable[np.ndarray], folder: Path) -> None:
     Raises:
         UnusableData: If they are fewer than `FEWEST_IMAGES`.
     """
-    with written_whole(folder, overwrite=True) as scratch:
+    with atomic_dir(folder, overwrite=True) as scratch:
         count = _write(photos, scratch)
         if count < FEWEST_IMAGES:
             raise UnusableData(f"got {count} images for {folder.name}; measuring KID needs at least {FEWEST_IMAGES}.")

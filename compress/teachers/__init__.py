@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
     from compress.teachers.description import GeneratorDescription
 
-LambdaAs = Literal["reflection_pad"]
+LambdaLayers = Literal["reflection_pad"]
 
 
-def load(path: Path, *, lambda_as: LambdaAs | None = None) -> keras.Model:
+def load(path: Path, *, lambda_layers: LambdaLayers | None = None) -> keras.Model:
     """Load a generator from any file that people have.
 
     Args:
         path: A Keras 2 or 3 `.h5`, a `.keras`, a PyTorch `.pth` or `.pt`, a TensorFlow SavedModel directory, or an
             artifact directory with a `model.keras`.
-        lambda_as: What the `Lambda` layers of the file do, since their code is never run. `reflection_pad`: each
+        lambda_layers: What the `Lambda` layers of the file do, since their code is never run. `reflection_pad`: each
             mirrors the border by as much as the convolution behind it takes away.
 
     Returns:
@@ -33,14 +33,14 @@ def load(path: Path, *, lambda_as: LambdaAs | None = None) -> keras.Model:
     Raises:
         UnusableModel: If the file is missing, torn, of an unknown format, or no image-to-image generator.
     """
-    description = describe(path, lambda_as=lambda_as)
+    description = describe(path, lambda_layers=lambda_layers)
     # Keras takes seconds to start: a file that cannot be used is refused before.
     from compress.teachers.build import build
 
     return build(description)
 
 
-def describe(path: Path, *, lambda_as: LambdaAs | None = None) -> GeneratorDescription:
+def describe(path: Path, *, lambda_layers: LambdaLayers | None = None) -> GeneratorDescription:
     """What `load` reads, before a framework is loaded to build it.
 
     Raises:
@@ -48,7 +48,7 @@ def describe(path: Path, *, lambda_as: LambdaAs | None = None) -> GeneratorDescr
     """
     from compress.teachers.sandbox import describe_in_child
 
-    return describe_in_child(_model_file(path), lambda_as=lambda_as)
+    return describe_in_child(_model_file(path), lambda_layers=lambda_layers)
 
 
 def _model_file(path: Path) -> Path:

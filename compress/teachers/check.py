@@ -10,7 +10,7 @@ FREE_SIDE_PX = 256
 """The side at which a generator of free size is checked: what most are trained at."""
 
 
-def check(description: GeneratorDescription) -> None:
+def check_description(description: GeneratorDescription) -> None:
     """Walk through a description without building it.
 
     Raises:

@@ -17,17 +17,17 @@ HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ZIP_MAGIC = b"PK\x03\x04"
 
 
-def describe(path: Path, *, lambda_as: str | None = None) -> GeneratorDescription:
+def describe(path: Path, *, lambda_layers: str | None = None) -> GeneratorDescription:
     """Find the reader for a file by its content, let it describe the generator, and check what it says.
 
     Raises:
         UnusableModel: If no reader knows the file, or what it holds is no generator.
     """
     description = _read(path)
-    if lambda_as != "reflection_pad":
+    if lambda_layers != "reflection_pad":
         lambdas.refuse(description)
     description = lambdas.deduce(description)
-    check.check(description)
+    check.check_description(description)
     return description
 
 
@@ -67,10 +67,10 @@ def _limit(path: Path) -> None:
 
 
 def main() -> int:
-    path, result, *lambda_as = sys.argv[1:]
+    path, result, *lambda_layers = sys.argv[1:]
     _limit(Path(path))
     try:
-        describe(Path(path), lambda_as=lambda_as[0] if lambda_as else None).save(Path(result))
+        describe(Path(path), lambda_layers=lambda_layers[0] if lambda_layers else None).save(Path(result))
     except UnusableModel as error:
         return _refuse(str(error))
     except MemoryError:

@@ -18,12 +18,12 @@ from compress.teachers.description import GeneratorDescription
 TIME_LIMIT_S = 180
 
 
-def describe_in_child(path: Path, *, lambda_as: str | None = None) -> GeneratorDescription:
+def describe_in_child(path: Path, *, lambda_layers: str | None = None) -> GeneratorDescription:
     """Run `compress.teachers.read` on a file in a child process.
 
     Args:
         path: The file or SavedModel directory.
-        lambda_as: What `Lambda` layers do, as `compress.teachers.load` has it.
+        lambda_layers: What `Lambda` layers do, as `compress.teachers.load` has it.
 
     Raises:
         UnusableModel: With the child's own words if it refused the file, else that it crashed or ran out of time.
@@ -34,7 +34,7 @@ def describe_in_child(path: Path, *, lambda_as: str | None = None) -> GeneratorD
         command = [sys.executable, "-P", "-m", "compress.teachers.read", str(path.resolve()), str(result)]
         try:
             child = subprocess.run(
-                [*command, *([lambda_as] if lambda_as else [])],
+                [*command, *([lambda_layers] if lambda_layers else [])],
                 capture_output=True,
                 text=True,
                 errors="replace",

@@ -92,7 +92,7 @@ def sample_indices(step: int, *, count: int, batch_size: int, seed: int) -> np.n
     return np.array([orders[epoch][place] for epoch, place in places])
 
 
-def identity(*parts: Any) -> str:
+def run_identity(*parts: Any) -> str:
     """A hash of everything that makes two runs the same run, from JSON-ready parts."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -125,7 +125,7 @@ def train(
     from tensorboard.summary import Writer
 
     work.mkdir(parents=True, exist_ok=True)
-    first_step = restore(model, work, run_identity)
+    first_step = restore_checkpoint(model, work, run_identity)
     logs = Writer(str(work / "tensorboard"))
     done, durations = first_step, deque[float](maxlen=_LOG_EVERY)
     with tqdm(total=plan.steps, initial=first_step, desc="training", unit="step") as bar:
@@ -144,7 +144,7 @@ def train(
             if done % plan.sample_every == 0 or done == plan.steps:
                 _log(logs, done, sample(done))
             if done % plan.checkpoint_every == 0 or done == plan.steps:
-                checkpoint(model, work, run_identity, done)
+                save_checkpoint(model, work, run_identity, done)
     logs.close()
     return Trained(done, statistics.median(durations) if durations else None)
 
@@ -163,7 +163,7 @@ def refresh_batch_statistics(net: keras.Model, photos: Callable[[int], np.ndarra
         net(photos(step), training=True)
 
 
-def checkpoint(model: keras.Model, work: Path, run_identity: str, step: int) -> None:
+def save_checkpoint(model: keras.Model, work: Path, run_identity: str, step: int) -> None:
     """Write weights, optimiser state and step under a temporary name, flush, rename: never a torn checkpoint."""
     arrays: dict[str, Any] = {f"variable_{index}": value for index, value in enumerate(_state(model))}
     arrays |= {"step": step, "identity": run_identity}
@@ -175,7 +175,7 @@ def checkpoint(model: keras.Model, work: Path, run_identity: str, step: int) -> 
     partial.rename(work / _CHECKPOINT_NAME)
 
 
-def restore(model: keras.Model, work: Path, run_identity: str) -> int:
+def restore_checkpoint(model: keras.Model, work: Path, run_identity: str) -> int:
     """Put a checkpoint's state back.
 
     Returns:
@@ -184,7 +184,7 @@ def restore(model: keras.Model, work: Path, run_identity: str) -> int:
     Raises:
         UsageError: If the checkpoint belongs to a run with other settings or data.
     """
-    if not holds_checkpoint(work, run_identity):
+    if not has_checkpoint(work, run_identity):
         return 0
     with np.load(work / _CHECKPOINT_NAME, allow_pickle=False) as stored:
         for index, variable in enumerate(_state_variables(model)):
@@ -192,7 +192,7 @@ def restore(model: keras.Model, work: Path, run_identity: str) -> int:
         return int(stored["step"])
 
 
-def holds_checkpoint(work: Path, run_identity: str) -> bool:
+def has_checkpoint(work: Path, run_identity: str) -> bool:
     """Whether a run has something to go on from; cheap, so that a stage can ask before it reads its data.
 
     Raises:

@@ -23,13 +23,13 @@ _TIMED_STEPS = 5
 _log = logging.getLogger(__name__)
 
 
-def resolved(precision: Precision) -> Policy:
+def resolve_policy(precision: Precision) -> Policy:
     """What is computed in where `precision` was asked for. `auto` draws random numbers: ask before seeding."""
-    return faster_here() if precision == "auto" else precision
+    return fastest_policy() if precision == "auto" else precision
 
 
 @contextmanager
-def arithmetic(policy: Policy) -> Iterator[None]:
+def dtype_policy_scope(policy: Policy) -> Iterator[None]:
     """Layers made inside compute in `policy`; their weights are float32 either way."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
@@ -40,7 +40,7 @@ def arithmetic(policy: Policy) -> Iterator[None]:
 
 
 @cache
-def faster_here() -> Policy:
+def fastest_policy() -> Policy:
     """Time steps of a small net in both arithmetics, turn by turn.
 
     No property of the processor is asked for, since what counts is whether the backend's kernels use it: the same
@@ -67,7 +67,7 @@ def _told(seconds: Mapping[Policy, float]) -> str:
 
 
 def _trial_net(policy: Policy) -> keras.Model:
-    with arithmetic(policy):
+    with dtype_policy_scope(policy):
         layers = [keras.layers.Conv2D(_CHANNELS, 3, padding="same", name=f"trial_{place}") for place in range(3)]
     net = keras.Sequential([keras.Input((_SIDE_PX, _SIDE_PX, _CHANNELS)), *layers])
     net.compile(optimizer="sgd", loss="mse", jit_compile=False)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compress.artifact import write_bytes_whole
+from compress.artifact import atomic_write_bytes
 from compress.errors import UsageError
 from eval.config import NetworkName
 from eval.score_key import READER, package_versions
@@ -99,7 +99,7 @@ def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
 def _keep(path: Path, features: np.ndarray) -> None:
     """A full disk costs the next score its time, not this one its result."""
     try:
-        write_bytes_whole(path, _as_npy(features), overwrite=True)
+        atomic_write_bytes(path, _as_npy(features), overwrite=True)
     except OSError as error:
         _log.warning("features are not kept: %s", error)
 

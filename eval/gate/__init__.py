@@ -1,1 +1,1 @@
-"""Did a candidate get worse than its baseline? Pass, regression, or cannot tell: never a guess in between."""
+"""Did a candidate get worse than its baseline? Pass, regression, or inconclusive: never a guess in between."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from compress.artifact import write_text_whole
+from compress.artifact import atomic_write_text
 from compress.errors import UnusableData
 from eval.gate.measurement import Measurement
 
@@ -44,7 +44,7 @@ def write_baseline(measurement: Measurement, path: Path, *, overwrite: bool = Fa
         UsageError: If it exists and `overwrite` is false.
     """
     entries = [f'"{name}": {json.dumps(value)}' for name, value in measurement.to_mapping().items()]
-    write_text_whole(path, "{\n" + ",\n".join(entries) + "\n}\n", overwrite=overwrite)
+    atomic_write_text(path, "{\n" + ",\n".join(entries) + "\n}\n", overwrite=overwrite)
 
 
 def changes(old: Measurement, new: Measurement) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
-from compress.artifact import written_whole
+from compress.artifact import atomic_dir
 from compress.images import contact_sheet, read_image, write_png
 from eval.gate import format
 from eval.gate.outcome import Case, Outcome
@@ -12,7 +12,7 @@ from eval.gate.outcome import Case, Outcome
 _VERDICTS = {
     "pass": "Pass: every limit is kept",
     "regression": "Regression: the candidate is worse than its limits allow",
-    "cannot tell": "Cannot tell: these test images do not decide whether a limit is kept",
+    "inconclusive": "Inconclusive: these test images do not decide whether a limit is kept",
 }
 
 
@@ -22,7 +22,7 @@ def write_files(outcome: Outcome, out: Path, *, overwrite: bool = False) -> None
     Raises:
         UsageError: If `out` exists and `overwrite` is false.
     """
-    with written_whole(out, overwrite=overwrite) as folder:
+    with atomic_dir(out, overwrite=overwrite) as folder:
         (folder / "gate.json").write_text(json.dumps(outcome.to_mapping(), indent=2) + "\n", encoding="utf-8")
         (folder / "summary.md").write_text(summary(outcome), encoding="utf-8")
         junit(outcome).write(folder / "junit.xml", encoding="utf-8", xml_declaration=True)
@@ -57,7 +57,7 @@ def summary(outcome: Outcome) -> str:
 def junit(outcome: Outcome) -> ElementTree.ElementTree:
     """One test case for each check; what cannot be told is skipped, or fails where the configuration says so."""
     failed = outcome.failed_checks
-    undecided = [check for check in outcome.checks if check.verdict == "cannot tell" and check not in failed]
+    undecided = [check for check in outcome.checks if check.verdict == "inconclusive" and check not in failed]
     counts = {"tests": len(outcome.checks), "failures": len(failed), "skipped": len(undecided), "errors": 0}
     suite = ElementTree.Element(
         "testsuite", {"name": "compress eval gate"} | {name: str(count) for name, count in counts.items()}
@@ -80,8 +80,8 @@ def draw_case(case: Case, path: Path) -> None:
 
 
 def _headline(outcome: Outcome) -> str:
-    if outcome.verdict == "cannot tell":
-        return f"{_VERDICTS['cannot tell']} ({'passes' if outcome.passed else 'fails'} by --cannot-tell)"
+    if outcome.verdict == "inconclusive":
+        return f"{_VERDICTS['inconclusive']} ({'passes' if outcome.passed else 'fails'} by --inconclusive)"
     return _VERDICTS[outcome.verdict]
 
 

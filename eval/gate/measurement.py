@@ -21,7 +21,7 @@ from eval.score_key import content_sha256, metric_name
 from eval.similarity import compare, pair_by_stem
 
 if TYPE_CHECKING:
-    from eval.scorer import Judge
+    from eval.scorer import FolderScorer
 
 SCHEMA = 1
 PSNR, SSIM = "psnr_db", "ssim"
@@ -99,8 +99,8 @@ class Measurement:
 _REMEDY = "Write one with `compress eval accept`."
 
 
-def measure(
-    judge: "Judge", folder: Path, *, inputs: Path, teacher: Path | None = None, size_bytes: int | None = None
+def measure_folder(
+    judge: "FolderScorer", folder: Path, *, inputs: Path, teacher: Path | None = None, size_bytes: int | None = None
 ) -> Measurement:
     """Measure a folder of generated images.
 
@@ -128,7 +128,7 @@ def measure(
     )
 
 
-def _distances(judge: "Judge", features: np.ndarray) -> dict[str, Resampled]:
+def _distances(judge: "FolderScorer", features: np.ndarray) -> dict[str, Resampled]:
     values = {
         judge.fd_name: frechet_distance(judge.real_features, features),
         judge.kid_name: unbiased_kernel_distance(judge.real_features, features),

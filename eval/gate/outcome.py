@@ -54,7 +54,7 @@ class Outcome:
     @property
     def failed_checks(self) -> list[Check]:
         """The regressions and, where the configuration says so, what cannot be told."""
-        fatal = {"regression", "cannot tell"} if self.config.cannot_tell == "fail" else {"regression"}
+        fatal = {"regression", "inconclusive"} if self.config.inconclusive == "fail" else {"regression"}
         return [check for check in self.checks if check.verdict in fatal]
 
     def to_mapping(self) -> dict[str, Any]:

@@ -11,14 +11,14 @@ from eval.gate.baseline import read_baseline
 from eval.gate.checks import left_out, make_checks
 from eval.gate.latency import read_latency_ratio
 from eval.gate.limits import read_limits
-from eval.gate.measurement import PSNR, Measurement, measure
+from eval.gate.measurement import PSNR, Measurement, measure_folder
 from eval.gate.outcome import Outcome, worst_cases
 from eval.score_key import refuse_other_keys
-from eval.scores import common_size, list_enough, open_judge
+from eval.scores import common_size, list_enough, load_scorer
 from eval.similarity import pair_by_stem
 
 if TYPE_CHECKING:
-    from eval.scorer import Judge
+    from eval.scorer import FolderScorer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Material:
     """Height and width of the generated images."""
 
 
-def accept(config: AcceptConfig) -> Measurement:
+def accept_baseline(config: AcceptConfig) -> Measurement:
     """Measure a folder of images that later ones are compared with.
 
     Raises:
@@ -39,11 +39,13 @@ def accept(config: AcceptConfig) -> Measurement:
     """
     size_bytes = _size_bytes(config.model)
     material = _check_folders(config, [config.candidate, *([config.teacher] if config.teacher else [])])
-    judge = _open_judge(config, material, config.network)
-    return measure(judge, config.candidate, inputs=material.inputs, teacher=config.teacher, size_bytes=size_bytes)
+    judge = _load_scorer(config, material, config.network)
+    return measure_folder(
+        judge, config.candidate, inputs=material.inputs, teacher=config.teacher, size_bytes=size_bytes
+    )
 
 
-def gate(config: GateConfig) -> Outcome:
+def run_gate(config: GateConfig) -> Outcome:
     """Compare a candidate's images with a baseline's.
 
     Without a teacher, the images of a baseline that is a folder take the teacher's place for what is asked of the
@@ -69,9 +71,11 @@ def gate(config: GateConfig) -> Outcome:
     ]
     material = _check_folders(config, own)
     network = filed.key["network"] if filed is not None and config.network == "auto" else config.network
-    judge = _open_judge(config, material, network)
-    candidate = measure(judge, config.candidate, inputs=material.inputs, teacher=reference, size_bytes=size_bytes)
-    baseline = filed or measure(judge, config.baseline, inputs=material.inputs, teacher=config.teacher)
+    judge = _load_scorer(config, material, network)
+    candidate = measure_folder(
+        judge, config.candidate, inputs=material.inputs, teacher=reference, size_bytes=size_bytes
+    )
+    baseline = filed or measure_folder(judge, config.baseline, inputs=material.inputs, teacher=config.teacher)
     refuse_other_measurement(config, baseline, candidate)
     return Outcome(
         config=config,
@@ -113,7 +117,7 @@ def _check_folders(config: AcceptConfig, generated: list[Path]) -> Material:
     return Material(inputs=inputs, real=real, image_size_px=expected)
 
 
-def _open_judge(config: AcceptConfig, material: Material, network: Literal["auto", NetworkName]) -> "Judge":
+def _load_scorer(config: AcceptConfig, material: Material, network: Literal["auto", NetworkName]) -> "FolderScorer":
     scoring = ScoreConfig(
         real=material.real[0].parent,
         fake=config.candidate,
@@ -122,7 +126,7 @@ def _open_judge(config: AcceptConfig, material: Material, network: Literal["auto
         cache=config.cache,
         seed=config.seed,
     )
-    return open_judge(scoring, material.real, material.image_size_px)
+    return load_scorer(scoring, material.real, material.image_size_px)
 
 
 def _size_bytes(model: Path | None) -> int | None:

@@ -1,4 +1,4 @@
-"""Pass, regression or cannot tell, by where the 95 % interval of a difference lies to its limit."""
+"""Pass, regression or inconclusive, by where the 95 % interval of a difference lies to its limit."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -10,10 +10,10 @@ from eval.confidence import Interval, interval, resampled_means, smallest_visibl
 from eval.gate.limits import Limit
 from eval.gate.measurement import Resampled
 
-Verdict = Literal["pass", "regression", "cannot tell"]
+Verdict = Literal["pass", "regression", "inconclusive"]
 Worse = Literal["higher", "lower"]
 
-_GRAVITY: Sequence[Verdict] = ("pass", "cannot tell", "regression")
+_GRAVITY: Sequence[Verdict] = ("pass", "inconclusive", "regression")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ def where_it_lies(found: Interval, limit: float, worse: Worse) -> Verdict:
     low, high, bound = (found.low, found.high, limit) if worse == "higher" else (-found.high, -found.low, -limit)
     if low > bound:
         return "regression"
-    return "pass" if high <= bound else "cannot tell"
+    return "pass" if high <= bound else "inconclusive"
 
 
 def increase_check(name: str, metric: str, baseline: Resampled, candidate: Resampled, limit: Limit) -> Check:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LOOKS: Mapping[Verdict, tuple[str, str]] = {
     "pass": (ACCENT, "o"),
     "regression": (ALARM, "X"),
-    "cannot tell": (DOUBT, "D"),
+    "inconclusive": (DOUBT, "D"),
 }
 
 

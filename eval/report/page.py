@@ -14,9 +14,7 @@ from eval.report import curves, forest, pictures, scatter, table
 from eval.report.gates import Gate
 from eval.report.sources import Sources, read_sources
 
-_GATE_LEGEND = (
-    "Bar: 95 % interval. Dashed: the limit. Grey: no difference. Circle: pass; cross: regression; diamond: cannot tell."
-)
+_GATE_LEGEND = "Bar: 95 % interval. Dashed: the limit. Grey: no difference. Circle: pass; cross: regression; diamond: inconclusive."
 _DISTANCE_LEGEND = (
     "Bar: 95 % interval over the choice of test images. Two models that share the images differ by less than their "
     "bars suggest: compress eval gate computes the interval of a difference."
@@ -34,8 +32,8 @@ def render(config: ReportConfig) -> str:
         UsageError, UnusableData, UnusableArtifact: As `read_sources`.
     """
     sources = read_sources(config)
-    judged_by = list(sources.fidelity)[-1]
-    fidelity = sources.fidelity[judged_by]
+    judged_by = list(sources.similarity)[-1]
+    similarity = sources.similarity[judged_by]
     template = Template(resources.files("eval.report").joinpath("page.html").read_text(encoding="utf-8"))
     return template.substitute(
         title=escape(config.title),
@@ -45,10 +43,10 @@ def render(config: ReportConfig) -> str:
         images_table=_table("What its images are like", sources, table.image_measures(sources)),
         charts=_charts(sources),
         curves=_curves(sources),
-        images=len(fidelity.images),
+        images=len(similarity.images),
         judged_by=escape(judged_by),
-        typical=_rows(sources, pictures.typical_stems(fidelity)),
-        worst=_rows(sources, pictures.worst_stems(fidelity)),
+        typical=_rows(sources, pictures.typical_stems(similarity)),
+        worst=_rows(sources, pictures.worst_stems(similarity)),
         method=_method(sources),
     )
 
@@ -60,7 +58,7 @@ def _headline(sources: Sources, name: str) -> str:
         facts.append((f"{factor:.0f}x", f"smaller than {sources.baseline}"))
     if factor := table.times_faster(sources).get(name):
         facts.append((f"{factor:.0f}x", f"faster than {sources.baseline}"))
-    if decibels := sources.fidelity[name].psnr_db:
+    if decibels := sources.similarity[name].psnr_db:
         facts.append((f"{np.mean(decibels):.1f} dB", "PSNR to the teacher"))
     items = "".join(f"<li><strong>{escape(value)}</strong> {escape(what)}</li>" for value, what in facts)
     return f'<p>{escape(name)}</p><ul class="facts">{items}</ul>'

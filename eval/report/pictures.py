@@ -32,16 +32,16 @@ class Row:
     pictures: list[Picture]
 
 
-def typical_stems(fidelity: Fidelity) -> list[str]:
+def typical_stems(similarity: Fidelity) -> list[str]:
     """The images around the median PSNR, from worse to better."""
-    ranked = _from_worst(fidelity)
+    ranked = _from_worst(similarity)
     first = max(0, (len(ranked) - ROWS_OF_A_KIND) // 2)
     return ranked[first : first + ROWS_OF_A_KIND]
 
 
-def worst_stems(fidelity: Fidelity) -> list[str]:
+def worst_stems(similarity: Fidelity) -> list[str]:
     """The images of lowest PSNR, the worst first."""
-    return _from_worst(fidelity)[:ROWS_OF_A_KIND]
+    return _from_worst(similarity)[:ROWS_OF_A_KIND]
 
 
 def row(sources: Sources, stem: str) -> Row:
@@ -50,19 +50,19 @@ def row(sources: Sources, stem: str) -> Row:
     size = (teacher.shape[0], teacher.shape[1])
     pictures = [Picture(name=INPUT, uri=_data_uri(sources.inputs[stem], size), psnr_db=None)]
     for name, paths in sources.pictures.items():
-        likeness = sources.fidelity[name].images[stem] if name in sources.fidelity else None
+        likeness = sources.similarity[name].images[stem] if name in sources.similarity else None
         pictures.append(
             Picture(name=name, uri=_data_uri(paths[stem], size), psnr_db=likeness.psnr_db if likeness else None)
         )
     return Row(stem=stem, pictures=pictures)
 
 
-def _from_worst(fidelity: Fidelity) -> list[str]:
+def _from_worst(similarity: Fidelity) -> list[str]:
     def rank(stem: str) -> float:
-        decibels = fidelity.images[stem].psnr_db
+        decibels = similarity.images[stem].psnr_db
         return float("inf") if decibels is None else decibels
 
-    return sorted(fidelity.images, key=rank)
+    return sorted(similarity.images, key=rank)
 
 
 def _data_uri(path: Path, size: tuple[int, int]) -> str:

@@ -46,7 +46,7 @@ def _qualities(sources: Sources) -> list[tuple[str, dict[str, float]]]:
         values = {name: record[key] for name, record in sources.scores.items() if key in record}
         means = {name: value["mean"] if isinstance(value, Mapping) else value for name, value in values.items()}
         found.append((f"{table.heading(key)}, lower is better", means))
-    decibels = {name: float(np.mean(one.psnr_db)) for name, one in sources.fidelity.items() if one.psnr_db}
+    decibels = {name: float(np.mean(one.psnr_db)) for name, one in sources.similarity.items() if one.psnr_db}
     return [*found, ("PSNR to the teacher (dB), higher is better", decibels)]
 
 

@@ -31,7 +31,7 @@ class Sources:
     """By stem."""
     pictures: Mapping[str, Mapping[str, Path]]
     """By name, the teacher's first, then by stem."""
-    fidelity: Mapping[str, Fidelity]
+    similarity: Mapping[str, Fidelity]
     manifests: Mapping[str, Manifest]
     scores: Mapping[str, Mapping[str, Any]]
     bench: Mapping[str, Any]
@@ -68,7 +68,7 @@ def read_sources(config: ReportConfig) -> Sources:
         baseline=next(iter(entries), TEACHER),
         inputs={stem: path for stem, (_, path) in pair_by_stem(config.teacher, config.inputs).items()},
         pictures=_pictures({TEACHER: config.teacher, **columns}),
-        fidelity={name: compare(folder, config.teacher, with_ssim=False) for name, folder in columns.items()},
+        similarity={name: compare(folder, config.teacher, with_ssim=False) for name, folder in columns.items()},
         manifests=manifests,
         scores=scores,
         bench=bench,

@@ -119,8 +119,8 @@ def _speed_measures(sources: Sources) -> list[Measure]:
 
 
 def _likeness_measures(sources: Sources) -> list[Measure]:
-    psnr = {name: fidelity.psnr_db for name, fidelity in sources.fidelity.items() if fidelity.psnr_db}
-    to_teacher = {name: record.get("fidelity", {}) for name, record in sources.scores.items()}
+    psnr = {name: similarity.psnr_db for name, similarity in sources.similarity.items() if similarity.psnr_db}
+    to_teacher = {name: record.get("similarity", {}) for name, record in sources.scores.items()}
     to_truth = {name: record.get("truth", {}) for name, record in sources.scores.items()}
     # MS-SSIM says the same at five scales: SSIM is shown where it is missing.
     ssim = {name: likeness.get("ssim") for name, likeness in to_teacher.items() if not likeness.get("ms_ssim")}

@@ -89,7 +89,7 @@ def compare(fake: Path, teacher: Path, *, with_ssim: bool = True, fitted: bool =
         theirs = read_image(teacher_path, (ours.shape[0], ours.shape[1]) if fitted else None)
         if ours.shape != theirs.shape:
             raise UnusableData(
-                f"{fake_path} is {_size(ours)}, but {teacher_path} is {_size(theirs)}; fidelity needs equal sizes. "
+                f"{fake_path} is {_size(ours)}, but {teacher_path} is {_size(theirs)}; similarity needs equal sizes. "
                 "Translate both with one image size."
             )
         images[stem] = _likeness(ours, theirs, with_ssim=with_ssim)

@@ -15,7 +15,7 @@ import numpy as np
 from compress.images import to_float
 from export.graph.operations import Operation, Weighted
 from export.graph.quantized import QuantizedGraph, dequantized_kernel, with_biases, with_scales
-from export.interpreter.numpy_float import activate, compute, execute
+from export.interpreter.numpy_float import activate, compute, execute_graph
 
 PHOTOS = 8
 """At most as many are watched, all at once: means over their pixels hardly move with more."""
@@ -50,5 +50,5 @@ def with_corrected_biases(quantized: QuantizedGraph, photos: Sequence[np.ndarray
         return np.concatenate([exact, tensors[operation.output].rounded(rounded)])
 
     pictures = np.stack([to_float(photo) for photo in photos[:PHOTOS]])
-    execute(graph, np.concatenate([pictures, tensors[graph.input].rounded(pictures)]), step, None)
+    execute_graph(graph, np.concatenate([pictures, tensors[graph.input].rounded(pictures)]), step, None)
     return with_scales(with_biases(graph, biases), tensors)

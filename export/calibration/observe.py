@@ -19,7 +19,7 @@ from compress.images import list_images, read_images, to_float
 from export.calibration.bias_correction import with_corrected_biases
 from export.graph.operations import Graph
 from export.graph.quantized import QuantizedGraph, Range, TensorScale, quantize, with_scales
-from export.interpreter.numpy_float import run
+from export.interpreter.numpy_float import run_graph
 
 PHOTOS_WITHIN = 0.95
 
@@ -62,7 +62,7 @@ def quantize_on(
     graph: Graph,
     images: Sequence[np.ndarray],
     scales: Mapping[str, TensorScale] | None = None,
-    kept_float: Collection[str] = (),
+    float_ops: Collection[str] = (),
 ) -> QuantizedGraph:
     """Choose integers for a graph.
 
@@ -70,7 +70,7 @@ def quantize_on(
         graph: A float graph.
         images: `(height, width, 3)` uint8 photos; what they make of the graph sets the scales and corrects the biases.
         scales: Those that `compress quantize` has chosen already, where it has.
-        kept_float: With them, the operations that compute in float, each by the tensor that it writes.
+        float_ops: With them, the operations that compute in float, each by the tensor that it writes.
 
     Raises:
         UnusableArtifact: If these are scales or operations of another graph.
@@ -78,11 +78,11 @@ def quantize_on(
     if scales is not None:
         if scales.keys() != graph.shapes.keys():
             raise UnusableArtifact("the manifest holds scales of other tensors than its model has; quantize it anew.")
-        if unknown := sorted(set(kept_float) - {operation.output for operation in graph.operations}):
+        if unknown := sorted(set(float_ops) - {operation.output for operation in graph.operations}):
             raise UnusableArtifact(
                 f"the manifest keeps {', '.join(unknown)} in float, which its model does not have; quantize it anew."
             )
-        return with_scales(graph, scales, kept_float)
+        return with_scales(graph, scales, float_ops)
     ranges = observe_ranges(graph, tqdm(images, desc="calibrate", unit="image"))
     return with_corrected_biases(quantize(graph, ranges), images)
 
@@ -106,7 +106,7 @@ def observe_ranges(graph: Graph, images: Iterable[np.ndarray]) -> dict[str, Rang
         extremes.setdefault(name, []).append((float(values.min()), float(values.max())))
 
     for image in images:
-        run(graph, to_float(image)[np.newaxis], note)
+        run_graph(graph, to_float(image)[np.newaxis], note)
     if not extremes:
         raise UnusableData("there is no image to calibrate on; expected at least one, like those it was trained on.")
     return {name: covering(np.array(noted)) for name, noted in extremes.items()}

@@ -13,14 +13,14 @@ from export.source import Source
 PARITY_IMAGES = 4
 
 
-def photos(config: TfliteConfig | CoremlConfig, opened: Source, size: tuple[int, int]) -> list[np.ndarray]:
+def draw_photos(config: TfliteConfig | CoremlConfig, opened: Source, size: tuple[int, int]) -> list[np.ndarray]:
     """Draw `(height, width, 3)` uint8 photos: those that int8 is calibrated on, of which the first `PARITY_IMAGES` are
     checked too, or these alone. They are made up where no folder was given.
     """
     return _draw(config, opened, size, config.calibration_images if config.precision == "int8" else PARITY_IMAGES)
 
 
-def checked_photos(config: TfliteConfig | CoremlConfig, opened: Source, size: tuple[int, int]) -> list[np.ndarray]:
+def draw_parity_photos(config: TfliteConfig | CoremlConfig, opened: Source, size: tuple[int, int]) -> list[np.ndarray]:
     """Draw the `PARITY_IMAGES` alone, as `photos` does."""
     return _draw(config, opened, size, PARITY_IMAGES)
 
@@ -31,12 +31,14 @@ def _draw(config: TfliteConfig | CoremlConfig, opened: Source, size: tuple[int, 
     return observe.sample_photos(config.data, domain=opened.domain, count=count, size=size, seed=config.seed)
 
 
-def kind(config: TfliteConfig | CoremlConfig) -> str:
+def material_kind(config: TfliteConfig | CoremlConfig) -> str:
     """What `Parity.material` says of them."""
     return "photos" if config.data is not None else "synthetic"
 
 
-def sheet(shown: Sequence[np.ndarray], expected: Sequence[np.ndarray], made: Iterable[np.ndarray]) -> np.ndarray:
+def contact_sheet(
+    shown: Sequence[np.ndarray], expected: Sequence[np.ndarray], made: Iterable[np.ndarray]
+) -> np.ndarray:
     """Lay rows of photo, the source's picture and the export's picture out as one uint8 image."""
     rows = [
         (photo, images.to_uint8(picture), images.to_uint8(other))

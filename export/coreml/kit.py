@@ -10,7 +10,7 @@ from string import Template
 import numpy as np
 
 from compress import images
-from compress.artifact import Artifact, file_fingerprint, refuse_existing, refuse_replacing, written_whole
+from compress.artifact import Artifact, atomic_dir, file_fingerprint, refuse_existing, refuse_replacing
 from compress.errors import UsageError
 
 _SOURCES = Path(__file__).with_name("swift")
@@ -48,7 +48,7 @@ def write(exported: Artifact, photo: np.ndarray, picture: np.ndarray, out: Path,
         UsageError: If `out` exists and `overwrite` is false.
     """
     names = _names(exported)
-    with written_whole(out, overwrite=overwrite) as scratch:
+    with atomic_dir(out, overwrite=overwrite) as scratch:
         for source in sorted(path for path in _SOURCES.rglob("*") if path.is_file()):
             place = source.relative_to(_SOURCES)
             text = source.read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ import numpy as np
 
 from compress.images import to_float
 from export.graph.operations import Graph
-from export.interpreter.numpy_float import run
+from export.interpreter.numpy_float import run_graph
 
 FLOAT16_LARGEST = float(np.finfo(np.float16).max)
 NEAR = FLOAT16_LARGEST / 4
@@ -31,7 +31,7 @@ def largest_activations(graph: Graph, photos: Iterable[np.ndarray]) -> dict[str,
         largest[name] = float(np.maximum(largest.get(name, 0.0), np.abs(values).max()))
 
     for photo in photos:
-        run(graph, to_float(photo)[np.newaxis], note)
+        run_graph(graph, to_float(photo)[np.newaxis], note)
     return largest
 
 

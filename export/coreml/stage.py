@@ -15,10 +15,10 @@ from compress.artifact import (
     Cost,
     ImageSpec,
     Manifest,
+    atomic_dir,
     open_artifact,
     refuse_existing,
     write_manifest,
-    written_whole,
 )
 from compress.config import to_mapping
 from export import parity, sizes
@@ -28,7 +28,7 @@ from export.config import CoremlConfig, CoremlPrecision
 from export.coreml import child, kit, overflow
 from export.coreml.job import Job, Written
 from export.graph.lower import lower
-from export.graph.mixed_precision import with_islands
+from export.graph.mixed_precision import insert_float_islands
 from export.graph.operations import Graph
 from export.graph.quantized import QuantizedGraph
 from export.sizes import OtherSize
@@ -93,18 +93,18 @@ def export_coreml(
     if swift is not None:
         kit.refuse_place(swift, out, source, overwrite=overwrite)
     child.check_available()
-    opened = open_source(source, lambda_as=config.lambda_as)
+    opened = open_source(source, lambda_layers=config.lambda_layers)
     size = opened.image_size(config.image_size_px)
-    photos = material.photos(config, opened, size)
+    photos = material.draw_photos(config, opened, size)
     shown = photos[: material.PARITY_IMAGES]
     graph = lower(opened.model, input_shape=(*size, 3))
     others = sizes.lower_others(config, opened, graph)
     sizes.require_same_operations(graph, others)
     quantized = None
     if config.precision == "int8":
-        quantized = observe.quantize_on(graph, photos, opened.scales, opened.kept_float)
+        quantized = observe.quantize_on(graph, photos, opened.scales, opened.float_ops)
         graph = quantized.graph
-        others = [replace(other, graph=with_islands(other.graph, quantized.kept_float)) for other in others]
+        others = [replace(other, graph=insert_float_islands(other.graph, quantized.float_ops)) for other in others]
     found = [overflow.largest_activations(graph, shown)]
     found += [overflow.largest_activations(other.graph, other.photos) for other in others]
     largest = {name: float(np.max([each[name] for each in found])) for name in found[0]}
@@ -116,7 +116,7 @@ def export_coreml(
         in_float32=overflow.near_overflow(largest),
     )
     expected = [opened.translate(photo) for photo in shown]
-    with written_whole(out, overwrite=overwrite) as scratch:
+    with atomic_dir(out, overwrite=overwrite) as scratch:
         job = Job(
             graph=graph,
             precision=config.precision,
@@ -130,7 +130,9 @@ def export_coreml(
         written = child.run(job, package)
         scores = _check(written, expected, lowered, config)
         if config.data is not None:
-            images.write_png(scratch / "samples.png", material.sheet(shown, expected, written.pictures[: len(shown)]))
+            images.write_png(
+                scratch / "samples.png", material.contact_sheet(shown, expected, written.pictures[: len(shown)])
+            )
         scores["coreml"] = _what_is_inside(package, written, lowered)
         write_manifest(scratch, _manifest(out.name, config, opened, lowered, package, scores))
     exported = open_artifact(out)
@@ -153,7 +155,9 @@ def _check(written: Written, expected: Sequence[np.ndarray], lowered: _Lowered, 
     for name, pictures in wanted.items():
         # A picture holds no more than this; a generator without tanh may go beyond.
         clipped = [np.clip(picture, -1, 1) for picture in pictures]
-        checked[name] = parity.compare(list(islice(made, len(clipped))), clipped, material=material.kind(config))
+        checked[name] = parity.compare_images(
+            list(islice(made, len(clipped))), clipped, material=material.material_kind(config)
+        )
         parity.require_psnr(
             checked[name],
             f"{config.precision} package" + (f" at {name}" if lowered.others else ""),
@@ -198,7 +202,7 @@ def _manifest(
     name: str, config: CoremlConfig, opened: Source, lowered: _Lowered, package: Path, scores: dict[str, Any]
 ) -> Manifest:
     graph = lowered.graph
-    macs = cost.measure(opened.model, image_size_px=graph.input_shape[:2]).macs
+    macs = cost.measure_cost(opened.model, image_size_px=graph.input_shape[:2]).macs
     return Manifest(
         name=name,
         format="mlpackage",
@@ -209,6 +213,6 @@ def _manifest(
         config=to_mapping(config) | {"domain": opened.domain},
         seed=config.seed,
         quantization=None if lowered.quantized is None else lowered.quantized.as_json(),
-        kept_float=[] if lowered.quantized is None else list(lowered.quantized.kept_float),
+        float_ops=[] if lowered.quantized is None else list(lowered.quantized.float_ops),
         scores=scores,
     )

@@ -12,23 +12,23 @@ from export.graph.operations import Dequantize, Graph, Operation, Quantize
 _FLOAT = "/float"
 
 
-def with_islands(graph: Graph, kept_float: Collection[str]) -> Graph:
+def insert_float_islands(graph: Graph, float_ops: Collection[str]) -> Graph:
     """Put a Dequantize before each island of float operations and a Quantize behind it, once for each tensor.
 
     Args:
         graph: Without islands.
-        kept_float: The operations that compute in float, each by the tensor that it writes.
+        float_ops: The operations that compute in float, each by the tensor that it writes.
 
     Returns:
         A graph of the same input and output, both int8; the graph itself where nothing is kept.
     """
-    return replace(graph, operations=tuple(_spell(graph, kept_float))) if kept_float else graph
+    return replace(graph, operations=tuple(_spell(graph, float_ops))) if float_ops else graph
 
 
-def _spell(graph: Graph, kept_float: Collection[str]) -> Iterator[Operation]:
+def _spell(graph: Graph, float_ops: Collection[str]) -> Iterator[Operation]:
     there = {graph.input}
     for operation in graph.operations:
-        own = _FLOAT if operation.output in kept_float else ""
+        own = _FLOAT if operation.output in float_ops else ""
         for name in operation.inputs:
             if name + own not in there:
                 yield _change(graph, name, to_float=bool(own))

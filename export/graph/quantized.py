@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from compress.errors import UnsupportedLayer, UnusableModel
-from export.graph.mixed_precision import with_islands
+from export.graph.mixed_precision import insert_float_islands
 from export.graph.operations import (
     Activate,
     Add,
@@ -123,7 +123,7 @@ class QuantizedGraph:
     """Of every tensor's int8 values; what has no scale here is float."""
     weights: Mapping[str, QuantizedWeights]
     """By the operation's output."""
-    kept_float: tuple[str, ...] = ()
+    float_ops: tuple[str, ...] = ()
     """The operations that compute in float, each by the tensor that it writes, in the graph's order."""
 
     def is_integer(self, operation: Operation) -> bool:
@@ -159,21 +159,21 @@ def quantize(graph: Graph, ranges: Mapping[str, Range], *, symmetric: bool = Fal
     return with_scales(graph, {name: _tensor_scale(bounds) for name, bounds in settled.items()})
 
 
-def with_scales(graph: Graph, tensors: Mapping[str, TensorScale], kept_float: Collection[str] = ()) -> QuantizedGraph:
+def with_scales(graph: Graph, tensors: Mapping[str, TensorScale], float_ops: Collection[str] = ()) -> QuantizedGraph:
     """Choose the integers of a graph's weights; each tensor has its scale already.
 
     Args:
         graph: A float graph.
         tensors: The scale of each of its tensors.
-        kept_float: The operations that compute in float, each by the tensor that it writes.
+        float_ops: The operations that compute in float, each by the tensor that it writes.
     """
-    whole = with_islands(graph, kept_float)
+    whole = insert_float_islands(graph, float_ops)
     weights = {
         operation.output: _quantize_weights(operation, tensors[operation.inputs[0]].scale)
         for operation in whole.operations
         if isinstance(operation, Weighted) and operation.output in tensors
     }
-    in_order = tuple(operation.output for operation in graph.operations if operation.output in kept_float)
+    in_order = tuple(operation.output for operation in graph.operations if operation.output in float_ops)
     return QuantizedGraph(whole, tensors, weights, in_order)
 
 
@@ -190,7 +190,7 @@ def resized(quantized: QuantizedGraph, graph: Graph) -> QuantizedGraph:
         scales[operation.output] = quantized.tensors.get(operation.output, scales[operation.inputs[0]])
     # Biases may have been corrected for the rounding; what is kept in float, under another name, has its own.
     biases = {one.output: one.bias for one in quantized.graph.operations if isinstance(one, Weighted)}
-    return with_scales(with_biases(graph, biases), scales, quantized.kept_float)
+    return with_scales(with_biases(graph, biases), scales, quantized.float_ops)
 
 
 def with_biases(graph: Graph, biases: Mapping[str, np.ndarray]) -> Graph:

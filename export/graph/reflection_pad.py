@@ -11,7 +11,7 @@ _MOST_JOINED = 4
 """XNNPACK takes a CONCATENATION of up to so many tensors."""
 
 
-def without_reflection(graph: Graph) -> Graph:
+def expand_reflection_pads(graph: Graph) -> Graph:
     """Spell every reflection as rows and columns that are cut out and joined.
 
     XNNPACK takes no MIRROR_PAD, which cuts the file into partitions. Measured on a CycleGAN teacher of 9 blocks at

@@ -18,7 +18,7 @@ _CHECKED = "public documents; nothing of it was measured here, where no Neural E
 _PADDED_TO_BYTES = 64
 
 
-def lint(package: Path) -> dict[str, Any]:
+def lint_package(package: Path) -> dict[str, Any]:
     """List a package's operations and name those that are known to leave the Neural Engine.
 
     Args:
@@ -125,7 +125,7 @@ def _is_padded(operation: MilOperation) -> bool:
     return not operation.kind.startswith("constexpr_") and last is not None and last * width < _PADDED_TO_BYTES
 
 
-def describe(report: Mapping[str, Any]) -> str:
+def format_package(report: Mapping[str, Any]) -> str:
     """What people read: one line for each kind of operation, then what leaves the Neural Engine."""
     groups: dict[tuple[str, str], Counter[str]] = {}
     for operator in report["operators"]:

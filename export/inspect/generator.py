@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import keras
 
     from compress.cost import LayerCost
-    from compress.teachers import LambdaAs
+    from compress.teachers import LambdaLayers
 
 DEFAULT_SIDE_PX = 256
 """Where a model takes any size and none is given, its MACs are counted at what most generators are trained at."""
@@ -38,13 +38,15 @@ _ISSUES = {
 }
 
 
-def inspect(path: Path, *, lambda_as: "LambdaAs | None" = None, image_size_px: int | None = None) -> dict[str, Any]:
+def inspect_model(
+    path: Path, *, lambda_layers: "LambdaLayers | None" = None, image_size_px: int | None = None
+) -> dict[str, Any]:
     """Inspect a generator file or an artifact.
 
     Args:
         path: A generator in any format that `compress.teachers.load` reads, a `.tflite`, a `.mlpackage`, or an artifact
             directory.
-        lambda_as: What the file's `Lambda` layers do; they are never run.
+        lambda_layers: What the file's `Lambda` layers do; they are never run.
         image_size_px: Side of the square that MACs are counted at; the model's own, or `DEFAULT_SIDE_PX`, when None.
 
     Returns:
@@ -61,7 +63,7 @@ def inspect(path: Path, *, lambda_as: "LambdaAs | None" = None, image_size_px: i
         return _inspect_artifact(open_artifact(path), image_size_px)
     if path.suffix == ".tflite":
         return _inspect_tflite(path)
-    return {"path": str(path), "format": _format_of(path), **_inspect_generator(path, lambda_as, image_size_px)}
+    return {"path": str(path), "format": _format_of(path), **_inspect_generator(path, lambda_layers, image_size_px)}
 
 
 def _format_of(path: Path) -> str:
@@ -82,7 +84,7 @@ def _inspect_artifact(artifact: Artifact, image_size_px: int | None) -> dict[str
     if others := manifest.config.get("other_sizes_px"):
         facts["other_sizes_px"] = others
     if manifest.quantization is not None:
-        facts["kept_float"] = manifest.kept_float
+        facts["float_ops"] = manifest.float_ops
     if manifest.format == "keras":
         report = facts | _inspect_generator(artifact.path, None, image_size_px)
         if "file_bytes" in manifest.scores:
@@ -126,10 +128,10 @@ def _inspect_mlpackage(path: Path) -> dict[str, Any]:
     return {"path": str(path), "format": "mlpackage", "size_bytes": _size_on_disk(path)}
 
 
-def _inspect_generator(path: Path, lambda_as: "LambdaAs | None", image_size_px: int | None) -> dict[str, Any]:
+def _inspect_generator(path: Path, lambda_layers: "LambdaLayers | None", image_size_px: int | None) -> dict[str, Any]:
     from compress import teachers
 
-    description = teachers.describe(path, lambda_as=lambda_as)
+    description = teachers.describe(path, lambda_layers=lambda_layers)
     # Keras takes seconds to start: a file that cannot be used is refused before.
     from compress import cost
     from compress.teachers.build import build
@@ -137,7 +139,7 @@ def _inspect_generator(path: Path, lambda_as: "LambdaAs | None", image_size_px: 
     model = build(description)
     size = image_size_px or (DEFAULT_SIDE_PX if None in model.input_shape[1:3] else None)
     rows = cost.layer_costs(model, image_size_px=size)
-    measured = cost.measure(model, image_size_px=size)
+    measured = cost.measure_cost(model, image_size_px=size)
     kinds = Counter(_kind(model, row) for row in rows if row.kind != "InputLayer")
     return {
         "source_format": description.source_format,
@@ -206,7 +208,7 @@ def require_no_fallback(report: Mapping[str, Any]) -> None:
         raise GateFailed(f"{report['path']} falls back to slower kernels: {', '.join(found)}.")
 
 
-def describe_text(report: Mapping[str, Any]) -> str:
+def format_report(report: Mapping[str, Any]) -> str:
     """What people read of a report of `inspect`."""
     lines = [f"{label:<12} {value}" for label, value in _facts(report)]
     if "layers" in report:
@@ -233,8 +235,8 @@ def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         at = f" at {report['macs_at_px'][0]}x{report['macs_at_px'][1]}" if "macs_at_px" in report else ""
         facts.append(("macs", f"{_readable_macs(report['macs'])}{at}"))
     facts.append(("size", _readable(report["size_bytes"])))
-    if report.get("kept_float"):
-        facts.append(("in float", ", ".join(report["kept_float"])))
+    if report.get("float_ops"):
+        facts.append(("in float", ", ".join(report["float_ops"])))
     if "predicted_size_bytes" in report:
         predicted = report["predicted_size_bytes"]
         facts.append(("as .tflite", f"{_readable(predicted['fp32'])} fp32, about {_readable(predicted['int8'])} int8"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.errors import UnusableModel
-from compress.text_table import aligned
+from compress.text_table import format_columns
 from export.inspect.delegates import DELEGATES
 from export.inspect.operators import Operator, list_operators
 
@@ -26,7 +26,7 @@ _FIXES = {
 _GENERAL_FIX = "build the net from operators that XNNPACK takes, as the students of `compress distill` are"
 
 
-def lint(model: Path, *, timed: bool = False) -> dict[str, Any]:
+def lint_tflite(model: Path, *, timed: bool = False) -> dict[str, Any]:
     """List a file's operators and name those that XNNPACK leaves to LiteRT's own kernels.
 
     Args:
@@ -65,7 +65,7 @@ def _fallbacks(operators: Sequence[Operator]) -> list[dict[str, Any]]:
     ]
 
 
-def describe(report: Mapping[str, Any]) -> str:
+def format_tflite(report: Mapping[str, Any]) -> str:
     """What people read: one line for each kind of operator, then what falls back."""
     names = ["xnnpack", *(each.name for each in DELEGATES)]
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
@@ -77,7 +77,7 @@ def describe(report: Mapping[str, Any]) -> str:
         runs = [_share(members, name) for name in names]
         spent = sum(operator["latency_ms"] or 0.0 for operator in members)
         rows.append((str(len(members)), code, dtype, *runs, *([f"{spent:.3f}"] if is_timed else [])))
-    return "\n".join([*aligned(rows), "", *_fallback_lines(report["fallbacks"])])
+    return "\n".join([*format_columns(rows), "", *_fallback_lines(report["fallbacks"])])
 
 
 def _share(members: Sequence[Mapping[str, Any]], delegate: str) -> str:

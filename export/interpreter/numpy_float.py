@@ -39,7 +39,7 @@ Observer = Callable[[str, np.ndarray], None]
 Compute = Callable[..., np.ndarray]
 
 
-def run(graph: Graph, images: np.ndarray, observe: Observer | None = None) -> np.ndarray:
+def run_graph(graph: Graph, images: np.ndarray, observe: Observer | None = None) -> np.ndarray:
     """Run a graph in float32.
 
     Args:
@@ -50,10 +50,10 @@ def run(graph: Graph, images: np.ndarray, observe: Observer | None = None) -> np
     Returns:
         `(batch, height, width, 3)` float32.
     """
-    return execute(graph, images.astype(np.float32), compute, observe)
+    return execute_graph(graph, images.astype(np.float32), compute, observe)
 
 
-def execute(graph: Graph, images: np.ndarray, step: Compute, observe: Observer | None) -> np.ndarray:
+def execute_graph(graph: Graph, images: np.ndarray, step: Compute, observe: Observer | None) -> np.ndarray:
     """Feed each operation to `step(operation, *inputs)`; a tensor is dropped when its last reader is done."""
     tensors = {graph.input: images}
     if observe is not None:

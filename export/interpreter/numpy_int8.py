@@ -35,12 +35,12 @@ from export.graph.operations import (
 )
 from export.graph.quantized import QuantizedGraph, TensorScale
 from export.interpreter import kernels
-from export.interpreter.numpy_float import Observer, activate, compute, execute
+from export.interpreter.numpy_float import Observer, activate, compute, execute_graph
 
 _RELU6_TOP = 6.0
 
 
-def run(quantized: QuantizedGraph, images: np.ndarray, observe: Observer | None = None) -> np.ndarray:
+def run_int8_graph(quantized: QuantizedGraph, images: np.ndarray, observe: Observer | None = None) -> np.ndarray:
     """Run a quantised graph in integers.
 
     Args:
@@ -57,7 +57,7 @@ def run(quantized: QuantizedGraph, images: np.ndarray, observe: Observer | None 
             return compute_int8(operation, quantized, *inputs)
         return compute(operation, *inputs)
 
-    return execute(quantized.graph, images, step, observe)
+    return execute_graph(quantized.graph, images, step, observe)
 
 
 @singledispatch

@@ -13,9 +13,9 @@ import numpy as np
 
 from compress import images
 from compress.distill import fit as fitting
-from compress.distill.training_data.build import Lessons
+from compress.distill.training_data.build import TrainingData
 from compress.distill.training_data.pairs import Pairs
-from compress.models.copies import copied
+from compress.models.copies import clone
 from compress.training import loop
 from export.calibration.bias_correction import with_corrected_biases
 from export.graph.lower import lower
@@ -25,14 +25,14 @@ from export.interpreter.litert import TfliteGenerator
 from export.parity import psnr_db
 from export.quantize import float_ops, sensitivity
 from export.quantize.config import QuantizeConfig
-from export.quantize.fake_quantize import Roundings, ranges_of
+from export.quantize.fake_quantize import FakeQuantizers, ranges_of
 from export.quantize.ranges import choose_ranges
 from export.quantize.trainable import as_keras, with_weights_of
 from export.tflite import emitter
 
 TRAININGS = ("control", "qat")
 """The folders of the two trainings: of the folded student in float, and with int8's rounding."""
-KEPT_FLOAT = "kept_float"
+FLOAT_OPS = "float_ops"
 """The best of all ways with a few operators in float."""
 _STATISTICS_STEPS = 50
 _SENSITIVITY_PHOTOS = 2
@@ -44,7 +44,7 @@ class Candidate:
     """One way to int8, and how it does on held-back photos."""
 
     way: str
-    """`ptq`, `control`, `qat` or `kept_float`."""
+    """`ptq`, `control`, `qat` or `float_ops`."""
     graph: Graph
     """What the file stands for in float, without what corrects its biases."""
     quantized: QuantizedGraph
@@ -57,7 +57,7 @@ class Candidate:
 
 
 @dataclasses.dataclass(frozen=True)
-class Finished:
+class QuantizeResult:
     """All ways that were gone."""
 
     given_psnr_db: float
@@ -65,7 +65,7 @@ class Finished:
     candidates: list[Candidate]
     held_back: Pairs
     """What they were measured on."""
-    costs: Sequence[sensitivity.Cost] = ()
+    costs: Sequence[sensitivity.RoundingCost] = ()
     """What each rounding of `kept` costs, where that was asked for."""
     mixed: Candidate | None = None
     """`kept` with a few operators in float, where that was asked for."""
@@ -86,27 +86,29 @@ class Finished:
         return self.mixed or self.kept
 
 
-def go(model: keras.Model, lessons: Lessons, config: QuantizeConfig, work: Path, identity: str) -> Finished:
+def run_candidates(
+    model: keras.Model, training_data: TrainingData, config: QuantizeConfig, work: Path, identity: str
+) -> QuantizeResult:
     """Go every way that a configuration asks for.
 
     Args:
         model: The student.
-        lessons: Photos, the teacher's images of them, and what the trainings' losses need.
+        training_data: Photos, the teacher's images of them, and what the trainings' losses need.
         config: Method, ranges and training.
         work: Where each training has its folder.
         identity: See `training.train`.
     """
-    quantizer = _Quantizer(lessons, config, work, identity)
-    given = fitting.psnr_db(model, quantizer.held_back)
+    quantizer = _Quantizer(training_data, config, work, identity)
+    given = fitting.held_back_psnr_db(model, quantizer.held_back)
     graph = quantizer.lowered(model, given)
     ranges = quantizer.ranges(graph)
     candidates = [quantizer.measured("ptq", graph, quantizer.corrected(graph, ranges))]
     if config.method == "qat":
         candidates += [quantizer.control(graph), quantizer.trained_with_rounding(graph, ranges)]
-    finished = Finished(given, candidates, quantizer.held_back)
-    if config.sensitivity or config.keep_float:
+    finished = QuantizeResult(given, candidates, quantizer.held_back)
+    if config.sensitivity or config.float_ops:
         finished = dataclasses.replace(finished, costs=quantizer.costs(finished.kept))
-    if config.keep_float:
+    if config.float_ops:
         finished = dataclasses.replace(finished, mixed=quantizer.with_float(finished))
     for one in finished.measured:
         said = "%s: int8 file of %d bytes, %.2f dB to the teacher, %.2f dB to its own graph"
@@ -117,9 +119,9 @@ def go(model: keras.Model, lessons: Lessons, config: QuantizeConfig, work: Path,
 class _Quantizer:
     """What all ways share: photos to train, to calibrate and to measure on."""
 
-    def __init__(self, lessons: Lessons, config: QuantizeConfig, work: Path, identity: str) -> None:
-        self._lessons, self._config, self._work, self._identity = lessons, config, work, identity
-        self._training, self.held_back = lessons.pairs.split(config.holdout, config.seed)
+    def __init__(self, training_data: TrainingData, config: QuantizeConfig, work: Path, identity: str) -> None:
+        self._lessons, self._config, self._work, self._identity = training_data, config, work, identity
+        self._training, self.held_back = training_data.pairs.split(config.holdout, config.seed)
 
     @cached_property
     def _photos(self) -> list[np.ndarray]:
@@ -130,7 +132,7 @@ class _Quantizer:
     def lowered(self, model: keras.Model, psnr_db: float) -> Graph:
         """The student's graph; with fresh BatchNorm statistics where these beat the PSNR that it had."""
         recalibrated = _with_fresh_statistics(model, self._training, self._config)
-        if fitting.psnr_db(recalibrated, self.held_back) > psnr_db:
+        if fitting.held_back_psnr_db(recalibrated, self.held_back) > psnr_db:
             model = recalibrated
         return lower(model, input_shape=model.input_shape[1:])
 
@@ -144,7 +146,7 @@ class _Quantizer:
 
     def trained_with_rounding(self, graph: Graph, ranges: Mapping[str, Range]) -> Candidate:
         symmetric = self._config.symmetric
-        tuned = self._fit("qat", lambda: as_keras(graph, Roundings(graph, ranges, symmetric=symmetric)))
+        tuned = self._fit("qat", lambda: as_keras(graph, FakeQuantizers(graph, ranges, symmetric=symmetric)))
         learned = with_weights_of(graph, tuned)
         return self.measured("qat", learned, self.quantized(learned, ranges_of(tuned)), own=tuned)
 
@@ -155,17 +157,17 @@ class _Quantizer:
         """With biases for the rounding, which what was trained with it has learned already."""
         return with_corrected_biases(self.quantized(graph, ranges), self._photos)
 
-    def costs(self, kept: Candidate) -> list[sensitivity.Cost]:
+    def costs(self, kept: Candidate) -> list[sensitivity.RoundingCost]:
         """What each rounding costs on a few held-back photos."""
         photos, _ = self.held_back.batch(np.arange(min(_SENSITIVITY_PHOTOS, len(self.held_back))))
-        return sensitivity.measure(kept.quantized, list(images.to_uint8(photos)))
+        return sensitivity.measure_sensitivity(kept.quantized, list(images.to_uint8(photos)))
 
-    def with_float(self, finished: Finished) -> Candidate:
+    def with_float(self, finished: QuantizeResult) -> Candidate:
         """The best of all ways with as many operators in float as may be."""
         kept, whole = finished.kept, finished.kept.quantized
-        chosen = float_ops.choose(whole.graph, finished.costs, self._config.keep_float)
+        chosen = float_ops.choose_float_ops(whole.graph, finished.costs, self._config.float_ops)
         _log.info("in float stay %s", ", ".join(chosen) or "none: no operator's rounding costs anything")
-        return self.measured(KEPT_FLOAT, kept.graph, with_scales(whole.graph, whole.tensors, chosen))
+        return self.measured(FLOAT_OPS, kept.graph, with_scales(whole.graph, whole.tensors, chosen))
 
     def measured(self, way: str, graph: Graph, quantized: QuantizedGraph, own: keras.Model | None = None) -> Candidate:
         """Write the int8 file and run it over the held-back photos; its own graph is `own`, or else `graph`."""
@@ -186,7 +188,7 @@ class _Quantizer:
 
 def _with_fresh_statistics(model: keras.Model, pairs: Pairs, config: QuantizeConfig) -> keras.Model:
     """The same weights with BatchNorm statistics of the photos that int8 is calibrated on."""
-    copy = copied(model)
+    copy = clone(model)
 
     def photos(step: int) -> np.ndarray:
         positions = loop.sample_indices(step, count=len(pairs), batch_size=config.batch_size, seed=config.seed)

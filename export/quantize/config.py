@@ -26,7 +26,7 @@ class QuantizeConfig(TuneConfig):
     """Centre ranges on zero, as Core ML's faster kernels want it; images and tanh are so anyway."""
     sensitivity: bool = False
     """Also measure what the rounding of each tensor and of each weight costs: a table and a chart."""
-    keep_float: int = 0
+    float_ops: int = 0
     """The most operators that stay in float32 inside the int8 file, where that takes the most error off the picture;
     writes the table and chart of --sensitivity too."""
     steps: int = 500
@@ -43,5 +43,5 @@ class QuantizeConfig(TuneConfig):
         for name in ("calibration_images", "steps"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} = {getattr(self, name)}, expected at least 1.")
-        if self.keep_float < 0:
-            raise UsageError(f"keep_float = {self.keep_float}, expected 0 (all in int8) or more operators.")
+        if self.float_ops < 0:
+            raise UsageError(f"float_ops = {self.float_ops}, expected 0 (all in int8) or more operators.")

@@ -22,7 +22,7 @@ _MOMENTUM = 0.99
 _LAYER = "int8_of_"
 
 
-class Roundings:
+class FakeQuantizers:
     """What rounds each tensor of one model; make a new one for each model.
 
     Args:

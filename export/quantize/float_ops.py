@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from compress.errors import UsageError
 from export.graph.operations import Graph
 from export.graph.quantized import scale_groups
-from export.quantize.sensitivity import Cost
+from export.quantize.sensitivity import RoundingCost
 
 _PEAK_SQUARED = 4.0
 """Of pictures in [-1, 1]."""
@@ -28,7 +28,7 @@ class _Rounding:
     """Mean squared error of the picture with this rounding alone."""
 
 
-def refuse_more_than_there_are(count: int, graph: Graph) -> None:
+def check_float_ops(count: int, graph: Graph) -> None:
     """Refuse to keep more operators in float than a graph has.
 
     Raises:
@@ -37,12 +37,12 @@ def refuse_more_than_there_are(count: int, graph: Graph) -> None:
     there = len(graph.operations)
     if count > there:
         raise UsageError(
-            f"keep_float = {count}, but the student has {there} operators. Pass at most {there}, better a few; "
+            f"float_ops = {count}, but the student has {there} operators. Pass at most {there}, better a few; "
             "compress export tflite --precision fp16 keeps them all in float."
         )
 
 
-def choose(graph: Graph, costs: Sequence[Cost], count: int) -> tuple[str, ...]:
+def choose_float_ops(graph: Graph, costs: Sequence[RoundingCost], count: int) -> tuple[str, ...]:
     """Choose what stays in float.
 
     Errors of single roundings are added up, as if they were independent. From each rounding on that fits, whatever
@@ -64,7 +64,7 @@ def choose(graph: Graph, costs: Sequence[Cost], count: int) -> tuple[str, ...]:
     return tuple(operation.output for operation in graph.operations if operation.output in kept)
 
 
-def _roundings(graph: Graph, costs: Sequence[Cost]) -> list[_Rounding]:
+def _roundings(graph: Graph, costs: Sequence[RoundingCost]) -> list[_Rounding]:
     error = {(cost.tensor, cost.kind): _PEAK_SQUARED * 10 ** (-cost.psnr_db / 10) for cost in costs}
     found = [_Rounding(frozenset({name}), value) for (name, kind), value in error.items() if kind == "weights"]
     for group in scale_groups(graph):

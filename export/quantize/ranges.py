@@ -12,10 +12,10 @@ from compress.images import to_float
 from export.calibration.observe import covering
 from export.graph.operations import Graph
 from export.graph.quantized import Range, scale_groups
-from export.interpreter.numpy_float import run
+from export.interpreter.numpy_float import run_graph
 from export.quantize import fake_quantize
 from export.quantize.config import RangeRule
-from export.quantize.fake_quantize import Roundings
+from export.quantize.fake_quantize import FakeQuantizers
 from export.quantize.trainable import as_keras
 
 RULES: tuple[RangeRule, ...] = ("photos", "minmax", "percentile", "mse")
@@ -59,7 +59,7 @@ def observe(graph: Graph, photos: Sequence[np.ndarray]) -> dict[str, dict[RangeR
         values.setdefault(name, []).append(random.choice(tensor.reshape(-1), _VALUES_PER_PHOTO))
 
     for photo in photos:
-        run(graph, to_float(photo)[np.newaxis], note)
+        run_graph(graph, to_float(photo)[np.newaxis], note)
     return {name: _by_rule(np.array(extremes[name]), np.concatenate(values[name])) for name in extremes}
 
 
@@ -102,7 +102,7 @@ def _measured(
     batch = np.stack([to_float(photo) for photo in photos])
     expected = as_keras(graph).predict_on_batch(batch)
     whole = {rule: {name: known[rule] for name, known in candidates.items()} for rule in RULES}
-    model = as_keras(graph, Roundings(graph, whole[RULES[0]], moving=False, symmetric=symmetric))
+    model = as_keras(graph, FakeQuantizers(graph, whole[RULES[0]], moving=False, symmetric=symmetric))
     sources = {name for group in scale_groups(graph) for name in group.sources}
     free = [operation.output for operation in graph.operations if operation.output in sources]
 

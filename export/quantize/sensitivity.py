@@ -12,7 +12,7 @@ from tqdm import tqdm
 from compress.images import to_float
 from export.graph.operations import Graph, Operation, Weighted
 from export.graph.quantized import QuantizedGraph, dequantized_kernel
-from export.interpreter.numpy_float import compute, execute, run
+from export.interpreter.numpy_float import compute, execute_graph, run_graph
 from export.parity import psnr_db
 
 TABLE, CHART = "sensitivity.json", "sensitivity.png"
@@ -20,7 +20,7 @@ _BARS = 30
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
+class RoundingCost:
     """The price of rounding one thing."""
 
     tensor: str
@@ -30,7 +30,7 @@ class Cost:
     """Of the picture to the float graph's, peak 2.0, with this alone rounded; infinite where nothing changes."""
 
 
-def measure(quantized: QuantizedGraph, photos: Sequence[np.ndarray]) -> list[Cost]:
+def measure_sensitivity(quantized: QuantizedGraph, photos: Sequence[np.ndarray]) -> list[RoundingCost]:
     """Round one thing at a time.
 
     Args:
@@ -42,19 +42,19 @@ def measure(quantized: QuantizedGraph, photos: Sequence[np.ndarray]) -> list[Cos
     """
     batch = np.stack([to_float(photo) for photo in photos])
     graph = quantized.graph
-    expected = run(graph, batch)
+    expected = run_graph(graph, batch)
     costs = []
     for operation in tqdm(graph.operations, desc="sensitivity", unit="tensor", disable=None):
         name = operation.output
         rounded = psnr_db(_with_tensor_rounded(quantized, name, batch) - expected)
-        costs.append(Cost(tensor=name, kind="tensor", psnr_db=rounded))
+        costs.append(RoundingCost(tensor=name, kind="tensor", psnr_db=rounded))
         if isinstance(operation, Weighted):
-            rounded = psnr_db(run(_with_kernel_rounded(quantized, operation), batch) - expected)
-            costs.append(Cost(tensor=name, kind="weights", psnr_db=rounded))
+            rounded = psnr_db(run_graph(_with_kernel_rounded(quantized, operation), batch) - expected)
+            costs.append(RoundingCost(tensor=name, kind="weights", psnr_db=rounded))
     return sorted(costs, key=lambda cost: cost.psnr_db)
 
 
-def write(costs: Sequence[Cost], folder: Path) -> None:
+def write(costs: Sequence[RoundingCost], folder: Path) -> None:
     """Write `sensitivity.json`, the whole table, and `sensitivity.png`, its most expensive rows as bars."""
     # JSON has no infinity: what costs nothing has no figure.
     rows = [asdict(cost) | {"psnr_db": round(cost.psnr_db, 2) if np.isfinite(cost.psnr_db) else None} for cost in costs]
@@ -69,7 +69,7 @@ def _with_tensor_rounded(quantized: QuantizedGraph, name: str, batch: np.ndarray
         values = compute(operation, *inputs)
         return scale.rounded(values) if operation.output == name else values
 
-    return execute(quantized.graph, batch, step, None)
+    return execute_graph(quantized.graph, batch, step, None)
 
 
 def _with_kernel_rounded(quantized: QuantizedGraph, rounded: Weighted) -> Graph:
@@ -78,7 +78,7 @@ def _with_kernel_rounded(quantized: QuantizedGraph, rounded: Weighted) -> Graph:
     return replace(graph, operations=tuple(other if one is rounded else one for one in graph.operations))
 
 
-def _draw(costs: Sequence[Cost], path: Path) -> None:
+def _draw(costs: Sequence[RoundingCost], path: Path) -> None:
     # Only who draws waits for matplotlib; its Figure writes a PNG without pyplot, which would look for a screen.
     from matplotlib.figure import Figure
 

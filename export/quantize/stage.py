@@ -14,14 +14,14 @@ import numpy as np
 from compress import artifact, images
 from compress.artifact import Artifact, Manifest
 from compress.config import to_mapping
-from compress.distill.inputs import receive
-from compress.teachers import LambdaAs
+from compress.distill.inputs import resolve_inputs
+from compress.teachers import LambdaLayers
 from export.quantize.config import QuantizeConfig
 
 if TYPE_CHECKING:
     import keras
 
-    from export.quantize.candidates import Finished
+    from export.quantize.candidates import QuantizeResult
 
 _SHEET_ROWS = 6
 
@@ -34,7 +34,7 @@ def quantize(
     out: Path,
     *,
     overwrite: bool = False,
-    lambda_as: LambdaAs | None = None,
+    lambda_layers: LambdaLayers | None = None,
 ) -> Artifact:
     """Fold a student's BatchNorm, choose its ranges and, by `qat`, train it with int8's rounding.
 
@@ -48,7 +48,7 @@ def quantize(
         out: The artifact to write: a folded `model.keras`, and in its manifest the scale of every tensor and what
             stays in float, which `compress export tflite --precision int8` takes.
         overwrite: Whether `out` may exist.
-        lambda_as: What the teacher's Lambda layers do, see `teachers.load`.
+        lambda_layers: What the teacher's Lambda layers do, see `teachers.load`.
 
     Raises:
         UsageError: If `out` exists, the teacher takes another size, another run was stopped at the same place, or more
@@ -58,11 +58,11 @@ def quantize(
         UnusableData: If the photos cannot be used.
         UnsupportedLayer: If the student has a layer that has no int8 kernel.
     """
-    given = receive(student, teacher, data, config, out, overwrite=overwrite, lambda_as=lambda_as)
+    given = resolve_inputs(student, teacher, data, config, out, overwrite=overwrite, lambda_layers=lambda_layers)
     config = given.config
 
     # From here on Keras and its backend are needed.
-    from compress.models.io import load_stored
+    from compress.models.io import load_student
     from compress.training import loop
     from export.graph.lower import lower
     from export.quantize import candidates, float_ops
@@ -71,13 +71,13 @@ def quantize(
     identity, work = given.identity(), artifact.training_folder(out)
     # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
     for folder in (work, *(work / way for way in candidates.TRAININGS)):
-        loop.holds_checkpoint(folder, identity)
-    model = load_stored(given.student.model_path)
-    float_ops.refuse_more_than_there_are(config.keep_float, lower(model, input_shape=model.input_shape[1:]))
-    finished = candidates.go(model, given.lessons(work), config, work, identity)
+        loop.has_checkpoint(folder, identity)
+    model = load_student(given.student.model_path)
+    float_ops.check_float_ops(config.float_ops, lower(model, input_shape=model.input_shape[1:]))
+    finished = candidates.run_candidates(model, given.training_data(work), config, work, identity)
     # Without islands, which are the file's; what stays in float is the same model.
     folded = as_keras(finished.kept.quantized.graph)
-    with artifact.written_whole(out, overwrite=overwrite) as scratch:
+    with artifact.atomic_dir(out, overwrite=overwrite) as scratch:
         folded.save(scratch / artifact.MODEL_NAMES["keras"])
         _draw(scratch, finished)
         artifact.write_manifest(scratch, _manifest(out.name, finished, folded, config, given.student))
@@ -85,7 +85,7 @@ def quantize(
     return artifact.open_artifact(out)
 
 
-def _draw(scratch: Path, finished: Finished) -> None:
+def _draw(scratch: Path, finished: QuantizeResult) -> None:
     """What people look at: a sheet of pictures, and what int8 costs where if they asked."""
     from export.calibration import photos as material
     from export.interpreter.litert import TfliteGenerator
@@ -96,12 +96,14 @@ def _draw(scratch: Path, finished: Finished) -> None:
     photos, targets = held_back.batch(np.arange(min(_SHEET_ROWS, len(held_back))))
     shown = images.to_uint8(photos)
     pictures = map(TfliteGenerator(emitter.int8_file(finished.shipped.quantized, "float")).translate, shown)
-    images.write_png(scratch / "samples.png", material.sheet(list(shown), list(targets), pictures))
+    images.write_png(scratch / "samples.png", material.contact_sheet(list(shown), list(targets), pictures))
     if finished.costs:
         sensitivity.write(finished.costs, scratch)
 
 
-def _manifest(name: str, finished: Finished, folded: keras.Model, config: QuantizeConfig, source: Artifact) -> Manifest:
+def _manifest(
+    name: str, finished: QuantizeResult, folded: keras.Model, config: QuantizeConfig, source: Artifact
+) -> Manifest:
     from compress import cost
 
     shipped, measured = finished.shipped, finished.measured
@@ -111,11 +113,11 @@ def _manifest(name: str, finished: Finished, folded: keras.Model, config: Quanti
         stage="quantize",
         parent=source.fingerprint,
         input=source.manifest.input,
-        cost=cost.measure(folded),
+        cost=cost.measure_cost(folded),
         config=to_mapping(config),
         seed=config.seed,
         quantization=shipped.quantized.as_json(),
-        kept_float=list(shipped.quantized.kept_float),
+        float_ops=list(shipped.quantized.float_ops),
         scores={
             "kept": finished.kept.way,
             "held_back_psnr_db": round(shipped.psnr_db, 3),

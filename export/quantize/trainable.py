@@ -35,7 +35,7 @@ from export.graph.operations import (
     Weighted,
 )
 from export.quantize import fake_quantize
-from export.quantize.fake_quantize import Roundings
+from export.quantize.fake_quantize import FakeQuantizers
 
 _STOCK: Mapping[type[Weighted], type[layers.Layer]] = {
     Convolution: layers.Conv2D,
@@ -46,7 +46,7 @@ _SUMS = "sums_of_"
 """A layer whose activation is a layer of its own, as `simplify` fuses them, so that the tensor keeps its name."""
 
 
-def as_keras(graph: Graph, roundings: Roundings | None = None) -> keras.Model:
+def as_keras(graph: Graph, roundings: FakeQuantizers | None = None) -> keras.Model:
     """Build a model that computes what a graph does.
 
     Args:

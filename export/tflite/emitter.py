@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from export.config import Ends
+from export.config import IoType
 from export.graph.operations import Graph
 from export.graph.quantized import QuantizedGraph, TensorScale
 from export.tflite import metadata
@@ -17,7 +17,7 @@ BYTE_SCALE = TensorScale(1 / 127.5, 128)
 """What a uint8 end says of itself: byte b is about (b - 128) / 127.5. Training's b / 127.5 - 1 lies half a step higher,
 where no integer zero point can be; the file adds that half step, so it reads and returns what a float end does."""
 _HALF_STEP = 0.5 / 127.5
-PIXEL_RANGES: Mapping[Ends, tuple[float, float]] = {
+PIXEL_RANGES: Mapping[IoType, tuple[float, float]] = {
     "float": (-1.0, 1.0),
     "int8": (-128.0, 127.0),
     "uint8": (0.0, 255.0),
@@ -48,20 +48,20 @@ def float_file(
 
 
 def int8_file(
-    quantized: QuantizedGraph, ends: Ends, about: About = ABOUT, *, others: Sequence[QuantizedGraph] = ()
+    quantized: QuantizedGraph, io_type: IoType, about: About = ABOUT, *, others: Sequence[QuantizedGraph] = ()
 ) -> bytes:
     """Emit a quantised graph whose input and output are float, int8 or uint8; `others` as in `float_file`."""
     file = TfliteFile()
     for each in (quantized, *others):
         graph = each.graph
         subgraph = _begin(file, graph, quantized.graph)
-        emission = Emission(subgraph, graph, quantized=each, suffix="" if ends == "int8" else "_int8")
-        image = _enter(emission, ends)
+        emission = Emission(subgraph, graph, quantized=each, suffix="" if io_type == "int8" else "_int8")
+        image = _enter(emission, io_type)
         for operation in graph.operations:
             emit(operation, emission)
-        subgraph.close({graph.input: image}, {graph.output: _leave(emission, ends)})
+        subgraph.close({graph.input: image}, {graph.output: _leave(emission, io_type)})
     graphs = [each.graph for each in (quantized, *others)]
-    return file.finish(about.description, _metadata(graphs, ends, about))
+    return file.finish(about.description, _metadata(graphs, io_type, about))
 
 
 def signature_of(graph: Graph) -> str:
@@ -74,7 +74,7 @@ def _begin(file: TfliteFile, graph: Graph, usual: Graph) -> Subgraph:
     return file.add_subgraph(SIGNATURE if graph is usual else signature_of(graph))
 
 
-def _enter(emission: Emission, ends: Ends) -> int:
+def _enter(emission: Emission, io_type: IoType) -> int:
     """Turn what the caller gives into int8; return the caller's tensor.
 
     Bytes travel over float: XNNPACK takes both halves of that way, but leaves a QUANTIZE from uint8 to int8 behind. So
@@ -82,9 +82,9 @@ def _enter(emission: Emission, ends: Ends) -> int:
     """
     file, name = emission.file, emission.graph.input
     inside = emission.tensor(name)
-    if ends == "int8":
+    if io_type == "int8":
         return inside
-    if ends == "float":
+    if io_type == "float":
         given = real = _add_float(emission, name)
     else:
         given, shifted = _add_bytes(emission, name), _add_float(emission, f"{name}_shifted", like=name)
@@ -95,15 +95,15 @@ def _enter(emission: Emission, ends: Ends) -> int:
     return given
 
 
-def _leave(emission: Emission, ends: Ends) -> int:
+def _leave(emission: Emission, io_type: IoType) -> int:
     """Turn the int8 output into what the caller takes; return the caller's tensor."""
     file, name = emission.file, emission.graph.output
     inside = emission.tensor(name)
-    if ends == "int8":
+    if io_type == "int8":
         return inside
-    real = _add_float(emission, name if ends == "float" else f"{name}_float", like=name)
+    real = _add_float(emission, name if io_type == "float" else f"{name}_float", like=name)
     file.add_operator("DEQUANTIZE", 2, [inside], real)
-    if ends == "float":
+    if io_type == "float":
         return real
     shifted, taken = _add_float(emission, f"{name}_shifted", like=name), _add_bytes(emission, name)
     _shift(file, real, -_HALF_STEP, shifted)
@@ -126,15 +126,15 @@ def _add_bytes(emission: Emission, name: str) -> int:
     return emission.file.add_tensor(name, (1, *emission.graph.shapes[name]), np.uint8, parameters)
 
 
-def _metadata(graphs: Sequence[Graph], ends: Ends, about: About) -> dict[str, bytes]:
-    return {metadata.ENTRY: metadata.build(about, [_image_ends(graph, ends) for graph in graphs])}
+def _metadata(graphs: Sequence[Graph], io_type: IoType, about: About) -> dict[str, bytes]:
+    return {metadata.ENTRY: metadata.build(about, [_image_ends(graph, io_type) for graph in graphs])}
 
 
-def _image_ends(graph: Graph, ends: Ends) -> tuple[ImageEnd, ImageEnd]:
+def _image_ends(graph: Graph, io_type: IoType) -> tuple[ImageEnd, ImageEnd]:
     """How bytes become what the file takes, and what it returns becomes bytes."""
     # Of a uint8 end, normalisation and the tensor's own scale must give the byte back: its zero is half a step off.
-    middle = float(BYTE_SCALE.zero_point) if ends == "uint8" else 127.5
-    least, greatest = PIXEL_RANGES[ends]
+    middle = float(BYTE_SCALE.zero_point) if io_type == "uint8" else 127.5
+    least, greatest = PIXEL_RANGES[io_type]
     given, returned = (
         ImageEnd(
             name=name, description=text, shape=graph.shapes[name], mean=mean, std=std, least=least, greatest=greatest

@@ -16,20 +16,20 @@ from compress.artifact import (
     Cost,
     ImageSpec,
     Manifest,
+    atomic_dir,
     open_artifact,
     refuse_existing,
     write_manifest,
-    written_whole,
 )
 from compress.config import to_mapping
 from export import parity, sizes
 from export.calibration import observe
 from export.calibration import photos as material
-from export.config import Ends, TfliteConfig
+from export.config import IoType, TfliteConfig
 from export.graph.lower import lower
 from export.graph.operations import Graph
 from export.graph.quantized import QuantizedGraph, resized
-from export.graph.reflection_pad import without_reflection
+from export.graph.reflection_pad import expand_reflection_pads
 from export.interpreter.litert import TfliteGenerator
 from export.sizes import OtherSize
 from export.source import Source, open_source
@@ -37,7 +37,7 @@ from export.tflite import emitter
 from export.tflite.delegation import delegate_coverage
 from export.tflite.metadata import About
 
-_DTYPES: dict[Ends, Literal["float32", "int8", "uint8"]] = {"float": "float32", "int8": "int8", "uint8": "uint8"}
+_DTYPES: dict[IoType, Literal["float32", "int8", "uint8"]] = {"float": "float32", "int8": "int8", "uint8": "uint8"}
 _log = logging.getLogger(__name__)
 
 
@@ -69,31 +69,31 @@ def export_tflite(source: Path, config: TfliteConfig, out: Path, *, overwrite: b
         ParityError: If the file does something else than its source; nothing is written then.
     """
     refuse_existing(out, overwrite=overwrite)
-    opened = open_source(source, lambda_as=config.lambda_as)
+    opened = open_source(source, lambda_layers=config.lambda_layers)
     size = opened.image_size(config.image_size_px)
-    photos = material.photos(config, opened, size)
+    photos = material.draw_photos(config, opened, size)
     usual = lower(opened.model, input_shape=(*size, 3))
     others = sizes.lower_others(config, opened, usual)
-    graph, quantized = without_reflection(usual), None
+    graph, quantized = expand_reflection_pads(usual), None
     if config.precision == "int8":
-        quantized = observe.quantize_on(graph, photos, opened.scales, opened.kept_float)
+        quantized = observe.quantize_on(graph, photos, opened.scales, opened.float_ops)
     shown = photos[: material.PARITY_IMAGES]
     expected = [opened.translate(photo) for photo in shown]
     forms = [_Form(graph=graph, quantized=quantized, photos=shown, expected=expected)]
     forms += [_form(other, quantized) for other in others]
     content = _emit(forms, config, _about(config, opened))
     checked = _check(content, forms, config)
-    with written_whole(out, overwrite=overwrite) as scratch:
+    with atomic_dir(out, overwrite=overwrite) as scratch:
         (scratch / MODEL_NAMES["tflite"]).write_bytes(content)
         if config.data is not None:
             pictures = map(TfliteGenerator(content).translate, shown)
-            images.write_png(scratch / "samples.png", material.sheet(shown, expected, pictures))
+            images.write_png(scratch / "samples.png", material.contact_sheet(shown, expected, pictures))
         write_manifest(scratch, _manifest(out.name, config, opened, forms[0], content, checked))
     return open_artifact(out)
 
 
 def _form(other: OtherSize, usual: QuantizedGraph | None) -> _Form:
-    graph = without_reflection(other.graph)
+    graph = expand_reflection_pads(other.graph)
     quantized = None if usual is None else resized(usual, graph)
     return _Form(graph=graph, quantized=quantized, photos=other.photos, expected=other.expected)
 
@@ -101,7 +101,7 @@ def _form(other: OtherSize, usual: QuantizedGraph | None) -> _Form:
 def _emit(forms: Sequence[_Form], config: TfliteConfig, about: About) -> bytes:
     integers = [form.quantized for form in forms if form.quantized is not None]
     if integers:
-        return emitter.int8_file(integers[0], config.ends, about, others=integers[1:])
+        return emitter.int8_file(integers[0], config.io_type, about, others=integers[1:])
     graph, *others = (form.graph for form in forms)
     return emitter.float_file(graph, "fp32" if config.precision == "int8" else config.precision, about, others=others)
 
@@ -118,10 +118,10 @@ def _check(content: bytes, forms: Sequence[_Form], config: TfliteConfig) -> dict
     checked = {}
     for form in forms:
         name = sizes.size_name(form.graph)
-        checked[name] = parity.measure(
-            content, form.photos, form.expected, material=material.kind(config), quantized=form.quantized
+        checked[name] = parity.measure_parity(
+            content, form.photos, form.expected, material=material.material_kind(config), quantized=form.quantized
         )
-        parity.require(checked[name], config.precision, at=f" at {name}" if len(forms) > 1 else "")
+        parity.require_parity(checked[name], config.precision, at=f" at {name}" if len(forms) > 1 else "")
     return checked
 
 
@@ -141,7 +141,7 @@ def _manifest(
     checked: Mapping[str, parity.Parity],
 ) -> Manifest:
     graph, quantized = usual.graph, usual.quantized
-    macs = cost.measure(opened.model, image_size_px=graph.input_shape[:2]).macs
+    macs = cost.measure_cost(opened.model, image_size_px=graph.input_shape[:2]).macs
     coverage = delegate_coverage(content)
     if coverage.left_behind:
         counts = ", ".join(f"{count} {name}" for name, count in Counter(coverage.left_behind).items())
@@ -151,11 +151,13 @@ def _manifest(
         format="tflite",
         stage="export",
         parent=opened.fingerprint,
-        input=ImageSpec(shape=graph.input_shape, dtype=_DTYPES[config.ends], range=emitter.PIXEL_RANGES[config.ends]),
+        input=ImageSpec(
+            shape=graph.input_shape, dtype=_DTYPES[config.io_type], range=emitter.PIXEL_RANGES[config.io_type]
+        ),
         cost=Cost(params=graph.params, macs=macs, size_bytes=len(content)),
         config=to_mapping(config) | {"domain": opened.domain},
         seed=config.seed,
         quantization=None if quantized is None else quantized.as_json(),
-        kept_float=[] if quantized is None else list(quantized.kept_float),
+        float_ops=[] if quantized is None else list(quantized.float_ops),
         scores=parity.as_scores(checked) | {"xnnpack": coverage.as_json()},
     )

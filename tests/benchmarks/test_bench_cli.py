@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.host.table import describe
+from benchmarks.host.table import format_table
 
 Bench = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -84,7 +84,7 @@ def test_table_shows_the_measurements_in_columns() -> None:
         "peak_gmacs_per_s": {"fp32": 77.1, "int8": 300.0},
         "entries": [entry | {"name": "t"}, entry | {"name": "long name", "threads": 2}],
     }
-    head, first, second, foot, roof = describe(record).splitlines()
+    head, first, second, foot, roof = format_table(record).splitlines()
     assert first.index("45600.0 kB") == second.index("45600.0 kB") == head.index("size")
     assert "715.00 ms (700.00 - 730.00)" in first
     assert "340 of 359" in first
@@ -102,6 +102,6 @@ def test_table_prints_no_speedup_that_is_too_noisy_and_says_why() -> None:
     machine = {"cpu": "A processor", "cores": 2, "load_average": 5.8, "litert": "2.3.0"}
     entries = [entry | {"name": "teacher", "speedup": 1.0, "withheld": None}]
     entries += [entry | {"name": name, "withheld": "the ratio may be off by 34%"} for name in ("student", "other")]
-    shown = describe({"machine": machine, "runs": 30, "entries": entries, "peak_gmacs_per_s": {"fp32": 2.0}})
+    shown = format_table({"machine": machine, "runs": 30, "entries": entries, "peak_gmacs_per_s": {"fp32": 2.0}})
     assert "157" not in shown
     assert "no speed-up of student, other: the ratio may be off by 34%." in shown

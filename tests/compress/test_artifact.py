@@ -11,7 +11,7 @@ from compress.errors import UnusableArtifact, UsageError
 
 
 def _make(out: Path, *, overwrite: bool = False, content: str = "weights") -> artifact.Artifact:
-    with artifact.written_whole(out, overwrite=overwrite) as scratch:
+    with artifact.atomic_dir(out, overwrite=overwrite) as scratch:
         (scratch / "model.keras").write_text(content)
         artifact.write_manifest(scratch, _manifest())
     return artifact.open_artifact(out)
@@ -35,7 +35,7 @@ def test_a_written_artifact_reads_back_equal(tmp_path: Path) -> None:
 
 
 def _interrupted(out: Path, reason: BaseException, *, overwrite: bool = False) -> None:
-    with artifact.written_whole(out, overwrite=overwrite) as scratch:
+    with artifact.atomic_dir(out, overwrite=overwrite) as scratch:
         (scratch / "model.keras").write_text("half")
         raise reason
 
@@ -97,13 +97,13 @@ def test_a_fingerprint_follows_content_and_names(tmp_path: Path) -> None:
 
 def test_a_text_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
     out = tmp_path / "scores.json"
-    artifact.write_text_whole(out, "old")
+    artifact.atomic_write_text(out, "old")
     with pytest.raises(UsageError, match="--overwrite"):
-        artifact.write_text_whole(out, "new")
+        artifact.atomic_write_text(out, "new")
     with pytest.raises(UnicodeEncodeError):
-        artifact.write_text_whole(out, "half \ud800", overwrite=True)
+        artifact.atomic_write_text(out, "half \ud800", overwrite=True)
     assert out.read_text() == "old"
-    artifact.write_text_whole(out, "new", overwrite=True)
+    artifact.atomic_write_text(out, "new", overwrite=True)
     assert out.read_text() == "new"
     assert list(tmp_path.iterdir()) == [out]
 
@@ -115,9 +115,9 @@ def test_a_disk_that_fills_up_while_a_file_is_written_leaves_the_old_one(
         raise OSError(28, "No space left on device")
 
     out = tmp_path / "features.npy"
-    artifact.write_bytes_whole(out, b"old")
+    artifact.atomic_write_bytes(out, b"old")
     monkeypatch.setattr(artifact.os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        artifact.write_bytes_whole(out, b"new", overwrite=True)
+        artifact.atomic_write_bytes(out, b"new", overwrite=True)
     assert out.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [out]

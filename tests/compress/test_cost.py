@@ -31,15 +31,15 @@ SIDE = 8
 def test_macs_of_a_layer_are_those_counted_by_hand(layer, macs):
     image = keras.Input((SIDE, SIDE, 3))
     model = keras.Model(image, layer(image))
-    assert cost.measure(model).macs == macs
-    assert cost.measure(model).params == model.count_params()
+    assert cost.measure_cost(model).macs == macs
+    assert cost.measure_cost(model).params == model.count_params()
 
 
 def test_free_size_model_has_macs_only_at_a_given_size():
     image = keras.Input((None, None, 3))
     model = keras.Model(image, layers.Conv2D(3, 1)(image))
-    assert cost.measure(model).macs is None
-    assert cost.measure(model, image_size_px=(4, 6)).macs == 4 * 6 * 9
+    assert cost.measure_cost(model).macs is None
+    assert cost.measure_cost(model, image_size_px=(4, 6)).macs == 4 * 6 * 9
     assert cost.layer_costs(model, image_size_px=5)[-1].output_shape == (5, 5, 3)
     with pytest.raises(UsageError, match="--image-size-px"):
         cost.layer_costs(model)
@@ -49,7 +49,7 @@ def test_fixed_size_model_refuses_another_size():
     image = keras.Input((8, 8, 3))
     model = keras.Model(image, layers.Conv2D(3, 1)(image))
     with pytest.raises(UsageError, match="takes 8x8 images, but image_size_px is 16x16"):
-        cost.measure(model, image_size_px=16)
+        cost.measure_cost(model, image_size_px=16)
 
 
 def test_nested_models_layers_are_counted_each():
@@ -64,7 +64,7 @@ def test_layers_add_up_to_the_whole():
     image = keras.Input((8, 8, 3))
     features = layers.BatchNormalization()(layers.Conv2D(4, 3, strides=2, padding="same")(image))
     model = keras.Model(image, layers.Conv2DTranspose(3, 4, strides=2, padding="same")(features))
-    rows, whole = cost.layer_costs(model), cost.measure(model)
+    rows, whole = cost.layer_costs(model), cost.measure_cost(model)
     assert sum(row.params for row in rows) == whole.params
     assert sum(row.macs for row in rows) == whole.macs
     assert whole.size_bytes == 4 * whole.params
@@ -73,6 +73,6 @@ def test_layers_add_up_to_the_whole():
 def test_published_generator_costs_what_the_papers_say(material: Path):
     """GAN Compression's student: 0.357 M parameters as its file has; 2.53 G at 256x256 by hand from its channels."""
     model = teachers.load(material / "teachers" / "h2z_gan_compression.pth")
-    measured = cost.measure(model, image_size_px=256)
+    measured = cost.measure_cost(model, image_size_px=256)
     assert measured.params == 356_867
     assert measured.macs == 2_525_233_152

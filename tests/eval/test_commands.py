@@ -58,7 +58,7 @@ def spoil_mixed_sizes(folders: Path) -> str:
 
 def spoil_size_of_the_teachers(folders: Path) -> str:
     Image.new("RGB", (32, 48)).save(folders / "teacher/003.png")
-    return "fidelity needs equal sizes"
+    return "similarity needs equal sizes"
 
 
 def spoil_names(folders: Path) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from compress.errors import UnusableData
 from eval.config import ScoreConfig
-from eval.scores import score
+from eval.scores import score_folder
 
 Drawer = Callable[..., Path]
 
@@ -22,22 +22,22 @@ def test_generated_images_of_mixed_sizes_are_refused(tmp_path: Path, real: Path,
     draw(tmp_path / "large", 1, size_px=80)
     (tmp_path / "large" / "000.png").rename(fake / "999.png")
     with pytest.raises(UnusableData, match=r"999\.png is 80x80 px, but 000\.png is 64x64"):
-        score(ScoreConfig(real=real, fake=fake))
+        score_folder(ScoreConfig(real=real, fake=fake))
 
 
 def test_broken_image_is_refused_by_name(tmp_path: Path, real: Path, draw: Drawer) -> None:
     fake = draw(tmp_path / "fake", 5)
     (fake / "002.png").write_bytes((fake / "002.png").read_bytes()[:200])
     with pytest.raises(UnusableData, match=r"002\.png is broken"):
-        score(ScoreConfig(real=real, fake=fake))
+        score_folder(ScoreConfig(real=real, fake=fake))
 
 
 def test_folder_too_small_for_a_score_is_refused(tmp_path: Path, real: Path, draw: Drawer) -> None:
     with pytest.raises(UnusableData, match="holds 3 images; a score needs at least 4"):
-        score(ScoreConfig(real=real, fake=draw(tmp_path / "fake", 3)))
+        score_folder(ScoreConfig(real=real, fake=draw(tmp_path / "fake", 3)))
 
 
 def test_control_that_is_not_of_the_same_images_is_refused(tmp_path: Path, real: Path, draw: Drawer) -> None:
     fake, inputs = draw(tmp_path / "fake", 4), draw(tmp_path / "inputs", 5)
     with pytest.raises(UnusableData, match="004 only in"):
-        score(ScoreConfig(real=real, fake=fake, control=inputs))
+        score_folder(ScoreConfig(real=real, fake=fake, control=inputs))

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from compress.artifact import Cost, ImageSpec, Manifest, write_manifest, written_whole
+from compress.artifact import Cost, ImageSpec, Manifest, atomic_dir, write_manifest
 from compress.images import write_png
 from compress.models import pocket_generator
 from compress.models.pocket_generator import Family
@@ -95,7 +95,7 @@ def small_artifact(small_student: keras.Model, tmp_path_factory: pytest.TempPath
 
 
 def _save(model: keras.Model, out: Path, config: dict[str, str]) -> Path:
-    with written_whole(out) as scratch:
+    with atomic_dir(out) as scratch:
         model.save(scratch / "model.keras")
         spec = ImageSpec(shape=tuple(model.input_shape[1:]))
         cost = Cost(params=model.count_params(), macs=None, size_bytes=1)

@@ -19,7 +19,7 @@ from export.cli import app
 
 def test_export_prints_json_and_writes_an_artifact(command, small_student, as_artifact, photo_folder, tmp_path):
     source, out = as_artifact(small_student), tmp_path / "out"
-    flags = ("--precision", "int8", "--data", photo_folder, "--ends", "uint8", "--calibration-images", 2, "--json")
+    flags = ("--precision", "int8", "--data", photo_folder, "--io-type", "uint8", "--calibration-images", 2, "--json")
     finished = command("tflite", source, "--out", out, *flags, module="export")
     assert finished.returncode == 0, finished.stderr
     result = json.loads(finished.stdout)
@@ -34,7 +34,7 @@ def test_export_prints_json_and_writes_an_artifact(command, small_student, as_ar
         (("tflite", "{here}", "--out", "{new}", "--precison", "int8"), 2, "--precison"),
         (("tflite", "{here}", "--out", "{new}", "--precision", "int4"), 2, "int4"),
         (("tflite", "{here}", "--out", "{new}", "--precision", "int8"), 2, "--data"),
-        (("tflite", "{here}", "--out", "{new}", "--ends", "uint8"), 2, "--precision int8"),
+        (("tflite", "{here}", "--out", "{new}", "--io-type", "uint8"), 2, "--precision int8"),
         (("tflite", "{here}", "--out", "{here}"), 2, "--overwrite"),
         (("tflite", "{new}/missing.h5", "--out", "{new}"), 3, "does not exist"),
     ],
@@ -72,13 +72,13 @@ def test_help_names_every_flag_and_loads_no_framework(command):
     flags = (
         "precision",
         "data",
-        "ends",
+        "io_type",
         "image-size-px",
         "calibration-images",
         "author",
         "license",
         "description",
-        "lambda-as",
+        "lambda-layers",
         "seed",
         "overwrite",
         "json",

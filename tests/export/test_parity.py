@@ -32,33 +32,33 @@ def quantized(graph, photos):
 
 
 def test_fp32_passes_by_a_margin(graph, photos, expected):
-    checked = parity.measure(emitter.float_file(graph), photos, expected, material="photos")
-    parity.require(checked, "fp32")
+    checked = parity.measure_parity(emitter.float_file(graph), photos, expected, material="photos")
+    parity.require_parity(checked, "fp32")
     assert checked.psnr_db > parity.LEAST_PSNR_DB["fp32"] + 10
     assert checked.share_within_a_step is None
 
 
 def test_fp16_passes_and_differs_by_more_than_fp32(graph, photos, expected):
     whole, half = (
-        parity.measure(emitter.float_file(graph, weights), photos, expected, material="photos")
+        parity.measure_parity(emitter.float_file(graph, weights), photos, expected, material="photos")
         for weights in ("fp32", "fp16")
     )
-    parity.require(half, "fp16")
+    parity.require_parity(half, "fp16")
     assert half.psnr_db < whole.psnr_db - 20
 
 
 def test_int8_weights_alone_are_nearer_than_int8_throughout(graph, quantized, photos, expected):
-    weights_alone = parity.measure(emitter.float_file(graph, "dynamic"), photos, expected, material="photos")
-    parity.require(weights_alone, "dynamic")
-    throughout = parity.measure(emitter.int8_file(quantized, "float"), photos, expected, material="photos")
+    weights_alone = parity.measure_parity(emitter.float_file(graph, "dynamic"), photos, expected, material="photos")
+    parity.require_parity(weights_alone, "dynamic")
+    throughout = parity.measure_parity(emitter.int8_file(quantized, "float"), photos, expected, material="photos")
     assert weights_alone.psnr_db > throughout.psnr_db
 
 
-@pytest.mark.parametrize("ends", ["float", "int8", "uint8"])
-def test_int8_is_within_a_step_of_its_reference_whatever_its_ends(quantized, photos, expected, ends):
-    content = emitter.int8_file(quantized, ends)
-    checked = parity.measure(content, photos, expected, material="photos", quantized=quantized)
-    parity.require(checked, "int8")
+@pytest.mark.parametrize("io_type", ["float", "int8", "uint8"])
+def test_int8_is_within_a_step_of_its_reference_whatever_its_ends(quantized, photos, expected, io_type):
+    content = emitter.int8_file(quantized, io_type)
+    checked = parity.measure_parity(content, photos, expected, material="photos", quantized=quantized)
+    parity.require_parity(checked, "int8")
     assert checked.share_within_a_step is not None
     assert checked.share_within_a_step >= 0.9999
 
@@ -71,9 +71,9 @@ def test_one_wrong_weight_is_caught_in_float(graph, photos, expected):
     broken = dataclasses.replace(
         graph, operations=tuple(wrong if operation is first else operation for operation in graph.operations)
     )
-    checked = parity.measure(emitter.float_file(broken), photos, expected, material="photos")
+    checked = parity.measure_parity(emitter.float_file(broken), photos, expected, material="photos")
     with pytest.raises(ParityError, match=r"fp32 file is .* dB from its source"):
-        parity.require(checked, "fp32")
+        parity.require_parity(checked, "fp32")
 
 
 def test_one_wrong_zero_point_is_caught_in_int8(quantized, photos, expected):
@@ -83,17 +83,17 @@ def test_one_wrong_zero_point_is_caught_in_int8(quantized, photos, expected):
     wrong = TensorScale(right.scale * 1.1, right.zero_point)
     broken = dataclasses.replace(quantized, tensors={**quantized.tensors, name: wrong})
     content = emitter.int8_file(broken, "int8")
-    checked = parity.measure(content, photos, expected, material="photos", quantized=quantized)
+    checked = parity.measure_parity(content, photos, expected, material="photos", quantized=quantized)
     assert checked.psnr_db > parity.LEAST_PSNR_DB["int8"]
     with pytest.raises(ParityError, match="integer-exact reference"):
-        parity.require(checked, "int8")
+        parity.require_parity(checked, "int8")
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "dynamic", "int8"])
 def test_nan_misses_every_bound(precision: Precision):
     checked = parity.Parity(images=1, material="photos", psnr_db=float("nan"), largest_difference=0.0)
     with pytest.raises(ParityError):
-        parity.require(checked, precision)
+        parity.require_parity(checked, precision)
 
 
 def test_psnr_of_one_step_of_a_byte_everywhere_is_48_db():

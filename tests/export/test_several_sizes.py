@@ -19,10 +19,10 @@ from compress.models.layers import ReflectionPadding2D
 from export import parity
 from export.calibration.observe import observe_ranges
 from export.cli import app
-from export.config import Ends, TfliteConfig
+from export.config import IoType, TfliteConfig
 from export.graph.lower import lower
 from export.graph.quantized import quantize, resized, with_scales
-from export.graph.reflection_pad import without_reflection
+from export.graph.reflection_pad import expand_reflection_pads
 from export.interpreter import numpy_int8
 from export.interpreter.litert import TfliteGenerator
 from export.source import Source
@@ -53,7 +53,7 @@ def larger_photos() -> list[np.ndarray]:
 def written(small_artifact, photo_folder, tmp_path_factory) -> Path:
     """An int8 file of three sizes, by the command."""
     out = tmp_path_factory.mktemp("several") / "out"
-    flags = ["--precision", "int8", "--ends", "uint8", "--calibration-images", "3", "--data", str(photo_folder)]
+    flags = ["--precision", "int8", "--io-type", "uint8", "--calibration-images", "3", "--data", str(photo_folder)]
     sizes = ["--other-sizes-px", str(OTHER), "--other-sizes-px", "64"]
     assert console.run(app, ["tflite", str(small_artifact), "--out", str(out), *flags, *sizes]) == 0
     return out
@@ -67,24 +67,24 @@ def test_each_signature_is_the_generator_at_its_size(
     content = emitter.float_file(usual, weights, others=[other])
     for model, shown in ((small_student, photos[:2]), (at_other_size.model, larger_photos)):
         expected = list(np.asarray(model(to_float(np.stack(shown)))))
-        assert parity.measure(content, shown, expected, material="photos").psnr_db > least_db
+        assert parity.measure_parity(content, shown, expected, material="photos").psnr_db > least_db
 
 
-@pytest.mark.parametrize(("ends", "in_float"), [("float", 0), ("int8", 0), ("uint8", 0), ("uint8", 3)])
-def test_int8_has_the_same_integers_at_every_size(graphs, photos, larger_photos, ends: Ends, in_float: int):
+@pytest.mark.parametrize(("io_type", "in_float"), [("float", 0), ("int8", 0), ("uint8", 0), ("uint8", 3)])
+def test_int8_has_the_same_integers_at_every_size(graphs, photos, larger_photos, io_type: IoType, in_float: int):
     usual, other = graphs
-    kept_float = [operation.output for operation in usual.operations[:in_float]]
-    quantized = with_scales(usual, quantize(usual, observe_ranges(usual, photos)).tensors, kept_float)
+    float_ops = [operation.output for operation in usual.operations[:in_float]]
+    quantized = with_scales(usual, quantize(usual, observe_ranges(usual, photos)).tensors, float_ops)
     larger = resized(quantized, other)
-    assert larger.kept_float == quantized.kept_float
-    content = emitter.int8_file(quantized, ends, others=[larger])
+    assert larger.float_ops == quantized.float_ops
+    content = emitter.int8_file(quantized, io_type, others=[larger])
     expected = [
         quantized.tensors["generated"].dequantize(
-            numpy_int8.run(larger, larger.tensors["image"].quantize(to_float(photo))[np.newaxis])[0]
+            numpy_int8.run_int8_graph(larger, larger.tensors["image"].quantize(to_float(photo))[np.newaxis])[0]
         )
         for photo in larger_photos
     ]
-    checked = parity.measure(content, larger_photos, expected, material="photos", quantized=larger)
+    checked = parity.measure_parity(content, larger_photos, expected, material="photos", quantized=larger)
     assert checked.share_within_a_step is not None
     assert checked.share_within_a_step > 0.999
     # Half a step of the output is what is between a float end and the integers it stands for, uint8's also rounds.
@@ -111,7 +111,7 @@ def test_every_size_is_one_partition(graphs):
 
 def test_reflections_have_their_scales_at_every_size(chain):
     model = chain([ReflectionPadding2D(((5, 2), (1, 6))), layers.Conv2D(3, 3, activation="tanh")], (None, None, 3))
-    usual, other = (without_reflection(lower(model, input_shape=(side, side, 3))) for side in (16, 24))
+    usual, other = (expand_reflection_pads(lower(model, input_shape=(side, side, 3))) for side in (16, 24))
     shown = parity.synthetic_photos((16, 16), count=2, seed=3)
     quantized = quantize(usual, observe_ranges(usual, shown))
     larger = resized(quantized, other)
@@ -122,7 +122,7 @@ def test_reflections_have_their_scales_at_every_size(chain):
     photo = parity.synthetic_photos((24, 24), count=1, seed=4)
     expected = [np.asarray(model(to_float(photo[0])[np.newaxis]))[0]]
     content = emitter.int8_file(quantized, "float", others=[larger])
-    checked = parity.measure(content, photo, expected, material="photos", quantized=larger)
+    checked = parity.measure_parity(content, photo, expected, material="photos", quantized=larger)
     assert checked.share_within_a_step is not None
     assert checked.share_within_a_step > 0.999
 

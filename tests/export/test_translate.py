@@ -6,7 +6,7 @@ from keras import layers
 
 from compress.errors import UnusableData, UnusableModel, UsageError
 from compress.images import read_image, to_float, to_uint8, write_png
-from export.config import Ends, TfliteConfig, TranslateConfig
+from export.config import IoType, TfliteConfig, TranslateConfig
 from export.tflite.stage import export_tflite
 from export.translate import translate
 
@@ -23,11 +23,11 @@ def test_keras_artifact_translates_every_photo(small_student, as_artifact, photo
     assert np.abs(written.astype(int) - picture(small_student, photos[3])).max() <= 1
 
 
-@pytest.mark.parametrize("ends", ["float", "int8", "uint8"])
+@pytest.mark.parametrize("io_type", ["float", "int8", "uint8"])
 def test_int8_file_translates_close_to_its_source(
-    small_student, as_artifact, photos, photo_folder, tmp_path, ends: Ends
+    small_student, as_artifact, photos, photo_folder, tmp_path, io_type: IoType
 ):
-    config = TfliteConfig(precision="int8", data=photo_folder, ends=ends)
+    config = TfliteConfig(precision="int8", data=photo_folder, io_type=io_type)
     artifact = export_tflite(as_artifact(small_student), config, tmp_path / "int8")
     for name, model in (("from artifact", artifact.path), ("from file", artifact.model_path)):
         translate(model, photo_folder, tmp_path / name, TranslateConfig(threads=1))

@@ -15,13 +15,13 @@ from benchmarks.host.stage import bench_host
 from benchmarks.quantizers.oracles import tensorflow_file
 from compress import cost
 from compress.errors import UnsupportedLayer
-from compress.models.copies import sized
+from compress.models.copies import with_size
 from export import parity
 from export.calibration import observe
 from export.config import Precision
 from export.graph.lower import lower
 from export.graph.operations import Graph, InstanceNorm
-from export.graph.reflection_pad import without_reflection
+from export.graph.reflection_pad import expand_reflection_pads
 from export.tflite import emitter
 
 Kind = Literal["teacher", "student", "peer"]
@@ -67,8 +67,8 @@ def write(
         UnsupportedLayer: If a layer cannot be expressed.
     """
     size = (image_size_px, image_size_px)
-    graph = without_reflection(lower(net, input_shape=(*size, 3)))
-    params, macs = _params(graph), cost.measure(net, image_size_px=image_size_px).macs
+    graph = expand_reflection_pads(lower(net, input_shape=(*size, 3)))
+    params, macs = _params(graph), cost.measure_cost(net, image_size_px=image_size_px).macs
     entrants = []
     for precision in precisions:
         row = f"{name}, {_PRECISION_NAMES.get(precision, precision)}"
@@ -117,7 +117,7 @@ def _content(net: Any, graph: Graph, precision: Precision, size: tuple[int, int]
     except UnsupportedLayer as error:
         why, _, _ = str(error).partition(". ")
         note = f"written by the TF converter; compress export refuses it: {why}"
-        return _by_tensorflow(sized(net, size), photos), note
+        return _by_tensorflow(with_size(net, size), photos), note
 
 
 def _by_tensorflow(net: Any, photos: Sequence[np.ndarray]) -> bytes:

@@ -11,13 +11,13 @@ from typing import Any
 
 from benchmarks.config import TableConfig, command_line
 from benchmarks.host.stage import find_contenders
-from benchmarks.published.shapes import PEERS, deployable
+from benchmarks.published.shapes import PEERS, made_deployable
 from benchmarks.published.untrained import nets, plots, sweeps
 from benchmarks.published.untrained.entrants import Entrant, time_entrants, write
-from benchmarks.published.untrained.text import markdown
+from benchmarks.published.untrained.text import format_page
 from benchmarks.timing.noise import why_withheld
 from benchmarks.timing.start import start_once
-from compress.artifact import is_artifact, open_artifact, written_whole
+from compress.artifact import atomic_dir, is_artifact, open_artifact
 from compress.config import to_mapping
 from export.config import Precision
 from export.source import open_source
@@ -42,10 +42,10 @@ def write_table(config: TableConfig, out: Path, *, overwrite: bool = False) -> d
         UsageError: If `out` exists.
         UnusableInput: As `bench_table`.
     """
-    with written_whole(out, overwrite=overwrite) as scratch:
+    with atomic_dir(out, overwrite=overwrite) as scratch:
         record = bench_table(config)
         (scratch / "table.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        (scratch / "table.md").write_text(markdown(record, [BY_SIZE, BY_WIDTH]), encoding="utf-8")
+        (scratch / "table.md").write_text(format_page(record, [BY_SIZE, BY_WIDTH]), encoding="utf-8")
         sizes = plots.draw(record["by_size"], "image_size_px", "image side, pixels")
         sizes.savefig(scratch / BY_SIZE, dpi=_DPI)
         widths = plots.draw(record["by_width"], "width", "channels at a quarter of the resolution")
@@ -69,7 +69,7 @@ def bench_table(config: TableConfig) -> dict[str, Any]:
     """
     started = time.monotonic()
     given = [_given(path) for path in config.student]
-    opened = open_source(config.teacher, lambda_as=config.lambda_as) if config.teacher else None
+    opened = open_source(config.teacher, lambda_layers=config.lambda_layers) if config.teacher else None
     if opened is not None:
         opened.image_size(config.image_size_px)
     table = _time_table(config, opened.model if opened else nets.teacher(), given)
@@ -131,7 +131,7 @@ def _time_table(config: TableConfig, teacher: Any, given: Sequence[Entrant]) -> 
         for family in nets.FAMILIES:
             entrants += write(nets.student(nets.shape_of(family, side)), family, "student", ("int8",), side, folder)
         for peer, shape in PEERS.items():
-            published, deployed = nets.peer(shape, side), nets.peer(deployable(shape), side)
+            published, deployed = nets.peer(shape, side), nets.peer(made_deployable(shape), side)
             entrants += write(published, f"{peer} as published", "peer", ("fp32", "int8"), side, folder)
             entrants += write(deployed, f"{peer} made deployable", "peer", ("int8",), side, folder)
         return time_entrants(entrants, threads=config.threads, runs=config.runs, warmup=config.warmup)

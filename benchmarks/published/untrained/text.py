@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.host.table import conditions, start_of, times_faster
-from compress.text_table import aligned, piped
+from compress.text_table import format_columns, format_markdown
 
 _HEAD = (
     "model",
@@ -22,14 +22,21 @@ _HEAD = (
 _UNKNOWN = ""
 
 
-def describe(record: Mapping[str, Any]) -> str:
+def format_table(record: Mapping[str, Any]) -> str:
     """The table, the students' ratios and the conditions, in aligned columns."""
     return "\n".join(
-        [*aligned(_rows(record)), "", *aligned(_ratios(record)), "", *_notes(record), *conditions(record["table"])]
+        [
+            *format_columns(_rows(record)),
+            "",
+            *format_columns(_ratios(record)),
+            "",
+            *_notes(record),
+            *conditions(record["table"]),
+        ]
     )
 
 
-def markdown(record: Mapping[str, Any], plots: Sequence[str]) -> str:
+def format_page(record: Mapping[str, Any], plots: Sequence[str]) -> str:
     """The same as Markdown.
 
     Args:
@@ -42,9 +49,9 @@ def markdown(record: Mapping[str, Any], plots: Sequence[str]) -> str:
     foot = [*_notes(record), *conditions(record["table"]), origin]
     parts = [
         f"Everything at {size}x{size}, in one interleaved run; faster and smaller than the first row.",
-        piped(_rows(record)),
+        format_markdown(_rows(record)),
         "How many times faster each student is than the others:",
-        piped(_ratios(record)),
+        format_markdown(_ratios(record)),
         "\n".join(f"- {line}" for line in foot),
         *pictures,
     ]

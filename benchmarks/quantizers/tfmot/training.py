@@ -24,7 +24,7 @@ from benchmarks.quantizers.tfmot.job import Job, Trained
 from benchmarks.quantizers.tfmot.student import copied, made_quantizable
 from compress.distill import fit
 from compress.distill.distiller import adam_settings
-from compress.distill.loss_terms import terms
+from compress.distill.loss_terms import loss_terms
 from compress.distill.training_data.pairs import Pairs
 from export.quantize.config import QuantizeConfig
 
@@ -61,8 +61,8 @@ def fit_model(model: Any, pairs: Pairs, config: QuantizeConfig) -> list[float]:
         How long each step took, seconds.
     """
     optimizer = tf_keras.optimizers.Adam(**adam_settings(config), jit_compile=False)
-    model.compile(optimizer=optimizer, loss=partial(_loss, terms(config).values()))
-    rate, durations = fit.plan(config).learning_rate, []
+    model.compile(optimizer=optimizer, loss=partial(_loss, loss_terms(config).values()))
+    rate, durations = fit.training_plan(config).learning_rate, []
     for step in tqdm(range(config.steps), desc="TFMOT", unit="step"):
         started = time.perf_counter()
         _take_step(model, pairs, config, step, rate(step))
@@ -76,7 +76,7 @@ def fit_model(model: Any, pairs: Pairs, config: QuantizeConfig) -> list[float]:
 
 def _take_step(model: Any, pairs: Pairs, config: QuantizeConfig, step: int, rate: float) -> None:
     model.optimizer.learning_rate.assign(rate)
-    model.train_on_batch(*fit.batch(pairs, config, step))
+    model.train_on_batch(*fit.training_batch(pairs, config, step))
 
 
 def _loss(losses: Any, target: Any, made: Any) -> Any:
@@ -91,7 +91,7 @@ def start_ranges(model: Any, pairs: Pairs, config: QuantizeConfig) -> None:
     """
     for step in range(max(1, config.calibration_images // config.batch_size)):
         with _remembering(step / (step + 1)):
-            model(fit.batch(pairs, config, step)[0], training=True)
+            model(fit.training_batch(pairs, config, step)[0], training=True)
 
 
 @contextmanager

@@ -5,24 +5,24 @@ over the batch and 0 for equal inputs. Everything is computed in float32, whatev
 `keras.ops` only, so TensorFlow, JAX and PyTorch all run it.
 """
 
-from compress.distill.losses.adversarial import AdversarialLoss, fooling, judging
-from compress.distill.losses.channels import channel_divergence
-from compress.distill.losses.perceptual import feature_difference, gram_difference, hint_difference
-from compress.distill.losses.pixels import gradient_difference, l1, psnr, total_variation
-from compress.distill.losses.structure import dissimilarity, multi_scale_dissimilarity
+from compress.distill.losses.adversarial import AdversarialLoss, discriminator_loss, generator_loss
+from compress.distill.losses.channels import channel_distillation_loss
+from compress.distill.losses.perceptual import feature_loss, gram_loss, hint_loss
+from compress.distill.losses.pixels import gradient_loss, l1_loss, psnr, total_variation
+from compress.distill.losses.structure import ms_ssim_loss, ssim_loss
 
 __all__ = [
     "AdversarialLoss",
-    "channel_divergence",
-    "dissimilarity",
-    "feature_difference",
-    "fooling",
-    "gradient_difference",
-    "gram_difference",
-    "hint_difference",
-    "judging",
-    "l1",
-    "multi_scale_dissimilarity",
+    "channel_distillation_loss",
+    "discriminator_loss",
+    "feature_loss",
+    "generator_loss",
+    "gradient_loss",
+    "gram_loss",
+    "hint_loss",
+    "l1_loss",
+    "ms_ssim_loss",
     "psnr",
+    "ssim_loss",
     "total_variation",
 ]

@@ -1,4 +1,4 @@
-"""The two sides of the game between a student and a critic that scores images."""
+"""The two sides of the game between a student and a discriminator that scores images."""
 
 from typing import Any, Literal
 
@@ -9,15 +9,15 @@ from compress.distill.losses.arithmetic import in_float32
 AdversarialLoss = Literal["lsgan", "hinge"]
 
 UNDECIDED: dict[AdversarialLoss, float] = {"lsgan": 0.25, "hinge": 1.0}
-"""`judging` of a critic that gives every image the one score which is its best when it cannot tell them apart."""
+"""`judging` of a discriminator that gives every image the one score which is its best when it cannot tell them apart."""
 
 
 @in_float32
-def fooling(scores_made: Any, *, kind: AdversarialLoss) -> Any:
-    """The student's loss: how far the critic is from taking its images for real.
+def generator_loss(scores_made: Any, *, kind: AdversarialLoss) -> Any:
+    """The student's loss: how far the discriminator is from taking its images for real.
 
     Args:
-        scores_made: The critic's scores of the student's images, of any shape.
+        scores_made: The discriminator's scores of the student's images, of any shape.
         kind: `lsgan` pulls the scores to 1, Mao et al. 2017, Least Squares GAN, arXiv:1611.04076; `hinge` pushes them
             up without end, Lim and Ye 2017, Geometric GAN, arXiv:1705.02894.
     """
@@ -27,8 +27,8 @@ def fooling(scores_made: Any, *, kind: AdversarialLoss) -> Any:
 
 
 @in_float32
-def judging(scores_real: Any, scores_made: Any, *, kind: AdversarialLoss) -> Any:
-    """The critic's loss: how badly it tells real images from made ones; never negative.
+def discriminator_loss(scores_real: Any, scores_made: Any, *, kind: AdversarialLoss) -> Any:
+    """The discriminator's loss: how badly it tells real images from made ones; never negative.
 
     Args:
         scores_real: Its scores of real images, of any shape.

@@ -8,7 +8,7 @@ from compress.distill.losses.arithmetic import in_float32
 
 
 @in_float32
-def channel_divergence(student: Any, teacher: Any, *, temperature: float = 4.0) -> Any:
+def channel_distillation_loss(student: Any, teacher: Any, *, temperature: float = 4.0) -> Any:
     """Mean Kullback-Leibler divergence of the channels' attention, each a softmax over the places of the image.
 
     This is Shu's channel-wise distillation. OMGD's channel term, which compares the channels' means, needs a trained

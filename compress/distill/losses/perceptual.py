@@ -8,7 +8,7 @@ from compress.distill.losses.arithmetic import in_float32
 
 
 @in_float32
-def feature_difference(student: Any, teacher: Any) -> Any:
+def feature_loss(student: Any, teacher: Any) -> Any:
     """Mean absolute difference of a frozen net's features of two images.
 
     Args:
@@ -22,7 +22,7 @@ def feature_difference(student: Any, teacher: Any) -> Any:
 
 
 @in_float32
-def hint_difference(student: Any, teacher: Any) -> Any:
+def hint_loss(student: Any, teacher: Any) -> Any:
     """Mean squared difference of two nets' features of the same photos.
 
     Args:
@@ -36,7 +36,7 @@ def hint_difference(student: Any, teacher: Any) -> Any:
 
 
 @in_float32
-def gram_difference(student: Any, teacher: Any) -> Any:
+def gram_loss(student: Any, teacher: Any) -> Any:
     """Mean absolute difference of the Gram matrices of features: which textures occur, wherever they lie.
 
     Args:

@@ -8,7 +8,7 @@ from compress.distill.losses.arithmetic import in_float32
 
 
 @in_float32
-def l1(student: Any, teacher: Any) -> Any:
+def l1_loss(student: Any, teacher: Any) -> Any:
     """Mean absolute difference.
 
     Source: the reconstruction term of Isola et al. 2017, Image-to-Image Translation with Conditional Adversarial
@@ -18,12 +18,12 @@ def l1(student: Any, teacher: Any) -> Any:
 
 
 @in_float32
-def gradient_difference(student: Any, teacher: Any) -> Any:
+def gradient_loss(student: Any, teacher: Any) -> Any:
     """Mean absolute difference of the two images' gradients: edges must lie where the teacher drew them.
 
     Source: the gradient term of Mathieu et al. 2016, Deep Multi-Scale Video Prediction, arXiv:1511.05440, alpha = 1.
     """
-    return _restlessness(student - teacher)
+    return _mean_abs_gradient(student - teacher)
 
 
 @in_float32
@@ -32,7 +32,7 @@ def total_variation(images: Any) -> Any:
 
     Source: Rudin, Osher and Fatemi 1992, Nonlinear Total Variation Based Noise Removal, in its anisotropic form.
     """
-    return _restlessness(images)
+    return _mean_abs_gradient(images)
 
 
 @in_float32
@@ -42,7 +42,7 @@ def psnr(student: Any, teacher: Any) -> Any:
     return ops.mean(10.0 * ops.log10(4.0 / ops.maximum(squared, 1e-10)))
 
 
-def _restlessness(images: Any) -> Any:
+def _mean_abs_gradient(images: Any) -> Any:
     vertical = ops.mean(ops.abs(images[:, 1:] - images[:, :-1]))
     horizontal = ops.mean(ops.abs(images[:, :, 1:] - images[:, :, :-1]))
     return vertical + horizontal

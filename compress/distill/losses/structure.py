@@ -20,7 +20,7 @@ _SMALLEST_STRUCTURE = 1e-3
 
 
 @in_float32
-def dissimilarity(student: Any, teacher: Any) -> Any:
+def ssim_loss(student: Any, teacher: Any) -> Any:
     """1 - SSIM, with the Gaussian window of 11 pixels and sigma 1.5, for pixels in [-1, 1] (a span of 2).
 
     The paper moves its window pixel by pixel; see `_APART_PX`.
@@ -32,7 +32,7 @@ def dissimilarity(student: Any, teacher: Any) -> Any:
 
 
 @in_float32
-def multi_scale_dissimilarity(student: Any, teacher: Any) -> Any:
+def ms_ssim_loss(student: Any, teacher: Any) -> Any:
     """1 - MS-SSIM: structure at up to five scales, each half as large as the one before, luminance at the last.
 
     The published five scales need images of 176 pixels. Smaller images are compared at as many scales as leave room

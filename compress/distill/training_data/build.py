@@ -11,8 +11,8 @@ import keras
 import numpy as np
 
 from compress.distill.config import FitConfig
-from compress.distill.distiller import refuse_unseeing
-from compress.distill.training_data.pairs import Pairs, collect
+from compress.distill.distiller import check_teacher_features
+from compress.distill.training_data.pairs import Pairs, collect_pairs
 from compress.distill.training_data.real_images import collect_real
 from compress.distill.training_data.teacher_images import Translate, cache_folder
 from compress.teachers.build import build
@@ -22,17 +22,17 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Lessons:
+class TrainingData:
     """Everything that `fit` needs beside the student."""
 
     pairs: Pairs
     teacher: keras.Model
     """For the losses that look through it or into it."""
     real: np.ndarray | None
-    """`(count, height, width, 3)` uint8, of the target domain, for the critic; None without one."""
+    """`(count, height, width, 3)` uint8, of the target domain, for the discriminator; None without one."""
 
 
-def gather(
+def build_training_data(
     paths: list[Path],
     real_paths: Sequence[Path],
     description: GeneratorDescription,
@@ -40,7 +40,7 @@ def gather(
     config: FitConfig,
     work: Path,
     image_size_px: int,
-) -> Lessons:
+) -> TrainingData:
     """Translate the photos, or take the teacher's images from the user's cache.
 
     Args:
@@ -58,11 +58,11 @@ def gather(
     """
     work.mkdir(parents=True, exist_ok=True)
     generator = build(description)
-    refuse_unseeing(generator, config, image_size_px)
+    check_teacher_features(generator, config, image_size_px)
     cache = cache_folder(fingerprint, image_size_px)
     _log.info("%d photos; the teacher's images are kept in %s", len(paths), cache)
-    pairs = collect(paths, _translator(generator), cache=cache, work=work, image_size_px=image_size_px)
-    return Lessons(pairs, generator, collect_real(real_paths, work / "real.npy", image_size_px))
+    pairs = collect_pairs(paths, _translator(generator), cache=cache, work=work, image_size_px=image_size_px)
+    return TrainingData(pairs, generator, collect_real(real_paths, work / "real.npy", image_size_px))
 
 
 def _translator(generator: keras.Model) -> Translate:

@@ -55,7 +55,7 @@ class Pairs:
         return Pairs(self.photos, self.targets, np.sort(rows))
 
 
-def collect(paths: Sequence[Path], translate: Translate, *, cache: Path, work: Path, image_size_px: int) -> Pairs:
+def collect_pairs(paths: Sequence[Path], translate: Translate, *, cache: Path, work: Path, image_size_px: int) -> Pairs:
     """Read every photo, have the teacher translate it through the cache, and lay both out on disk.
 
     Args:

@@ -1,4 +1,4 @@
-"""Real images of the domain that the student translates into, for the critic to compare with."""
+"""Real images of the domain that the student translates into, for the discriminator to compare with."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +13,11 @@ from compress.errors import UnusableData
 
 
 def list_real(data: Path, domain: Domain, config: FitConfig) -> list[Path]:
-    """List them: `trainB` for a student of domain A, `trainA` for one of B; none without a critic.
+    """List them: `trainB` for a student of domain A, `trainA` for one of B; none without a discriminator.
 
     Args:
         data: A folder with `trainA` and `trainB`.
-        domain: Whose photos the student translates; one of the two where there is a critic.
+        domain: Whose photos the student translates; one of the two where there is a discriminator.
         config: Says whether there is one.
 
     Raises:

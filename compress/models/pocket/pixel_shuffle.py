@@ -12,7 +12,7 @@ from compress.models.pocket.blocks import Blocks
 from compress.models.pocket.config import PocketConfig
 
 
-def generated(image: Any, config: PocketConfig) -> Any:
+def build_body(image: Any, config: PocketConfig) -> Any:
     """The student's image before tanh."""
     blocks, half_width = Blocks(config), config.width // 2
     half = blocks.conv_norm_relu(image, half_width, 4, strides=2)

@@ -11,7 +11,7 @@ from compress.models.pocket.blocks import Blocks
 from compress.models.pocket.config import PocketConfig
 
 
-def generated(image: Any, config: PocketConfig) -> Any:
+def build_body(image: Any, config: PocketConfig) -> Any:
     """The student's image before tanh."""
     blocks, quarter_width = Blocks(config), max(8, config.width // 5 // 8 * 8)
     features = blocks.conv_norm_relu(image, quarter_width, 5)

@@ -12,7 +12,7 @@ from compress.models.pocket.config import PocketConfig
 _BLOCK_SIZE = 4
 
 
-def generated(image: Any, config: PocketConfig) -> Any:
+def build_body(image: Any, config: PocketConfig) -> Any:
     """The student's image before tanh."""
     blocks = Blocks(config)
     features = blocks.conv_norm_relu(SpaceToDepth(_BLOCK_SIZE)(image), config.width, 3)

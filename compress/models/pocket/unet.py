@@ -16,7 +16,7 @@ from compress.models.pocket.blocks import Blocks
 from compress.models.pocket.config import PocketConfig
 
 
-def generated(image: Any, config: PocketConfig) -> Any:
+def build_body(image: Any, config: PocketConfig) -> Any:
     """The student's image before tanh."""
     blocks, width, half_width = Blocks(config), config.width, config.width // 2
     # Twice the width, as is usual, would not leave room for four blocks in 250 kB.

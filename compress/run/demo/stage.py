@@ -27,11 +27,11 @@ def run_demo(out: Path) -> dict[str, Any]:
     Raises:
         UsageError: If `out` holds something else.
     """
-    chosen = recipe.load(RECIPE)
+    chosen = recipe.load_recipe(RECIPE)
     data = out.parent / f"{out.name}.data"
     teacher = data / TEACHER_NAME
     if not data.exists():
         draw_avatars(AvatarsConfig(image_size_px=chosen.distill.image_size_px), data)
     if not teacher.exists():
         half_precision.expand(PACKED_TEACHER, teacher)
-    return pipeline.run(teacher, data, chosen, out)
+    return pipeline.run_recipe(teacher, data, chosen, out)

@@ -30,7 +30,7 @@ def refuse(description: GeneratorDescription) -> None:
         others = f" and {len(names) - 1} more are Lambda layers" if len(names) > 1 else " is a Lambda layer"
         raise UnusableModel(
             f"{names[0]}{others}: code inside a file is never run. "
-            "If they mirror the image's border, pass --lambda-as reflection_pad."
+            "If they mirror the image's border, pass --lambda-layers reflection_pad."
         )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.android.binary import command_line, read_binary
 from benchmarks.android.device import find_phone, require_adbutils
-from benchmarks.android.facts import describe, fastest_cores, mask, thermal_state
+from benchmarks.android.facts import describe_phone, fastest_cores, mask, thermal_state
 from compress.errors import PocketGANError, UnusableDevice, UnusableModel, UsageError
 
 SERIAL = "38021FDJH000AB"
@@ -93,7 +93,7 @@ def test_cores_are_written_as_taskset_reads_them() -> None:
 
 
 def test_a_phone_describes_itself(phone: Any) -> None:
-    found = describe(find_phone(None))
+    found = describe_phone(find_phone(None))
     assert found["name"] == "38021FDJH000AB (Pixel 8)"
     assert (found["model"], found["soc"]) == ("Google Pixel 8", "Google Tensor G3")
     assert (found["android"], found["sdk"], found["abi"]) == ("15", "35", "arm64-v8a")

@@ -17,7 +17,7 @@ from benchmarks.browser.library import FETCH_LIMIT_S, Package, load_archive, loa
 from compress.artifact import user_cache
 from compress.errors import UsageError
 from export.calibration.observe import quantize_on
-from export.config import Ends
+from export.config import IoType
 from export.graph.operations import Activate, Convolution, Graph
 from export.parity import synthetic_photos
 from export.tflite.emitter import float_file, int8_file
@@ -56,7 +56,7 @@ def student_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     quantized = quantize_on(_student(), synthetic_photos((SIDE_PX, SIDE_PX), count=2, seed=1))
     folder = tmp_path_factory.mktemp("students")
     paths: dict[str, Path] = {}
-    for ends in get_args(Ends):
+    for ends in get_args(IoType):
         paths[ends] = folder / f"{ends}_ends.tflite"
         paths[ends].write_bytes(int8_file(quantized, ends))
     return paths

@@ -17,7 +17,7 @@ import pytest
 from benchmarks.browser import stage
 from benchmarks.browser.config import BrowserConfig
 from benchmarks.browser.server import BenchServer
-from benchmarks.browser.table import describe
+from benchmarks.browser.table import format_table
 from benchmarks.browser.task import Task
 from compress.errors import UnusableInput, UnusableModel, UsageError
 from compress.images import to_uint8, write_png
@@ -62,7 +62,7 @@ def test_a_browser_that_measures_makes_a_record(tanh_file: Path, fake_browser) -
     # NumPy's tanh and XNNPACK's are a few units in the last place apart.
     assert first["parity"]["share_within_1_255"] == 1.0
     assert first["parity"]["largest_difference"] < 0.01
-    assert "tanh (tanh.tflite) on webgpu: there is none" in describe(record)
+    assert "tanh (tanh.tflite) on webgpu: there is none" in format_table(record)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_without_a_browser_the_ways_out_are_named(
 
 
 def test_int8_ends_name_the_export_flag(student_files: dict[str, Path]) -> None:
-    with pytest.raises(UnusableModel, match=r"int8_ends\.tflite takes int8.*--ends uint8` or `--ends float"):
+    with pytest.raises(UnusableModel, match=r"int8_ends\.tflite takes int8.*--io-type uint8` or `--io-type float"):
         Task([student_files["int8"]], BrowserConfig())
 
 
@@ -127,12 +127,12 @@ def test_a_speed_up_that_is_too_noisy_is_withheld(served, fake_page) -> None:
     address, _ = served
     quiet, noisy = (fake_page.measure(address, unrest=unrest) for unrest in (0.0, 0.5))
     assert [entry["withheld"] for entry in quiet["entries"]] == [None, None]
-    assert "0.5x (0.5 - 0.5)" in describe(quiet)
+    assert "0.5x (0.5 - 0.5)" in format_table(quiet)
     first, second = noisy["entries"]
     assert first["withheld"] is None
     assert "at most 10% is allowed" in second["withheld"]
-    assert f"no speed-up of {second['name']}: {second['withheld']}." in describe(noisy)
-    assert "0.333" not in describe(noisy)
+    assert f"no speed-up of {second['name']}: {second['withheld']}." in format_table(noisy)
+    assert "0.333" not in format_table(noisy)
 
 
 def test_values_that_are_no_numbers_are_no_parity(served) -> None:

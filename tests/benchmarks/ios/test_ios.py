@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks.ios import report as ios_report
-from benchmarks.ios.stage import bench_ios, describe
+from benchmarks.ios.stage import bench_ios, format_table
 from compress.errors import UnusableInput
 
 SWIFT = Path(__file__).resolve().parents[2] / "export/coreml/swift/Sources/PocketGenerator"
@@ -106,7 +106,7 @@ def test_ratios_to_the_cpu_are_medians_over_rounds(write) -> None:
 
 
 def test_text_shows_every_unit_and_what_left_the_neural_engine(write) -> None:
-    text = describe(bench_ios([write()]))
+    text = format_table(bench_ios([write()]))
     lines = text.splitlines()
     assert lines[0].startswith("student: fp16, 320.0 kB, 256x256, on iPhone16,1, iOS Version 18.1")
     assert lines[1].split()[:2] == ["compute", "units"]
@@ -133,7 +133,7 @@ def test_baseline_comes_first_and_gives_ratios_of_medians(write) -> None:
     assert units["cpuAndNeuralEngine"]["over_baseline"] == {"speedup": 21.0, "range": [40 / 2.5, 44 / 2]}
     assert units["cpuOnly"]["over_baseline"]["speedup"] == 1
     assert record["reports"][1]["not_comparable"] == []
-    assert "21.00x (16.00 - 22.00)" in describe(record)
+    assert "21.00x (16.00 - 22.00)" in format_table(record)
 
 
 def put(table: str, key: str, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -158,7 +158,7 @@ def test_runs_that_do_not_compare_get_no_ratio(write, change, reason: str) -> No
     record = bench_ios([phone], baseline=base)
     assert any(reason in each for each in record["reports"][1]["not_comparable"])
     assert {each.get("over_baseline") for each in record["reports"][1]["units"]} == {None}
-    assert f"no ratio to the baseline: {record['reports'][1]['not_comparable'][0]}" in describe(record)
+    assert f"no ratio to the baseline: {record['reports'][1]['not_comparable'][0]}" in format_table(record)
 
 
 def test_a_unit_that_computes_something_else_gets_no_ratio(write) -> None:
@@ -167,7 +167,7 @@ def test_a_unit_that_computes_something_else_gets_no_ratio(write) -> None:
         phone = write(lambda raw, error=error: raw["units"][2].update(mean_squared_difference=error))
         record = bench_ios([phone])
         assert entries(record)["cpuAndNeuralEngine"]["over_cpu"] is None
-        assert f"cpuAndNeuralEngine computes something else ({said}" in describe(record)
+        assert f"cpuAndNeuralEngine computes something else ({said}" in format_table(record)
 
 
 def drop(key: str) -> Callable[[dict[str, Any]], Any]:

@@ -33,7 +33,7 @@ def test_a_peer_has_the_published_size(peer: str, published_params: float, publi
 
 def test_a_deployable_peer_has_the_published_convolutions_and_runs_whole_in_int8() -> None:
     published, deployed = (
-        mobile_resnet_generator.build(shape, (32, 32)) for shape in (shapes.OMGD, shapes.deployable(shapes.OMGD))
+        mobile_resnet_generator.build(shape, (32, 32)) for shape in (shapes.OMGD, shapes.made_deployable(shapes.OMGD))
     )
     assert _kernels(deployed) == _kernels(published)
     quantized = quantize_on(lower(deployed, input_shape=(32, 32, 3)), synthetic_photos((32, 32), count=1, seed=0))

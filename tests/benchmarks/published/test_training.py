@@ -11,7 +11,7 @@ import pytest
 from benchmarks.config import PeerMethod
 from benchmarks.published import methods, training
 from compress import cost
-from compress.artifact import Artifact, ImageSpec, Manifest, open_artifact, write_manifest, written_whole
+from compress.artifact import Artifact, ImageSpec, Manifest, atomic_dir, open_artifact, write_manifest
 from compress.config import to_mapping
 from compress.distill.config import DistillConfig
 from compress.errors import UnusableArtifact, UsageError
@@ -20,15 +20,15 @@ from compress.models.mobile_resnet_generator import MobileResnetConfig
 from compress.models.resnet_generator import ResnetConfig
 
 CONFIG = DistillConfig(
-    image_size_px=32, width=8, blocks=1, batch_size=2, steps=6, sample_every=6, holdout=1, critic_filters=4,
-    l1_final_share=0.1, judged_px=32, learning_rate=5e-3, precision="float32",
+    image_size_px=32, width=8, blocks=1, batch_size=2, steps=6, sample_every=6, holdout=1, discriminator_filters=4,
+    l1_final_scale=0.1, discriminator_crop_px=32, learning_rate=5e-3, precision="float32",
 )  # fmt: skip
 SMALL = MobileResnetConfig(down=(4, 4, 8), inner=(4, 4), up=(4, 4))
 
 
 def _student(folder: Path, images_per_s: float | None, **manifest: Any) -> Path:
     """A student's artifact as far as peers look at it."""
-    with written_whole(folder) as scratch:
+    with atomic_dir(folder) as scratch:
         (scratch / "model.keras").touch()
         (scratch / "training.json").write_text(json.dumps({"history": [], "images_per_s": images_per_s}))
         record = {"stage": "distill", "config": to_mapping(CONFIG)} | manifest
@@ -67,9 +67,9 @@ def test_a_peer_differs_in_shape_and_losses_alone(
     for name, value in to_mapping(CONFIG).items():
         if name.endswith("_weight"):
             assert found[name] == losses.get(name, 0.0)
-        elif name in ("learning_rate", "batch_size", "domain", "flip", "holdout", "critic_filters", "precision"):
+        elif name in ("learning_rate", "batch_size", "domain", "flip", "holdout", "discriminator_filters", "precision"):
             assert found[name] == value
-    assert (found["l1_final_share"], found["judged_px"]) == (1.0, None)
+    assert (found["l1_final_scale"], found["discriminator_crop_px"]) == (1.0, None)
     if method == "omgd_losses":
         assert (found["family"], found["width"]) == ("pixel_shuffle", 8)
     else:

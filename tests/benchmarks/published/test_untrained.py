@@ -149,7 +149,7 @@ def test_params_are_those_that_are_learnt_and_shipped(tmp_path: Path) -> None:
     bare = nets.peer(NARROW, SIDE)
     (published,) = write(bare, "bare", "peer", ("fp32",), SIDE, tmp_path)
     assert published.params == bare.count_params()
-    (folded,) = write(nets.peer(stage.deployable(NARROW), SIDE), "folded", "peer", ("fp32",), SIDE, tmp_path)
+    (folded,) = write(nets.peer(stage.made_deployable(NARROW), SIDE), "folded", "peer", ("fp32",), SIDE, tmp_path)
     assert folded.params == published.params
     assert folded.macs == published.macs
 

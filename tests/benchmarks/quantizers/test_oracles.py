@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from benchmarks.config import OraclesConfig
-from benchmarks.host.table import describe_oracles
+from benchmarks.host.table import format_quantizers
 from benchmarks.quantizers.oracles import BASELINE, check_available
 from benchmarks.quantizers.tfmot.job import check_copyable
 from compress import images
-from compress.artifact import Cost, ImageSpec, Manifest, write_manifest, written_whole
+from compress.artifact import Cost, ImageSpec, Manifest, atomic_dir, write_manifest
 from compress.errors import UnsupportedLayer, UsageError
 from compress.models.pocket_generator import PocketConfig, build
 from compress.teachers.description import GeneratorDescription, LayerDescription
@@ -33,7 +33,7 @@ def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for variable in model.trainable_variables:
         variable.assign(variable + random.normal(0, 0.1, tuple(variable.shape)))
     out = tmp_path_factory.mktemp("students") / "student"
-    with written_whole(out) as scratch:
+    with atomic_dir(out) as scratch:
         model.save(scratch / "model.keras")
         cost = Cost(params=model.count_params(), macs=None, size_bytes=1)
         spec = ImageSpec(shape=(32, 32, 3))
@@ -66,7 +66,7 @@ def test_one_table_holds_every_quantiser(command: Command, student: Path, photo_
     assert record["trainings"] is None
     # As TFMOT's files have where a layer was not annotated.
     others[-1]["float_operators"] = {"DEQUANTIZE": 2, "MUL": 1}
-    lines = describe_oracles(record).splitlines()
+    lines = format_quantizers(record).splitlines()
     assert f"{ours['psnr_db']:.2f} dB" in lines[2]
     assert "8 photos, PSNR over 4 others" in lines[6]
     assert "float within TF converter: 2 DEQUANTIZE, 1 MUL" in lines
@@ -106,7 +106,7 @@ def test_trainings_join_the_table(
     for facts in record["trainings"]["tfmot"].values():
         assert facts["copy_difference"] < 1e-4
         assert facts["annotated_by_hand"] == {"SpaceToDepth": 1, "DepthToSpace": 2}
-    text = describe_oracles(record)
+    text = format_quantizers(record)
     assert "to the teacher" in text
     assert "trained by 2 steps of 8 of 11 photos, learning rate 0.0002" in text
     assert "annotated by hand: 2 DepthToSpace, 1 SpaceToDepth" in text

@@ -17,7 +17,7 @@ import pytest
 
 from benchmarks.students.config import StudentsConfig
 from benchmarks.students.stage import bench_students
-from benchmarks.students.text import describe
+from benchmarks.students.text import format_table
 from compress import images
 from compress.artifact import Cost, ImageSpec, Manifest, write_manifest
 from compress.cli import app
@@ -124,7 +124,7 @@ def _score(line: list[str], out: Path) -> None:
         FD: 32.44,
         KID: {"mean": kid, "spread": 0.001},
         "intervals": {FD: {"low": 30.0, "high": 35.0}, KID: {"low": kid - 0.002, "high": kid + 0.002}},
-        "fidelity": {"psnr_db": None if out.stem == "teacher_fp32" else {"mean": 24.125}, "ssim": {"mean": 0.884}},
+        "similarity": {"psnr_db": None if out.stem == "teacher_fp32" else {"mean": 24.125}, "ssim": {"mean": 0.884}},
         "notes": [f"{KID}: over subsets", "intervals: of resamples", "precision and recall: not shown here"],
     }
     if "--truth" in line:
@@ -168,7 +168,7 @@ def test_every_model_is_exported_translated_and_scored_and_all_are_timed_at_once
     ran: list[list[str]], pair: list[Path], config: StudentsConfig, tmp_path: Path
 ) -> None:
     peer = _artifact(tmp_path / "omgd", domain=None)
-    config = replace(config, peer=(peer,), ends="uint8", calibration_images=3, lambda_as="reflection_pad")
+    config = replace(config, peer=(peer,), io_type="uint8", calibration_images=3, lambda_layers="reflection_pad")
     out = tmp_path / "out"
     bench_students(pair, config, out)
     keys = ["teacher_fp32", "small_int8", "small_fp32", "large_int8", "large_fp32", "omgd_fp32", "teacher_dynamic"]
@@ -178,11 +178,11 @@ def test_every_model_is_exported_translated_and_scored_and_all_are_timed_at_once
         expected += ["scores/inputs.json"] * (key == "teacher_fp32") + [f"scores/{key}.json"]
     assert _outputs(ran, out) == [*expected, "bench.json"]
     exports = {Path(_flag(line, "--out")).name: line for line in ran if line[0] == "export"}
-    assert {key for key, line in exports.items() if "--lambda-as" in line} == {"teacher_fp32", "teacher_dynamic"}
+    assert {key for key, line in exports.items() if "--lambda-layers" in line} == {"teacher_fp32", "teacher_dynamic"}
     assert {_flag(line, "--image-size-px") for line in exports.values()} == {str(SIDE)}
     assert _flag(exports["teacher_dynamic"], "--precision") == "dynamic"
     int8 = exports["large_int8"]
-    assert [_flag(int8, f"--{name}") for name in ("ends", "calibration-images")] == ["uint8", "3"]
+    assert [_flag(int8, f"--{name}") for name in ("io-type", "calibration-images")] == ["uint8", "3"]
     assert {_flag(line, "--data") for line in exports.values()} == {str(config.data)}
     timed = ran[-1]
     assert _flag(timed, "--baseline") == str(out / "exports/teacher_fp32")
@@ -224,7 +224,7 @@ def test_a_line_says_where_each_int8_student_stands(
     small, large = record["verdicts"]
     assert (small["kid"], small["speedup"], small["within_bytes"]) == ("above", 300.0, {"250000": True, "100000": True})
     assert (large["kid"], large["within_bytes"]) == ("within", {"250000": True, "100000": False})
-    lines = describe(record).splitlines()
+    lines = format_table(record).splitlines()
     assert (
         f"large int8: {KID} within its teacher's 95 % interval, 0.0020 to 0.0060; 150x as fast as the teacher in "
         "float; 237.0 kB, within 250 kB, above 100 kB"
@@ -267,10 +267,10 @@ def test_markdown_shows_the_rows_the_conditions_and_the_columns_of_the_picture(
 def test_where_the_truth_is_known_every_model_is_held_against_it(
     ran: list[list[str]], pair: list[Path], config: StudentsConfig, tmp_path: Path
 ) -> None:
-    shutil.copytree(config.data / "testA", config.data / "testA_truth")
+    shutil.copytree(config.data / "testA", config.data / "testA_paired")
     record = bench_students(pair, config, tmp_path / "out")
     assert all(row["truth_psnr_db"] == 28.08 for row in record["rows"])
-    assert "PSNR to the truth" in describe(record).splitlines()[0]
+    assert "PSNR to the truth" in format_table(record).splitlines()[0]
 
 
 def test_against_the_teachers_images_it_is_not_scored_itself(
@@ -283,7 +283,7 @@ def test_against_the_teachers_images_it_is_not_scored_itself(
     assert (record["target"], record["images"]) == (None, 8)
     assert KID not in _rows(record)["teacher float"]
     assert record["verdicts"][0]["kid"] is None
-    assert f"both int8: {KID} not held against its teacher's" in describe(record)
+    assert f"both int8: {KID} not held against its teacher's" in format_table(record)
 
 
 def test_what_is_there_is_not_made_again_unless_its_student_was_trained_anew(

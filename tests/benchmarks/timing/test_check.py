@@ -18,7 +18,7 @@ from benchmarks.timing.baseline import (
     require_quotable,
     write_baseline,
 )
-from benchmarks.timing.check import check
+from benchmarks.timing.check import check_speeds
 from benchmarks.timing.noise import MAX_NOISE
 from compress.errors import UnusableData
 
@@ -85,9 +85,9 @@ def test_a_20_percent_slowdown_fails_at_the_largest_noise_that_is_compared() -> 
     def measured(speedup: float) -> Measurement:
         return Measurement(kind={}, models={"student": Speed(speedup=speedup, noise=MAX_NOISE, size_bytes=1)})
 
-    (found,) = check(measured(150 / 1.2), measured(150))
+    (found,) = check_speeds(measured(150 / 1.2), measured(150))
     assert found.verdict == "regression"
-    (unchanged,) = check(measured(150 / 1.1), measured(150))
+    (unchanged,) = check_speeds(measured(150 / 1.1), measured(150))
     assert unchanged.verdict == "pass"
 
 
@@ -161,11 +161,11 @@ def test_what_is_too_noisy_neither_passes_nor_counts_as_slower(bench: Command, w
     finished = bench("check", measured, "--baseline", baseline, "--json")
     assert finished.returncode == 3
     assert (
-        f"cannot tell; measure again while the machine does nothing else.\n          student: {NOISY}"
+        f"inconclusive; measure again while the machine does nothing else.\n          student: {NOISY}"
         in finished.stderr
     )
     outcome = json.loads(finished.stdout)
-    assert (outcome["verdict"], outcome["passed"], outcome["checks"]) == ("cannot tell", False, [])
+    assert (outcome["verdict"], outcome["passed"], outcome["checks"]) == ("inconclusive", False, [])
     assert outcome["undecided"] == {"student": NOISY}
     refused = bench("accept", measured, "--out", baseline, "--overwrite")
     assert refused.returncode == 3
@@ -202,7 +202,7 @@ def test_a_regression_is_told_whatever_else_is_too_noisy(bench: Command, write: 
     both["entries"][2]["withheld"] = NOISY
     finished = bench("check", write(both, "one.json"), "--baseline", baseline)
     assert finished.returncode == 3
-    assert "cannot tell" in finished.stdout
+    assert "inconclusive" in finished.stdout
     both["entries"][1]["speedup"] /= 1.2
     finished = bench("check", write(both, "slower.json"), "--baseline", baseline)
     assert finished.returncode == 1

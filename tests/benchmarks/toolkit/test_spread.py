@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.timing.baseline import Measurement, Speed
-from benchmarks.toolkit.spread import spread
+from benchmarks.toolkit.spread import measure_spread
 from compress.errors import UnusableData, UsageError
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -27,7 +27,7 @@ def runs(*, count: int, within: float, between: float, told: float) -> list[Meas
 
 
 def test_what_processes_differ_by_beyond_their_own_noise_is_found() -> None:
-    (found,) = spread(runs(count=4000, within=0.02, between=0.03, told=0.02))
+    (found,) = measure_spread(runs(count=4000, within=0.02, between=0.03, told=0.02))
     assert found.speedup == pytest.approx(100, rel=0.01)
     # Of a normal difference of two, 1.96 standard deviations hold 19 of 20.
     assert found.within_runs == pytest.approx(np.expm1(1.96 * np.sqrt(2) * 0.02), rel=0.01)
@@ -36,7 +36,7 @@ def test_what_processes_differ_by_beyond_their_own_noise_is_found() -> None:
 
 def test_the_bound_holds_19_of_20_pairs() -> None:
     measured = runs(count=4000, within=0, between=0.03, told=0)
-    (found,) = spread(measured)
+    (found,) = measure_spread(measured)
     speedups = np.array([one.models["it"].speedup for one in measured])
     ratios = speedups[:2000] / speedups[2000:]
     inside = np.mean(np.maximum(ratios, 1 / ratios) <= 1 + found.between_runs)
@@ -44,7 +44,7 @@ def test_the_bound_holds_19_of_20_pairs() -> None:
 
 
 def test_nothing_is_left_where_runs_agree_better_than_their_noise() -> None:
-    (found,) = spread(runs(count=50, within=0.01, between=0, told=0.02))
+    (found,) = measure_spread(runs(count=50, within=0.01, between=0, told=0.02))
     assert found.between_runs == 0
     assert 0 < found.largest_difference < 0.1
 
@@ -52,9 +52,9 @@ def test_nothing_is_left_where_runs_agree_better_than_their_noise() -> None:
 def test_runs_that_do_not_compare_are_refused() -> None:
     first, second, third = runs(count=3, within=0.01, between=0, told=0.01)
     with pytest.raises(UsageError, match="2 measurements, expected at least 3"):
-        spread([first, second])
+        measure_spread([first, second])
     with pytest.raises(UnusableData, match="cpu: another"):
-        spread([first, second, Measurement(kind={"cpu": "another"}, models=third.models)])
+        measure_spread([first, second, Measurement(kind={"cpu": "another"}, models=third.models)])
 
 
 def test_the_command_reads_what_bench_host_wrote(command: Command, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.toolkit import children, stage, workloads
 from benchmarks.toolkit.config import ToolkitConfig
-from benchmarks.toolkit.table import describe
+from benchmarks.toolkit.table import format_table
 from benchmarks.toolkit.workloads import Suite, Workload, suites
 from compress.cli import app
 from compress.errors import UsageError
@@ -183,7 +183,7 @@ def test_what_needs_an_extra_that_is_not_installed_is_named(monkeypatch: pytest.
     names = [entry["name"] for entry in record["entries"]]
     assert "eval score, 100 images" in names
     assert "import coremltools" not in names
-    shown = describe(record)
+    shown = format_table(record)
     assert "import coremltools was skipped: no coremltools." in shown
     assert "1 (1 - 1) x a start of Python" in shown
 
@@ -193,11 +193,11 @@ def test_the_table_prints_no_ratio_that_is_too_noisy() -> None:
     entry = {"name": "export", "over": "Python", "seconds": seconds, "speedup": 0.1, "speedup_range": [0.05, 0.2]}
     machine = {"cpu": "A processor", "cores": 2, "load_average": 0.1, "python": "3.11"}
     record = {"machine": machine, "runs": 3, "calibrators": [], "skipped": {}}
-    quoted = describe(record | {"entries": [entry | {"withheld": None}]})
+    quoted = format_table(record | {"entries": [entry | {"withheld": None}]})
     assert "1.23 (1 - 2)" in quoted
     assert "10 (5 - 20) x Python" in quoted
     noisy = entry | {"withheld": "the ratio may be off by 34%"}
-    withheld = describe(record | {"entries": [noisy, noisy | {"name": "inspect"}]})
+    withheld = format_table(record | {"entries": [noisy, noisy | {"name": "inspect"}]})
     assert "x Python" not in withheld
     assert "no ratio of export; inspect: the ratio may be off by 34%." in withheld
 

@@ -26,7 +26,7 @@ def avatars(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_folder_holds_its_share_of_rgb_images(avatars: Path) -> None:
     counts = {folder.name: len(list(folder.iterdir())) for folder in avatars.iterdir() if folder.is_dir()}
-    assert counts == {"trainA": 3, "trainB": 3, "testA": 2, "testB": 2, "testA_truth": 2, "testB_truth": 2}
+    assert counts == {"trainA": 3, "trainB": 3, "testA": 2, "testB": 2, "testA_paired": 2, "testB_paired": 2}
     for path in avatars.rglob("*.png"):
         assert read_image(path).shape == (48, 48, 3)
 
@@ -38,20 +38,20 @@ def test_photos_finds_the_avatars(avatars: Path) -> None:
 def test_truth_has_the_name_of_its_image(avatars: Path) -> None:
     for folder in ("testA", "testB"):
         names = [path.name for path in sorted((avatars / folder).iterdir())]
-        assert [path.name for path in sorted((avatars / f"{folder}_truth").iterdir())] == names
+        assert [path.name for path in sorted((avatars / f"{folder}_paired").iterdir())] == names
 
 
 def test_training_images_have_their_truth_where_it_is_asked_for(avatars: Path, tmp_path: Path) -> None:
     out = tmp_path / "paired"
-    counts = draw_avatars(replace(SMALL, train_truth=True), out)["images"]
-    assert counts == dict.fromkeys(("trainA", "trainB", "trainA_truth", "trainB_truth"), 3) | dict.fromkeys(
-        ("testA", "testB", "testA_truth", "testB_truth"), 2
+    counts = draw_avatars(replace(SMALL, train_paired=True), out)["images"]
+    assert counts == dict.fromkeys(("trainA", "trainB", "trainA_paired", "trainB_paired"), 3) | dict.fromkeys(
+        ("testA", "testB", "testA_paired", "testB_paired"), 2
     )
     for path in avatars.rglob("*.png"):
         assert path.read_bytes() == (out / path.relative_to(avatars)).read_bytes()
     for path in (out / "trainA").iterdir():
         drawn = draw_avatar(f"0/trainA/{int(path.stem)}", "B", 48)
-        np.testing.assert_array_equal(read_image(out / "trainA_truth" / path.name), drawn)
+        np.testing.assert_array_equal(read_image(out / "trainA_paired" / path.name), drawn)
 
 
 def test_all_people_of_a_set_are_different(avatars: Path) -> None:
@@ -95,7 +95,7 @@ def test_note_quotes_the_licence_and_the_configuration(avatars: Path) -> None:
     assert note["config"] == {
         "train_per_domain": 3,
         "test_per_domain": 2,
-        "train_truth": False,
+        "train_paired": False,
         "image_size_px": 48,
         "seed": 0,
     }

@@ -64,13 +64,13 @@ def test_an_empty_folder_is_an_error(data: Path) -> None:
 
 
 def test_truths_have_the_names_of_their_photos_and_their_order(data: Path) -> None:
-    (data / "trainA").rename(data / "trainA_truth")
+    (data / "trainA").rename(data / "trainA_paired")
     (data / "testA").rename(data / "trainA")
-    assert truths(photos(data, "A", "train")) == [data / "trainA_truth" / name for name in ("a.png", "b.png")]
+    assert truths(photos(data, "A", "train")) == [data / "trainA_paired" / name for name in ("a.png", "b.png")]
 
 
 def test_a_photo_without_its_truth_is_named(data: Path) -> None:
-    (data / "trainA_truth").mkdir()
-    (data / "trainA_truth" / "a.png").hardlink_to(data / "trainA" / "a.png")
+    (data / "trainA_paired").mkdir()
+    (data / "trainA_paired" / "a.png").hardlink_to(data / "trainA" / "a.png")
     with pytest.raises(UnusableData, match=r"1 of 2 images in trainA have no true translation, the first is .*b\.png"):
         truths(photos(data, "A", "train"))

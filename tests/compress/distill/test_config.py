@@ -20,15 +20,15 @@ NEW_WEIGHTS = (
         ({"gram_weight": float("nan")}, "gram_weight = nan"),
         ({"adversarial_weight": 1.0, "domain": "both"}, "--domain A"),
         ({"adversarial_weight": 1.0, "image_size_px": 28}, "at least 32"),
-        ({"adversarial_weight": 1.0, "critic_hold_ratio": 1.0}, "critic_hold_ratio = 1.0"),
+        ({"adversarial_weight": 1.0, "discriminator_hold_ratio": 1.0}, "discriminator_hold_ratio = 1.0"),
         ({"adversarial_weight": 1.0, "adversarial_from_step": 6000}, "below steps = 6000"),
         ({"adversarial_weight": 1.0, "adversarial_from_step": 2.5}, "adversarial_from_step = 2.5"),
         ({"adversarial_weight": 1.0, "adversarial_from_step": -0.1}, "adversarial_from_step = -0.1"),
-        ({"l1_final_share": -0.5}, "l1_final_share = -0.5"),
-        ({"critic_filters": 0}, "critic_filters = 0"),
+        ({"l1_final_scale": -0.5}, "l1_final_scale = -0.5"),
+        ({"discriminator_filters": 0}, "discriminator_filters = 0"),
         ({"matching_weight": 1.0}, "an --adversarial-weight above 0"),
-        ({"judged_px": 31}, "judged_px = 31, expected at least 32"),
-        ({"judged_px": 260}, "judged_px = 260, expected at most the images' 256"),
+        ({"discriminator_crop_px": 31}, "discriminator_crop_px = 31, expected at least 32"),
+        ({"discriminator_crop_px": 260}, "discriminator_crop_px = 260, expected at most the images' 256"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_name_and_value(values: dict[str, Any], named: str) -> None:
@@ -43,11 +43,11 @@ def test_the_new_losses_weigh_nothing_until_asked_for() -> None:
 
 
 @pytest.mark.parametrize(("begin", "step"), [(0, 0), (0.1, 100), (0.999, 999), (1, 1), (250, 250)])
-def test_the_critic_comes_in_after_a_share_of_the_steps_or_after_some(begin: float, step: int) -> None:
+def test_the_discriminator_comes_in_after_a_share_of_the_steps_or_after_some(begin: float, step: int) -> None:
     config = DistillConfig(steps=1000, adversarial_weight=1.0, adversarial_from_step=begin)
     assert config.turning_step == step
     assert config.has_phases
 
 
-def test_l1_may_be_turned_down_without_a_critic() -> None:
-    assert DistillConfig(domain="both", l1_final_share=0.1).has_phases
+def test_l1_may_be_turned_down_without_a_discriminator() -> None:
+    assert DistillConfig(domain="both", l1_final_scale=0.1).has_phases

@@ -22,7 +22,7 @@ def _model(teacher: keras.Model | None = None, **values: Any) -> Distiller:
     alone: dict[str, Any] = {"l1_weight": 0.0, "ssim_weight": 0.0, "gradient_weight": 0.0}
     config = DistillConfig(image_size_px=16, width=8, blocks=2, batch_size=2, **(alone | values))
     student = pocket_generator.build(PocketConfig(image_size_px=16, width=8, blocks=2))
-    return distiller.compiled(student, config, teacher)
+    return distiller.compile_distiller(student, config, teacher)
 
 
 def _loss(model: Distiller, inputs: object = PHOTOS) -> float:
@@ -35,9 +35,9 @@ def test_the_default_loss_is_bit_by_bit_what_it_was() -> None:
     made = model(PHOTOS, training=False)
     total = keras.ops.zeros(())
     for weight, loss in (
-        (1.0, losses.l1),
-        (0.25, losses.dissimilarity),
-        (0.5, losses.gradient_difference),
+        (1.0, losses.l1_loss),
+        (0.25, losses.ssim_loss),
+        (0.5, losses.gradient_loss),
     ):
         total = total + weight * loss(made, keras.ops.convert_to_tensor(TARGETS))
     assert float(model.compute_loss(PHOTOS, TARGETS, made)) == float(total)
@@ -48,14 +48,14 @@ def test_a_loss_without_a_weight_is_neither_computed_nor_logged() -> None:
     model = _model(gradient_weight=3.0)
     assert {metric.name for metric in model.metrics} == {"loss", "gradient"}
     made = model(PHOTOS, training=False)
-    assert _loss(model) == pytest.approx(3 * float(losses.gradient_difference(made, TARGETS)), rel=1e-5)
+    assert _loss(model) == pytest.approx(3 * float(losses.gradient_loss(made, TARGETS)), rel=1e-5)
 
 
 def test_losses_of_features_are_means_over_the_teachers_resolutions(teacher: keras.Model) -> None:
     model = _model(teacher, feature_weight=2.0)
     encoder = FrozenFeatures(teacher, list(find(teacher, 16).encoder.values()))
     made = encoder(model(PHOTOS, training=False))
-    expected = np.mean([float(losses.feature_difference(*pair)) for pair in zip(made, encoder(TARGETS), strict=True)])
+    expected = np.mean([float(losses.feature_loss(*pair)) for pair in zip(made, encoder(TARGETS), strict=True)])
     assert _loss(model) == pytest.approx(2 * expected, rel=1e-5)
 
 
@@ -103,24 +103,24 @@ def test_losses_through_the_encoder_see_the_square_of_the_step_alone(teacher: ke
     keras.utils.set_random_seed(0)
     config = DistillConfig(
         image_size_px=40, width=8, blocks=1, batch_size=2, l1_weight=0, ssim_weight=0, gradient_weight=0,
-        feature_weight=1.0, judged_px=32,
+        feature_weight=1.0, discriminator_crop_px=32,
     )  # fmt: skip
     student = pocket_generator.build(PocketConfig(image_size_px=40, width=8, blocks=1))
-    model = distiller.compiled(student, config, teacher)
+    model = distiller.compile_distiller(student, config, teacher)
     photos, targets = (RANDOM.uniform(-1, 1, (2, 40, 40, 3)).astype(np.float32) for _ in range(2))
-    inputs = {"photos": photos, "l1_share": np.ones(1, np.float32), "cut": np.array([3, 8], np.int32)}
+    inputs = {"photos": photos, "l1_scale": np.ones(1, np.float32), "cut": np.array([3, 8], np.int32)}
     encoder = FrozenFeatures(teacher, list(find(teacher, 32).encoder.values()))
     made = np.asarray(model(photos, training=False))
     seen = [encoder(images[:, 3:35, 8:40]) for images in (made, targets)]
-    expected = np.mean([float(losses.feature_difference(*pair)) for pair in zip(*seen, strict=True)])
+    expected = np.mean([float(losses.feature_loss(*pair)) for pair in zip(*seen, strict=True)])
     found = model.compute_loss(inputs, targets, model(inputs, training=False))
     assert float(found) == pytest.approx(expected, rel=1e-4)
 
 
 def test_l1_is_turned_down_by_its_share() -> None:
-    model = _model(l1_weight=2.0, l1_final_share=0.1)
-    inputs = {"photos": PHOTOS, "l1_share": np.full(1, 0.1, np.float32)}
-    expected = 0.2 * float(losses.l1(model(PHOTOS, training=False), TARGETS))
+    model = _model(l1_weight=2.0, l1_final_scale=0.1)
+    inputs = {"photos": PHOTOS, "l1_scale": np.full(1, 0.1, np.float32)}
+    expected = 0.2 * float(losses.l1_loss(model(PHOTOS, training=False), TARGETS))
     assert _loss(model, inputs) == pytest.approx(expected, rel=1e-5)
 
 

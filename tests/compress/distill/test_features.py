@@ -10,7 +10,7 @@ from compress.distill.features import FrozenFeatures, Taps
 from compress.errors import UnusableModel
 from compress.models import pocket_generator
 from compress.models.pocket_generator import Family, PocketConfig
-from compress.training.precision import arithmetic
+from compress.training.precision import dtype_policy_scope
 
 PHOTOS = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
 
@@ -101,7 +101,7 @@ def test_frozen_features_are_what_the_generator_computes(teacher: keras.Model) -
 
 def test_frozen_features_follow_the_arithmetic_and_leave_the_generator_alone(teacher: keras.Model) -> None:
     before = [np.asarray(value) for value in teacher.get_weights()]
-    with arithmetic("mixed_bfloat16"):
+    with dtype_policy_scope("mixed_bfloat16"):
         half = FrozenFeatures(teacher, list(features.find(teacher, 32).encoder.values()))
     assert {keras.backend.standardize_dtype(one.dtype) for one in half(PHOTOS)} == {"bfloat16"}
     assert teacher.compute_dtype == "float32"

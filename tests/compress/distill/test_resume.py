@@ -1,4 +1,4 @@
-"""`compress distill` with a critic, as a user runs it, killed while the critic learns."""
+"""`compress distill` with a discriminator, as a user runs it, killed while the discriminator learns."""
 
 import os
 import subprocess
@@ -19,8 +19,8 @@ FLAGS = {
     "--batch-size": 2,
     "--adversarial-weight": 1,
     "--adversarial-from-step": 1,
-    "--critic-filters": 4,
-    "--l1-final-share": 0.1,
+    "--discriminator-filters": 4,
+    "--l1-final-scale": 0.1,
     "--ssim-weight": 0,
     "--gradient-weight": 0,
     "--ema-momentum": 0.5,
@@ -33,9 +33,9 @@ FLAGS = {
 _EAGER = """
 import runpy
 import tensorflow
-from compress.distill import critic
+from compress.distill import discriminator
 tensorflow.config.run_functions_eagerly(True)
-critic._POOL_SIZE = 2
+discriminator._POOL_SIZE = 2
 runpy.run_module("compress", run_name="__main__", alter_sys=True)
 """
 
@@ -66,7 +66,7 @@ def _checkpoint(out: Path) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.timeout(900)
-def test_a_run_killed_while_its_critic_learns_ends_like_one_that_never_was(
+def test_a_run_killed_while_its_discriminator_learns_ends_like_one_that_never_was(
     teacher_file: Path, photo_folders: Path, tmp_path: Path
 ) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"

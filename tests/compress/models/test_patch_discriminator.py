@@ -1,4 +1,4 @@
-"""The judge: what one of its scores sees, how large it is, and how steep a critic may be."""
+"""The judge: what one of its scores sees, how large it is, and how steep a discriminator may be."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from compress.models import patch_discriminator
 from compress.models.patch_discriminator import SpectralConv2D
-from compress.training.precision import Policy, arithmetic
+from compress.training.precision import Policy, dtype_policy_scope
 
 
 def test_a_score_sees_70x70_pixels() -> None:
@@ -36,9 +36,9 @@ def test_the_published_judge_has_the_published_number_of_parameters() -> None:
     assert patch_discriminator.build().count_params() == expected
 
 
-def test_a_critic_has_no_norm() -> None:
-    critic = patch_discriminator.build(filters=4, spectral=True)
-    kinds = [type(layer).__name__ for layer in critic.layers]
+def test_a_discriminator_has_no_norm() -> None:
+    discriminator = patch_discriminator.build(filters=4, spectral=True)
+    kinds = [type(layer).__name__ for layer in discriminator.layers]
     assert kinds.count("SpectralConv2D") == 5
     assert not any("Normalization" in kind for kind in kinds)
 
@@ -47,7 +47,7 @@ def test_a_critic_has_no_norm() -> None:
 def test_a_critics_kernel_is_divided_by_its_largest_singular_value(precision: Policy, tolerance: float) -> None:
     keras.utils.set_random_seed(0)
     features = np.random.default_rng(0).normal(size=(1, 8, 8, 6)).astype(np.float32)
-    with arithmetic(precision):
+    with dtype_policy_scope(precision):
         layer = SpectralConv2D(5, 1)
     for _ in range(199):
         layer(features, training=True)
@@ -58,12 +58,12 @@ def test_a_critics_kernel_is_divided_by_its_largest_singular_value(precision: Po
     np.testing.assert_allclose(np.asarray(convolved, np.float32), expected, atol=tolerance)
 
 
-def test_using_a_critic_moves_none_of_its_trained_weights() -> None:
-    critic = patch_discriminator.build(filters=4, spectral=True)
-    before = [np.array(weight) for weight in critic.trainable_variables]
+def test_using_a_discriminator_moves_none_of_its_trained_weights() -> None:
+    discriminator = patch_discriminator.build(filters=4, spectral=True)
+    before = [np.array(weight) for weight in discriminator.trainable_variables]
     photos = np.random.default_rng(0).uniform(-1, 1, (1, 32, 32, 3)).astype(np.float32)
-    first, later = (np.asarray(critic(photos, training=True)) for _ in range(2))
-    for one, other in zip(before, critic.trainable_variables, strict=True):
+    first, later = (np.asarray(discriminator(photos, training=True)) for _ in range(2))
+    for one, other in zip(before, discriminator.trainable_variables, strict=True):
         np.testing.assert_array_equal(np.array(other), one)
     # The estimate of the singular values does get better.
     assert not np.array_equal(first, later)

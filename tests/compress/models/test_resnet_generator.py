@@ -169,8 +169,8 @@ def test_the_paddings_are_known_without_being_told(files: dict[Normalization, Pa
 @pytest.mark.parametrize(
     ("function", "said"),
     [
-        ({"module": "builtins", "class_name": "function", "config": "eval"}, "--lambda-as reflection_pad"),
-        ({"class_name": "__lambda__", "config": {"code": "AAAA"}}, "--lambda-as reflection_pad"),
+        ({"module": "builtins", "class_name": "function", "config": "eval"}, "--lambda-layers reflection_pad"),
+        ({"class_name": "__lambda__", "config": {"code": "AAAA"}}, "--lambda-layers reflection_pad"),
         ({"module": "keras.ops", "class_name": "function", "config": "fori_loop"}, "calls fori_loop"),
     ],
 )

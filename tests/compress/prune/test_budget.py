@@ -11,10 +11,10 @@ from compress.errors import UsageError
 from compress.models import mobile_resnet_generator
 from compress.models.mobile_resnet_generator import MobileResnetConfig
 from compress.models.pocket_generator import Family
-from compress.prune.budget import Budget, PriceList, off_multiple, require_possible, search
+from compress.prune.budget import Budget, CostModel, off_multiple, require_possible, search
 from compress.prune.groups import find_groups
 from compress.prune.importance import score_by_weights
-from compress.prune.surgery import without
+from compress.prune.surgery import remove_channels
 
 SHARES = np.linspace(0.2, 0.99, 40)
 
@@ -26,7 +26,7 @@ def ranked(request, make_student):
     """
     student = make_student(request.param, width=64, blocks=4, side=32)
     groups = find_groups(student)
-    return PriceList(student, groups), score_by_weights(student, groups, "norm")
+    return CostModel(student, groups), score_by_weights(student, groups, "norm")
 
 
 @pytest.mark.parametrize("family", get_args(Family))
@@ -41,12 +41,12 @@ def test_the_price_of_a_published_students_shape_is_known_too() -> None:
 
 def _require_known_price(student: keras.Model) -> None:
     groups = find_groups(student)
-    prices, counts = PriceList(student, groups), tuple(max(3, len(group.units) // 2) for group in groups)
+    prices, counts = CostModel(student, groups), tuple(max(3, len(group.units) // 2) for group in groups)
     removed = [unit for group, count in zip(groups, counts, strict=True) for unit in group.units[count:]]
-    pruned = without(student, removed)
-    assert prices.of(counts).macs == cost.measure(pruned).macs
+    pruned = remove_channels(student, removed)
+    assert prices.of(counts).macs == cost.measure_cost(pruned).macs
     assert prices.of(counts).int8_bytes == cost.predict_int8_bytes(cost.layer_costs(pruned))
-    assert prices.whole.macs == cost.measure(student).macs
+    assert prices.whole.macs == cost.measure_cost(student).macs
 
 
 @pytest.mark.parametrize("limit", ["max_bytes", "max_macs"])

@@ -7,14 +7,14 @@ from keras import layers
 
 from compress.distill.config import DistillConfig
 from compress.distill.distiller import Distiller
-from compress.distill.training_data.build import Lessons
+from compress.distill.training_data.build import TrainingData
 from compress.distill.training_data.pairs import Pairs
 from compress.models import mobile_resnet_generator
 from compress.models.mobile_resnet_generator import MobileResnetConfig
 from compress.prune import importance
 from compress.prune.groups import find_groups
 from compress.prune.sensitivity import gradients_on
-from compress.prune.surgery import without
+from compress.prune.surgery import remove_channels
 
 KERNEL = np.random.default_rng(0).normal(size=(3, 3, 4, 5))
 
@@ -95,17 +95,17 @@ def test_loss_scores_sum_a_channels_readers_with_sign_and_average_batches_by_siz
 
 
 @pytest.fixture
-def lessons(make_student) -> Lessons:
+def training_data(make_student) -> TrainingData:
     random = np.random.default_rng(3)
     photos, targets = (random.integers(0, 256, (6, 16, 16, 3)).astype(np.uint8) for _ in range(2))
     # No loss that looks through the teacher has a weight here: any generator will do.
-    return Lessons(Pairs(photos, targets, np.arange(6)), make_student(blocks=1), None)
+    return TrainingData(Pairs(photos, targets, np.arange(6)), make_student(blocks=1), None)
 
 
-def test_gradients_are_those_of_the_distillation_loss(make_student, lessons) -> None:
+def test_gradients_are_those_of_the_distillation_loss(make_student, training_data) -> None:
     student, config = make_student(blocks=1), DistillConfig(batch_size=6, seed=1)
-    (gradients,) = gradients_on(student, lessons, config, images=6)
-    photos, targets = lessons.pairs.batch(np.arange(6))
+    (gradients,) = gradients_on(student, training_data, config, images=6)
+    photos, targets = training_data.pairs.batch(np.arange(6))
     distiller = Distiller(student, config)
 
     def loss() -> float:
@@ -123,7 +123,7 @@ def test_gradients_are_those_of_the_distillation_loss(make_student, lessons) -> 
     assert (above - below) / (2 * step) == pytest.approx(np.linalg.norm(gradient), rel=0.05)
 
 
-def test_gradients_know_which_axis_of_a_transposed_kernel_is_read(make_student, lessons, randomise) -> None:
+def test_gradients_know_which_axis_of_a_transposed_kernel_is_read(make_student, training_data, randomise) -> None:
     shape = MobileResnetConfig(down=(8, 8, 16), inner=(8,), up=(8, 8), normalization="batch", padding="zero")
     student = randomise(mobile_resnet_generator.build(shape, (16, 16)))
     groups = find_groups(student)
@@ -135,7 +135,7 @@ def test_gradients_know_which_axis_of_a_transposed_kernel_is_read(make_student, 
         value = kernel.numpy()
         np.moveaxis(value, piece.axis, 0)[piece.index] = 0
         kernel.assign(value)
-    gradients = list(gradients_on(student, lessons, DistillConfig(batch_size=6), images=6))
+    gradients = list(gradients_on(student, training_data, DistillConfig(batch_size=6), images=6))
     scores = importance.score_by_loss(student, groups, gradients)
     assert {len(one) for one in scores} == {8, 16}
     assert scores[place][3] == 0.0
@@ -143,16 +143,16 @@ def test_gradients_know_which_axis_of_a_transposed_kernel_is_read(make_student, 
     assert len(importance.score_by_weights(student, groups, "norm")[place]) == 8
 
 
-def test_calibration_leaves_the_student_as_it_is_and_uses_so_many_images(make_student, lessons) -> None:
+def test_calibration_leaves_the_student_as_it_is_and_uses_so_many_images(make_student, training_data) -> None:
     student = make_student(blocks=1)
     before = student.get_weights()
-    batches = list(gradients_on(student, lessons, DistillConfig(batch_size=2), images=4))
+    batches = list(gradients_on(student, training_data, DistillConfig(batch_size=2), images=4))
     assert len(batches) == 2
     for one, other in zip(before, student.get_weights(), strict=True):
         np.testing.assert_array_equal(other, one)
 
 
-def test_a_channel_that_nothing_reads_is_the_first_to_go(make_student, lessons) -> None:
+def test_a_channel_that_nothing_reads_is_the_first_to_go(make_student, training_data) -> None:
     student = make_student(blocks=1)
     groups = find_groups(student)
     dead = groups[1].units[5]
@@ -161,9 +161,9 @@ def test_a_channel_that_nothing_reads_is_the_first_to_go(make_student, lessons) 
         value = kernel.numpy()
         value[:, :, piece.index] = 0
         kernel.assign(value)
-    gradients = gradients_on(student, lessons, DistillConfig(batch_size=6), images=6)
+    gradients = gradients_on(student, training_data, DistillConfig(batch_size=6), images=6)
     scores = importance.score_by_loss(student, groups, gradients)
     assert scores[1][5] == min(np.concatenate(scores)) == 0.0
-    photos, _ = lessons.pairs.batch(np.arange(2))
-    pruned = without(student, [dead])
+    photos, _ = training_data.pairs.batch(np.arange(2))
+    pruned = remove_channels(student, [dead])
     np.testing.assert_allclose(pruned.predict_on_batch(photos), student.predict_on_batch(photos), atol=1e-5)

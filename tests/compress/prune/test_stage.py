@@ -13,7 +13,7 @@ import pytest
 from compress import artifact
 from compress.artifact import Artifact, ImageSpec, Manifest
 from compress.errors import UnusableArtifact, UsageError
-from compress.models.io import load_stored
+from compress.models.io import load_student
 from compress.prune.config import PruneConfig
 from compress.prune.stage import prune
 
@@ -44,9 +44,9 @@ def student(make_student, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     from compress import cost
 
     model, out = make_student(blocks=1, side=SIZE_PX), tmp_path_factory.mktemp("prune") / "student"
-    with artifact.written_whole(out) as scratch:
+    with artifact.atomic_dir(out) as scratch:
         model.save(scratch / "model.keras")
-        spec, measured = ImageSpec(shape=(SIZE_PX, SIZE_PX, 3)), cost.measure(model)
+        spec, measured = ImageSpec(shape=(SIZE_PX, SIZE_PX, 3)), cost.measure_cost(model)
         manifest = Manifest(
             name="student", format="keras", stage="distill", parent=None, input=spec, cost=measured,
             config={"domain": "B"},
@@ -80,7 +80,7 @@ def test_a_pruned_student_is_one_model_with_a_manifest_that_reads_back(student: 
     assert manifest.cost.params < student.manifest.cost.params
     assert manifest.cost.macs is not None
     assert manifest.cost.macs < (student.manifest.cost.macs or 0)
-    model = load_stored(pruned.model_path)
+    model = load_student(pruned.model_path)
     for group in manifest.config["groups"]:
         assert 8 <= group["kept"] <= group["before"] or group["kept"] == group["before"]
         blocks = {model.get_layer(name).filters // group["kept"] for name in group["layers"]}
@@ -105,7 +105,7 @@ def test_the_same_command_gives_the_same_student_and_touches_no_input(
     config = dataclasses.replace(CONFIG, steps=0, importance="taylor")
     inputs = artifact.file_fingerprint(student.path), artifact.file_fingerprint(teacher_file)
     found = [run(tmp_path / name, config) for name in ("one", "same")]
-    for one, same in zip(*(load_stored(cut.model_path).get_weights() for cut in found), strict=True):
+    for one, same in zip(*(load_student(cut.model_path).get_weights() for cut in found), strict=True):
         np.testing.assert_array_equal(same, one)
     assert (artifact.file_fingerprint(student.path), artifact.file_fingerprint(teacher_file)) == inputs
 
@@ -115,8 +115,8 @@ def test_without_steps_the_student_is_cut_and_nothing_else(run, student: Artifac
     scores = cut.manifest.scores
     assert scores["held_back_psnr_db"] == scores["held_back_psnr_db_untuned"]
     assert cut.manifest.config["domain"] == "B"
-    whole = {value for weight in load_stored(student.model_path).get_weights() for value in weight.ravel()}
-    assert all(set(weight.ravel()) <= whole for weight in load_stored(cut.model_path).get_weights())
+    whole = {value for weight in load_student(student.model_path).get_weights() for value in weight.ravel()}
+    assert all(set(weight.ravel()) <= whole for weight in load_student(cut.model_path).get_weights())
     assert json.loads((cut.path / "training.json").read_text()) == {
         "history": [],
         "images_per_s": None,

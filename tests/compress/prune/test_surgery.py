@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from compress.models import mobile_resnet_generator
-from compress.models.copies import copied
+from compress.models.copies import clone
 from compress.models.mobile_resnet_generator import MobileResnetConfig
 from compress.models.pocket_generator import Family
 from compress.prune.groups import Unit, find_groups
-from compress.prune.surgery import without
+from compress.prune.surgery import remove_channels
 
 
 def _mask(model: keras.Model, units: list[Unit]) -> None:
@@ -48,7 +48,7 @@ def test_a_published_students_shape_is_sliced_too(randomise) -> None:
 
 def _require_sliced_as_masked(student: keras.Model) -> None:
     removed = _removed(student, seed=3)
-    sliced = without(student, removed)
+    sliced = remove_channels(student, removed)
     photos = np.random.default_rng(1).uniform(-1, 1, (2, 16, 16, 3)).astype(np.float32)
     whole = student.predict_on_batch(photos)
     _mask(student, removed)
@@ -61,7 +61,7 @@ def _require_sliced_as_masked(student: keras.Model) -> None:
 
 def test_a_pruned_student_saves_and_loads(make_student, tmp_path) -> None:
     student = make_student()
-    sliced = without(student, _removed(student, seed=4))
+    sliced = remove_channels(student, _removed(student, seed=4))
     sliced.save(tmp_path / "student.keras")
     again = keras.saving.load_model(tmp_path / "student.keras")
     photos = np.zeros((1, 16, 16, 3), np.float32)
@@ -72,7 +72,7 @@ def test_a_pruned_student_saves_and_loads(make_student, tmp_path) -> None:
 def test_surgery_leaves_its_model_as_it_is(make_student) -> None:
     student = make_student()
     before = student.get_weights()
-    without(student, _removed(student, seed=4))
+    remove_channels(student, _removed(student, seed=4))
     for one, other in zip(before, student.get_weights(), strict=True):
         np.testing.assert_array_equal(other, one)
 
@@ -81,7 +81,7 @@ def test_a_copy_computes_in_the_arithmetic_of_the_moment(make_student) -> None:
     student = make_student()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        copy = copied(student)
+        copy = clone(student)
     finally:
         keras.config.set_dtype_policy("float32")
     convolution = copy.get_layer("conv2d" if "conv2d" in {layer.name for layer in copy.layers} else copy.layers[1].name)

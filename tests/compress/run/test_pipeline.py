@@ -31,7 +31,7 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def _run(out: Path, recipe: Recipe | None = None) -> dict[str, object]:
-    return pipeline.run(Path("g.h5"), Path("photos"), recipe or Recipe(), out)
+    return pipeline.run_recipe(Path("g.h5"), Path("photos"), recipe or Recipe(), out)
 
 
 def _outputs(lines: list[list[str]], out: Path) -> list[str]:

@@ -10,7 +10,7 @@ from compress.run import recipe
 
 @pytest.mark.parametrize("path", sorted(recipe.FOLDER.glob("*.toml")), ids=lambda path: path.stem)
 def test_every_packaged_recipe_is_valid_and_opens_with_its_command(path: Path) -> None:
-    assert recipe.load(path.stem).distill.steps > 0
+    assert recipe.load_recipe(path.stem).distill.steps > 0
     assert path.read_text(encoding="utf-8").startswith("# compress ")
 
 
@@ -22,9 +22,9 @@ def test_a_wrong_recipe_is_refused(tmp_path: Path, text: str, named: str) -> Non
     path = tmp_path / "mine.toml"
     path.write_text(text)
     with pytest.raises(UsageError, match=named):
-        recipe.load(str(path))
+        recipe.load_recipe(str(path))
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(UsageError, match="demo"):
-        recipe.load("nosuch")
+        recipe.load_recipe("nosuch")

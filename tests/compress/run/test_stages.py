@@ -12,7 +12,7 @@ import pytest
 
 from compress.errors import UsageError
 from compress.run import stages
-from compress.run.stages import Stage, follow
+from compress.run.stages import Stage, run_stages
 
 FIRST, SECOND = Stage("first", ("make", "first")), Stage("folder/second", ("make", "second"))
 
@@ -36,9 +36,9 @@ def test_an_input_that_changed_under_its_path_repeats_its_stage_and_all_after_it
     executed: list[str], tmp_path: Path
 ) -> None:
     given = replace(FIRST, inputs=("sha256 of the old file",))
-    follow([given, SECOND], tmp_path, record="done.json")
-    assert follow([given, SECOND], tmp_path, record="done.json") == {}
-    taken = follow([replace(given, inputs=("sha256 of the new file",)), SECOND], tmp_path, record="done.json")
+    run_stages([given, SECOND], tmp_path, record="done.json")
+    assert run_stages([given, SECOND], tmp_path, record="done.json") == {}
+    taken = run_stages([replace(given, inputs=("sha256 of the new file",)), SECOND], tmp_path, record="done.json")
     assert list(taken) == ["first", "folder/second"]
     assert executed == ["first", "second"] * 2
 
@@ -46,21 +46,21 @@ def test_an_input_that_changed_under_its_path_repeats_its_stage_and_all_after_it
 def test_an_output_is_made_again_where_what_came_before_it_changed_in_its_absence(
     executed: list[str], tmp_path: Path
 ) -> None:
-    follow([FIRST, SECOND], tmp_path, record="done.json")
+    run_stages([FIRST, SECOND], tmp_path, record="done.json")
     changed = replace(FIRST, command=("make", "first", "otherwise"))
-    follow([changed], tmp_path, record="done.json")
-    assert list(follow([changed, SECOND], tmp_path, record="done.json")) == ["folder/second"]
+    run_stages([changed], tmp_path, record="done.json")
+    assert list(run_stages([changed, SECOND], tmp_path, record="done.json")) == ["folder/second"]
 
 
 def test_a_stage_that_is_added_last_runs_alone(executed: list[str], tmp_path: Path) -> None:
-    follow([FIRST], tmp_path, record="done.json")
-    assert list(follow([FIRST, SECOND], tmp_path, record="done.json")) == ["folder/second"]
+    run_stages([FIRST], tmp_path, record="done.json")
+    assert list(run_stages([FIRST, SECOND], tmp_path, record="done.json")) == ["folder/second"]
 
 
 def test_the_folder_of_another_record_is_refused(executed: list[str], tmp_path: Path) -> None:
-    follow([FIRST], tmp_path, record="run.json")
+    run_stages([FIRST], tmp_path, record="run.json")
     with pytest.raises(UsageError, match=r"has no readable table\.json"):
-        follow([FIRST], tmp_path, record="table.json")
+        run_stages([FIRST], tmp_path, record="table.json")
     assert executed == ["first"]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from compress.run.summary import closing_table
+from compress.run.summary import summary_table
 
 METRIC = "kid_efficientnet_lite0"
 
@@ -24,13 +24,13 @@ def _run(out: Path, kids: dict[str, float]) -> Path:
         psnr = None if name == "teacher" else {"mean": 24.125}
         interval = {"low": mean - 0.002, "high": mean + 0.002}
         record = {METRIC: {"mean": mean, "spread": 0.001}, "intervals": {METRIC: interval}}
-        record["fidelity"] = {"psnr_db": psnr}
+        record["similarity"] = {"psnr_db": psnr}
         (out / "scores" / f"{name}.json").write_text(json.dumps(record))
     return out
 
 
 def test_it_shows_what_was_had_and_what_was_lost(tmp_path: Path) -> None:
-    lines = closing_table(_run(tmp_path, {"inputs": 0.05, "teacher": 0.004, "student_int8": 0.0051})).splitlines()
+    lines = summary_table(_run(tmp_path, {"inputs": 0.05, "teacher": 0.004, "student_int8": 0.0051})).splitlines()
     assert lines[0].split() == ["size", "smaller", "latency", "faster", "PSNR", "to", "teacher", METRIC]
     assert lines[1].split() == ["inputs", "-", "-", "-", "-", "24.12", "dB", "0.0500", "±", "0.0010"]
     assert lines[2].split()[1:8] == ["44,000.0", "kB", "1x", "300.00", "ms", "1x", "-"]
@@ -42,12 +42,12 @@ def test_it_shows_what_was_had_and_what_was_lost(tmp_path: Path) -> None:
     ("student", "where"), [(0.0051, "within"), (0.0059, "within"), (0.0061, "above"), (0.001, "below")]
 )
 def test_it_says_whether_the_student_can_be_told_from_its_teacher(tmp_path: Path, student: float, where: str) -> None:
-    table = closing_table(_run(tmp_path, {"inputs": 0.05, "teacher": 0.004, "student_int8": student}))
+    table = summary_table(_run(tmp_path, {"inputs": 0.05, "teacher": 0.004, "student_int8": student}))
     assert f"lies {where} its teacher's 95 % interval, 0.0020 to 0.0060." in table
 
 
 def test_against_the_teachers_own_images_there_is_no_such_interval(tmp_path: Path) -> None:
-    assert "interval" not in closing_table(_run(tmp_path, {"inputs": 0.05, "student_int8": 0.004}))
+    assert "interval" not in summary_table(_run(tmp_path, {"inputs": 0.05, "student_int8": 0.004}))
 
 
 def test_a_speedup_from_a_noisy_machine_is_not_shown(tmp_path: Path) -> None:
@@ -55,4 +55,4 @@ def test_a_speedup_from_a_noisy_machine_is_not_shown(tmp_path: Path) -> None:
     bench = json.loads((out / "bench.json").read_text())
     bench["entries"][1]["withheld"] = "the ratio may be off by 34%"
     (out / "bench.json").write_text(json.dumps(bench))
-    assert "1.50 ms too noisy" in " ".join(closing_table(out).splitlines()[3].split())
+    assert "1.50 ms too noisy" in " ".join(summary_table(out).splitlines()[3].split())

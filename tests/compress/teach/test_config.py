@@ -25,7 +25,7 @@ from compress.teach.config import TeachConfig
         ({"anneal_steps": 21}, "anneal_steps = 21, expected 0 to steps = 20"),
         ({"cycle_weight": -0.5}, "cycle_weight = -0.5, expected at least 0"),
         ({"identity_weight": -1.0}, "identity_weight = -1.0, expected at least 0"),
-        ({"truth_weight": -1.0}, "truth_weight = -1.0, expected at least 0"),
+        ({"paired_weight": -1.0}, "paired_weight = -1.0, expected at least 0"),
         ({"pixel_weight": -1.0}, "pixel_weight = -1.0, expected at least 0"),
         (
             {"normalization": "none", "near_identity": True, "filters": 23},

@@ -47,7 +47,7 @@ def _inputs(anneal: float = 1.0) -> Inputs:
 def _model(config: TeachConfig) -> CycleGan:
     """Its optimiser takes a gradient off the weights as it is; eager, since compiling takes longer than the step."""
     keras.utils.set_random_seed(0)
-    model = cyclegan.compiled(config)
+    model = cyclegan.compile_cyclegan(config)
     model.compile(optimizer=keras.optimizers.SGD(1.0), run_eagerly=True)
     model.built = True
     random = np.random.default_rng(1)
@@ -69,7 +69,7 @@ def _gradients_of_the_alternation(model: CycleGan, config: TeachConfig, inputs: 
         loss += 10 * tf.reduce_mean(abs(model.b2a(made_b) - a)) + 10 * tf.reduce_mean(abs(model.a2b(made_a) - b))
         loss += 5 * tf.reduce_mean(abs(model.b2a(a) - a)) + 5 * tf.reduce_mean(abs(model.a2b(b) - b))
     found = tape.gradient(loss, generators)
-    # A critic's estimate of its singular values went on; each loss is asked for at the same start.
+    # A discriminator's estimate of its singular values went on; each loss is asked for at the same start.
     for weight, value in zip(model.variables, before, strict=True):
         weight.assign(value)
     for judge, real, made, pool in ((model.judge_a, a, made_a, model.pool_a), (model.judge_b, b, made_b, model.pool_b)):
@@ -161,8 +161,8 @@ def test_at_the_first_size_the_pixel_loss_pulls_towards_the_photos_themselves() 
 
 
 def test_the_nets_of_the_smaller_size_are_carried_along_only_where_they_are_needed() -> None:
-    assert not hasattr(cyclegan.compiled(ANNEALED), "smaller_a2b")
-    model = cyclegan.compiled(GROWING)
+    assert not hasattr(cyclegan.compile_cyclegan(ANNEALED), "smaller_a2b")
+    model = cyclegan.compile_cyclegan(GROWING)
     trained = {id(weight) for weight in model.trainable_variables}
     assert trained.isdisjoint(id(weight) for weight in [*model.smaller_a2b.weights, *model.smaller_b2a.weights])
 
@@ -189,7 +189,7 @@ def test_the_truth_loss_is_the_mean_absolute_difference_to_the_true_translations
     random = np.random.default_rng(3)
     truths = {name: random.uniform(-1, 1, (2, 32, 36, 3)).astype(np.float32) for name in cyclegan.TRUTHS}
     inputs = {**_inputs(), **truths}
-    model = _model(replace(CONFIG, truth_weight=100.0))
+    model = _model(replace(CONFIG, paired_weight=100.0))
     losses = _losses(model, inputs)
     made_b, made_a = model.a2b(inputs["a"]), model.b2a(inputs["b"])
     expected = np.abs(np.asarray(made_b) - truths["truth_a"]).mean()

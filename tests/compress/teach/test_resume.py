@@ -39,7 +39,7 @@ tensorflow.config.run_functions_eagerly(True)
 runpy.run_module("compress", run_name="__main__", alter_sys=True)
 """
 
-# Ends itself after a checkpoint's bytes are written and before they have the checkpoint's name.
+# IoType itself after a checkpoint's bytes are written and before they have the checkpoint's name.
 _DIES_WRITING_ITS_THIRD_CHECKPOINT = f"""
 import itertools, os, signal
 flushes = itertools.count(1)
@@ -140,7 +140,7 @@ def test_a_run_killed_at_five_moments_ends_like_one_that_never_was(photo_folders
 def test_another_backend_trains_and_goes_on_after_a_kill(backend: str, photo_folders: Path, tmp_path: Path) -> None:
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    # The critic's loss, since its kernels are divided by something that each call changes.
+    # The discriminator's loss, since its kernels are divided by something that each call changes.
     flags, out = FEW_STEPS | {"--adversarial-loss": "wasserstein"}, tmp_path / "taught"
     run = _start(_WITHOUT_TENSORFLOW, flags, photo_folders, out, KERAS_BACKEND=backend)
     _kill(run, lambda: _checkpoint(out) >= 1, 0)

@@ -246,11 +246,11 @@ def test_looking_changes_nothing_and_all_options_train_together(
 def test_true_translations_pull_the_images_towards_them(data: Path, tmp_path: Path) -> None:
     paired = tmp_path / "paired"
     for folder in ("trainA", "trainB"):
-        (paired / f"{folder}_truth").mkdir(parents=True)
+        (paired / f"{folder}_paired").mkdir(parents=True)
         (paired / folder).symlink_to(data / folder)
         for photo in images.list_images(data / folder):
-            images.write_png(paired / f"{folder}_truth" / photo.name, np.full((32, 32, 3), 255, np.uint8))
-    config = replace(TINY, filters=24, normalization="none", near_identity=True, steps=6, truth_weight=100.0)
+            images.write_png(paired / f"{folder}_paired" / photo.name, np.full((32, 32, 3), 255, np.uint8))
+    config = replace(TINY, filters=24, normalization="none", near_identity=True, steps=6, paired_weight=100.0)
     teach(paired, config, tmp_path / "taught")
     photos = images.to_float(np.stack([image for _, image in images.read_images(images.list_images(data / "trainA"))]))
     for direction in DIRECTIONS:
@@ -261,9 +261,9 @@ def test_true_translations_pull_the_images_towards_them(data: Path, tmp_path: Pa
 def test_true_translations_that_are_not_there_are_asked_for(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = ["teach", "--data", str(data), "--out", str(tmp_path / "out"), "--truth-weight", "100", "--no-watch-kid"]
+    line = ["teach", "--data", str(data), "--out", str(tmp_path / "out"), "--paired-weight", "100", "--no-watch-kid"]
     assert console.run(cli.app, line) == 3
-    assert "compress data avatars --train-truth" in capsys.readouterr().err
+    assert "compress data avatars --train-paired" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

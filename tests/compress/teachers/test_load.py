@@ -63,13 +63,13 @@ def lambda_file(keras2, tmp_path: Path, random: np.random.Generator):
 
 
 def test_lambda_is_refused_by_name_and_never_run(lambda_file, tmp_path):
-    with pytest.raises(UnusableModel, match=r"layer_1 and 1 more .*--lambda-as reflection_pad"):
+    with pytest.raises(UnusableModel, match=r"layer_1 and 1 more .*--lambda-layers reflection_pad"):
         teachers.load(lambda_file.save(tmp_path / "generator.h5"))
     assert not (tmp_path / "made_by_lambda").exists()
 
 
 def test_lambda_that_the_user_calls_a_reflection_pad_gets_its_amounts_from_the_shapes(lambda_file, tmp_path, random):
-    model = teachers.load(lambda_file.save(tmp_path / "generator.h5"), lambda_as="reflection_pad")
+    model = teachers.load(lambda_file.save(tmp_path / "generator.h5"), lambda_layers="reflection_pad")
     images = random.uniform(-1, 1, (1, 8, 8, 3)).astype(np.float32)
     first, second = (layer["kernel"] for layer in lambda_file.weights.values() if layer)
     features = np.pad(images, ((0, 0), (2, 2), (1, 1), (0, 0)), mode="reflect")
@@ -92,7 +92,7 @@ def test_lambda_that_cannot_be_a_reflection_pad_is_refused(keras2, tmp_path, loa
     for class_name, config in followers:
         file.add(class_name, config)
     with pytest.raises(UnusableModel, match=words):
-        load_here(file.save(tmp_path / "generator.h5"), lambda_as="reflection_pad")
+        load_here(file.save(tmp_path / "generator.h5"), lambda_layers="reflection_pad")
 
 
 def test_lambda_deduction_that_makes_no_image_of_the_same_size_is_refused(keras2, tmp_path, load_here):
@@ -101,7 +101,7 @@ def test_lambda_deduction_that_makes_no_image_of_the_same_size_is_refused(keras2
     kernel = np.ones((4, 4, 3, 3), np.float32)
     file.add("Conv2D", {"filters": 3, "kernel_size": [4, 4], "use_bias": False}, weights={"kernel": kernel})
     with pytest.raises(UnusableModel, match="7x7x3 of 8x8x3"):
-        load_here(file.save(tmp_path / "generator.h5"), lambda_as="reflection_pad")
+        load_here(file.save(tmp_path / "generator.h5"), lambda_layers="reflection_pad")
 
 
 def test_artifact_stands_for_its_model(tmp_path):

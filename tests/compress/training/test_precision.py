@@ -8,14 +8,14 @@ import keras
 import pytest
 
 from compress.training import precision
-from compress.training.precision import arithmetic, faster_here, resolved
+from compress.training.precision import dtype_policy_scope, fastest_policy, resolve_policy
 
 
 @pytest.fixture(autouse=True)
 def untried() -> Iterator[None]:
-    faster_here.cache_clear()
+    fastest_policy.cache_clear()
     yield
-    faster_here.cache_clear()
+    fastest_policy.cache_clear()
 
 
 @pytest.mark.parametrize("slow", ["float32", "mixed_bfloat16"])
@@ -28,7 +28,7 @@ def test_the_faster_arithmetic_is_found(slow: precision.Policy, monkeypatch: pyt
             time.sleep(0.02 if self.policy == slow else 0.001)
 
     monkeypatch.setattr(precision, "_trial_net", Net)
-    assert {slow, resolved("auto")} == {"float32", "mixed_bfloat16"}
+    assert {slow, resolve_policy("auto")} == {"float32", "mixed_bfloat16"}
 
 
 def test_compiling_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,18 +40,18 @@ def test_compiling_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
             time.sleep(next(self.waits))
 
     monkeypatch.setattr(precision, "_trial_net", Net)
-    assert resolved("auto") == "float32"
+    assert resolve_policy("auto") == "float32"
 
 
 def test_what_was_asked_for_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "_trial_net", lambda policy: pytest.fail("tried"))
-    assert resolved("float32") == "float32"
-    assert resolved("mixed_bfloat16") == "mixed_bfloat16"
+    assert resolve_policy("float32") == "float32"
+    assert resolve_policy("mixed_bfloat16") == "mixed_bfloat16"
 
 
 def test_the_trial_trains_nets_in_both_and_leaves_the_policy_as_it_was() -> None:
     before = keras.config.dtype_policy()
-    assert faster_here() in ("float32", "mixed_bfloat16")
+    assert fastest_policy() in ("float32", "mixed_bfloat16")
     assert keras.config.dtype_policy() == before
     nets = [precision._trial_net(policy) for policy in ("float32", "mixed_bfloat16")]
     assert [net.layers[0].compute_dtype for net in nets] == ["float32", "bfloat16"]
@@ -63,7 +63,7 @@ def test_the_policy_ends_with_the_block_even_when_it_fails() -> None:
     inside = []
 
     def fail() -> None:
-        with arithmetic("mixed_bfloat16"):
+        with dtype_policy_scope("mixed_bfloat16"):
             inside.append(keras.config.dtype_policy().name)
             raise KeyError
 

@@ -24,7 +24,7 @@ Drawer = Callable[..., Path]
 CANDIDATES: dict[str, dict[str, Any]] = {
     "pass": {"fid": 50.0},
     "regression": {"fid": 80.0},
-    "cannot tell": {"fid": 52.0, "noise": 2.0},
+    "inconclusive": {"fid": 52.0, "noise": 2.0},
 }
 
 
@@ -78,7 +78,7 @@ def test_summary_begins_with_the_verdict_and_has_a_row_for_each_check(outcome: C
 
 def test_summary_says_what_these_images_can_show(outcome: Callable[..., Outcome]) -> None:
     # 2.8 standard errors of 2.
-    found = summary(outcome("cannot tell"))
+    found = summary(outcome("inconclusive"))
     assert "with these 40 images, fid (max_fid_increase): a true change that goes 5." in found
     assert "% of the baseline's) beyond the limit is found in 4 of 5 cases" in found
 
@@ -91,20 +91,20 @@ def test_terminal_shows_the_same_cells(outcome: Callable[..., Outcome]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "cannot_tell", "kinds", "passed"),
+    ("verdict", "inconclusive", "kinds", "passed"),
     [
         ("pass", "pass", [], True),
         ("pass", "fail", [], True),
-        ("cannot tell", "pass", ["skipped"], True),
-        ("cannot tell", "fail", ["failure"], False),
+        ("inconclusive", "pass", ["skipped"], True),
+        ("inconclusive", "fail", ["failure"], False),
         ("regression", "pass", ["failure"], False),
         ("regression", "fail", ["failure"], False),
     ],
 )
 def test_junit_and_exit_follow_the_verdict_and_the_setting(
-    tmp_path: Path, outcome: Callable[..., Outcome], verdict: str, cannot_tell: str, kinds: list[str], passed: bool
+    tmp_path: Path, outcome: Callable[..., Outcome], verdict: str, inconclusive: str, kinds: list[str], passed: bool
 ) -> None:
-    found = outcome(verdict, cannot_tell=cannot_tell)
+    found = outcome(verdict, inconclusive=inconclusive)
     write_files(found, tmp_path / "gate")
     suite = ElementTree.parse(tmp_path / "gate" / "junit.xml").getroot().find("testsuite")
     assert suite is not None

@@ -28,13 +28,13 @@ def noisy(value: float, *, deviation: float, seed: int) -> Resampled:
     [
         (0.5, 1.9, "higher", "pass"),
         (0.5, 2.0, "higher", "pass"),
-        (0.5, 2.1, "higher", "cannot tell"),
-        (2.0, 3.0, "higher", "cannot tell"),
+        (0.5, 2.1, "higher", "inconclusive"),
+        (2.0, 3.0, "higher", "inconclusive"),
         (2.1, 3.0, "higher", "regression"),
         (2.1, 3.0, "lower", "pass"),
         (2.0, 3.0, "lower", "pass"),
-        (1.9, 3.0, "lower", "cannot tell"),
-        (1.0, 2.0, "lower", "cannot tell"),
+        (1.9, 3.0, "lower", "inconclusive"),
+        (1.0, 2.0, "lower", "inconclusive"),
         (1.0, 1.9, "lower", "regression"),
     ],
 )
@@ -46,8 +46,8 @@ def test_verdict_at_the_borders_of_a_limit_of_2(low: float, high: float, worse: 
     ("verdicts", "expected"),
     [
         (["pass", "pass"], "pass"),
-        (["pass", "cannot tell"], "cannot tell"),
-        (["cannot tell", "regression", "pass"], "regression"),
+        (["pass", "inconclusive"], "inconclusive"),
+        (["inconclusive", "regression", "pass"], "regression"),
     ],
 )
 def test_gravest_verdict_is_the_overall_one(verdicts: list[Verdict], expected: Verdict) -> None:
@@ -55,7 +55,7 @@ def test_gravest_verdict_is_the_overall_one(verdicts: list[Verdict], expected: V
 
 
 @pytest.mark.parametrize(
-    ("increase", "verdict"), [(0.0, "pass"), (4.0, "pass"), (5.0, "cannot tell"), (6.0, "regression")]
+    ("increase", "verdict"), [(0.0, "pass"), (4.0, "pass"), (5.0, "inconclusive"), (6.0, "regression")]
 )
 def test_increase_is_held_against_its_limit(increase: float, verdict: Verdict) -> None:
     # The interval reaches 1.96 * 0.3, about 0.6, to either side.
@@ -94,7 +94,7 @@ def test_equal_measurements_differ_by_exactly_nothing() -> None:
     assert (check.difference, check.interval, check.verdict) == (0.0, Interval(low=0.0, high=0.0), "pass")
 
 
-@pytest.mark.parametrize(("drop", "verdict"), [(0.0, "pass"), (0.3, "cannot tell"), (0.8, "regression")])
+@pytest.mark.parametrize(("drop", "verdict"), [(0.0, "pass"), (0.3, "inconclusive"), (0.8, "regression")])
 def test_drop_of_a_paired_mean_is_held_against_its_limit(drop: float, verdict: Verdict) -> None:
     rng = np.random.default_rng(0)
     baseline = rng.normal(30.0, 4.0, 200)
@@ -116,7 +116,7 @@ def test_drop_of_a_paired_mean_is_held_against_its_limit(drop: float, verdict: V
     assert check.smallest_visible == pytest.approx(2.8 * 1.0 / np.sqrt(200), rel=0.2)
 
 
-@pytest.mark.parametrize(("least", "verdict"), [(28.0, "pass"), (30.0, "cannot tell"), (32.0, "regression")])
+@pytest.mark.parametrize(("least", "verdict"), [(28.0, "pass"), (30.0, "inconclusive"), (32.0, "regression")])
 def test_candidates_own_mean_is_held_against_a_bound(least: float, verdict: Verdict) -> None:
     values = 30.0 + np.linspace(-4.0, 4.0, 100)
     counts = resample_counts(100, seed=0)

@@ -21,7 +21,7 @@ def texts(svg: str) -> list[str]:
 
 
 def sources(**given: Any) -> Sources:
-    absent = ("inputs", "pictures", "fidelity", "manifests", "scores", "bench", "entries", "gates", "curves")
+    absent = ("inputs", "pictures", "similarity", "manifests", "scores", "bench", "entries", "gates", "curves")
     nothing: dict[str, Any] = {name: {} for name in absent}
     return Sources(**(nothing | {"names": [], "baseline": "teacher"} | given))
 
@@ -75,18 +75,18 @@ def test_gates_of_several_models_share_a_plot_and_name_their_rows() -> None:
     (svg,) = forest.of_gates(
         {
             "small": gate(check("max_fid_increase", "fid")),
-            "tiny": gate(check("max_fid_increase", "fid", verdict="cannot tell")),
+            "tiny": gate(check("max_fid_increase", "fid", verdict="inconclusive")),
         }
     )
-    assert {"small: max fid increase", "tiny: max fid increase", "pass", "cannot tell"} <= set(texts(svg))
+    assert {"small: max fid increase", "tiny: max fid increase", "pass", "inconclusive"} <= set(texts(svg))
 
 
 def test_a_verdict_is_told_by_word_marker_and_colour() -> None:
     drawn = {
         verdict: forest.of_gates({"one": gate(check("max_fid_increase", "fid", verdict=verdict))})[0]
-        for verdict in ("pass", "regression", "cannot tell")
+        for verdict in ("pass", "regression", "inconclusive")
     }
-    for verdict, variable in (("pass", "accent"), ("regression", "alarm"), ("cannot tell", "doubt")):
+    for verdict, variable in (("pass", "accent"), ("regression", "alarm"), ("inconclusive", "doubt")):
         assert verdict in texts(drawn[verdict])
         assert f"var(--{variable})" in drawn[verdict]
     markers = {re.findall(r'<defs>\s*<path id="[^"]*" d="([^"]*)"', svg)[-1] for svg in drawn.values()}
@@ -117,9 +117,9 @@ def test_size_is_drawn_against_kid_before_the_frechet_distance() -> None:
 
 def test_size_is_drawn_against_psnr_where_no_two_models_were_scored() -> None:
     likeness = Likeness(psnr_db=25.0, ssim=None, ms_ssim=None, colour_offset=(0.0, 0.0, 0.0))
-    fidelity = {name: Fidelity({"0": likeness}) for name in ("a", "b")}
+    similarity = {name: Fidelity({"0": likeness}) for name in ("a", "b")}
     svg = scatter.of_models(
-        sources(scores={"a": {"fid": 3.0}}, fidelity=fidelity, entries=entries(a=180_000, b=190_000))
+        sources(scores={"a": {"fid": 3.0}}, similarity=similarity, entries=entries(a=180_000, b=190_000))
     )
     assert svg is not None
     assert "PSNR to the teacher (dB), higher is better. a: 180 kB, 25. b: 190 kB, 25." in svg

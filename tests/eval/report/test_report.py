@@ -74,7 +74,7 @@ def scores(mean: float, distance: float) -> dict[str, Any]:
         "schema": 2,
         "key": KEY,
         **distances(mean, distance),
-        "fidelity": {"ssim": {"mean": 0.9123, "min": 0.8001}},
+        "similarity": {"ssim": {"mean": 0.9123, "min": 0.8001}},
         "control": distances(0.5, 333.3),
         "notes": ["read with care"],
     }
@@ -270,7 +270,7 @@ def with_all(config: ReportConfig, tmp_path_factory: pytest.TempPathFactory) -> 
     (folder / "training.json").write_text(json.dumps({"history": history}))
     summary = {"mean": 0.9512, "min": 0.9001, "max": 0.9901}
     more = {
-        "fidelity": {
+        "similarity": {
             "ssim": {"mean": 0.9123, "min": 0.8001},
             "ms_ssim": summary,
             "perceptual_efficientnet_lite0": {"mean": 0.0456, "min": 0.01, "max": 0.1789},

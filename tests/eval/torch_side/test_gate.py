@@ -19,7 +19,7 @@ from eval.cli import app
 from eval.config import AcceptConfig, GateConfig
 from eval.gate.baseline import read_baseline, write_baseline
 from eval.gate.outcome import Outcome
-from eval.gate.stage import accept, gate
+from eval.gate.stage import accept_baseline, run_gate
 
 CommandLine = Callable[..., subprocess.CompletedProcess[str]]
 Drawer = Callable[..., Path]
@@ -84,14 +84,14 @@ def accepted(data: Path) -> Path:
         network="efficientnet-lite0",
         cache=data / "cache",
     )
-    write_baseline(accept(config), data / "baseline.json")
+    write_baseline(accept_baseline(config), data / "baseline.json")
     return data / "baseline.json"
 
 
 def compare(data: Path, candidate: str, baseline: Path | None = None, **flags: Any) -> Outcome:
     settings: dict[str, Any] = {"network": "efficientnet-lite0", "cache": data / "cache"} | flags
     folders = {"candidate": data / candidate, "baseline": baseline or data / "baseline", "data": data}
-    return gate(GateConfig(**folders, **settings))
+    return run_gate(GateConfig(**folders, **settings))
 
 
 def verdicts(outcome: Outcome) -> dict[str, str]:

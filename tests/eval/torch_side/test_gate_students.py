@@ -18,7 +18,7 @@ from torch.nn import functional
 from compress.images import list_images, read_image, write_png
 from eval.config import AcceptConfig, GateConfig
 from eval.gate.baseline import write_baseline
-from eval.gate.stage import accept, gate
+from eval.gate.stage import accept_baseline, run_gate
 
 Drawer = Callable[..., Path]
 
@@ -119,7 +119,7 @@ def accepted(tmp_path_factory: pytest.TempPathFactory, draw: Drawer, training_se
     config = AcceptConfig(
         candidate=candidate, data=root, teacher=teacher, network="efficientnet-lite0", cache=root / "cache"
     )
-    write_baseline(accept(config), root / "baseline.json")
+    write_baseline(accept_baseline(config), root / "baseline.json")
     return root
 
 
@@ -133,7 +133,7 @@ def verdict(root: Path, student: Student, name: str) -> str:
         network="efficientnet-lite0",
         cache=root / "cache",
     )
-    return gate(config).verdict
+    return run_gate(config).verdict
 
 
 @pytest.mark.parametrize("harm", [in_int4, with_noise])

@@ -28,7 +28,7 @@ from eval.distribution.fid import resampled_frechet_distances
 from eval.features import networks
 from eval.features.extract import FolderOfImages, extract_features
 from eval.features.networks import FeatureExtractorEfficientNetLite0, choose_network
-from eval.scores import score
+from eval.scores import score_folder
 from eval.similarity.perceptual import perceptual_distances
 
 Drawer = Callable[..., Path]
@@ -47,7 +47,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory, draw: Drawer) -> Path:
 
 @pytest.fixture(scope="module")
 def blurred_scores(folders: Path) -> dict[str, Any]:
-    return score(config(folders))
+    return score_folder(config(folders))
 
 
 def config(folders: Path) -> ScoreConfig:
@@ -107,7 +107,7 @@ def test_scores_in_lite0_features_are_not_called_fid(blurred_scores: dict[str, A
 
 
 def test_blurred_images_score_worse_than_sharp_ones(folders: Path, blurred_scores: dict[str, Any]) -> None:
-    sharp = score(ScoreConfig(real=folders / "real", fake=folders / "fake", network="efficientnet-lite0"))
+    sharp = score_folder(ScoreConfig(real=folders / "real", fake=folders / "fake", network="efficientnet-lite0"))
     assert blurred_scores["fd_efficientnet_lite0"] > 1.2 * sharp["fd_efficientnet_lite0"]
     blurred_kid, sharp_kid = blurred_scores["kid_efficientnet_lite0"], sharp["kid_efficientnet_lite0"]
     assert blurred_kid["mean"] - blurred_kid["spread"] > sharp_kid["mean"] + sharp_kid["spread"]
@@ -118,8 +118,8 @@ def test_record_holds_its_control_its_fidelity_and_its_notes(blurred_scores: dic
     control = blurred_scores["control"]
     # A light blur at the input's own size is nearer to the reference than the heavy one.
     assert control["fd_efficientnet_lite0"] < blurred_scores["fd_efficientnet_lite0"]
-    assert len(blurred_scores["fidelity"]["images"]) == 8
-    assert blurred_scores["fidelity"]["perceptual_efficientnet_lite0"]["min"] > 0
+    assert len(blurred_scores["similarity"]["images"]) == 8
+    assert blurred_scores["similarity"]["perceptual_efficientnet_lite0"]["min"] > 0
     assert "five scales need 161 px" in blurred_scores["notes"][-1]
     assert "100 subsets of 4 images, half of the 8" in blurred_scores["notes"][0]
     assert json.loads(json.dumps(blurred_scores, allow_nan=False)) == blurred_scores
@@ -150,11 +150,11 @@ def test_score_is_the_same_for_any_batch_size(
 ) -> None:
     monkeypatch.setattr(extract_features, "__kwdefaults__", {"batch_size": 3})
     monkeypatch.setattr(perceptual_distances, "__kwdefaults__", {"batch_size": 5})
-    record = score(config(folders))
+    record = score_folder(config(folders))
     for name in ("kid_efficientnet_lite0", "fd_efficientnet_lite0"):
         assert record[name] == pytest.approx(blurred_scores[name], rel=1e-4, abs=1e-6)
     found, expected = (
-        [image["perceptual_efficientnet_lite0"] for image in scores["fidelity"]["images"].values()]
+        [image["perceptual_efficientnet_lite0"] for image in scores["similarity"]["images"].values()]
         for scores in (record, blurred_scores)
     )
     assert found == pytest.approx(expected, rel=1e-4)
@@ -163,7 +163,7 @@ def test_score_is_the_same_for_any_batch_size(
 def test_second_score_against_a_reference_runs_no_network(
     folders: Path, blurred_scores: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = score(replace(config(folders), cache=tmp_path / "cache"))
+    first = score_folder(replace(config(folders), cache=tmp_path / "cache"))
     # The reference, the fakes, the control, and the distances to the teacher.
     assert len(list((tmp_path / "cache").iterdir())) == 4
 
@@ -171,7 +171,7 @@ def test_second_score_against_a_reference_runs_no_network(
         raise AssertionError("the network was loaded")
 
     monkeypatch.setattr(networks, "_load", load)
-    second = score(replace(config(folders), cache=tmp_path / "cache"))
+    second = score_folder(replace(config(folders), cache=tmp_path / "cache"))
     for record in (first, second):
         assert untimed(record) == untimed(blurred_scores)
     assert second["seconds"]["features"] < first["seconds"]["features"]
@@ -182,7 +182,7 @@ def test_another_student_is_scored_with_the_kept_reference(
 ) -> None:
     alone = ScoreConfig(real=folders / "real", fake=folders / "fake", network="efficientnet-lite0")
     both = replace(alone, cache=tmp_path / "cache")
-    score(replace(both, fake=folders / "blurred"))
+    score_folder(replace(both, fake=folders / "blurred"))
     seen: list[int] = []
     run = FeatureExtractorEfficientNetLite0.forward
 
@@ -191,17 +191,17 @@ def test_another_student_is_scored_with_the_kept_reference(
         return run(self, batch)
 
     monkeypatch.setattr(FeatureExtractorEfficientNetLite0, "forward", forward)
-    assert untimed(score(both)) == untimed(score(alone))
+    assert untimed(score_folder(both)) == untimed(score_folder(alone))
     # Eight fakes; without the cache, nine real images as well.
     assert sum(seen) == 8 + (9 + 8)
 
 
 def test_truth_is_recorded_beside_the_teacher(folders: Path, blurred_scores: dict[str, Any]) -> None:
-    record = score(replace(config(folders), control=None, truth=folders / "inputs"))
-    assert record["fidelity"] == blurred_scores["fidelity"]
+    record = score_folder(replace(config(folders), control=None, truth=folders / "inputs"))
+    assert record["similarity"] == blurred_scores["similarity"]
     # The inputs are 80 px wide: they are fitted to the fakes' 64.
-    assert record["truth"].keys() == record["fidelity"].keys()
-    assert record["truth"]["psnr_db"] != record["fidelity"]["psnr_db"]
+    assert record["truth"].keys() == record["similarity"].keys()
+    assert record["truth"]["psnr_db"] != record["similarity"]["psnr_db"]
     assert record["truth"]["perceptual_efficientnet_lite0"]["min"] > 0
 
 
@@ -215,7 +215,7 @@ def test_given_inception_weights_make_a_fid_and_torch_fidelitys_own_kid(tmp_path
         extractor = feature_extractor_inceptionv3.FeatureExtractorInceptionV3("random", ["2048"], "none")
     torch.save(extractor.state_dict(), weights)
     real, fake = draw(tmp_path / "real", 4, seed=1), draw(tmp_path / "fake", 4, seed=2)
-    record = score(ScoreConfig(real=real, fake=fake, inception_weights=weights))
+    record = score_folder(ScoreConfig(real=real, fake=fake, inception_weights=weights))
     # Its Fréchet distance takes the eigenvalues of a 2048x2048 matrix, half a minute: the pin above stands for both.
     expected = torch_fidelity_says(real, fake, fid=False, subset=2, feature_extractor_weights_path=str(weights))
     assert record["key"]["network"] == "inception"

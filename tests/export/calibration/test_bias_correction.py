@@ -51,9 +51,9 @@ def _graph(model: keras.Model, side: int = SIDE) -> Graph:
 def _mean_errors(quantized: QuantizedGraph, graph: Graph, photos: Sequence[np.ndarray]) -> np.ndarray:
     """How far each channel of the picture is off on average."""
     pictures = np.stack([to_float(photo) for photo in photos])
-    integers = numpy_int8.run(quantized, quantized.tensors[graph.input].quantize(pictures))
+    integers = numpy_int8.run_int8_graph(quantized, quantized.tensors[graph.input].quantize(pictures))
     made = quantized.tensors[graph.output].dequantize(integers)
-    return np.abs((made - numpy_float.run(graph, pictures)).mean(axis=(0, 1, 2)))
+    return np.abs((made - numpy_float.run_graph(graph, pictures)).mean(axis=(0, 1, 2)))
 
 
 def test_what_is_off_on_average_becomes_a_fraction_of_it(model: keras.Model, photos: list[np.ndarray]) -> None:

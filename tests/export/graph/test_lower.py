@@ -56,7 +56,7 @@ LAYERS = {
 
 def assert_same(model: keras.Model, shape: tuple[int, int, int], tolerance: float = 2e-5) -> None:
     images = np.random.default_rng(0).uniform(-1, 1, (2, *shape)).astype(np.float32)
-    result = numpy_float.run(lower(model, input_shape=shape), images)
+    result = numpy_float.run_graph(lower(model, input_shape=shape), images)
     np.testing.assert_allclose(result, np.asarray(model(images)), rtol=tolerance, atol=tolerance)
 
 

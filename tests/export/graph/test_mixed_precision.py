@@ -10,9 +10,9 @@ from compress.errors import UnusableArtifact
 from compress.images import to_float
 from export import parity
 from export.calibration import observe
-from export.config import Ends
+from export.config import IoType
 from export.graph.lower import lower
-from export.graph.mixed_precision import with_islands
+from export.graph.mixed_precision import insert_float_islands
 from export.graph.operations import Add, Convolution, Dequantize, Graph, Operation, Quantize
 from export.graph.quantized import QuantizedGraph, quantize, with_scales
 from export.interpreter import numpy_float, numpy_int8
@@ -40,11 +40,11 @@ def _spelled(graph: Graph) -> list[tuple[str, str]]:
 
 def test_nothing_kept_is_the_graph_itself() -> None:
     graph = _forked()
-    assert with_islands(graph, ()) is graph
+    assert insert_float_islands(graph, ()) is graph
 
 
 def test_an_island_reads_float_and_is_read_as_int8() -> None:
-    spelled = with_islands(_forked(), {"b"})
+    spelled = insert_float_islands(_forked(), {"b"})
     assert _spelled(spelled) == [
         ("image", "a"), ("a", "a/float"), ("a/float", "b/float"), ("b/float", "b"), ("a+b", "c"), ("c", "generated"),
     ]  # fmt: skip
@@ -54,15 +54,15 @@ def test_an_island_reads_float_and_is_read_as_int8() -> None:
 
 def test_a_tensor_changes_its_type_once_for_all_its_readers() -> None:
     """`a` is read as float by two and as int8 by none, so that it is never rounded."""
-    assert _spelled(with_islands(_forked(), {"a", "b", "c"})) == [
+    assert _spelled(insert_float_islands(_forked(), {"a", "b", "c"})) == [
         ("image", "image/float"), ("image/float", "a/float"), ("a/float", "b/float"), ("a/float+b/float", "c/float"),
         ("c/float", "c"), ("c", "generated"),
     ]  # fmt: skip
-    assert _spelled(with_islands(_forked(), {"b", "c"})).count(("a", "a/float")) == 1
+    assert _spelled(insert_float_islands(_forked(), {"b", "c"})).count(("a", "a/float")) == 1
 
 
 def test_the_ends_stay_int8() -> None:
-    graph = with_islands(_forked(), {"a", "b", "c", "generated"})
+    graph = insert_float_islands(_forked(), {"a", "b", "c", "generated"})
     assert (graph.input, graph.output) == ("image", "generated")
     assert _spelled(graph)[0] == ("image", "image/float")
     assert _spelled(graph)[-1] == ("generated/float", "generated")
@@ -80,26 +80,26 @@ def whole(graph, photos) -> QuantizedGraph:
 
 @pytest.fixture(scope="module", params=["the last", "every third", "all"])
 def mixed(request, graph, whole) -> QuantizedGraph:
-    """A student with an island at its end, with many, or in float between its ends."""
+    """A student with an island at its end, with many, or in float between its io_type."""
     names = [operation.output for operation in graph.operations]
     kept = {"the last": names[-3:], "every third": names[::3], "all": names}[request.param]
     return with_scales(graph, whole.tensors, kept)
 
 
 def test_only_int8_operations_have_integer_weights(mixed, whole) -> None:
-    assert mixed.weights.keys() == whole.weights.keys() - set(mixed.kept_float)
+    assert mixed.weights.keys() == whole.weights.keys() - set(mixed.float_ops)
     assert mixed.as_json() == whole.as_json()
     for name, weights in mixed.weights.items():
         np.testing.assert_array_equal(weights.kernel, whole.weights[name].kernel)
         np.testing.assert_array_equal(weights.bias, whole.weights[name].bias)
 
 
-@pytest.mark.parametrize("ends", ["float", "int8", "uint8"])
-def test_a_mixed_file_is_one_partition_and_does_what_the_reference_does(mixed, photos, ends: Ends) -> None:
-    content = emitter.int8_file(mixed, ends)
+@pytest.mark.parametrize("io_type", ["float", "int8", "uint8"])
+def test_a_mixed_file_is_one_partition_and_does_what_the_reference_does(mixed, photos, io_type: IoType) -> None:
+    content = emitter.int8_file(mixed, io_type)
     assert delegate_coverage(content).complete
-    expected = [numpy_float.run(mixed.graph, to_float(photo)[np.newaxis])[0] for photo in photos]
-    measured = parity.measure(content, photos, expected, material="synthetic", quantized=mixed)
+    expected = [numpy_float.run_graph(mixed.graph, to_float(photo)[np.newaxis])[0] for photo in photos]
+    measured = parity.measure_parity(content, photos, expected, material="synthetic", quantized=mixed)
     assert measured.share_within_a_step is not None
     assert measured.share_within_a_step >= 0.999
 
@@ -116,7 +116,7 @@ def test_the_file_changes_types_around_its_islands_alone(mixed) -> None:
     lone = [one for one in mixed.graph.operations if getattr(one, "function", "") == "relu" and mixed.is_integer(one)]
     assert found["QUANTIZE"] == changes[Quantize] + len(lone)
     types = {detail["name"]: detail["dtype"] for detail in plain.get_tensor_details()}
-    assert all(types[f"{name}/float"] is np.float32 for name in mixed.kept_float)
+    assert all(types[f"{name}/float"] is np.float32 for name in mixed.float_ops)
 
 
 def test_float_between_the_ends_loses_what_the_ends_lose(graph, whole, photos) -> None:
@@ -125,10 +125,10 @@ def test_float_between_the_ends_loses_what_the_ends_lose(graph, whole, photos) -
     scale = whole.tensors[graph.input]
     batch = to_float(np.stack(photos))
     rounded = scale.dequantize(scale.quantize(batch))
-    made = numpy_int8.run(mixed, scale.quantize(batch))
-    np.testing.assert_array_equal(made, whole.tensors[graph.output].quantize(numpy_float.run(graph, rounded)))
+    made = numpy_int8.run_int8_graph(mixed, scale.quantize(batch))
+    np.testing.assert_array_equal(made, whole.tensors[graph.output].quantize(numpy_float.run_graph(graph, rounded)))
     files = TfliteGenerator(emitter.int8_file(mixed, "float")), TfliteGenerator(emitter.int8_file(whole, "float"))
-    expected = numpy_float.run(graph, batch)
+    expected = numpy_float.run_graph(graph, batch)
     kept, lost = (parity.psnr_db(np.stack([one.translate(photo) for photo in photos]) - expected) for one in files)
     # Measured: 56 to 57 dB against 43 to 48.
     assert kept > lost + 6

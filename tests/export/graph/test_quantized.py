@@ -111,5 +111,5 @@ def test_small_weights_beside_an_identity_survive_int8(chain, photos):
     # One step of the whole kernel would be 1/127, more than twice the spread of all weights but the identity's.
     assert np.count_nonzero(weights.kernel) > 70
     pictures = np.stack([to_float(photo) for photo in photos])
-    made = numpy_int8.run(ours, ours.tensors["image"].quantize(pictures)).astype(np.float32) / 128
+    made = numpy_int8.run_int8_graph(ours, ours.tensors["image"].quantize(pictures)).astype(np.float32) / 128
     assert psnr_db(made - np.asarray(net(pictures))) > 47

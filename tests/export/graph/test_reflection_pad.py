@@ -9,7 +9,7 @@ from export.calibration import observe
 from export.graph.lower import lower
 from export.graph.operations import Graph, Pad
 from export.graph.quantized import quantize
-from export.graph.reflection_pad import without_reflection
+from export.graph.reflection_pad import expand_reflection_pads
 from export.interpreter import numpy_float
 from export.tflite import emitter
 from export.tflite.delegation import delegate_coverage
@@ -22,9 +22,9 @@ def test_reflection_is_numpys(margins) -> None:
     image = np.random.default_rng(0).uniform(-1, 1, (1, 9, 8, 3)).astype(np.float32)
     expected = np.pad(image, ((0, 0), *margins, (0, 0)), mode="reflect")
     pad = Pad(inputs=("image",), output="padded", shape=expected.shape[1:], margins=margins, mode="reflect")
-    graph = without_reflection(Graph(input="image", output="padded", input_shape=(9, 8, 3), operations=(pad,)))
+    graph = expand_reflection_pads(Graph(input="image", output="padded", input_shape=(9, 8, 3), operations=(pad,)))
     assert not any(isinstance(operation, Pad) for operation in graph.operations)
-    np.testing.assert_array_equal(numpy_float.run(graph, image), expected)
+    np.testing.assert_array_equal(numpy_float.run_graph(graph, image), expected)
     assert graph.shapes["padded"] == expected.shape[1:]
 
 
@@ -37,11 +37,11 @@ def padded(chain) -> Graph:
 @pytest.mark.parametrize("weights", ["fp32", "fp16", "dynamic"])
 def test_float_file_is_one_partition(padded, weights) -> None:
     assert not delegate_coverage(emitter.float_file(padded, weights)).complete
-    assert delegate_coverage(emitter.float_file(without_reflection(padded), weights)).complete
+    assert delegate_coverage(emitter.float_file(expand_reflection_pads(padded), weights)).complete
 
 
 def test_int8_file_is_one_partition_with_one_scale_for_all_parts(padded, photos) -> None:
-    graph = without_reflection(padded)
+    graph = expand_reflection_pads(padded)
     quantized = quantize(graph, observe.observe_ranges(graph, photos))
     assert delegate_coverage(emitter.int8_file(quantized, "int8")).complete
     parts = [name for name in graph.shapes if "/height" in name or "/width" in name]
@@ -51,4 +51,4 @@ def test_int8_file_is_one_partition_with_one_scale_for_all_parts(padded, photos)
 
 def test_what_reflects_nothing_stays(small_student) -> None:
     graph = lower(small_student, input_shape=(32, 32, 3))
-    assert without_reflection(graph).operations == graph.operations
+    assert expand_reflection_pads(graph).operations == graph.operations

@@ -153,7 +153,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_report_counts_what_leaves_and_what_may(package: Path) -> None:
-    report = coreml.lint(package)
+    report = coreml.lint_package(package)
     (left,), (maybe,) = report["fallbacks"], report["possible_fallbacks"]
     assert (left["op"], left["dtype"], left["count"], left["grounds"]) == ("conv", "fp32", 2, "documented")
     assert (maybe["op"], maybe["count"], maybe["grounds"]) == ("mul", 1, "reported")
@@ -171,7 +171,7 @@ def test_report_counts_what_leaves_and_what_may(package: Path) -> None:
 
 
 def test_text_shows_each_kind_its_reason_and_what_is_not_known(package: Path) -> None:
-    text = coreml.describe(coreml.lint(package))
+    text = coreml.format_package(coreml.lint_package(package))
     lines = text.splitlines()
     assert next(line for line in lines if "mul" in line).split() == ["1", "mul", "fp16", "may", "leave"]
     assert "known to leave the Neural Engine" in lines
@@ -184,15 +184,15 @@ def test_text_shows_each_kind_its_reason_and_what_is_not_known(package: Path) ->
 def test_a_package_with_nothing_against_it_says_so(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = Contents(specification=7, sizes="range", operations=(operation("conv"), operation("relu")))
     monkeypatch.setattr(coreml, "list_contents", lambda _: plain)
-    report = coreml.lint(package)
-    text = coreml.describe(report)
+    report = coreml.lint_package(package)
+    text = coreml.format_package(report)
     assert (report["fallbacks"], report["possible_fallbacks"]) == ([], [])
     assert "nothing in it is known to leave the Neural Engine" in text
     assert "iOS 16 or macOS 13, or newer (Core ML format 7): none of its operations is so new" in text
     assert "note: it takes a range of sizes" in text
     newer = replace(plain, specification=99)
     monkeypatch.setattr(coreml, "list_contents", lambda _: newer)
-    assert "needs a system newer than any known here" in coreml.describe(coreml.lint(package))
+    assert "needs a system newer than any known here" in coreml.format_package(coreml.lint_package(package))
 
 
 def test_command_fails_on_what_is_known_to_leave_and_only_on_that(package: Path, capsys, monkeypatch) -> None:

@@ -45,19 +45,19 @@ LAYERS = {
 NOT_DELEGATED = {"reflection", "nearest", "average pooling"}
 
 
-def assert_exact(model: keras.Model, photos: list[np.ndarray], kept_float: Collection[int] = ()) -> float:
+def assert_exact(model: keras.Model, photos: list[np.ndarray], float_ops: Collection[int] = ()) -> float:
     """Compare file and reference, of which some operations are in float, by place; return PSNR against float."""
     graph = lower(model, input_shape=model.input_shape[1:])
-    kept = [graph.operations[place].output for place in kept_float]
+    kept = [graph.operations[place].output for place in float_ops]
     scales = quantize(graph, observe.observe_ranges(graph, photos)).tensors
     quantized = with_scales(graph, scales, kept)
     generator = TfliteGenerator(emitter.int8_file(quantized, "int8"))
     images = np.stack([to_float(photo) for photo in photos])
-    exact = numpy_int8.run(quantized, quantized.tensors[graph.input].quantize(images))
+    exact = numpy_int8.run_int8_graph(quantized, quantized.tensors[graph.input].quantize(images))
     steps = np.abs(np.stack([generator.run(photo) for photo in photos]).astype(int) - exact)
     assert (steps <= 1).mean() >= 0.999
     assert (steps == 0).mean() >= 0.99
-    return parity.psnr_db(quantized.tensors[graph.output].dequantize(exact) - numpy_float.run(graph, images))
+    return parity.psnr_db(quantized.tensors[graph.output].dequantize(exact) - numpy_float.run_graph(graph, images))
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +74,12 @@ def test_layer_equals_the_runtime(chain, small_photos, name: str):
 @pytest.mark.parametrize("name", LAYERS)
 def test_layer_in_float_equals_the_runtime(chain, small_photos, name: str):
     """All but tanh is in float: a layer that averages int8 values, alone in float, would write exact halves of a step,
-    which the runtime and the reference round either way; `keep_float.choose` never leaves one alone.
+    which the runtime and the reference round either way; `float_ops.choose` never leaves one alone.
     """
     layer_row = [layers.Conv2D(8, 3, padding="same"), LAYERS[name](), layers.Conv2D(3, 1), layers.Activation("tanh")]
     model = chain(layer_row, (*SIZE, 3))
     but_tanh = range(len(lower(model, input_shape=(*SIZE, 3)).operations) - 1)
-    assert assert_exact(model, small_photos, kept_float=but_tanh) > 40
+    assert assert_exact(model, small_photos, float_ops=but_tanh) > 40
 
 
 def test_relu_behind_a_resize_equals_the_runtime(chain, small_photos):

@@ -13,7 +13,7 @@ from export.graph.lower import lower
 from export.graph.operations import Graph, Weighted
 from export.interpreter import numpy_float, numpy_int8
 from export.parity import psnr_db, synthetic_photos
-from export.quantize.fake_quantize import FakeQuantize, Roundings, layer_name, ranges_of
+from export.quantize.fake_quantize import FakeQuantize, FakeQuantizers, layer_name, ranges_of
 from export.quantize.trainable import as_keras
 
 SIZE_PX = 32
@@ -40,10 +40,10 @@ def test_the_rounded_model_does_what_the_integers_do(
     symmetric: bool, graph: Graph, ranges: dict[str, quantization.Range], photos: np.ndarray
 ) -> None:
     quantized = quantization.quantize(graph, ranges, symmetric=symmetric)
-    model = as_keras(graph, Roundings(graph, ranges, symmetric=symmetric))
+    model = as_keras(graph, FakeQuantizers(graph, ranges, symmetric=symmetric))
     first, last = (quantized.tensors[name] for name in (graph.input, graph.output))
     batch = to_float(photos)
-    exact = last.dequantize(numpy_int8.run(quantized, first.quantize(batch)))
+    exact = last.dequantize(numpy_int8.run_int8_graph(quantized, first.quantize(batch)))
     rounded, unrounded = np.asarray(model(batch)), np.asarray(as_keras(graph)(batch))
     # Sums of float32 fall to the other side of a rounding now and then; nothing is off systematically.
     assert psnr_db(rounded - exact) > 43
@@ -62,7 +62,7 @@ def test_training_moves_each_range_towards_what_it_sees(
     graph: Graph, ranges: dict[str, quantization.Range], photos: np.ndarray
 ) -> None:
     narrow = {name: (0.5 * low, 0.5 * high) for name, (low, high) in ranges.items()}
-    moving, resting = (as_keras(graph, Roundings(graph, narrow, moving=moves)) for moves in (True, False))
+    moving, resting = (as_keras(graph, FakeQuantizers(graph, narrow, moving=moves)) for moves in (True, False))
     before = ranges_of(moving)
     for _ in range(5):
         moving(to_float(photos), training=True)
@@ -72,7 +72,9 @@ def test_training_moves_each_range_towards_what_it_sees(
     # Of the first tensor that is computed alone it is known what was seen: all others follow from rounded ones.
     first = next(operation.output for operation in graph.operations if isinstance(operation, Weighted))
     seen: dict[str, quantization.Range] = {}
-    numpy_float.run(graph, to_float(photos), lambda name, values: seen.update({name: (values.min(), values.max())}))
+    numpy_float.run_graph(
+        graph, to_float(photos), lambda name, values: seen.update({name: (values.min(), values.max())})
+    )
     kept = 0.99**5
     for end in (0, 1):
         expected = kept * before[first][end] + (1 - kept) * seen[first][end]
@@ -85,7 +87,7 @@ def test_gradients_pass_the_rounding_and_stop_where_values_are_cut_off() -> None
     model = keras.Model(image, layers.Conv2D(3, 1, use_bias=False, name="conv")(image))
     graph = lower(model, input_shape=(2, 2, 3))
     ranges = dict.fromkeys(graph.shapes, (-0.5, 0.5))
-    rounded = as_keras(graph, Roundings(graph, ranges))
+    rounded = as_keras(graph, FakeQuantizers(graph, ranges))
     layer = rounded.get_layer(layer_name(graph.output))
     assert isinstance(layer, FakeQuantize)
     values = tf.constant([[[[0.3, -0.2, 0.7]]]])

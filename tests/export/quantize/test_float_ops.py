@@ -17,7 +17,7 @@ from export.graph.operations import Activate, Add, Convolution, DepthToSpace, Gr
 from export.interpreter import numpy_float, numpy_int8
 from export.parity import synthetic_photos
 from export.quantize import float_ops, sensitivity
-from export.quantize.sensitivity import Cost
+from export.quantize.sensitivity import RoundingCost
 
 SIZE_PX = 32
 SHAPE = (4, 4, 3)
@@ -42,10 +42,10 @@ def graph() -> Graph:
     return Graph(input="image", output="generated", input_shape=SHAPE, operations=operations)
 
 
-def _costs(graph: Graph, **psnr_db: float) -> list[Cost]:
+def _costs(graph: Graph, **psnr_db: float) -> list[RoundingCost]:
     """Nothing costs anything but what is named: a tensor, or `a_weights`."""
-    rows = [Cost(tensor=operation.output, kind="tensor", psnr_db=math.inf) for operation in graph.operations]
-    rows += [Cost(tensor=name, kind="weights", psnr_db=math.inf) for name in "abd"]
+    rows = [RoundingCost(tensor=operation.output, kind="tensor", psnr_db=math.inf) for operation in graph.operations]
+    rows += [RoundingCost(tensor=name, kind="weights", psnr_db=math.inf) for name in "abd"]
     named = [(row.tensor if row.kind == "tensor" else f"{row.tensor}_weights") for row in rows]
     return [replace(row, psnr_db=psnr_db.get(name, math.inf)) for row, name in zip(rows, named, strict=True)]
 
@@ -73,7 +73,7 @@ def _costs(graph: Graph, **psnr_db: float) -> list[Cost]:
 def test_what_takes_most_error_off_stays_in_float(
     graph: Graph, psnr_db: dict[str, float], count: int, kept: tuple[str, ...]
 ) -> None:
-    assert float_ops.choose(graph, _costs(graph, **psnr_db), count) == kept
+    assert float_ops.choose_float_ops(graph, _costs(graph, **psnr_db), count) == kept
 
 
 def test_the_choice_is_among_the_best(small_student) -> None:
@@ -82,14 +82,14 @@ def test_the_choice_is_among_the_best(small_student) -> None:
     graph = lower(small_student, input_shape=(SIZE_PX, SIZE_PX, 3))
     whole = quantized.quantize(graph, observe.observe_ranges(graph, photos))
     batch = to_float(np.stack(photos))
-    expected = numpy_float.run(graph, batch)
+    expected = numpy_float.run_graph(graph, batch)
 
     def psnr_db(kept: tuple[str, ...]) -> float:
         mixed = quantized.with_scales(graph, whole.tensors, kept)
-        made = numpy_int8.run(mixed, whole.tensors[graph.input].quantize(batch))
+        made = numpy_int8.run_int8_graph(mixed, whole.tensors[graph.input].quantize(batch))
         return parity.psnr_db(whole.tensors[graph.output].dequantize(made) - expected)
 
-    chosen = float_ops.choose(graph, sensitivity.measure(whole, photos), 2)
+    chosen = float_ops.choose_float_ops(graph, sensitivity.measure_sensitivity(whole, photos), 2)
     pairs = list(combinations([operation.output for operation in graph.operations], 2))
     drawn = np.random.default_rng(0).permutation(len(pairs))[:40]
     others = [psnr_db(pairs[index]) for index in drawn]
@@ -99,6 +99,6 @@ def test_the_choice_is_among_the_best(small_student) -> None:
 
 
 def test_more_than_there_are_is_refused_with_the_count(graph: Graph) -> None:
-    float_ops.refuse_more_than_there_are(6, graph)
-    with pytest.raises(UsageError, match="keep_float = 7, but the student has 6 operators"):
-        float_ops.refuse_more_than_there_are(7, graph)
+    float_ops.check_float_ops(6, graph)
+    with pytest.raises(UsageError, match="float_ops = 7, but the student has 6 operators"):
+        float_ops.check_float_ops(7, graph)

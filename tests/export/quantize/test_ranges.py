@@ -61,7 +61,7 @@ def _file_psnr_db(graph: Graph, chosen: dict[str, quantization.Range], photos: l
     quantized = quantization.quantize(graph, chosen)
     batch = to_float(np.stack(photos))
     first, last = (quantized.tensors[name] for name in (graph.input, graph.output))
-    exact = last.dequantize(numpy_int8.run(quantized, first.quantize(batch)))
+    exact = last.dequantize(numpy_int8.run_int8_graph(quantized, first.quantize(batch)))
     return psnr_db(exact - np.asarray(as_keras(graph)(batch)))
 
 

@@ -32,7 +32,7 @@ def quantized(student: keras.Model, photos: list[np.ndarray]) -> QuantizedGraph:
 
 
 def test_every_tensor_and_every_kernel_has_its_price(quantized: QuantizedGraph, photos: list[np.ndarray]) -> None:
-    costs = sensitivity.measure(quantized, photos)
+    costs = sensitivity.measure_sensitivity(quantized, photos)
     operations = quantized.graph.operations
     tensors = {cost.tensor for cost in costs if cost.kind == "tensor"}
     weights = {cost.tensor for cost in costs if cost.kind == "weights"}
@@ -45,7 +45,7 @@ def test_every_tensor_and_every_kernel_has_its_price(quantized: QuantizedGraph, 
 def test_a_tensor_of_too_coarse_steps_comes_first(quantized: QuantizedGraph, photos: list[np.ndarray]) -> None:
     spoilt = quantized.graph.operations[2].output
     tensors = {**quantized.tensors, spoilt: TensorScale(40 * quantized.tensors[spoilt].scale, 0)}
-    worst = sensitivity.measure(replace(quantized, tensors=tensors), photos)[0]
+    worst = sensitivity.measure_sensitivity(replace(quantized, tensors=tensors), photos)[0]
     assert (worst.tensor, worst.kind) == (spoilt, "tensor")
 
 
@@ -53,12 +53,14 @@ def test_a_kernel_of_too_coarse_steps_comes_first(quantized: QuantizedGraph, pho
     spoilt = next(name for name in quantized.weights)
     weights = quantized.weights[spoilt]
     coarse = replace(weights, kernel=(weights.kernel // 100).astype(np.int8), scales=weights.scales * 100)
-    worst = sensitivity.measure(replace(quantized, weights={**quantized.weights, spoilt: coarse}), photos)[0]
+    worst = sensitivity.measure_sensitivity(replace(quantized, weights={**quantized.weights, spoilt: coarse}), photos)[
+        0
+    ]
     assert (worst.tensor, worst.kind) == (spoilt, "weights")
 
 
 def test_the_table_is_json_even_where_nothing_is_lost(quantized: QuantizedGraph, tmp_path: Path) -> None:
-    one = sensitivity.Cost(tensor="conv", kind="tensor", psnr_db=40.123)
+    one = sensitivity.RoundingCost(tensor="conv", kind="tensor", psnr_db=40.123)
     sensitivity.write([one, replace(one, psnr_db=float("inf"))], tmp_path)
     rows = json.loads((tmp_path / sensitivity.TABLE).read_text())["sensitivity"]
     assert [row["psnr_db"] for row in rows] == [40.12, None]

@@ -15,7 +15,7 @@ from compress import artifact
 from compress.artifact import Artifact
 from compress.errors import UnusableArtifact, UsageError
 from compress.images import list_images, read_images, to_float
-from compress.models.io import load_stored
+from compress.models.io import load_student
 from export.config import TfliteConfig
 from export.inspect import generator as inspection
 from export.interpreter.litert import TfliteGenerator
@@ -52,14 +52,14 @@ def quantized(run, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
 
 def test_a_quantized_student_is_a_folded_model_with_the_scale_of_every_tensor(quantized: Artifact) -> None:
-    assert quantized.manifest.kept_float == []
+    assert quantized.manifest.float_ops == []
     assert sorted(path.name for path in quantized.path.iterdir()) == [
         "manifest.json", "model.keras", "samples.png", "sensitivity.json", "sensitivity.png",
     ]  # fmt: skip
     manifest = quantized.manifest
     assert manifest.stage == "quantize"
     assert manifest.config["method"] == "qat"
-    model = load_stored(quantized.model_path)
+    model = load_student(quantized.model_path)
     assert not any(isinstance(layer, layers.BatchNormalization) for layer in model.layers)
     assert manifest.cost.params == model.count_params()
     assert manifest.quantization is not None
@@ -85,7 +85,7 @@ def test_the_export_takes_the_scales_and_makes_the_pictures_that_were_measured(
     exported = export_stage.export_tflite(quantized.path, config, tmp_path / "exported")
     assert exported.manifest.quantization == quantized.manifest.quantization
     generator = TfliteGenerator.open(exported.model_path)
-    model = load_stored(quantized.model_path)
+    model = load_student(quantized.model_path)
     photos = [photo for _, photo in read_images(list_images(photo_folders / "trainA")[:3], (32, 32))]
     for photo in photos:
         float_picture = np.asarray(model(to_float(photo)[np.newaxis]))[0]
@@ -116,15 +116,15 @@ def test_post_training_trains_nothing(run, tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.fixture(scope="module")
 def mixed(run, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    config = dataclasses.replace(CONFIG, method="ptq", ranges="photos", keep_float=3)
+    config = dataclasses.replace(CONFIG, method="ptq", ranges="photos", float_ops=3)
     return run(tmp_path_factory.mktemp("mixed") / "mixed", config)
 
 
 def test_the_dearest_operators_stay_in_float_and_the_manifest_names_them(mixed: Artifact) -> None:
     manifest = mixed.manifest
-    assert 1 <= len(manifest.kept_float) <= 3
+    assert 1 <= len(manifest.float_ops) <= 3
     assert manifest.quantization is not None
-    assert set(manifest.kept_float) < set(manifest.quantization)
+    assert set(manifest.float_ops) < set(manifest.quantization)
     assert {path.name for path in mixed.path.iterdir()} >= {"sensitivity.json", "sensitivity.png"}
     scores = manifest.scores
     assert scores["kept"] == "ptq"
@@ -134,18 +134,18 @@ def test_the_dearest_operators_stay_in_float_and_the_manifest_names_them(mixed: 
 
 
 def test_the_export_keeps_the_same_operators_in_float(mixed: Artifact, photo_folders: Path, tmp_path: Path) -> None:
-    config = TfliteConfig(precision="int8", data=photo_folders, ends="uint8")
+    config = TfliteConfig(precision="int8", data=photo_folders, io_type="uint8")
     exported = export_stage.export_tflite(mixed.path, config, tmp_path / "exported").manifest
-    assert exported.kept_float == mixed.manifest.kept_float
+    assert exported.float_ops == mixed.manifest.float_ops
     assert exported.quantization == mixed.manifest.quantization
     assert exported.scores["parity"]["share_within_a_step"] >= 0.999
     assert exported.scores["xnnpack"] == {**exported.scores["xnnpack"], "partitions": 1, "left_behind": {}}
     whole = tmp_path / "whole"
     shutil.copytree(mixed.path, whole)
     manifest = json.loads((whole / artifact.MANIFEST_NAME).read_text())
-    (whole / artifact.MANIFEST_NAME).write_text(json.dumps(manifest | {"kept_float": []}))
+    (whole / artifact.MANIFEST_NAME).write_text(json.dumps(manifest | {"float_ops": []}))
     other = export_stage.export_tflite(whole, config, tmp_path / "int8").manifest
-    assert other.kept_float == []
+    assert other.float_ops == []
     assert exported.scores["parity"]["psnr_db"] > other.scores["parity"]["psnr_db"]
     assert exported.cost.size_bytes > other.cost.size_bytes
 
@@ -154,27 +154,27 @@ def test_inspect_tells_what_is_in_float_and_what_the_file_will_take(
     mixed: Artifact, quantized: Artifact, photo_folders: Path, tmp_path: Path
 ) -> None:
     for source in (mixed, quantized):
-        report = inspection.inspect(source.path)
-        assert report["kept_float"] == source.manifest.kept_float
+        report = inspection.inspect_model(source.path)
+        assert report["float_ops"] == source.manifest.float_ops
         config = TfliteConfig(precision="int8", data=photo_folders)
         written = export_stage.export_tflite(source.path, config, tmp_path / source.path.name)
         # It was measured with another description than the export's.
         size_bytes = written.manifest.cost.size_bytes
         assert report["predicted_size_bytes"]["int8"] == pytest.approx(size_bytes, rel=0.02)
-        assert inspection.inspect(written.path)["kept_float"] == source.manifest.kept_float
-    assert f"in float     {', '.join(mixed.manifest.kept_float)}" in inspection.describe_text(
-        inspection.inspect(mixed.path)
+        assert inspection.inspect_model(written.path)["float_ops"] == source.manifest.float_ops
+    assert f"in float     {', '.join(mixed.manifest.float_ops)}" in inspection.format_report(
+        inspection.inspect_model(mixed.path)
     )
 
 
 def test_more_operators_than_there_are_is_refused_before_the_teacher_runs(
     run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from compress.distill.inputs import Given
+    from compress.distill.inputs import StageInputs
 
-    monkeypatch.setattr(Given, "lessons", lambda *_: pytest.fail("translated"))
-    with pytest.raises(UsageError, match=r"keep_float = 999, but the student has \d+ operators"):
-        run(tmp_path / "out", dataclasses.replace(CONFIG, keep_float=999))
+    monkeypatch.setattr(StageInputs, "training_data", lambda *_: pytest.fail("translated"))
+    with pytest.raises(UsageError, match=r"float_ops = 999, but the student has \d+ operators"):
+        run(tmp_path / "out", dataclasses.replace(CONFIG, float_ops=999))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -224,7 +224,7 @@ def test_what_cannot_work_is_refused_before_the_teacher_runs(run, tmp_path: Path
     [
         ({"steps": 0}, "steps = 0"),
         ({"calibration_images": 0}, "calibration_images = 0"),
-        ({"keep_float": -1}, "keep_float = -1"),
+        ({"float_ops": -1}, "float_ops = -1"),
     ],
 )
 def test_a_wrong_configuration_is_refused_by_name_and_value(values: dict[str, Any], named: str) -> None:
@@ -236,9 +236,9 @@ def test_the_command_says_what_came_out(
     command, small_artifact: Path, teacher_file: Path, photo_folders: Path, tmp_path: Path
 ) -> None:
     places = ("--student", small_artifact, "--teacher", teacher_file, "--data", photo_folders)
-    flags = ("--method", "ptq", "--calibration-images", 2, "--domain", "both", "--keep-float", 1, "--json")
+    flags = ("--method", "ptq", "--calibration-images", 2, "--domain", "both", "--float-ops", 1, "--json")
     finished = command("quantize", *places, "--out", tmp_path / "out", *flags)
     assert finished.returncode == 0, finished.stderr
     said = json.loads(finished.stdout)
     assert said["kept"] == "ptq"
-    assert len(said["kept_float"]) == 1
+    assert len(said["float_ops"]) == 1

@@ -15,11 +15,11 @@ from export.tflite import emitter
 from export.tflite.delegation import delegate_coverage
 
 
-@pytest.mark.parametrize("ends", ["int8", "float", "uint8"])
-def test_int8_student_is_one_partition(student, photos, ends):
+@pytest.mark.parametrize("io_type", ["int8", "float", "uint8"])
+def test_int8_student_is_one_partition(student, photos, io_type):
     graph = lower(student, input_shape=student.input_shape[1:])
     quantized = quantize(graph, observe.observe_ranges(graph, photos))
-    coverage = delegate_coverage(emitter.int8_file(quantized, ends))
+    coverage = delegate_coverage(emitter.int8_file(quantized, io_type))
     assert coverage.complete
     assert coverage.operators >= len(graph.operations)
 

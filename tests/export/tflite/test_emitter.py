@@ -16,7 +16,7 @@ from compress.models.layers import (
     SpaceToDepth,
 )
 from export.calibration import observe
-from export.config import Ends
+from export.config import IoType
 from export.graph.lower import lower
 from export.graph.operations import Graph, Weighted
 from export.graph.quantized import quantize
@@ -155,15 +155,15 @@ def test_int8_file_is_little_more_than_its_weights(student):
     assert len(content) < kernels + 34 * channels + 700 * operators
 
 
-@pytest.mark.parametrize(("ends", "dtype"), [("float", np.float32), ("int8", np.int8), ("uint8", np.uint8)])
-def test_int8_file_has_the_ends_that_were_asked_for(student, ends: Ends, dtype):
-    _, content = _int8(student, ends)
+@pytest.mark.parametrize(("io_type", "dtype"), [("float", np.float32), ("int8", np.int8), ("uint8", np.uint8)])
+def test_int8_file_has_the_ends_that_were_asked_for(student, io_type: IoType, dtype):
+    _, content = _int8(student, io_type)
     interpreter = Interpreter(model_content=content)
     for details in (interpreter.get_input_details()[0], interpreter.get_output_details()[0]):
         assert details["dtype"] == dtype
-        if ends == "int8":
+        if io_type == "int8":
             assert details["quantization"] == (1 / 128, 0)
-        if ends == "uint8":
+        if io_type == "uint8":
             assert details["quantization"] == (pytest.approx(1 / 127.5), 128)
 
 
@@ -202,8 +202,8 @@ def test_dynamic_range_layer_is_close_to_keras(chain, images, name: str, delegat
     assert np.abs(result - expected).max() < 0.05 * np.abs(expected).max()
 
 
-def _int8(student: keras.Model, ends: Ends):
+def _int8(student: keras.Model, io_type: IoType):
     graph: Graph = lower(student, input_shape=student.input_shape[1:])
     photos = np.random.default_rng(2).integers(0, 256, (2, *graph.input_shape), dtype=np.uint8)
     quantized = quantize(graph, observe.observe_ranges(graph, photos))
-    return quantized, emitter.int8_file(quantized, ends)
+    return quantized, emitter.int8_file(quantized, io_type)

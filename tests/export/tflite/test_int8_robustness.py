@@ -38,15 +38,15 @@ def _flat(value: int) -> np.ndarray:
     return np.full((32, 32, 3), value, np.uint8)
 
 
-@pytest.mark.parametrize("ends", ["float", "int8", "uint8"])
+@pytest.mark.parametrize("io_type", ["float", "int8", "uint8"])
 @pytest.mark.parametrize("name", FLAT)
-def test_flat_image_comes_out_as_the_integers_say(quantized, name: str, ends) -> None:
+def test_flat_image_comes_out_as_the_integers_say(quantized, name: str, io_type) -> None:
     photo = _flat(FLAT[name])
-    generator = TfliteGenerator(emitter.int8_file(quantized, ends))
+    generator = TfliteGenerator(emitter.int8_file(quantized, io_type))
     picture = generator.translate(photo)
     assert np.isfinite(picture).all()
     first, last = (quantized.tensors[tensor] for tensor in (quantized.graph.input, quantized.graph.output))
-    exact = last.dequantize(numpy_int8.run(quantized, first.quantize(to_float(photo))[np.newaxis])[0])
+    exact = last.dequantize(numpy_int8.run_int8_graph(quantized, first.quantize(to_float(photo))[np.newaxis])[0])
     assert np.abs(picture - exact).max() <= 1.01 * 2 / 255
 
 
@@ -57,7 +57,7 @@ def test_calibrating_on_one_flat_image_gives_that_image_its_picture(graph, name:
     narrow = quantize(graph, observe.observe_ranges(graph, [photo]))
     assert all(np.isfinite(scale.scale) and scale.scale > 0 for scale in narrow.tensors.values())
     picture = TfliteGenerator(emitter.int8_file(narrow, "float")).translate(photo)
-    expected = numpy_float.run(graph, to_float(photo)[np.newaxis])[0]
+    expected = numpy_float.run_graph(graph, to_float(photo)[np.newaxis])[0]
     assert np.isfinite(picture).all()
     assert np.sqrt(np.square(picture - expected).mean()) < 0.05
 

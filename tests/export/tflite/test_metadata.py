@@ -82,17 +82,18 @@ def test_what_nobody_told_is_left_out(quantized):
     assert not model.has(5)
 
 
-@pytest.mark.parametrize("ends", ["float", "int8", "uint8"])
-def test_normalisation_and_scale_turn_a_byte_into_what_the_file_takes(quantized, ends):
-    content = emitter.int8_file(quantized, ends)
+@pytest.mark.parametrize("io_type", ["float", "int8", "uint8"])
+def test_normalisation_and_scale_turn_a_byte_into_what_the_file_takes(quantized, io_type):
+    content = emitter.int8_file(quantized, io_type)
     subgraph = Reader.root(entries(content)["TFLITE_METADATA"]).only(3)
     image, generated = subgraph.only(2), subgraph.only(3)
-    scale, zero_point = {"float": (1.0, 0), "int8": (1 / 128, 0), "uint8": (1 / 127.5, 128)}[ends]
+    scale, zero_point = {"float": (1.0, 0), "int8": (1 / 128, 0), "uint8": (1 / 127.5, 128)}[io_type]
     for byte in (0, 1, 100, 128, 254):
         real = (byte - _normalization(image).only_float(0)) / _normalization(image).only_float(1)
         taken = real / scale + zero_point
         assert taken == pytest.approx(
-            {"float": byte / 127.5 - 1, "int8": byte - 128, "uint8": byte}[ends], abs=1.01 if ends == "int8" else 1e-4
+            {"float": byte / 127.5 - 1, "int8": byte - 128, "uint8": byte}[io_type],
+            abs=1.01 if io_type == "int8" else 1e-4,
         )
         # What it returns goes back by the same rule.
         mean, std = (_normalization(generated).only_float(slot) for slot in (0, 1))

@@ -48,10 +48,10 @@ def test_int8_artifact_is_whole_and_tells_what_it_is(small_student, as_artifact,
 
 
 @pytest.mark.parametrize(
-    ("ends", "dtype", "pixel_range"), [("int8", "int8", (-128.0, 127.0)), ("uint8", "uint8", (0.0, 255.0))]
+    ("io_type", "dtype", "pixel_range"), [("int8", "int8", (-128.0, 127.0)), ("uint8", "uint8", (0.0, 255.0))]
 )
-def test_manifest_names_the_integer_ends(small_student, as_artifact, int8, tmp_path, ends, dtype, pixel_range):
-    manifest = export_tflite(as_artifact(small_student), replace(int8, ends=ends), tmp_path / "out").manifest
+def test_manifest_names_the_integer_ends(small_student, as_artifact, int8, tmp_path, io_type, dtype, pixel_range):
+    manifest = export_tflite(as_artifact(small_student), replace(int8, io_type=io_type), tmp_path / "out").manifest
     assert (manifest.input.dtype, manifest.input.range) == (dtype, pixel_range)
 
 

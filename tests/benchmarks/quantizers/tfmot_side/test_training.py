@@ -10,8 +10,8 @@ from benchmarks.quantizers.tfmot.job import Job
 from benchmarks.quantizers.tfmot.student import copied, made_quantizable
 from benchmarks.quantizers.tfmot.training import fit_model, start_ranges, train
 from compress.distill import fit as fitting
-from compress.distill.training_data.build import Lessons
-from compress.models.copies import copied as copied_in_keras_3
+from compress.distill.training_data.build import TrainingData
+from compress.models.copies import clone as copied_in_keras_3
 from export.quantize.config import QuantizeConfig
 
 CONFIG = QuantizeConfig(steps=3, batch_size=4, calibration_images=8, ema_momentum=0.9, learning_rate=1e-3)
@@ -26,8 +26,8 @@ def test_a_float_copy_learns_what_the_student_learns(student, described, pairs, 
     model = student("pixel_shuffle")
     copy = copied(described(model))
     before = [np.array(weight) for weight in copy.get_weights()]
-    lessons = Lessons(pairs, model, None)
-    taught = fitting.fit(lessons, config, work, "test", start=lambda: copied_in_keras_3(model))
+    training_data = TrainingData(pairs, model, None)
+    taught = fitting.fit(training_data, config, work, "test", start=lambda: copied_in_keras_3(model))
     fit_model(copy, pairs.split(config.holdout, config.seed)[0], config)
     ours = {variable.path: np.asarray(variable) for variable in taught.student.trainable_variables}
     theirs = {variable.name.removesuffix(":0"): variable.numpy() for variable in copy.trainable_variables}

@@ -15,17 +15,19 @@ def test_both_kinds_match_numpy() -> None:
         "hinge": (-made.mean(), (np.maximum(0, 1 - real).mean() + np.maximum(0, 1 + made).mean()) / 2),
     }
     for kind, (fooled, judged) in expected.items():
-        assert float(losses.fooling(made, kind=kind)) == pytest.approx(fooled, abs=1e-5)
-        assert float(losses.judging(real, made, kind=kind)) == pytest.approx(judged, abs=1e-5)
+        assert float(losses.generator_loss(made, kind=kind)) == pytest.approx(fooled, abs=1e-5)
+        assert float(losses.discriminator_loss(real, made, kind=kind)) == pytest.approx(judged, abs=1e-5)
 
 
 @pytest.mark.parametrize(("kind", "made"), [("lsgan", 0.0), ("hinge", -1.0)])
-def test_a_perfect_critic_has_no_loss(kind: losses.AdversarialLoss, made: float) -> None:
+def test_a_perfect_discriminator_has_no_loss(kind: losses.AdversarialLoss, made: float) -> None:
     scores = np.ones((2, 3, 3, 1), np.float32)
-    assert float(losses.judging(scores, made * scores, kind=kind)) == 0
+    assert float(losses.discriminator_loss(scores, made * scores, kind=kind)) == 0
 
 
 @pytest.mark.parametrize(("kind", "score"), [("lsgan", 0.5), ("hinge", 0.0)])
-def test_a_critic_that_cannot_tell_has_the_loss_of_an_undecided_one(kind: losses.AdversarialLoss, score: float) -> None:
+def test_a_discriminator_that_cannot_tell_has_the_loss_of_an_undecided_one(
+    kind: losses.AdversarialLoss, score: float
+) -> None:
     scores = np.full((2, 3, 3, 1), score, np.float32)
-    assert float(losses.judging(scores, scores, kind=kind)) == adversarial.UNDECIDED[kind]
+    assert float(losses.discriminator_loss(scores, scores, kind=kind)) == adversarial.UNDECIDED[kind]

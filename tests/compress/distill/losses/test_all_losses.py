@@ -15,13 +15,13 @@ import tensorflow as tf
 from compress.distill import losses
 
 DISTANCES: list[Callable[[Any, Any], Any]] = [
-    losses.l1,
-    losses.dissimilarity,
-    losses.multi_scale_dissimilarity,
-    losses.gradient_difference,
-    losses.feature_difference,
-    losses.gram_difference,
-    losses.channel_divergence,
+    losses.l1_loss,
+    losses.ssim_loss,
+    losses.ms_ssim_loss,
+    losses.gradient_loss,
+    losses.feature_loss,
+    losses.gram_loss,
+    losses.channel_distillation_loss,
 ]
 
 

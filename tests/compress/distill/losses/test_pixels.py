@@ -12,14 +12,14 @@ def test_l1_and_gradient_difference_match_numpy(pair: Pair) -> None:
     student, teacher = pair
     difference = student - teacher
     rows, columns = np.abs(np.diff(difference, axis=1)).mean(), np.abs(np.diff(difference, axis=2)).mean()
-    assert float(losses.l1(student, teacher)) == pytest.approx(np.abs(difference).mean(), rel=1e-5)
-    assert float(losses.gradient_difference(student, teacher)) == pytest.approx(rows + columns, rel=1e-5)
+    assert float(losses.l1_loss(student, teacher)) == pytest.approx(np.abs(difference).mean(), rel=1e-5)
+    assert float(losses.gradient_loss(student, teacher)) == pytest.approx(rows + columns, rel=1e-5)
 
 
 def test_a_shift_of_colour_costs_l1_and_no_gradient(pair: Pair) -> None:
     student, _ = pair
-    assert float(losses.l1(student, student + 0.25)) == pytest.approx(0.25, abs=1e-6)
-    assert float(losses.gradient_difference(student, student + 0.25)) == pytest.approx(0, abs=1e-6)
+    assert float(losses.l1_loss(student, student + 0.25)) == pytest.approx(0.25, abs=1e-6)
+    assert float(losses.gradient_loss(student, student + 0.25)) == pytest.approx(0, abs=1e-6)
 
 
 def test_psnr_matches_its_definition_on_bytes(pair: Pair) -> None:

@@ -53,7 +53,7 @@ def _channels(pair: Pair) -> list[Pair]:
 
 def test_dissimilarity_is_one_minus_the_papers_ssim(pair: Pair) -> None:
     expected = 1 - np.mean([np.mean(np.multiply(*_comparisons(*channel))) for channel in _channels(pair)])
-    assert float(losses.dissimilarity(*pair)) == pytest.approx(expected, abs=1e-4)
+    assert float(losses.ssim_loss(*pair)) == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize(("side", "scales"), [(21, 1), (26, 2), (176, 5)])
@@ -62,19 +62,19 @@ def test_multi_scale_dissimilarity_takes_as_many_of_the_papers_scales_as_fit(sid
     teacher = random.uniform(-1, 1, (1, side, side + 3, 3)).astype(np.float32)
     student = (teacher + random.normal(0, 0.2, teacher.shape)).astype(np.float32)
     expected = 1 - np.mean([_multi_scale(*channel, scales) for channel in _channels((student, teacher))])
-    assert float(losses.multi_scale_dissimilarity(student, teacher)) == pytest.approx(expected, abs=1e-4)
+    assert float(losses.ms_ssim_loss(student, teacher)) == pytest.approx(expected, abs=1e-4)
 
 
 def test_opposite_images_are_as_dissimilar_as_can_be_and_no_more(pair: Pair) -> None:
     student, _ = pair
     # Structure is negative then, which has no power of 0.0448.
-    assert 0.9 < float(losses.multi_scale_dissimilarity(student, -student)) <= 1
+    assert 0.9 < float(losses.ms_ssim_loss(student, -student)) <= 1
 
 
 def test_images_smaller_than_the_window_are_refused() -> None:
     image = np.zeros((1, 8, 40, 3), np.float32)
     with pytest.raises(ValueError, match="8 pixels, expected at least 11"):
-        losses.multi_scale_dissimilarity(image, image)
+        losses.ms_ssim_loss(image, image)
 
 
 def test_every_pixel_that_windows_surround_counts_alike() -> None:

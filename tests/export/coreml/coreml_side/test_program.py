@@ -116,7 +116,8 @@ def test_int8_is_as_good_as_the_integers_of_the_tflite_file(student, saved, psnr
     quantized = quantize(graph, observe.observe_ranges(graph, photos))
     found = psnr_to_keras(saved(graph, "int8", quantized=quantized), student, photos)
     exact = [
-        numpy_int8.run(quantized, quantized.tensors["image"].quantize(to_float(photo))[np.newaxis]) for photo in photos
+        numpy_int8.run_int8_graph(quantized, quantized.tensors["image"].quantize(to_float(photo))[np.newaxis])
+        for photo in photos
     ]
     made = quantized.tensors["generated"].dequantize(np.concatenate(exact))
     wanted = np.asarray(student(to_float(np.stack(photos))))
@@ -130,7 +131,10 @@ def test_what_int8_keeps_in_float_is_not_rounded(small_student, saved, psnr_to_k
     mixed = with_scales(graph, whole.tensors, kept)
     files = [saved(each.graph, "int8", quantized=each) for each in (whole, mixed)]
     lost, found = (psnr_to_keras(file, small_student, photos) for file in files)
-    exact = [numpy_int8.run(mixed, mixed.tensors["image"].quantize(to_float(photo))[np.newaxis]) for photo in photos]
+    exact = [
+        numpy_int8.run_int8_graph(mixed, mixed.tensors["image"].quantize(to_float(photo))[np.newaxis])
+        for photo in photos
+    ]
     made = mixed.tensors["generated"].dequantize(np.concatenate(exact))
     assert abs(found - parity.psnr_db(made - np.asarray(small_student(to_float(np.stack(photos)))))) < 1
     assert found > lost + 1

@@ -9,7 +9,7 @@ from typing import Literal
 from benchmarks.students.config import StudentsConfig
 from compress.artifact import Artifact, file_fingerprint, open_artifact
 from compress.data.config import Domain, opposite
-from compress.data.folders import photos, truth_folder
+from compress.data.folders import paired_folder, photos
 from compress.errors import UnusableArtifact, UnusableModel, UsageError
 from export.config import Precision
 
@@ -42,7 +42,7 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
+class ComparisonInputs:
     """One task and who takes part."""
 
     models: tuple[Model, ...]
@@ -60,7 +60,7 @@ class Given:
         return self.models[0]
 
 
-def receive(students: Sequence[Path], config: StudentsConfig) -> Given:
+def resolve_inputs(students: Sequence[Path], config: StudentsConfig) -> ComparisonInputs:
     """Check a command line, without loading a model.
 
     Args:
@@ -84,12 +84,12 @@ def receive(students: Sequence[Path], config: StudentsConfig) -> Given:
     folders = dict.fromkeys(photo.parent for photo in photos(config.data, domain, "test"))
     if target is not None:
         photos(config.data, target, "test")
-    return Given(
+    return ComparisonInputs(
         models=tuple(_models(students, config)),
         domain=domain,
         target=target,
         image_size_px=_common_size(artifacts, config.image_size_px),
-        truth=all(truth_folder(folder).is_dir() for folder in folders),
+        truth=all(paired_folder(folder).is_dir() for folder in folders),
     )
 
 
