@@ -13,7 +13,7 @@ from compress.errors import UsageError
 from compress.teach.config import TeachConfig
 
 TABLES = ("teach", "distill", "measure")
-FOLDER = Path(__file__).parent / "recipes"
+FOLDER = Path(__file__).parent.parent / "recipes"
 
 
 @dataclass(frozen=True, kw_only=True)

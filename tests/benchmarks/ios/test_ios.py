@@ -15,7 +15,7 @@ from benchmarks.ios import report as ios_report
 from benchmarks.ios.stage import bench_ios, format_table
 from compress.errors import UnusableInput
 
-SWIFT = Path(__file__).resolve().parents[2] / "export/coreml/swift/Sources/PocketGenerator"
+SWIFT = Path(__file__).resolve().parents[3] / "export/coreml/swift/Sources/PocketGenerator"
 
 
 def unit(name: str, *rounds_ms: float, **more: Any) -> dict[str, Any]:

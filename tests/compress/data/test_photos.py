@@ -26,9 +26,9 @@ def test_true_translations_bear_the_names_of_the_photos(photo_folders: Path, tmp
     root = tmp_path / "data"
     shutil.copytree(photo_folders, root)
     for domain, grey in (("A", 50), ("B", 200)):
-        (root / f"test{domain}_truth").mkdir()
+        (root / f"test{domain}_paired").mkdir()
         for photo in images.list_images(root / f"test{domain}"):
-            images.write_png(root / f"test{domain}_truth" / photo.name, np.full((40, 40, 3), grey, np.uint8))
+            images.write_png(root / f"test{domain}_paired" / photo.name, np.full((40, 40, 3), grey, np.uint8))
     config = PhotosConfig(domain="both", image_size_px=20)
     prepare_photos(root, config, tmp_path / "inputs")
     prepare_photos(root, replace(config, truth=True), tmp_path / "truth")

@@ -26,7 +26,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, Path, Recipe, Path
     def few(config: Any, out: Path) -> None:
         (out / "trainA").mkdir(parents=True)
 
-    monkeypatch.setattr(pipeline, "run", pretend)
+    monkeypatch.setattr(pipeline, "run_recipe", pretend)
     monkeypatch.setattr(stage, "draw_avatars", few)
     return handed
 

@@ -30,16 +30,18 @@ FLAGS = {
 FEW_STEPS = FLAGS | {"--half-size-steps": 3, "--steps": 6, "--decay-steps": 2}
 FINAL = ("g_a2b.h5", "g_b2a.h5")
 
-# Step by step, since TensorFlow's compiled step is not repeatable on several threads: of 30 such runs that nobody
-# killed one to four differed from the others, first by 1e-9. What is saved and restored is the same either way.
+# Step by step and on one thread, since TensorFlow is not repeatable otherwise: of 30 runs of compiled steps that nobody
+# killed one to four differed from the others, first by 1e-9; of steps taken one by one on two busy cores some do, too.
+# What is saved and restored is the same either way.
 _EAGER = """
 import runpy
 import tensorflow
+tensorflow.config.threading.set_intra_op_parallelism_threads(1)
 tensorflow.config.run_functions_eagerly(True)
 runpy.run_module("compress", run_name="__main__", alter_sys=True)
 """
 
-# IoType itself after a checkpoint's bytes are written and before they have the checkpoint's name.
+# Ends itself after a checkpoint's bytes are written and before they have the checkpoint's name.
 _DIES_WRITING_ITS_THIRD_CHECKPOINT = f"""
 import itertools, os, signal
 flushes = itertools.count(1)

@@ -22,7 +22,7 @@ from export.tflite.metadata import About
 
 FORMS = ("fp32", "fp16", "dynamic", "float", "int8", "uint8")
 """Float weights by their storage; int8 by its ends."""
-PRIVATE_UV = Path(__file__).resolve().parents[2] / ".tools" / "bin"
+PRIVATE_UV = Path(__file__).resolve().parents[3] / ".tools" / "bin"
 """Where `make` puts one of its own."""
 PACKAGES = ("tflite-runtime==2.14.0", "tflite-support==0.4.4", "numpy<2")
 
