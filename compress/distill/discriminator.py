@@ -105,6 +105,6 @@ class StudentDiscriminator(keras.layers.Layer):
 
     def _judged(self, made: Any, inputs: dict[str, Any]) -> Any:
         """The discriminator's loss; the student's images are constants in it, and some of them are older ones."""
-        shown = self.pool.exchange(ops.stop_gradient(made), inputs["slots"], inputs["show_new"], inputs["keep_new"])
+        shown = self.pool.query(ops.stop_gradient(made), inputs["slots"], inputs["show_new"], inputs["keep_new"])
         scores_real, scores_made = self.judge(inputs["real"], training=True), self.judge(shown, training=True)
         return adversarial.discriminator_loss(scores_real, scores_made, kind=self._kind)

@@ -16,7 +16,7 @@ from compress.distill.config import HISTORY, FitConfig
 from compress.distill.step_inputs import step_inputs
 from compress.distill.training_data.build import TrainingData
 from compress.distill.training_data.pairs import Pairs
-from compress.training import loop
+from compress.training import checkpoint, loop, schedules
 from compress.training.precision import Policy, dtype_policy_scope, resolve_policy
 
 STATISTICS_STEPS = 100
@@ -55,7 +55,7 @@ def fit(
         training_data: Photos, targets and what losses need beside them.
         config: The training.
         work: Where checkpoint, logs and sample sheets lie.
-        run_identity: See `training.train`.
+        run_identity: See `loop.train`.
         start: Makes the student to start from, in the arithmetic that `keras.config.dtype_policy` asks for.
 
     Returns:
@@ -67,7 +67,7 @@ def fit(
     with dtype_policy_scope(policy):
         model = distiller.compile_distiller(start(), config, training_data.teacher)
 
-    if not loop.has_checkpoint(work, run_identity):
+    if not checkpoint.has_checkpoint(work, run_identity):
         # What a run measured that was killed before its first checkpoint may have come from other settings.
         (work / HISTORY).unlink(missing_ok=True)
 
@@ -107,7 +107,9 @@ def training_plan(config: FitConfig) -> loop.Plan:
     """How long and how fast a configuration trains, and how often it looks."""
     return loop.Plan(
         steps=config.steps,
-        learning_rate=loop.warmed_cosine(config.learning_rate, steps=config.steps, warmup_steps=config.warmup_steps),
+        learning_rate=schedules.warmup_cosine(
+            config.learning_rate, steps=config.steps, warmup_steps=config.warmup_steps
+        ),
         sample_every=config.sample_every,
         checkpoint_every=config.checkpoint_every,
     )

@@ -44,11 +44,11 @@ class StageInputs(Generic[_Config]):
     """Images of the target domain, where a discriminator is to know them."""
 
     def identity(self) -> str:
-        """See `training.identity`."""
-        from compress.training import loop
+        """See `checkpoint.run_identity`."""
+        from compress.training import checkpoint
 
         paths = [str(path) for path in [*self.photos, *self.real]]
-        return loop.run_identity(to_mapping(self.config), self.student.fingerprint, self.fingerprint, paths)
+        return checkpoint.run_identity(to_mapping(self.config), self.student.fingerprint, self.fingerprint, paths)
 
     def training_data(self, work: Path) -> TrainingData:
         """See `training_data.gather`."""

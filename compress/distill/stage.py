@@ -113,13 +113,13 @@ def distill_into(
     # From here on Keras and its backend are needed.
     from compress.distill.fit import fit
     from compress.distill.training_data.build import build_training_data
-    from compress.training import loop
+    from compress.training import checkpoint
 
     fingerprint = artifact.file_fingerprint(teacher)
-    run_identity = loop.run_identity(dict(recorded), fingerprint, [str(path) for path in [*paths, *real_paths]])
+    run_identity = checkpoint.run_identity(dict(recorded), fingerprint, [str(path) for path in [*paths, *real_paths]])
     work = artifact.training_folder(out)
     # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
-    loop.has_checkpoint(work, run_identity)
+    checkpoint.has_checkpoint(work, run_identity)
     training_data = build_training_data(paths, real_paths, description, fingerprint, config, work, config.image_size_px)
     taught = fit(training_data, config, work, run_identity, start=lambda: start(training_data.teacher))
     with artifact.atomic_dir(out, overwrite=overwrite) as scratch:

@@ -39,7 +39,7 @@ def step_inputs(photos: np.ndarray, step: int, config: FitConfig, real: np.ndarr
 def _discriminator_inputs(step: int, config: FitConfig, real: np.ndarray) -> dict[str, Any]:
     """What `discriminator.INPUTS` names."""
     count, seed = config.batch_size, config.seed
-    choices = image_pool.choose(
+    choices = image_pool.draw_choices(
         step, first_step=config.turning_step, batch_size=count, pool_size=discriminator.pool_size(config), seed=seed
     )
     # Another seed than the photos': the two orders have nothing to do with each other.

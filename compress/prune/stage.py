@@ -67,14 +67,14 @@ def prune(
     # From here on Keras and its backend are needed.
     from compress.models.io import load_student
     from compress.prune.groups import find_groups
-    from compress.training import loop
+    from compress.training import checkpoint
 
     model = load_student(given.student.model_path)
     groups = find_groups(model)
     _require_possible(model, groups, config)
     identity, work = given.identity(), artifact.training_folder(out)
     # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
-    loop.has_checkpoint(work, identity)
+    checkpoint.has_checkpoint(work, identity)
     training_data = given.training_data(work)
     pruned = _prune_and_fit(model, groups, training_data, config, work, identity)
     with artifact.atomic_dir(out, overwrite=overwrite) as scratch:

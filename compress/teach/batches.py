@@ -11,7 +11,7 @@ from compress.data.arrays import lay_out
 from compress.errors import UnusableData
 from compress.teach.config import TeachConfig
 from compress.training import image_pool
-from compress.training import loop as training
+from compress.training.loop import sample_indices
 
 HOLDOUT_SHARE = 0.1
 MINIMUM_IMAGES = 8
@@ -50,7 +50,7 @@ class Batches:
         """The inputs of `CycleGan` at a step, as `train_on_batch` takes them."""
         config = self.config
         first_step = config.first_step_at_size(step)
-        choices = image_pool.choose(
+        choices = image_pool.draw_choices(
             step,
             # The pool starts anew with each size, since it holds images of one.
             first_step=first_step,
@@ -82,7 +82,7 @@ class Batches:
         """
         config = self.config
         (height, width), count = config.image_size, config.images_per_step(step)
-        places = training.sample_indices(step, count=len(domain.training), batch_size=count, seed=seed)
+        places = sample_indices(step, count=len(domain.training), batch_size=count, seed=seed)
         random = np.random.default_rng((seed, step, 3))
         tops, lefts = (
             random.integers(loaded - wanted + 1, size=count)

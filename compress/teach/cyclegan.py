@@ -123,7 +123,7 @@ class CycleGan(keras.Model):
 
     def _judged(self, judge: keras.Model, real: Any, pool: ImagePool, made: Any, x: Any) -> Any:
         """The discriminator's loss; the generated images are constants in it, and some of them are older ones."""
-        shown = pool.exchange(ops.stop_gradient(made), x["slots"], x["show_new"], x["keep_new"])
+        shown = pool.query(ops.stop_gradient(made), x["slots"], x["show_new"], x["keep_new"])
         scores_real, scores_made = judge(real, training=True), judge(shown, training=True)
         if self._config.adversarial_loss == "wasserstein":
             return ops.mean(scores_made) - ops.mean(scores_real)

@@ -15,7 +15,7 @@ from compress.teach import convergence, cyclegan, watch
 from compress.teach.batches import Batches, Domain, reduced
 from compress.teach.config import TeachConfig
 from compress.teach.convergence import DIRECTIONS, Check, Direction, History
-from compress.training import loop
+from compress.training import loop, schedules
 from compress.training.precision import Policy, dtype_policy_scope, resolve_policy
 
 _SHEET_COLUMNS = 8
@@ -33,7 +33,7 @@ class Taught:
     """After how many steps each of them was best."""
     history: History
     step_s: float | None
-    """See `training.Trained`."""
+    """See `loop.TrainResult`."""
     precision: Policy
     """The arithmetic of the training."""
     sheet: np.ndarray
@@ -140,7 +140,7 @@ def fit(a: Domain, b: Domain, config: TeachConfig, work: Path, run_identity: str
         b: Images of the other.
         config: The nets and their training.
         work: Where checkpoint, logs, sample sheets and the history of KID lie.
-        run_identity: See `training.train`.
+        run_identity: See `loop.train`.
     """
     policy = resolve_policy(config.precision)
     keras.utils.set_random_seed(config.seed)
@@ -173,7 +173,7 @@ def _best(
     watcher: _Watcher,
     batches: Batches,
     model: cyclegan.CycleGan,
-    trained: loop.Trained,
+    trained: loop.TrainResult,
     policy: Policy,
 ) -> Taught:
     """Each direction's generator at its lowest KID; without any KID, both at the end."""
@@ -195,7 +195,7 @@ def _best(
 def _plan(config: TeachConfig) -> loop.Plan:
     return loop.Plan(
         steps=config.steps,
-        learning_rate=loop.constant_then_linear(
+        learning_rate=schedules.constant_then_linear(
             config.learning_rate, steps=config.steps, decay_steps=config.decay_steps
         ),
         sample_every=config.sample_every,

@@ -54,13 +54,13 @@ def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False
     # From here on Keras and its backend are needed.
     from compress.teach.batches import collect
     from compress.teach.fit import fit
-    from compress.training import loop
+    from compress.training import checkpoint
 
     work = artifact.training_folder(out)
-    run_identity = loop.run_identity(
+    run_identity = checkpoint.run_identity(
         to_mapping(config), [[str(path) for path in listed] for listed in (*paths.values(), *truths.values())]
     )
-    if not loop.has_checkpoint(work, run_identity):
+    if not checkpoint.has_checkpoint(work, run_identity):
         # What a run left that was killed before its first checkpoint may have come from other settings.
         shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)

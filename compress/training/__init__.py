@@ -1,1 +1,1 @@
-"""What every trained stage shares: the loop with its checkpoints, the arithmetic, CycleGAN's image pool."""
+"""Training parts that every trained stage shares: loop, schedules, checkpoints, precision and image pool."""

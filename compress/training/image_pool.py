@@ -1,7 +1,7 @@
-"""The image pool: the discriminator is shown older generated images now and then, so that it does not forget.
+"""Image pool of older generated images, shown to a discriminator now and then so that it does not forget them.
 
-The pool is a variable of the model, so it stays on the device, and it is part of every checkpoint. Which image goes
-where is drawn on the host, as a pure function of the seed and the step, and comes in with the batch.
+The pool is a variable of the model, so it stays on the device and is part of every checkpoint. Which image goes where
+is drawn on the host, as a pure function of the seed and the step, and comes in with the batch.
 
 Source: Shrivastava et al. 2017, Learning from Simulated and Unsupervised Images, arXiv:1612.07828, section 2.3.
 """
@@ -15,7 +15,7 @@ from keras import ops
 
 
 class ImagePool(keras.layers.Layer):
-    """Up to `size` generated images.
+    """Pool of up to `size` generated images.
 
     Args:
         size: How many images are kept; 0 keeps none.
@@ -30,8 +30,8 @@ class ImagePool(keras.layers.Layer):
         )
         self.built = True
 
-    def exchange(self, new: Any, slots: Any, show_new: Any, keep_new: Any) -> Any:
-        """Put new images in and take images out.
+    def query(self, new: Any, slots: Any, show_new: Any, keep_new: Any) -> Any:
+        """Store new images and return the images to show.
 
         Args:
             new: `(batch, height, width, 3)`, at most as large as the pool's.
@@ -52,31 +52,31 @@ class ImagePool(keras.layers.Layer):
 
 
 @dataclass(frozen=True)
-class Choices:
-    """What a pool does with the images of one step; each `(batch,)`."""
+class PoolChoices:
+    """Random choices of a pool for the images of one step; each `(batch,)`, as `ImagePool.query` takes them."""
 
     slots: np.ndarray
     show_new: np.ndarray
     keep_new: np.ndarray
 
 
-def choose(step: int, *, first_step: int, batch_size: int, pool_size: int, seed: int) -> Choices:
-    """Draw what a pool does at a step: fill up first; then, by a coin, show the new image or swap it for an old one.
+def draw_choices(step: int, *, first_step: int, batch_size: int, pool_size: int, seed: int) -> PoolChoices:
+    """Draw a pool's choices for a step: fill up first, then show the new image or swap it for an old one at random.
 
     Args:
         step: Number of the step.
         first_step: Number of the step at which the pool was empty.
         batch_size: Images per step; at most `pool_size`, unless that is 0.
         pool_size: Images that the pool holds; 0 always shows the new images.
-        seed: Of the run.
+        seed: Seed of the run.
     """
     if not pool_size:
         everything, slots = np.ones(batch_size, bool), np.zeros(batch_size, np.int32)
-        return Choices(slots, everything, ~everything)
+        return PoolChoices(slots, everything, ~everything)
     random = np.random.default_rng((seed, step, 2))
     seen = (step - first_step) * batch_size + np.arange(batch_size)
     filling = seen < pool_size
     # A batch that fills the last free slots takes its others from the rest: no two of its images meet in one.
     slots = np.concatenate([seen[filling], random.permutation(np.setdiff1d(np.arange(pool_size), seen[filling]))])
     swapped = random.random(batch_size) < 0.5
-    return Choices(slots[:batch_size].astype(np.int32), filling | ~swapped, filling | swapped)
+    return PoolChoices(slots[:batch_size].astype(np.int32), filling | ~swapped, filling | swapped)

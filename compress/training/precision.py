@@ -1,4 +1,4 @@
-"""The arithmetic that nets are trained in: half precision where this machine is faster in it."""
+"""Precision of training: mixed bfloat16 where this machine is faster in it, else float32."""
 
 import logging
 import time
@@ -24,13 +24,13 @@ _log = logging.getLogger(__name__)
 
 
 def resolve_policy(precision: Precision) -> Policy:
-    """What is computed in where `precision` was asked for. `auto` draws random numbers: ask before seeding."""
+    """Return the dtype policy for a requested precision. `auto` draws random numbers: call it before seeding."""
     return fastest_policy() if precision == "auto" else precision
 
 
 @contextmanager
 def dtype_policy_scope(policy: Policy) -> Iterator[None]:
-    """Layers made inside compute in `policy`; their weights are float32 either way."""
+    """Set the dtype policy of layers made inside the block; their weights are float32 either way."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -41,7 +41,7 @@ def dtype_policy_scope(policy: Policy) -> Iterator[None]:
 
 @cache
 def fastest_policy() -> Policy:
-    """Time steps of a small net in both arithmetics, turn by turn.
+    """Time training steps of a small net in both policies, in turn, and return the faster policy.
 
     No property of the processor is asked for, since what counts is whether the backend's kernels use it: the same
     convolutions in bfloat16 are half as long as in float32 on one processor, and four times as long on another, which
@@ -58,11 +58,11 @@ def fastest_policy() -> Policy:
             seconds[policy].append(time.perf_counter() - started)
     fastest: dict[Policy, float] = {policy: min(seconds[policy][1:]) for policy in _POLICIES}
     faster = "mixed_bfloat16" if fastest["mixed_bfloat16"] < fastest["float32"] else "float32"
-    _log.info("training in %s: a trial step takes %s.", faster, _told(fastest))
+    _log.info("training in %s: a trial step takes %s.", faster, _format_times(fastest))
     return faster
 
 
-def _told(seconds: Mapping[Policy, float]) -> str:
+def _format_times(seconds: Mapping[Policy, float]) -> str:
     return " and ".join(f"{step * 1e3:.1f} ms in {policy}" for policy, step in seconds.items())
 
 

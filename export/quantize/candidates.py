@@ -96,7 +96,7 @@ def run_candidates(
         training_data: Photos, the teacher's images of them, and what the trainings' losses need.
         config: Method, ranges and training.
         work: Where each training has its folder.
-        identity: See `training.train`.
+        identity: See `loop.train`.
     """
     quantizer = _Quantizer(training_data, config, work, identity)
     given = fitting.held_back_psnr_db(model, quantizer.held_back)

@@ -63,7 +63,7 @@ def quantize(
 
     # From here on Keras and its backend are needed.
     from compress.models.io import load_student
-    from compress.training import loop
+    from compress.training import checkpoint
     from export.graph.lower import lower
     from export.quantize import candidates, float_ops
     from export.quantize.trainable import as_keras
@@ -71,7 +71,7 @@ def quantize(
     identity, work = given.identity(), artifact.training_folder(out)
     # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
     for folder in (work, *(work / way for way in candidates.TRAININGS)):
-        loop.has_checkpoint(folder, identity)
+        checkpoint.has_checkpoint(folder, identity)
     model = load_student(given.student.model_path)
     float_ops.check_float_ops(config.float_ops, lower(model, input_shape=model.input_shape[1:]))
     finished = candidates.run_candidates(model, given.training_data(work), config, work, identity)

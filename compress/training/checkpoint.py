@@ -1,0 +1,76 @@
+"""Checkpoints of a training run: saved atomically, and resumed only by the run that they belong to."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from compress.errors import UsageError
+
+_CHECKPOINT_NAME = "checkpoint.npz"
+
+
+def run_identity(*parts: Any) -> str:
+    """Return a hash of everything that makes two runs the same run, from JSON-ready parts."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def save_checkpoint(model: keras.Model, work: Path, run_identity: str, step: int) -> None:
+    """Save weights, optimiser state and step atomically: under a temporary name, flushed, then renamed."""
+    arrays: dict[str, Any] = {f"variable_{index}": value for index, value in enumerate(_state(model))}
+    arrays |= {"step": step, "identity": run_identity}
+    partial = work / f"{_CHECKPOINT_NAME}.partial"
+    with partial.open("wb") as stream:
+        np.savez(stream, **arrays)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.rename(work / _CHECKPOINT_NAME)
+
+
+def restore_checkpoint(model: keras.Model, work: Path, run_identity: str) -> int:
+    """Restore a checkpoint's state into a compiled model.
+
+    Returns:
+        How many steps were done; 0 without a checkpoint.
+
+    Raises:
+        UsageError: If the checkpoint belongs to a run with other settings or data.
+    """
+    if not has_checkpoint(work, run_identity):
+        return 0
+    with np.load(work / _CHECKPOINT_NAME, allow_pickle=False) as stored:
+        for index, variable in enumerate(_state_variables(model)):
+            variable.assign(stored[f"variable_{index}"])
+        return int(stored["step"])
+
+
+def has_checkpoint(work: Path, run_identity: str) -> bool:
+    """Check whether a run can resume; cheap, so that a stage can ask before it reads its data.
+
+    Raises:
+        UsageError: If the checkpoint belongs to a run with other settings or data.
+    """
+    path = work / _CHECKPOINT_NAME
+    if not path.exists():
+        return False
+    with np.load(path, allow_pickle=False) as stored:
+        if str(stored["identity"]) != run_identity:
+            raise UsageError(
+                f"{work} holds a run that was stopped at step {int(stored['step'])} with other settings or photos. "
+                "Give the same settings to go on with it, or delete the folder to start anew."
+            )
+    return True
+
+
+def _state(model: keras.Model) -> list[np.ndarray]:
+    return [np.asarray(keras.ops.convert_to_numpy(variable.value)) for variable in _state_variables(model)]
+
+
+def _state_variables(model: keras.Model) -> list[Any]:
+    model.optimizer.build(model.trainable_variables)
+    metrics = {id(variable) for variable in model.metrics_variables}
+    return [variable for variable in [*model.variables, *model.optimizer.variables] if id(variable) not in metrics]
