@@ -1,64 +1,176 @@
-"""The arrows of the design: who may import whom, and what `--help` may load."""
+"""The arrows of the design: who imports whom, how large rooms and modules are, and what `--help` loads.
+
+Arrows are derived from every import statement, also those inside functions. Within each package its modules and
+sub-packages are siblings; an import between two modules is an arrow between the siblings that hold them.
+"""
 
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("compress", "export", "eval", "benchmarks")
-SHARED = {"artifact", "config", "console", "errors", "images"}
-TRAINING = {"cost", "models", "teachers", "data", "distill", "training"}
-RUNS = {"stages", "closing", "teach"}
-"""`compress bench students` follows stages as `compress run` does, and one peer is taught as teachers are."""
-ALLOWED = {
+PACKAGES = ("compress", "export", "eval", "benchmarks", "pocketgan")
+BASIS = {"artifact", "config", "console", "errors", "image_size", "images", "text_table"}
+"""Modules of `compress` that any package may use."""
+ALLOWED: Mapping[str, Mapping[str, set[str] | None]] = {
     "compress": {"compress": None},
-    "export": {"export": None, "compress": SHARED | TRAINING},
-    "eval": {"eval": None, "compress": SHARED},
-    "benchmarks": {"benchmarks": None, "export": None, "compress": SHARED | TRAINING | RUNS},
+    "export": {
+        "export": None,
+        # The last two are for `export/quantize` alone, which trains the deploy graph as a student is trained.
+        "compress": BASIS | {"cost", "data", "models", "teachers", "distill", "training"},
+    },
+    "eval": {"eval": None, "compress": BASIS},
+    # `benchmarks/published` trains peers as students and teachers are trained, and goes through stages as a run does.
+    "benchmarks": {
+        "benchmarks": None,
+        "export": None,
+        "compress": BASIS | {"cost", "data", "models", "teachers", "distill", "training", "teach", "run"},
+    },
+    "pocketgan": {"pocketgan": None, "compress": None, "export": None, "eval": None},
 }
+"""For each package, what it may import of which; None is all of it."""
+TRAINING_ROOMS = {"compress.distill", "compress.training"}
+MOST_MODULES, MOST_LINES = 14, 400
 HEAVY = {"tensorflow", "keras", "torch", "torchvision", "torch_fidelity", "coremltools"}
 """What `--help` must not load."""
 
 
-def _modules(package: str) -> list[Path]:
-    return sorted((ROOT / package).rglob("*.py"))
+@cache
+def _modules() -> dict[str, Path]:
+    """Every module by its dotted name; a package's `__init__` under the package's own."""
+    found = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
 
 
-def _imports(path: Path) -> Iterator[str]:
+@cache
+def _imports(path: Path) -> frozenset[str]:
+    """Dotted names that a file imports, a symbol under its module's."""
+    names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(names)
+
+
+def _arrows() -> Iterator[tuple[str, str]]:
+    """Every import of one module of ours by another."""
+    for importer, path in _modules().items():
+        for name in _imports(path):
+            parts = name.split(".")
+            imported = next(
+                (".".join(parts[:n]) for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in _modules()), None
+            )
+            if imported is not None and imported != importer:
+                yield importer, imported
+
+
+def _child_of(package: str, module: str) -> str | None:
+    """The module or sub-package of a package that holds a module; `__init__` for the package's own file."""
+    if module == package:
+        return "__init__"
+    rest = module.removeprefix(f"{package}.")
+    return None if rest == module else rest.split(".")[0]
+
+
+def _sibling_arrows(package: str) -> dict[str, set[str]]:
+    graph: dict[str, set[str]] = {}
+    for importer, imported in _arrows():
+        ours, theirs = _child_of(package, importer), _child_of(package, imported)
+        if ours is not None and theirs is not None and ours != theirs:
+            graph.setdefault(ours, set()).add(theirs)
+    return graph
+
+
+def _packages() -> list[str]:
+    return [name for name, path in _modules().items() if path.name == "__init__.py"]
+
+
+@pytest.mark.parametrize("package", _packages())
+def test_siblings_of_a_package_form_no_circle(package: str) -> None:
+    try:
+        TopologicalSorter(_sibling_arrows(package)).prepare()
+    except CycleError as error:
+        pytest.fail(f"{package}: {' -> '.join(error.args[1])}")
+
+
+def test_a_circle_would_be_found() -> None:
+    with pytest.raises(CycleError):
+        TopologicalSorter({"a": {"b"}, "b": {"a"}}).prepare()
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_imports_only_what_the_design_allows(package: str) -> None:
     wrong = []
-    for path in _modules(package):
-        for name in _imports(path):
-            top, _, rest = name.partition(".")
-            members = ALLOWED[package].get(top, set())
-            if top in PACKAGES and members is not None and rest.split(".")[0] not in members:
-                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+    for importer, imported in _arrows():
+        if importer.split(".")[0] != package:
+            continue
+        top, _, rest = imported.partition(".")
+        members = ALLOWED[package].get(top, set())
+        if members is not None and rest.split(".")[0] not in members:
+            wrong.append(f"{importer} imports {imported}")
     assert wrong == []
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_cyclopts_is_known_only_where_flags_are_read(package: str) -> None:
-    knowing = {path.name for path in _modules(package) if any(name.startswith("cyclopts") for name in _imports(path))}
+def test_of_export_only_quantize_knows_training() -> None:
+    knowing = {
+        importer.rpartition(".")[0]
+        for importer, imported in _arrows()
+        if importer.startswith("export.") and any(imported.startswith(room) for room in TRAINING_ROOMS)
+    }
+    assert knowing == {"export.quantize"}
+
+
+def _dynamic_imports(path: Path) -> Iterable[ast.Call]:
+    return (
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and (node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")) == "import_module"
+    )
+
+
+def test_no_arrow_hides_in_a_dynamic_import() -> None:
+    """Two modules import by name: the program, whose packages above are strings, and the lazy names of the API."""
+    dynamic = {name for name, path in _modules().items() if list(_dynamic_imports(path))}
+    assert dynamic <= {"compress.cli", "pocketgan", "pocketgan.child"}
+
+
+@pytest.mark.parametrize("package", _packages())
+def test_a_room_holds_few_modules(package: str) -> None:
+    folder = _modules()[package].parent
+    modules = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
+    assert len(modules) <= MOST_MODULES, modules
+
+
+def test_modules_are_short() -> None:
+    long = {
+        name: lines for name, path in _modules().items() if (lines := len(path.read_text().splitlines())) > MOST_LINES
+    }
+    assert long == {}
+
+
+def test_cyclopts_is_known_only_where_flags_are_read() -> None:
+    knowing = {path.name for path in _modules().values() if any(name.startswith("cyclopts") for name in _imports(path))}
     assert knowing <= {"cli.py", "console.py"}
 
 
 def _importers(framework: str) -> set[str]:
     return {
         path.relative_to(ROOT).as_posix()
-        for package in PACKAGES
-        for path in _modules(package)
+        for path in _modules().values()
         if any(name.partition(".")[0] == framework for name in _imports(path))
     }
 
@@ -69,24 +181,17 @@ def test_torch_is_imported_only_to_score_and_to_read_a_pth() -> None:
 
 
 def test_coremltools_is_imported_only_where_the_child_process_runs() -> None:
-    assert _importers("coremltools") == {
-        "export/coreml/contents.py",
-        "export/coreml/package.py",
-        "export/coreml/program.py",
-        "export/coreml/mil_interpreter.py",
-    }
+    importers = _importers("coremltools")
+    assert importers
+    assert {Path(path).parent.as_posix() for path in importers} == {"export/coreml"}
+    assert not importers & {f"export/coreml/{name}.py" for name in ("child", "job", "stage", "kit", "weights")}
 
 
 def test_keras_and_tensorflow_are_not_needed_to_score_or_to_time() -> None:
     importers = _importers("keras") | _importers("tensorflow")
     # What the TF converter makes of a student, and what trainings do, are among the things compared.
-    assert {path for path in importers if path.startswith(("eval/", "benchmarks/"))} == {
-        "benchmarks/published/training.py",
-        "benchmarks/quantizers/oracles.py",
-        "benchmarks/quantizers/tfmot/student.py",
-        "benchmarks/quantizers/tfmot/training.py",
-        "benchmarks/quantizers/trainings.py",
-    }
+    rooms = {Path(path).parent.as_posix() for path in importers if path.startswith(("eval/", "benchmarks/"))}
+    assert rooms <= {"benchmarks/published", "benchmarks/quantizers", "benchmarks/quantizers/tfmot"}
 
 
 def test_help_loads_no_framework() -> None:
