@@ -3,9 +3,9 @@
 The packages above this one are named here alone, as strings: they are loaded when their command is called.
 """
 
-from importlib import import_module, metadata
+from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from cyclopts.config import Dict
@@ -14,7 +14,6 @@ from compress import console
 from compress.config import to_mapping
 from compress.data.config import AvatarsConfig, CelebaConfig, PhotosConfig
 from compress.distill.config import DistillConfig
-from compress.errors import UsageError
 from compress.prune.config import PruneConfig
 from compress.run import recipe
 from compress.teach.config import TeachConfig
@@ -33,6 +32,11 @@ data_app = App(name="data", help="Image folders to work on.")
 app.command(data_app)
 app.command("export.cli:app", name="export", help="Write what arrives on the phone: .tflite.")
 app.command("export.cli:quantize", name="quantize", help="Make a student ready for int8, by training where that pays.")
+app.command(
+    "export.inspect.cli:inspect",
+    name="inspect",
+    help="Show what a generator is, what it costs, and what will not run on a phone and why.",
+)
 app.command("export.cli:translate", name="translate", help="Run any artifact or model file over a folder of images.")
 app.command("eval.cli:app", name="eval", help="Score folders of images and report.")
 app.command("benchmarks.cli:app", name="bench", help="Time models where they run.")
@@ -41,64 +45,6 @@ app.command("benchmarks.cli:app", name="bench", help="Time models where they run
 def main() -> None:
     """Run the program."""
     raise SystemExit(console.run(app))
-
-
-@app.command
-def inspect(
-    model: Path,
-    *,
-    lambda_layers: LambdaLayers | None = None,
-    image_size_px: int | None = None,
-    time_operators: Switch = False,
-    chart: Path | None = None,
-    overwrite: Switch = False,
-    fail_on: Literal["fallback"] | None = None,
-    json: Switch = False,
-) -> None:
-    """Show what a generator is, what it costs, and what will not run on a phone and why.
-
-    Args:
-        model: A generator file (.h5, .keras, .pth, SavedModel), a .tflite, a .mlpackage, or an artifact.
-        lambda_layers: What the file's Lambda layers do; they are never run.
-        image_size_px: Side of the square to count MACs for; the model's own size when not given.
-        time_operators: Of a .tflite, time each operator by itself; takes seconds.
-        chart: PNG file to draw those times to, the slowest operators first.
-        overwrite: Replace that file if it exists.
-        fail_on: fallback: exit with 1 where anything runs outside a phone's fast kernels.
-        json: Print JSON.
-    """
-    from compress import artifact
-    from export.inspect import generator
-
-    if chart is not None:
-        if not time_operators:
-            raise UsageError(f"--chart {chart} draws what --time-operators measures. Pass both.")
-        artifact.refuse_existing(chart, overwrite=overwrite)
-    report = generator.inspect_model(model, lambda_layers=lambda_layers, image_size_px=image_size_px)
-    text = generator.format_report(report)
-    exported = generator.exported_model_of(model)
-    if time_operators and (exported is None or exported.suffix != ".tflite"):
-        raise UsageError(f"{model} is no .tflite, whose operators --time-operators times. Export it first.")
-    if exported is not None and exported.suffix == ".tflite":
-        lint = import_module("export.inspect.tflite")
-        linted = lint.lint(exported, timed=time_operators)
-        report, text = report | linted, f"{text}\n\n{lint.describe(linted)}"
-        if chart is not None:
-            drawn = import_module("export.inspect.operators_chart").draw_chart(linted["operators"], model.name)
-            artifact.atomic_write_bytes(chart, drawn, overwrite=overwrite)
-    elif exported is not None:
-        try:
-            lint = import_module("export.inspect.coreml")
-            linted = lint.lint(exported)
-            report, text = report | linted, f"{text}\n\n{lint.describe(linted)}"
-        except UsageError as error:
-            # Without coremltools a package still has a size and, in an artifact, a manifest.
-            if fail_on is not None:
-                raise
-            report, text = report | {"not_listed": str(error)}, f"{text}\n\nits operations are not listed: {error}"
-    console.show(report, as_json=json, text=text)
-    if fail_on == "fallback":
-        generator.require_no_fallback(report)
 
 
 @data_app.command

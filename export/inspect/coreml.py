@@ -1,4 +1,4 @@
-"""What `compress inspect` says of a Core ML package: what is known to leave the Neural Engine, and what to use instead.
+"""A Core ML package as `compress inspect` reports it: what is known to leave the Neural Engine, and fixes.
 
 The package is read, not run: what a device does with it is for the Swift package of `compress export coreml --swift`.
 """
@@ -8,14 +8,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from compress.errors import UnusableModel
+from compress.text_table import format_columns
 from export.coreml.child import list_contents
 from export.coreml.job import Contents, MilOperation
+from export.inspect.facts import size_on_disk
 from export.inspect.neural_engine import RULES, RUNS, rule_of, verdict
 
 SYSTEMS = {6: (15, 12), 7: (16, 13), 8: (17, 14), 9: (18, 15), 10: (26, 26)}
-"""By version of Core ML's format, the oldest iOS and macOS that load it (`coremltools.target`)."""
+"""The oldest iOS and macOS that load each version of Core ML's format (`coremltools.target`)."""
 _CHECKED = "public documents; nothing of it was measured here, where no Neural Engine runs"
 _PADDED_TO_BYTES = 64
+
+
+def read_package_facts(path: Path) -> dict[str, Any]:
+    """Read the size of a package.
+
+    Raises:
+        UnusableModel: If it is no Core ML package.
+    """
+    if not (path / "Manifest.json").is_file():
+        raise UnusableModel(f"{path} has no Manifest.json; expected a Core ML package, which is a folder.")
+    return {"path": str(path), "format": "mlpackage", "size_bytes": size_on_disk(path)}
 
 
 def lint_package(package: Path) -> dict[str, Any]:
@@ -126,17 +140,14 @@ def _is_padded(operation: MilOperation) -> bool:
 
 
 def format_package(report: Mapping[str, Any]) -> str:
-    """What people read: one line for each kind of operation, then what leaves the Neural Engine."""
+    """Format what `lint_package` found for people: each kind of operation, then what leaves the Neural Engine."""
     groups: dict[tuple[str, str], Counter[str]] = {}
     for operator in report["operators"]:
         groups.setdefault((operator["code"], operator["dtype"]), Counter())[operator["neural_engine"]] += 1
     rows = [("count", "operation", "type", "neural engine")]
     rows += [(str(runs.total()), kind, dtype, _share(runs)) for (kind, dtype), runs in groups.items()]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join(
-        [*lines, "", *_verdict_lines(report), "", _target_line(report["deployment_target"]), *_rest(report)]
-    )
+    target = _target_line(report["deployment_target"])
+    return "\n".join([*format_columns(rows), "", *_verdict_lines(report), "", target, *_rest(report)])
 
 
 def _share(runs: Counter[str]) -> str:

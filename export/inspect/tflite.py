@@ -1,4 +1,4 @@
-"""What `compress inspect` says of a `.tflite` file's operators: where each runs, what breaks the delegate, the fix."""
+"""A `.tflite` file as `compress inspect` reports it: its input and output, where each operator runs, and fixes."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,9 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ai_edge_litert.interpreter import Interpreter
+
 from compress.errors import UnusableModel
 from compress.text_table import format_columns
 from export.inspect.delegates import DELEGATES
+from export.inspect.facts import size_on_disk
 from export.inspect.operators import Operator, list_operators
 
 _FIXES = {
@@ -24,6 +27,46 @@ _FIXES = {
     "ADD": "in int8, widen the range of the narrower addend: XNNPACK refuses scales under 1/1024 of the sum's",
 }
 _GENERAL_FIX = "build the net from operators that XNNPACK takes, as the students of `compress distill` are"
+
+
+def read_tflite_facts(path: Path) -> dict[str, Any]:
+    """Read size, input and output of a file, and the signatures of its other sizes.
+
+    Args:
+        path: A `.tflite` file.
+
+    Returns:
+        JSON-ready.
+
+    Raises:
+        UnusableModel: If it is missing or LiteRT cannot load it.
+    """
+    if not path.is_file():
+        raise UnusableModel(f"{path} does not exist; expected a .tflite file.")
+    try:
+        interpreter = Interpreter(model_path=str(path))
+    except (ValueError, RuntimeError) as error:
+        raise UnusableModel(f"{path} is no .tflite that LiteRT can load: {error}") from error
+    (taken, *_), (returned, *_) = interpreter.get_input_details(), interpreter.get_output_details()
+    # A file of several sizes has a signature for each.
+    signatures = {
+        name: other["shape"].tolist()[1:]
+        for name in filter(None, interpreter.get_signature_list())
+        for other in interpreter.get_signature_runner(name).get_input_details().values()
+        if other["shape"].tolist() != taken["shape"].tolist()
+    }
+    return {
+        "path": str(path),
+        "format": "tflite",
+        "size_bytes": size_on_disk(path),
+        "input": _tensor_facts(taken),
+        "output": _tensor_facts(returned),
+        **({"other_signatures": signatures} if signatures else {}),
+    }
+
+
+def _tensor_facts(detail: Mapping[str, Any]) -> dict[str, Any]:
+    return {"shape": detail["shape"].tolist()[1:], "dtype": detail["dtype"].__name__, "layout": "NHWC"}
 
 
 def lint_tflite(model: Path, *, timed: bool = False) -> dict[str, Any]:
@@ -66,7 +109,7 @@ def _fallbacks(operators: Sequence[Operator]) -> list[dict[str, Any]]:
 
 
 def format_tflite(report: Mapping[str, Any]) -> str:
-    """What people read: one line for each kind of operator, then what falls back."""
+    """Format what `lint_tflite` found for people: one line for each kind of operator, then what falls back."""
     names = ["xnnpack", *(each.name for each in DELEGATES)]
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for operator in report["operators"]:

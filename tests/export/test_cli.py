@@ -72,7 +72,7 @@ def test_help_names_every_flag_and_loads_no_framework(command):
     flags = (
         "precision",
         "data",
-        "io_type",
+        "io-type",
         "image-size-px",
         "calibration-images",
         "author",

@@ -33,7 +33,7 @@ def test_a_quarter_of_float16_is_near_its_end(value: float, near: bool):
 def test_what_is_no_number_on_one_photo_is_not_lost(graph, monkeypatch: pytest.MonkeyPatch, place: int):
     values = [np.ones(3), np.ones(3)]
     values[place] = np.array([1.0, np.nan, 1.0])
-    monkeypatch.setattr(overflow, "run", lambda graph, image, note: note("it", values.pop(0)))
+    monkeypatch.setattr(overflow, "run_graph", lambda graph, image, note: note("it", values.pop(0)))
     photo = np.zeros((16, 16, 3), np.uint8)
     assert np.isnan(overflow.largest_activations(graph, [photo, photo])["it"])
 

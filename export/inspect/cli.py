@@ -1,0 +1,51 @@
+"""The command `compress inspect`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from compress import console
+from compress.teachers import LambdaLayers
+
+Switch = Annotated[bool, Parameter(negative="")]
+"""A flag that is given or not: no --no- form in the help."""
+
+
+def inspect(
+    model: Path,
+    *,
+    lambda_layers: LambdaLayers | None = None,
+    image_size_px: int | None = None,
+    time_operators: Switch = False,
+    chart: Path | None = None,
+    overwrite: Switch = False,
+    fail_on: Literal["fallback"] | None = None,
+    json: Switch = False,
+) -> None:
+    """Show what a generator is, what it costs, and what will not run on a phone and why.
+
+    Args:
+        model: A generator file (.h5, .keras, .pth, SavedModel), a .tflite, a .mlpackage, or an artifact.
+        lambda_layers: What the file's Lambda layers do; they are never run.
+        image_size_px: Side of the square to count MACs for; the model's own size when not given.
+        time_operators: Of a .tflite, time each operator by itself; takes seconds.
+        chart: PNG file to draw those times to, the slowest operators first.
+        overwrite: Replace that file if it exists.
+        fail_on: fallback: exit with 1 where anything runs outside a phone's fast kernels.
+        json: Print JSON.
+    """
+    from export.inspect.stage import inspect_model, require_no_fallback
+
+    inspection = inspect_model(
+        model,
+        lambda_layers=lambda_layers,
+        image_size_px=image_size_px,
+        time_operators=time_operators,
+        chart=chart,
+        overwrite=overwrite,
+        require_operators=fail_on is not None,
+    )
+    console.show(inspection.report, as_json=json, text=inspection.text)
+    if fail_on == "fallback":
+        require_no_fallback(inspection.report)
