@@ -1,9 +1,11 @@
 """The table that a run closes with, on the terminal: what was had, what was lost."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+
+from compress.text_table import format_columns
 
 TEACHER, SHIPPED, UNTOUCHED = "teacher", "student_int8", "inputs"
 IntervalPlace = Literal["within", "below", "above"]
@@ -25,7 +27,7 @@ def summary_table(out: Path) -> str:
     rows = [["", "size", "smaller", "latency", "faster", "PSNR to teacher", metric]]
     for name in (UNTOUCHED, *bench):
         rows.append([name, *_file_cells(bench, name), *_image_cells(scores.get(name, {}), metric)])
-    return "\n".join([*_aligned(rows), *_verdict(scores, metric)])
+    return "\n".join([*format_columns(rows, align="right"), *_verdict(scores, metric)])
 
 
 def place_in_interval(score: float, interval: Mapping[str, float]) -> IntervalPlace:
@@ -59,17 +61,6 @@ def _image_cells(record: Mapping[str, Any], metric: str) -> list[str]:
     return [
         _NONE if psnr is None else f"{psnr:.2f} dB",
         _NONE if kid is None else f"{kid['mean']:.4f} ± {kid['spread']:.4f}",
-    ]
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if index == 0 else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
     ]
 
 

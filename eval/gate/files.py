@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 from compress.artifact import atomic_dir
 from compress.images import contact_sheet, read_image, write_png
+from compress.text_table import format_columns
 from eval.gate import format
 from eval.gate.outcome import Case, Outcome
 
@@ -35,9 +36,7 @@ def write_files(outcome: Outcome, out: Path, *, overwrite: bool = False) -> None
 def text(outcome: Outcome) -> str:
     """The result as people read it in a terminal."""
     rows = [format.HEADINGS, *(format.cells(check) for check in outcome.checks)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(format.HEADINGS))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([_headline(outcome), *lines, *_not_checked(outcome), *_power(outcome)])
+    return "\n".join([_headline(outcome), *format_columns(rows), *_not_checked(outcome), *_power(outcome)])
 
 
 def summary(outcome: Outcome) -> str:
