@@ -12,7 +12,7 @@ import keras
 from keras import layers
 
 from compress.errors import UnusableModel
-from compress.models.copies import clone
+from compress.models.io import clone
 
 Depth = Literal["encoder", "trunk"]
 

@@ -1,18 +1,19 @@
-"""Read back the Keras model of an artifact that we wrote."""
+"""Load, clone and resize Keras models."""
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import keras
 
 from compress.errors import UnusableArtifact
 
-# Artifacts hold layers of these modules; importing them is what makes Keras know their names.
+# Artifacts hold layers of these modules; importing the modules registers the layers with Keras.
 from compress.models import layers, pocket_generator  # noqa: F401
 
 
 def load_student(path: Path) -> keras.Model:
-    """Load an artifact's `model.keras` as it was saved, names and settings of training included.
+    """Load an artifact's `model.keras` as it was saved, uncompiled.
 
     Raises:
         UnusableArtifact: If the file is torn or holds something else.
@@ -24,3 +25,27 @@ def load_student(path: Path) -> keras.Model:
     if not isinstance(model, keras.Model):
         raise UnusableArtifact(f"{path} holds a {type(model).__name__}; expected a Keras model.")
     return model
+
+
+def clone(model: keras.Model) -> keras.Model:
+    """Return a copy of a functional model with its own weights, in the precision of `keras.config.dtype_policy`."""
+
+    def retyped(layer: Any) -> Any:
+        config = layer.get_config()
+        config.pop("dtype", None)
+        return type(layer).from_config(config)
+
+    copy = keras.models.clone_model(model, clone_function=retyped)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def with_size(model: keras.Model, image_size: tuple[int, int]) -> keras.Model:
+    """Return a model of any image size fixed to one size, with the same layers and weights.
+
+    Args:
+        model: Takes images of any height and width.
+        image_size: Height and width, pixels.
+    """
+    image = keras.Input((*image_size, 3), name="image")
+    return keras.Model(image, model(image), name=model.name)

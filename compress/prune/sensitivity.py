@@ -9,7 +9,7 @@ import numpy as np
 from compress.distill.config import FitConfig
 from compress.distill.distiller import Distiller
 from compress.distill.training_data.build import TrainingData
-from compress.models.copies import clone
+from compress.models.io import clone
 from compress.prune.importance import Gradients
 
 _LEARNING_RATE = 1e3

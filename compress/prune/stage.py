@@ -108,7 +108,7 @@ def _prune_and_fit(
     model: keras.Model, groups: list[Group], training_data: TrainingData, config: PruneConfig, work: Path, identity: str
 ) -> _Pruned:
     from compress.distill.fit import fit, held_back_psnr_db
-    from compress.models.copies import clone
+    from compress.models.io import clone
     from compress.prune.choice import choose, load_or_choose
     from compress.prune.surgery import remove_channels
 

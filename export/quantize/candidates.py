@@ -15,7 +15,7 @@ from compress import images
 from compress.distill import fit as fitting
 from compress.distill.training_data.build import TrainingData
 from compress.distill.training_data.pairs import Pairs
-from compress.models.copies import clone
+from compress.models.io import clone
 from compress.training import loop
 from export.calibration.bias_correction import with_corrected_biases
 from export.graph.lower import lower

@@ -3,7 +3,7 @@
 import numpy as np
 
 from compress.models import mobile_resnet_generator
-from compress.models.copies import with_size
+from compress.models.io import with_size
 from compress.models.mobile_resnet_generator import MobileResnetConfig
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from compress.models import mobile_resnet_generator
-from compress.models.copies import clone
+from compress.models.io import clone
 from compress.models.mobile_resnet_generator import MobileResnetConfig
 from compress.models.pocket_generator import Family
 from compress.prune.groups import Unit, find_groups
