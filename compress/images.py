@@ -4,6 +4,7 @@ In memory an image is `(height, width, 3)` uint8 RGB. A generator sees float32 i
 """
 
 import logging
+import math
 import struct
 import warnings
 from collections.abc import Iterator, Sequence
@@ -125,6 +126,17 @@ def to_float(images: np.ndarray) -> np.ndarray:
 def to_uint8(images: np.ndarray) -> np.ndarray:
     """Float [-1, 1] to uint8 [0, 255], rounded to nearest; values outside are clipped."""
     return np.clip(np.rint((np.asarray(images, dtype=np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
+
+
+def psnr_db(difference: np.ndarray, *, peak: float = 2.0) -> float:
+    """Return the peak signal-to-noise ratio of images from their difference, in dB; infinite where they are equal.
+
+    Args:
+        difference: One image, or a batch of images, minus another; of any shape and a signed type.
+        peak: Span of the pixel range: 2 for [-1, 1], 255 for uint8 images.
+    """
+    error = float(np.square(difference, dtype=np.float64).mean())
+    return float(10 * np.log10(peak**2 / error)) if error != 0 else math.inf
 
 
 def write_png(path: Path | BinaryIO, image: np.ndarray) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from compress.errors import ParityError
-from compress.images import to_float, to_uint8
+from compress.images import psnr_db, to_float, to_uint8
 from export.config import Precision
 from export.graph.quantized import QuantizedGraph, TensorScale
 from export.interpreter import numpy_int8
@@ -138,12 +138,6 @@ _REMEDIES: dict[Precision, str] = {
     "dynamic": "Its weights do not bear rounding to int8: use --precision fp16.",
     "int8": "Calibrate on photos like those it was trained on (--data), on more of them, or use --precision fp16.",
 }
-
-
-def psnr_db(difference: np.ndarray) -> float:
-    """Peak signal-to-noise ratio of images in [-1, 1] from their difference; infinite for none."""
-    error = float(np.square(difference, dtype=np.float64).mean())
-    return float("inf") if error == 0 else float(10 * np.log10(4 / error))
 
 
 def synthetic_photos(size: tuple[int, int], *, count: int, seed: int) -> list[np.ndarray]:

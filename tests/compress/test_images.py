@@ -2,6 +2,7 @@
 
 import io
 import logging
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -14,6 +15,7 @@ from compress.errors import UnusableData
 from compress.images import (
     contact_sheet,
     list_images,
+    psnr_db,
     read_image,
     read_images,
     to_float,
@@ -276,6 +278,18 @@ def test_pixel_values_survive_the_way_to_float_and_back() -> None:
     assert (to_float(values)[0], to_float(values)[-1], to_float(values).dtype) == (-1.0, 1.0, np.float32)
     np.testing.assert_array_equal(to_uint8(to_float(values)), values)
     np.testing.assert_array_equal(to_uint8(np.array([-7.0, 7.0])), [0, 255])
+
+
+def test_psnr_of_one_step_of_a_byte_everywhere_is_48_db() -> None:
+    assert psnr_db(np.full((4, 4, 3), 2 / 255)) == pytest.approx(48.13, abs=0.01)
+    assert psnr_db(np.zeros(3)) == math.inf
+
+
+def test_psnr_is_the_same_on_bytes_as_on_floats() -> None:
+    random = np.random.default_rng(0)
+    student, teacher = random.integers(0, 256, (2, 8, 8, 3)).astype(np.uint8)
+    expected = psnr_db(student.astype(np.int32) - teacher.astype(np.int32), peak=255.0)
+    assert psnr_db(to_float(student) - to_float(teacher)) == pytest.approx(expected, abs=1e-4)
 
 
 def test_contact_sheet_places_images_by_row_and_column() -> None:

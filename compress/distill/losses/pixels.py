@@ -35,13 +35,6 @@ def total_variation(images: Any) -> Any:
     return _mean_abs_gradient(images)
 
 
-@in_float32
-def psnr(student: Any, teacher: Any) -> Any:
-    """Peak signal-to-noise ratio in dB of images with a span of 2, the mean over the batch. A score, not a loss."""
-    squared = ops.mean(ops.square(student - teacher), axis=(1, 2, 3))
-    return ops.mean(10.0 * ops.log10(4.0 / ops.maximum(squared, 1e-10)))
-
-
 def _mean_abs_gradient(images: Any) -> Any:
     vertical = ops.mean(ops.abs(images[:, 1:] - images[:, :-1]))
     horizontal = ops.mean(ops.abs(images[:, :, 1:] - images[:, :, :-1]))

@@ -6,19 +6,18 @@ import pytest
 from keras import layers
 
 from compress.errors import UnsupportedLayer
-from compress.images import to_float
+from compress.images import psnr_db, to_float
 from compress.models.layers import DepthToSpace, InstanceNormalization
 from export.calibration import observe
 from export.graph.lower import lower
 from export.graph.operations import Weighted
-from export.graph.quantized import TANH_USEFUL_RANGE, QuantizedGraph, TensorScale, quantize
+from export.graph.quantized import TANH_USEFUL_RANGE, QuantizedGraph, TensorScale, quantize_graph
 from export.interpreter import numpy_int8
-from export.parity import psnr_db
 
 
 def quantized(model: keras.Model, photos: list[np.ndarray]) -> QuantizedGraph:
     graph = lower(model, input_shape=model.input_shape[1:])
-    return quantize(graph, observe.observe_ranges(graph, photos))
+    return quantize_graph(graph, observe.observe_ranges(graph, photos))
 
 
 def test_both_ends_are_fixed_at_1_128_around_zero(student, photos):

@@ -6,13 +6,13 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from compress.images import to_float
+from compress.images import psnr_db, to_float
 from export.calibration import observe
 from export.graph import quantized as quantization
 from export.graph.lower import lower
 from export.graph.operations import Graph, Weighted
 from export.interpreter import numpy_float, numpy_int8
-from export.parity import psnr_db, synthetic_photos
+from export.parity import synthetic_photos
 from export.quantize.fake_quantize import FakeQuantize, FakeQuantizers, layer_name, ranges_of
 from export.quantize.trainable import as_keras
 
@@ -39,7 +39,7 @@ def ranges(graph: Graph, photos: np.ndarray) -> dict[str, quantization.Range]:
 def test_the_rounded_model_does_what_the_integers_do(
     symmetric: bool, graph: Graph, ranges: dict[str, quantization.Range], photos: np.ndarray
 ) -> None:
-    quantized = quantization.quantize(graph, ranges, symmetric=symmetric)
+    quantized = quantization.quantize_graph(graph, ranges, symmetric=symmetric)
     model = as_keras(graph, FakeQuantizers(graph, ranges, symmetric=symmetric))
     first, last = (quantized.tensors[name] for name in (graph.input, graph.output))
     batch = to_float(photos)
@@ -49,7 +49,7 @@ def test_the_rounded_model_does_what_the_integers_do(
     assert psnr_db(rounded - exact) > 43
     assert psnr_db(rounded - exact) > psnr_db(unrounded - exact) + 1
     found = ranges_of(model)
-    again = quantization.quantize(graph, found, symmetric=symmetric)
+    again = quantization.quantize_graph(graph, found, symmetric=symmetric)
     for name, scale in quantized.tensors.items():
         assert again.tensors[name].scale == pytest.approx(scale.scale, rel=1e-5)
         assert abs(again.tensors[name].zero_point - scale.zero_point) <= symmetric
@@ -103,10 +103,10 @@ def test_gradients_pass_the_rounding_and_stop_where_values_are_cut_off() -> None
 
 def test_a_rounded_kernel_is_the_file_s(graph: Graph, ranges: dict[str, quantization.Range]) -> None:
     """Each output channel has 255 steps of its own."""
-    quantized = quantization.quantize(graph, ranges)
+    quantized = quantization.quantize_graph(graph, ranges)
     for operation in graph.operations:
         if operation.output not in quantized.weights:
             continue
-        kernel = quantization.dequantized_kernel(operation, quantized.weights[operation.output])  # pyright: ignore[reportArgumentType]
+        kernel = quantization.dequantize_kernel(operation, quantized.weights[operation.output])  # pyright: ignore[reportArgumentType]
         steps = quantized.weights[operation.output].scales.max()
         assert np.abs(kernel - operation.kernel).max() <= 0.5001 * steps  # pyright: ignore[reportAttributeAccessIssue]

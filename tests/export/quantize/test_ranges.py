@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from compress.images import to_float
+from compress.images import psnr_db, to_float
 from export.graph import quantized as quantization
 from export.graph.lower import lower
 from export.graph.operations import Graph
 from export.interpreter import numpy_int8
-from export.parity import psnr_db, synthetic_photos
+from export.parity import synthetic_photos
 from export.quantize import ranges
 from export.quantize.ranges import RULES, choose_ranges, observe
 from export.quantize.trainable import as_keras
@@ -58,7 +58,7 @@ def test_the_least_squared_error_cuts_a_long_tail_off() -> None:
 
 
 def _file_psnr_db(graph: Graph, chosen: dict[str, quantization.Range], photos: list[np.ndarray]) -> float:
-    quantized = quantization.quantize(graph, chosen)
+    quantized = quantization.quantize_graph(graph, chosen)
     batch = to_float(np.stack(photos))
     first, last = (quantized.tensors[name] for name in (graph.input, graph.output))
     exact = last.dequantize(numpy_int8.run_int8_graph(quantized, first.quantize(batch)))

@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
 from benchmarks.quantizers.oracles import litert_quantizer_file, tensorflow_file
-from compress.images import to_float
+
+from compress.images import psnr_db, to_float
 from compress.models.pocket_generator import PocketConfig, build
-from export import parity
 from export.calibration import observe
 from export.graph.lower import lower
-from export.graph.quantized import QuantizedGraph, quantize
+from export.graph.quantized import QuantizedGraph, quantize_graph
 from export.interpreter.litert import TfliteGenerator
 from export.tflite import emitter
 from export.tflite.delegation import delegate_coverage
@@ -27,7 +26,7 @@ PER_CHANNEL_BYTES = 32
 @pytest.fixture(scope="module")
 def quantized(student, photos) -> QuantizedGraph:
     graph = lower(student, input_shape=student.input_shape[1:])
-    return quantize(graph, observe.observe_ranges(graph, photos))
+    return quantize_graph(graph, observe.observe_ranges(graph, photos))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +49,7 @@ def _run_undelegated(content: bytes, images: list[np.ndarray]) -> np.ndarray:
 
 def _distance_db(content: bytes, quantized: QuantizedGraph, photos: list[np.ndarray]) -> float:
     expected = _run(emitter.float_file(quantized.graph), photos)
-    return parity.psnr_db(_run(content, photos) - expected)
+    return psnr_db(_run(content, photos) - expected)
 
 
 def test_litert_quantizer_with_our_ranges_makes_the_same_picture(quantized, ours, photos) -> None:
@@ -89,7 +88,7 @@ def test_file_is_lean_beside_its_weights(randomise, photos, shape) -> None:
     """The students that the README offers, metadata included."""
     shipped = randomise(build(PocketConfig(image_size_px=32, **shape)))
     graph = lower(shipped, input_shape=(32, 32, 3))
-    result = quantize(graph, observe.observe_ranges(graph, photos[:1]))
+    result = quantize_graph(graph, observe.observe_ranges(graph, photos[:1]))
     weights = sum(item.kernel.size for item in result.weights.values())
     channels = sum(item.bias.size for item in result.weights.values())
     assert len(emitter.int8_file(result, "uint8")) < 1.03 * (weights + PER_CHANNEL_BYTES * channels)

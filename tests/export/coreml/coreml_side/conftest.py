@@ -33,8 +33,7 @@ def saved(tmp_path: Path) -> Callable[..., Any]:
 @pytest.fixture
 def psnr_to_keras() -> Callable[..., float]:
     """Compare a package with a model over photos, dB."""
-    from compress.images import to_float
-    from export.parity import psnr_db
+    from compress.images import psnr_db, to_float
 
     def measure(generator: Any, model: Any, photos: Sequence[np.ndarray]) -> float:
         made = np.stack([generator.translate(photo) for photo in photos])

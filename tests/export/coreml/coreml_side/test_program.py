@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from compress.errors import UnsupportedLayer
-from compress.images import to_float
+from compress.images import psnr_db, to_float
 from compress.models.layers import (
     ContribInstanceNormalization,
     DepthToSpace,
@@ -16,12 +16,11 @@ from compress.models.layers import (
     ReflectionPadding2D,
     SpaceToDepth,
 )
-from export import parity
 from export.calibration import observe
 from export.coreml import overflow
 from export.graph.lower import lower
 from export.graph.operations import Operation
-from export.graph.quantized import quantize, with_scales
+from export.graph.quantized import quantize_graph, quantize_with_scales
 from export.interpreter import numpy_int8
 
 SHAPE = (16, 12, 3)
@@ -113,7 +112,7 @@ def test_student_keeps_its_pictures(student, saved, psnr_to_keras, photos, preci
 
 def test_int8_is_as_good_as_the_integers_of_the_tflite_file(student, saved, psnr_to_keras, photos):
     graph = lower(student, input_shape=student.input_shape[1:])
-    quantized = quantize(graph, observe.observe_ranges(graph, photos))
+    quantized = quantize_graph(graph, observe.observe_ranges(graph, photos))
     found = psnr_to_keras(saved(graph, "int8", quantized=quantized), student, photos)
     exact = [
         numpy_int8.run_int8_graph(quantized, quantized.tensors["image"].quantize(to_float(photo))[np.newaxis])
@@ -121,14 +120,14 @@ def test_int8_is_as_good_as_the_integers_of_the_tflite_file(student, saved, psnr
     ]
     made = quantized.tensors["generated"].dequantize(np.concatenate(exact))
     wanted = np.asarray(student(to_float(np.stack(photos))))
-    assert abs(found - parity.psnr_db(made - wanted)) < 1
+    assert abs(found - psnr_db(made - wanted)) < 1
 
 
 def test_what_int8_keeps_in_float_is_not_rounded(small_student, saved, psnr_to_keras, photos):
     graph = lower(small_student, input_shape=small_student.input_shape[1:])
-    whole = quantize(graph, observe.observe_ranges(graph, photos))
+    whole = quantize_graph(graph, observe.observe_ranges(graph, photos))
     kept = [operation.output for operation in graph.operations[-5:]]
-    mixed = with_scales(graph, whole.tensors, kept)
+    mixed = quantize_with_scales(graph, whole.tensors, kept)
     files = [saved(each.graph, "int8", quantized=each) for each in (whole, mixed)]
     lost, found = (psnr_to_keras(file, small_student, photos) for file in files)
     exact = [
@@ -136,7 +135,7 @@ def test_what_int8_keeps_in_float_is_not_rounded(small_student, saved, psnr_to_k
         for photo in photos
     ]
     made = mixed.tensors["generated"].dequantize(np.concatenate(exact))
-    assert abs(found - parity.psnr_db(made - np.asarray(small_student(to_float(np.stack(photos)))))) < 1
+    assert abs(found - psnr_db(made - np.asarray(small_student(to_float(np.stack(photos)))))) < 1
     assert found > lost + 1
     assert files[1].operations["quantize"] < files[0].operations["quantize"]
     in_int8 = files[1].operations["constexpr_affine_dequantize"]
