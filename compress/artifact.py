@@ -1,7 +1,7 @@
-"""The one shape that flows: a directory with one model, its `manifest.json` and what people look at.
+"""Artifacts: directories with one model, its `manifest.json` and samples, which every stage reads and writes.
 
-An artifact is written under a temporary name beside its destination, flushed to disk, then renamed: a stage that is
-killed leaves no half artifact, and a full disk leaves the old one whole.
+An artifact is written atomically: under a temporary name beside its destination, flushed to disk, then renamed. A stage
+that is killed leaves no half artifact, and a full disk leaves the old one whole.
 """
 
 import hashlib
@@ -26,19 +26,19 @@ MODEL_NAMES: Mapping[str, str] = {"keras": "model.keras", "tflite": "model.tflit
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSpec:
-    """What a model's input is: one RGB image."""
+    """Specification of a model's input, one RGB image."""
 
     shape: tuple[int | None, int | None, int]
     """Height, width, channels; `None` where the model takes any size."""
     layout: Literal["NHWC", "NCHW"] = "NHWC"
     dtype: Literal["float32", "float16", "int8", "uint8"] = "float32"
     range: tuple[float, float] = (-1.0, 1.0)
-    """The values of a black and of a white pixel."""
+    """Values of a black and of a white pixel."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a model costs a phone. 1 MAC = 2 FLOPs; `macs` is per image of the manifest's input size."""
+    """Cost of running a model. 1 MAC = 2 FLOPs; `macs` is per image of the manifest's input size."""
 
     params: int
     macs: int | None
@@ -47,22 +47,22 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """Where an artifact comes from and what it is, as `manifest.json` holds it."""
+    """Content of `manifest.json`: an artifact's model, its origin and its scores."""
 
     name: str
     format: Format
     stage: str
     parent: str | None
-    """`fingerprint` of the parent's artifact or, of a teacher, of its file; None when there is no parent."""
+    """Fingerprint of the parent's artifact or, for a teacher, of its file; None when there is no parent."""
     input: ImageSpec
     cost: Cost
     config: dict[str, Any] = field(default_factory=dict)
     """The stage's resolved configuration, every default spelled out."""
     seed: int | None = None
     quantization: dict[str, Any] | None = None
-    """Per tensor name its `scale` and `zero_point`, where the model is quantised."""
+    """`scale` and `zero_point` by tensor name, where the model is quantised."""
     float_ops: list[str] = field(default_factory=list)
-    """The operators that stay in float where the model is quantised, each by the name of the tensor that it writes."""
+    """Operators that stay in float where the model is quantised, each by the name of the tensor that it writes."""
     scores: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
@@ -81,12 +81,12 @@ class Artifact:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the manifest, hexadecimal: what a child writes down as its parent."""
+        """SHA-256 of the manifest, hexadecimal; the `parent` of artifacts made from this one."""
         return file_fingerprint(self.path / MANIFEST_NAME)
 
 
 def file_fingerprint(path: Path) -> str:
-    """SHA-256 of a file's bytes, or of a directory's relative names and bytes in sorted order, hexadecimal."""
+    """Return the SHA-256 of a file's bytes, or of a directory's sorted relative names and bytes, hexadecimal."""
     digest = hashlib.sha256()
     members = sorted(member for member in path.rglob("*") if member.is_file()) if path.is_dir() else [path]
     for member in members:
@@ -99,7 +99,7 @@ def file_fingerprint(path: Path) -> str:
 
 
 def is_artifact(path: Path) -> bool:
-    """Whether `path` looks like an artifact directory, whole or not."""
+    """Check whether `path` looks like an artifact directory, complete or not."""
     return path.is_dir() and (path / MANIFEST_NAME).is_file()
 
 
@@ -143,8 +143,8 @@ def refuse_existing(out: Path, *, overwrite: bool) -> None:
         raise UsageError(f"{out} exists already. Pass --overwrite to replace it, or another --out.")
 
 
-def refuse_replacing(out: Path, inputs: Sequence[Path]) -> None:
-    """Refuse an output whose replacement would take an input with it.
+def refuse_overwriting_inputs(out: Path, inputs: Sequence[Path]) -> None:
+    """Refuse an output whose replacement would delete an input.
 
     Raises:
         UsageError: If an input is `out` itself or lies in it.
@@ -155,18 +155,18 @@ def refuse_replacing(out: Path, inputs: Sequence[Path]) -> None:
 
 
 def user_cache() -> Path:
-    """The user's folder of what is costly to make or fetch again; `POCKETGAN_CACHE` moves it."""
+    """Return the user's cache folder; the environment variable `POCKETGAN_CACHE` moves it."""
     return Path(os.environ.get("POCKETGAN_CACHE", "~/.cache/pocketgan")).expanduser()
 
 
 def training_folder(out: Path) -> Path:
-    """Where a stage that trains keeps checkpoint, logs and samples until `out` is finished; it may not exist yet."""
+    """Return the folder of a training's checkpoint, logs and samples until `out` is finished; it may not exist yet."""
     return out.parent / f"{out.name}.training"
 
 
 @contextmanager
 def atomic_dir(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Yield a temporary directory that becomes `out` when the block ends well, and vanishes when it does not.
+    """Write a directory atomically: yield a temporary one, renamed to `out` when the block ends, removed when it fails.
 
     Raises:
         UsageError: If `out` exists and `overwrite` is false.
@@ -186,12 +186,12 @@ def atomic_dir(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 def atomic_write_text(out: Path, text: str, *, overwrite: bool = False) -> None:
-    """Write a text file as UTF-8, as `write_bytes_whole` does."""
+    """Write a text file atomically, as UTF-8; see `atomic_write_bytes`."""
     atomic_write_bytes(out, text.encode("utf-8"), overwrite=overwrite)
 
 
 def atomic_write_bytes(out: Path, content: bytes, *, overwrite: bool = False) -> None:
-    """Write a file under a temporary name beside its destination, flush it, then rename it.
+    """Write a file atomically: under a temporary name beside its destination, flushed, then renamed.
 
     Raises:
         UsageError: If `out` exists and `overwrite` is false.
@@ -214,7 +214,7 @@ def atomic_write_bytes(out: Path, content: bytes, *, overwrite: bool = False) ->
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """Write `manifest.json` into an artifact that is being made, with the versions of what made it."""
+    """Write `manifest.json` into an artifact's directory, with the versions of the packages that made it."""
     record = asdict(manifest) | {"versions": manifest.versions or _versions()}
     (directory / MANIFEST_NAME).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 

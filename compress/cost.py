@@ -1,4 +1,4 @@
-"""What a generator costs: parameters and multiply-accumulates, per layer and together.
+"""Cost of a generator: parameters and multiply-accumulates, per layer and in total.
 
 1 MAC = 2 FLOPs. Convolutions alone are counted, without bias, as the papers of the field do; a transposed convolution
 is counted at its output's resolution, as the published 56.8 GMACs of the CycleGAN generator at 256x256 are.
@@ -12,7 +12,7 @@ from typing import Any
 import keras
 
 from compress.artifact import Cost
-from compress.errors import UsageError
+from compress.image_size import resolve_size
 from compress.images import Size
 
 FLOAT_BYTES = 4
@@ -26,33 +26,33 @@ _INT8_CONVOLUTION_BYTES = 413
 _INT8_CHANNEL_BYTES = 12
 """An int32 bias, its scale and the kernel's."""
 _INT8_ZERO_POINT_BYTES = 8
-"""Of a channel, too, but all layers of as many channels share theirs."""
+"""Zero points of one channel; layers with the same number of channels share them."""
 _CONVOLUTIONS = frozenset({"Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D"})
 _FUSING = _CONVOLUTIONS | {"BatchNormalization", "Add", "Multiply"}
-"""What a ReLU behind it vanishes into."""
+"""Layers into which a following ReLU is fused."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCost:
-    """One layer's share."""
+    """Cost of one layer."""
 
     name: str
     kind: str
-    """The class of the layer."""
+    """Class name of the layer."""
     output_shape: tuple[int, int, int]
     """Height, width, channels."""
     params: int
     macs: int
     kernel_weights: int = 0
-    """Weights of its convolution kernels; in int8 each is a byte."""
+    """Weights of the layer's convolution kernels; in int8 each is a byte."""
 
 
 def measure_cost(model: keras.Model, *, image_size_px: Size | None = None) -> Cost:
     """Measure a whole generator.
 
     Args:
-        model: Of one image in, one out.
-        image_size_px: The size MACs are counted at; the model's own when None.
+        model: Takes one image and returns one.
+        image_size_px: Image size at which MACs are counted; the model's own when None.
 
     Returns:
         `macs` is None where neither the model nor the caller fixes a size; `size_bytes` is that of float32 weights.
@@ -72,14 +72,14 @@ def layer_costs(model: keras.Model, *, image_size_px: Size | None = None) -> lis
     Raises:
         UsageError: If the model takes another size, or any size and none is given.
     """
-    height, width = _resolve_size(model, image_size_px)
+    height, width = resolve_size("the model", model.input_shape[1:3], image_size_px)
     rows: list[LayerCost] = []
     _walk(model, keras.KerasTensor((1, height, width, 3)), rows)
     return rows
 
 
 def predict_int8_bytes(rows: Sequence[LayerCost]) -> int:
-    """Predict the size of the int8 .tflite that `compress export` writes, with float ends.
+    """Predict the size of the int8 .tflite that `compress export` writes with `--io-type float`.
 
     Args:
         rows: From `layer_costs`: a student's layers in order.
@@ -100,30 +100,15 @@ def predict_int8_bytes(rows: Sequence[LayerCost]) -> int:
 
 
 def _other_operations(rows: Sequence[LayerCost]) -> int:
-    """How many layers stay an operation of their own: BatchNormalization folds away, and so do most ReLU."""
+    """Count the layers that stay an operation: BatchNormalization and most ReLU are folded into others."""
     gone = _CONVOLUTIONS | {"InputLayer", "BatchNormalization"}
     before = ["", *(row.kind for row in rows)]
     fused = [row.kind == "ReLU" and kind in _FUSING for row, kind in zip(rows, before, strict=False)]
     return sum(row.kind not in gone and not vanished for row, vanished in zip(rows, fused, strict=True))
 
 
-def _resolve_size(model: keras.Model, size: Size | None) -> tuple[int, int]:
-    own = tuple(model.input_shape[1:3])
-    if size is None:
-        if None in own:
-            raise UsageError("the model takes images of any size; pass --image-size-px to count its MACs at one.")
-        return own[0], own[1]
-    asked = (size, size) if isinstance(size, int) else size
-    if any(fixed not in (None, side) for fixed, side in zip(own, asked, strict=True)):
-        raise UsageError(
-            f"the model takes {own[0]}x{own[1]} images, but image_size_px is {asked[0]}x{asked[1]}; "
-            "leave it out, or use a model of that size."
-        )
-    return asked
-
-
 def _walk(model: Any, inputs: Any, rows: list[LayerCost]) -> Any:
-    """Run shapes through a model as Keras itself does for `compute_output_spec`, noting every layer on the way."""
+    """Run shapes through a model as Keras does for `compute_output_spec`, and record every layer."""
     functional = model._functional if isinstance(model, keras.Sequential) else model
     return functional._run_through_graph(inputs, operation_fn=lambda operation: _recorder(operation, rows))
 

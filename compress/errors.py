@@ -1,4 +1,4 @@
-"""Every error that PocketGAN raises on purpose, and the exit code it ends a command with.
+"""Errors that PocketGAN raises on purpose, and the exit codes they end a command with.
 
 PocketGANError
 ├── GateFailed          1  the gate failed; the tool itself worked
@@ -16,7 +16,7 @@ Anything else is a bug and shows its traceback. A message says what came, what w
 
 
 class PocketGANError(Exception):
-    """Base of all errors that are the input's fault, not the program's."""
+    """Base class of errors in the input, not in the program."""
 
     exit_code = 3
 
@@ -34,7 +34,7 @@ class UsageError(PocketGANError):
 
 
 class UnusableInput(PocketGANError):
-    """Something the user handed over cannot be worked on."""
+    """An input that cannot be used."""
 
     exit_code = 3
 

@@ -1,4 +1,4 @@
-"""Folders of photos in, `uint8` RGB arrays out; the one place that knows file formats, orientation and pixel ranges.
+"""Images: files to uint8 RGB arrays and back, pixel ranges and PSNR.
 
 In memory an image is `(height, width, 3)` uint8 RGB. A generator sees float32 in [-1, 1]: -1 is black, 1 is white.
 """
@@ -20,13 +20,13 @@ from compress.errors import UnusableData
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 BROKEN_TOLERANCE = 0.01
-"""The share of broken files in a folder that is skipped by name; more is an error."""
+"""Share of broken files in a folder that are skipped, each named in the log; more is an error."""
 LARGEST_PIXELS = 128_000_000
-"""Of one image in memory: 384 MB as RGB, more while transparency is laid on white. A larger JPEG is read all
-the same where it is to be made small, since it can be decoded at a fraction of its size."""
+"""Most pixels of one image in memory: 384 MB as RGB, more while transparency is laid on white. A larger JPEG is still
+read where it is to be made small, since it can be decoded at a fraction of its size."""
 
 Size = int | tuple[int, int]
-"""A side of a square, or `(height, width)`; pixels."""
+"""Side of a square, or `(height, width)`; pixels."""
 
 _BROKEN_NAMED = 10
 _JPEG_MAGIC = b"\xff\xd8\xff"
@@ -41,7 +41,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What brings an image of that EXIF orientation upright; from 5 on, it swaps height and width."""
+"""Transposition that brings an image of each EXIF orientation upright; from 5 on, it swaps height and width."""
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def read_image(path: Path, size: Size | None = None) -> np.ndarray:
         UnusableData: If the file is broken, or more than `LARGEST_PIXELS` would have to be decoded.
     """
     try:
-        with _pillow_is_quiet(), _open(path) as opened:
+        with _quiet_pillow(), _open(path) as opened:
             if size is not None:
                 _decode_reduced(opened, size)
             if opened.width * opened.height > LARGEST_PIXELS:
@@ -98,7 +98,7 @@ def read_image(path: Path, size: Size | None = None) -> np.ndarray:
 
 
 def read_images(paths: Sequence[Path], size: Size | None = None) -> Iterator[tuple[Path, np.ndarray]]:
-    """Read many images; broken ones are named in the log and skipped.
+    """Yield each path with its image; broken files are named in the log and skipped.
 
     Raises:
         UnusableData: As soon as more than `BROKEN_TOLERANCE` of them are broken, naming those found so far; with fewer
@@ -119,12 +119,12 @@ def read_images(paths: Sequence[Path], size: Size | None = None) -> Iterator[tup
 
 
 def to_float(images: np.ndarray) -> np.ndarray:
-    """uint8 [0, 255] to float32 [-1, 1]."""
+    """Convert uint8 [0, 255] to float32 [-1, 1]."""
     return images.astype(np.float32) / 127.5 - 1.0
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Float [-1, 1] to uint8 [0, 255], rounded to nearest; values outside are clipped."""
+    """Convert float [-1, 1] to uint8 [0, 255], rounded to nearest; values outside are clipped."""
     return np.clip(np.rint((np.asarray(images, dtype=np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
@@ -183,8 +183,8 @@ def _too_many_broken(broken: Sequence[UnusableData], total: int) -> str:
 
 
 @contextmanager
-def _pillow_is_quiet() -> Iterator[None]:
-    """Pillow warns of large images and of torn metadata; both are dealt with here, by limits of our own."""
+def _quiet_pillow() -> Iterator[None]:
+    """Silence Pillow's warnings of large images and torn metadata; both are handled here, by limits of our own."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -201,7 +201,7 @@ def _open(path: Path) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 is upright, and what a photo with torn metadata is taken for."""
+    """Return the EXIF orientation, 1 to 8; 1 is upright, and the fallback for torn metadata."""
     try:
         found = image.getexif().get(_ORIENTATION_TAG)
         return found if found in _TURNS else 1
@@ -210,7 +210,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _decode_reduced(image: Image.Image, size: Size) -> None:
-    """Let a JPEG be decoded at 1/2, 1/4 or 1/8, with at least two pixels left for each that is wanted, both ways."""
+    """Let a JPEG be decoded at 1/2, 1/4 or 1/8, with at least two pixels for each wanted one, along both axes."""
     if isinstance(image, JpegImageFile):
         height, width = _height_width(size)
         stored = (height, width) if _orientation(image) >= _FIRST_SIDEWAYS else (width, height)

@@ -67,7 +67,7 @@ def train_peer(
         UnusableData: If the photos cannot be used.
     """
     artifact.refuse_existing(out, overwrite=overwrite)
-    artifact.refuse_replacing(out, [like, teacher])
+    artifact.refuse_overwriting_inputs(out, [like, teacher])
     config, seconds = _read(like)
     if method == "narrow":
         return _train_narrow(config, seconds, like, data, out, overwrite=overwrite)

@@ -23,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from compress import images
-from compress.artifact import atomic_dir, refuse_existing, refuse_replacing
+from compress.artifact import atomic_dir, refuse_existing, refuse_overwriting_inputs
 from compress.config import to_mapping
 from compress.data.avatars import LARGEST_PX, NOTE_NAME, SMALLEST_PX, Side
 from compress.data.celeba_attributes import AttributeList, read_attributes
@@ -74,7 +74,7 @@ def lay_out_celeba(
     """
     _check(config)
     refuse_existing(out, overwrite=overwrite)
-    refuse_replacing(out, (source, attributes))
+    refuse_overwriting_inputs(out, (source, attributes))
     domains = _find(_select(read_attributes(attributes), config), source)
     folders = _split(domains, config)
     with atomic_dir(out, overwrite=overwrite) as scratch:

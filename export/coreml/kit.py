@@ -10,7 +10,7 @@ from string import Template
 import numpy as np
 
 from compress import images
-from compress.artifact import Artifact, atomic_dir, file_fingerprint, refuse_existing, refuse_replacing
+from compress.artifact import Artifact, atomic_dir, file_fingerprint, refuse_existing, refuse_overwriting_inputs
 from compress.errors import UsageError
 
 _SOURCES = Path(__file__).with_name("swift")
@@ -28,7 +28,7 @@ def refuse_place(kit: Path, artifact: Path, source: Path, *, overwrite: bool) ->
             holds the other.
     """
     refuse_existing(kit, overwrite=overwrite)
-    refuse_replacing(kit, [source])
+    refuse_overwriting_inputs(kit, [source])
     ours, other = kit.resolve(), artifact.resolve()
     if ours.is_relative_to(other) or other.is_relative_to(ours):
         raise UsageError(f"{kit} and {artifact} lie in one another. Pass --swift a folder beside --out.")
