@@ -14,7 +14,7 @@ import numpy as np
 
 from compress.images import to_float
 from export.graph.operations import Operation, Weighted
-from export.graph.quantized import QuantizedGraph, dequantized_kernel, with_biases, with_scales
+from export.graph.quantized import QuantizedGraph, dequantize_kernel, quantize_with_scales, replace_biases
 from export.interpreter.numpy_float import activate, compute, execute_graph
 
 PHOTOS = 8
@@ -39,7 +39,7 @@ def with_corrected_biases(quantized: QuantizedGraph, photos: Sequence[np.ndarray
         if isinstance(operation, Weighted):
             exact, rounded = np.split(inputs[0], 2)
             linear = replace(operation, activation="none")
-            kernel = dequantized_kernel(operation, quantized.weights[operation.output])
+            kernel = dequantize_kernel(operation, quantized.weights[operation.output])
             sums, sums_rounded = compute(linear, exact), compute(replace(linear, kernel=kernel), rounded)
             shift = (sums - sums_rounded).mean(axis=(0, 1, 2))
             biases[operation.output] = operation.bias + shift
@@ -47,8 +47,8 @@ def with_corrected_biases(quantized: QuantizedGraph, photos: Sequence[np.ndarray
         else:
             result = compute(operation, *inputs)
         exact, rounded = np.split(result, 2)
-        return np.concatenate([exact, tensors[operation.output].rounded(rounded)])
+        return np.concatenate([exact, tensors[operation.output].fake_quantize(rounded)])
 
     pictures = np.stack([to_float(photo) for photo in photos[:PHOTOS]])
-    execute_graph(graph, np.concatenate([pictures, tensors[graph.input].rounded(pictures)]), step, None)
-    return with_scales(with_biases(graph, biases), tensors)
+    execute_graph(graph, np.concatenate([pictures, tensors[graph.input].fake_quantize(pictures)]), step, None)
+    return quantize_with_scales(replace_biases(graph, biases), tensors)

@@ -18,7 +18,7 @@ from compress.errors import UnusableArtifact, UnusableData
 from compress.images import list_images, read_images, to_float
 from export.calibration.bias_correction import with_corrected_biases
 from export.graph.operations import Graph
-from export.graph.quantized import QuantizedGraph, Range, TensorScale, quantize, with_scales
+from export.graph.quantized import QuantizedGraph, Range, TensorScale, quantize_graph, quantize_with_scales
 from export.interpreter.numpy_float import run_graph
 
 PHOTOS_WITHIN = 0.95
@@ -82,9 +82,9 @@ def quantize_on(
             raise UnusableArtifact(
                 f"the manifest keeps {', '.join(unknown)} in float, which its model does not have; quantize it anew."
             )
-        return with_scales(graph, scales, float_ops)
+        return quantize_with_scales(graph, scales, float_ops)
     ranges = observe_ranges(graph, tqdm(images, desc="calibrate", unit="image"))
-    return with_corrected_biases(quantize(graph, ranges), images)
+    return with_corrected_biases(quantize_graph(graph, ranges), images)
 
 
 def observe_ranges(graph: Graph, images: Iterable[np.ndarray]) -> dict[str, Range]:

@@ -28,8 +28,8 @@ from export.config import CoremlConfig, CoremlPrecision
 from export.coreml import child, kit, overflow
 from export.coreml.job import Job, Written
 from export.graph.lower import lower
-from export.graph.mixed_precision import insert_float_islands
 from export.graph.operations import Graph
+from export.graph.passes import apply_passes, mixed_precision
 from export.graph.quantized import QuantizedGraph
 from export.sizes import OtherSize
 from export.source import Source, open_source
@@ -104,7 +104,8 @@ def export_coreml(
     if config.precision == "int8":
         quantized = observe.quantize_on(graph, photos, opened.scales, opened.float_ops)
         graph = quantized.graph
-        others = [replace(other, graph=insert_float_islands(other.graph, quantized.float_ops)) for other in others]
+        passes = mixed_precision(quantized.float_ops)
+        others = [replace(other, graph=apply_passes(other.graph, passes)) for other in others]
     found = [overflow.largest_activations(graph, shown)]
     found += [overflow.largest_activations(other.graph, other.photos) for other in others]
     largest = {name: float(np.max([each[name] for each in found])) for name in found[0]}

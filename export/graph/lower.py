@@ -1,4 +1,4 @@
-"""A Keras generator becomes a deploy graph, one layer at a time; `simplify` then folds and fuses."""
+"""A Keras generator becomes a deploy graph, one layer at a time; the passes of every target then fold and fuse."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,6 +10,8 @@ from keras import layers
 from compress.errors import UnsupportedLayer, UnusableModel
 from compress.models import layers as pocket
 from export.graph.operations import (
+    INPUT,
+    OUTPUT,
     Activate,
     Add,
     Concatenate,
@@ -31,10 +33,7 @@ from export.graph.operations import (
     TransposedConvolution,
     Weighted,
 )
-from export.graph.simplify import simplify
-
-INPUT = "image"
-OUTPUT = "generated"
+from export.graph.passes import GENERAL, apply_passes
 
 
 def lower(model: keras.Model, *, input_shape: Shape) -> Graph:
@@ -48,14 +47,14 @@ def lower(model: keras.Model, *, input_shape: Shape) -> Graph:
         UnsupportedLayer: If a layer cannot be expressed; the message names it and what to use instead.
         UnusableModel: If the model takes another image size or has several inputs or outputs.
     """
-    _check_ends(model, input_shape)
+    _check_input_and_output(model, input_shape)
     lowering = _Lowering(input_shape)
     last = lowering.add_model(model, [INPUT])[0]
     graph = Graph(input=INPUT, output=last, input_shape=input_shape, operations=tuple(lowering.operations))
-    return simplify(graph, output=OUTPUT)
+    return apply_passes(graph, GENERAL)
 
 
-def _check_ends(model: keras.Model, input_shape: Shape) -> None:
+def _check_input_and_output(model: keras.Model, input_shape: Shape) -> None:
     if not hasattr(_functional(model), "_nodes_by_depth"):
         raise UnusableModel(f"model {model.name} is subclassed; build it with the functional API, whose layers show.")
     if len(model.inputs) != 1 or len(model.outputs) != 1:

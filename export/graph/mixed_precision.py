@@ -1,7 +1,7 @@
-"""Operations that compute in float inside an int8 graph, and the changes of type around them.
+"""The pass of mixed precision: operations that compute in float inside an int8 graph, and the casts around them.
 
-A tensor that an island writes is called `NAME/float`; its own name stays that of its int8 values, so that each scale
-keeps its name. The ends stay int8 whatever is kept in float: camera bytes in, screen bytes out.
+A tensor that a float operation writes is called `NAME/float`; its own name stays that of its int8 values, so that each
+scale keeps its name. Input and output stay int8 whatever computes in float: camera bytes in, screen bytes out.
 """
 
 from collections.abc import Collection, Iterator
@@ -12,34 +12,37 @@ from export.graph.operations import Dequantize, Graph, Operation, Quantize
 _FLOAT = "/float"
 
 
-def insert_float_islands(graph: Graph, float_ops: Collection[str]) -> Graph:
-    """Put a Dequantize before each island of float operations and a Quantize behind it, once for each tensor.
+def insert_quantize_dequantize(graph: Graph, float_ops: Collection[str]) -> Graph:
+    """Put a Dequantize before each run of float operations and a Quantize behind it, once for each tensor.
+
+    An int8 file holds operators of both types only with such casts between them.
 
     Args:
-        graph: Without islands.
+        graph: A graph without casts.
         float_ops: The operations that compute in float, each by the tensor that it writes.
 
     Returns:
-        A graph of the same input and output, both int8; the graph itself where nothing is kept.
+        A graph of the same input and output, both int8; the graph itself where nothing computes in float.
     """
-    return replace(graph, operations=tuple(_spell(graph, float_ops))) if float_ops else graph
+    return replace(graph, operations=tuple(_with_casts(graph, float_ops))) if float_ops else graph
 
 
-def _spell(graph: Graph, float_ops: Collection[str]) -> Iterator[Operation]:
-    there = {graph.input}
+def _with_casts(graph: Graph, float_ops: Collection[str]) -> Iterator[Operation]:
+    written = {graph.input}
     for operation in graph.operations:
-        own = _FLOAT if operation.output in float_ops else ""
+        suffix = _FLOAT if operation.output in float_ops else ""
         for name in operation.inputs:
-            if name + own not in there:
-                yield _change(graph, name, to_float=bool(own))
-                there.add(name + own)
-        yield replace(operation, inputs=tuple(name + own for name in operation.inputs), output=operation.output + own)
-        there.add(operation.output + own)
-    if graph.output not in there:
-        yield _change(graph, graph.output, to_float=False)
+            if name + suffix not in written:
+                yield _cast(graph, name, to_float=bool(suffix))
+                written.add(name + suffix)
+        inputs = tuple(name + suffix for name in operation.inputs)
+        yield replace(operation, inputs=inputs, output=operation.output + suffix)
+        written.add(operation.output + suffix)
+    if graph.output not in written:
+        yield _cast(graph, graph.output, to_float=False)
 
 
-def _change(graph: Graph, name: str, *, to_float: bool) -> Operation:
+def _cast(graph: Graph, name: str, *, to_float: bool) -> Operation:
     shape = graph.shapes[name]
     if to_float:
         return Dequantize(inputs=(name,), output=name + _FLOAT, shape=shape)

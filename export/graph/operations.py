@@ -11,6 +11,8 @@ from typing import Literal
 
 import numpy as np
 
+INPUT, OUTPUT = "image", "generated"
+"""Names of a lowered graph's input and output, and of the files' after it."""
 Shape = tuple[int, int, int]
 Margins = tuple[tuple[int, int], tuple[int, int]]
 """`((top, bottom), (left, right))`, pixels."""
@@ -19,7 +21,7 @@ Padding = Literal["same", "valid"]
 FusedActivation = Literal["none", "relu", "relu6"]
 Axis = Literal["height", "width", "channels"]
 AXES: Mapping[Axis, int] = {"height": 1, "width": 2, "channels": 3}
-"""Where each lies in NHWC."""
+"""Position of each axis in NHWC."""
 Function = Literal["relu", "relu6", "leaky_relu", "tanh", "sigmoid"]
 
 
@@ -34,10 +36,10 @@ class Operation:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Weighted(Operation):
-    """What has a kernel and a bias."""
+    """An operation with a kernel and a bias."""
 
     kernel: np.ndarray
-    """float32, in the layout its subclass names."""
+    """Weights, float32, in the layout its subclass names."""
     bias: np.ndarray
     """`(out_channels,)` float32."""
     strides: tuple[int, int] = (1, 1)
@@ -95,7 +97,7 @@ class Pool(Operation):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Resize(Operation):
-    """Resize to `shape`, pixel centres at half coordinates."""
+    """The image resized to `shape`, pixel centres at half coordinates."""
 
     method: Literal["bilinear", "nearest"]
 
@@ -124,27 +126,27 @@ class Pad(Operation):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Crop(Operation):
-    """Cut margins off."""
+    """The image without its margins."""
 
     margins: Margins
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Concatenate(Operation):
-    """Join along one axis of the image."""
+    """Tensors joined along one axis of the image."""
 
     axis: Axis = "channels"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class InstanceNorm(Operation):
-    """Normalise each channel by its mean and variance over height and width, then gain and offset."""
+    """Each channel normalised by its mean and variance over height and width, then gain and offset."""
 
     gamma: np.ndarray
     beta: np.ndarray
     epsilon: float
     epsilon_on: Literal["variance", "deviation"] = "variance"
-    """What epsilon is added to; keras_contrib adds it to the standard deviation."""
+    """Statistic that epsilon is added to; keras_contrib adds it to the standard deviation."""
     channels_together: bool = False
     """Whether all channels share one mean and one variance."""
 
@@ -155,7 +157,7 @@ class Activate(Operation):
 
     function: Function
     slope: float = 0.0
-    """Of leaky_relu below zero."""
+    """Slope of leaky_relu below zero."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -193,20 +195,20 @@ class Graph:
 
     @property
     def params(self) -> int:
-        """Weights that the file carries."""
+        """Number of weights that the file carries."""
         arrays = [value for operation in self.operations for value in vars(operation).values()]
         return sum(value.size for value in arrays if isinstance(value, np.ndarray))
 
 
 def same_margins(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
-    """Zeros that TensorFlow's `same` puts before and after a side of `size` pixels."""
+    """Return the zeros that TensorFlow's `same` puts before and after a side of `size` pixels."""
     reach = (kernel - 1) * dilation + 1
     total = max((-(-size // stride) - 1) * stride + reach - size, 0)
     return total // 2, total - total // 2
 
 
 def margins_of(operation: Weighted | Pool, size: tuple[int, int], kernel: tuple[int, int]) -> Margins:
-    """Zeros around the input `size` (height, width) of an operation with that kernel."""
+    """Return the zeros around the input `size` (height, width) of an operation with that kernel."""
     if operation.padding == "valid":
         return (0, 0), (0, 0)
     dilation = operation.dilation if isinstance(operation, Weighted) else (1, 1)

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from compress.errors import UnsupportedLayer, UnusableModel
-from export.graph.mixed_precision import insert_float_islands
 from export.graph.operations import (
     Activate,
     Add,
@@ -32,6 +31,7 @@ from export.graph.operations import (
     TransposedConvolution,
     Weighted,
 )
+from export.graph.passes import apply_passes, mixed_precision
 
 Range = tuple[float, float]
 
@@ -44,56 +44,58 @@ TANH_USEFUL_RANGE: Range = (-3.2, 2.7)
 """Outside of it, tanh rounds to the first or the last of its 256 output steps."""
 
 _MOVES_VALUES = (SpaceToDepth, DepthToSpace, Crop, Pad, Resize, Pool, Concatenate)
-"""What copies or averages values: input and output share one scale, as the integer kernels demand."""
+"""Operations that copy or average values: input and output share one scale, as the integer kernels demand."""
 NARROWEST_RANGE = 1e-5
-"""Of a tensor: one that is always zero gets a scale, too."""
+"""The least width of a tensor's range: one that is always zero gets a scale, too."""
 LEAST_WEIGHT_SCALE = 1e-12
+"""The least scale of a kernel: one of zeros gets a scale, too."""
 _LARGEST_REQUANTIZATION = 64.0
-"""Of the scale of an operation's sums over its output's, which has hardly a range where a ReLU lets nothing through. In
-LiteRT 2.3 a convolution ends the process from 256 on, with a double free; XNNPACK leaves MUL and ADD behind from there,
-a RELU from 128. Half of the way to that is left for scales that are shared."""
+"""The most that the scale of an operation's sums is over its output's, whose range is next to nothing where a ReLU lets
+nothing through. In LiteRT 2.3 a convolution ends the process from 256 on, with a double free; XNNPACK takes no MUL and
+no ADD from there on, no RELU from 128. Half of the way to that is left for scales that are shared."""
 _NARROWEST_ADDEND = 1 / 512
-"""Of the sum's range: XNNPACK leaves an ADD behind whose addend's scale is under 1/1024 of the sum's, as that of a
-branch which has learned nothing. Half of the way to that limit is left for scales that are shared."""
+"""The least range of an addend relative to the sum's: XNNPACK does not take an ADD whose addend's scale is under 1/1024
+of the sum's, as that of a branch which has learned nothing. Half of the way to that limit is left for scales that are
+shared."""
 
 
 @dataclass(frozen=True)
 class TensorScale:
-    """`real = scale * (integer - zero_point)`."""
+    """The meaning of a tensor's integers: `real = scale * (integer - zero_point)`."""
 
     scale: float
     zero_point: int
 
     def quantize(self, values: np.ndarray) -> np.ndarray:
-        """Real values to int8, rounded to nearest and saturated."""
+        """Turn real values into int8, rounded to nearest and saturated."""
         scaled = np.rint(values / np.float32(self.scale)) + self.zero_point
         return np.clip(scaled, -128, 127).astype(np.int8)
 
     def dequantize(self, integers: np.ndarray) -> np.ndarray:
-        """int8 to real values, float32."""
+        """Turn int8 into real values, float32."""
         return (integers.astype(np.float32) - self.zero_point) * np.float32(self.scale)
 
-    def rounded(self, values: np.ndarray) -> np.ndarray:
-        """What int8 leaves of real values, float32."""
+    def fake_quantize(self, values: np.ndarray) -> np.ndarray:
+        """Round real values to those that int8 holds, float32."""
         return self.dequantize(self.quantize(values))
 
 
 @dataclass(frozen=True)
 class ScaleGroup:
-    """Tensors that must share one scale, since what lies between them only moves values."""
+    """Tensors that must share one scale, since the operations between them only move values."""
 
     members: frozenset[str]
     sources: frozenset[str]
-    """Those whose values are not another member's: the group's range is what these need together."""
+    """Members whose values are not copied from another: the group's range covers all of these."""
     fixed: Range | None = None
-    """The range that the kernels or the ends demand."""
+    """The range that the kernels, or the file's input and output, demand."""
     useful: Range | None = None
-    """Of what only tanh reads: beyond it, nothing changes."""
+    """The range beyond which nothing changes, of a tensor that only tanh reads."""
     symmetric: bool = False
     """Whether the range is centred on zero."""
 
     def settle(self, ranges: Mapping[str, Range]) -> Range:
-        """The range of the group, from those of its members."""
+        """Return the range of the group from those of its members."""
         if self.fixed is not None:
             return self.fixed
         least = min(ranges[name][0] for name in self.members)
@@ -115,14 +117,14 @@ class QuantizedWeights:
 
 @dataclass(frozen=True, eq=False)
 class QuantizedGraph:
-    """A graph, a scale for each tensor, and integer weights for each operation that has weights and is not in float."""
+    """A graph, a scale for each tensor, and integer weights for each operation that computes with weights in int8."""
 
     graph: Graph
-    """With a Dequantize and a Quantize around what computes in float, see `with_islands`."""
+    """The graph with a Dequantize and a Quantize around operations that compute in float."""
     tensors: Mapping[str, TensorScale]
-    """Of every tensor's int8 values; what has no scale here is float."""
+    """Scale of every tensor that holds int8; a tensor without one is float."""
     weights: Mapping[str, QuantizedWeights]
-    """By the operation's output."""
+    """Integer weights by the operation's output."""
     float_ops: tuple[str, ...] = ()
     """The operations that compute in float, each by the tensor that it writes, in the graph's order."""
 
@@ -131,16 +133,16 @@ class QuantizedGraph:
         return operation.output in self.tensors
 
     def as_json(self) -> dict[str, Any]:
-        """Per tensor its `scale` and `zero_point`, as the manifest holds them."""
+        """Return `scale` and `zero_point` of each tensor, as the manifest holds them."""
         return {name: {"scale": tensor.scale, "zero_point": tensor.zero_point} for name, tensor in self.tensors.items()}
 
 
-def quantize(graph: Graph, ranges: Mapping[str, Range], *, symmetric: bool = False) -> QuantizedGraph:
+def quantize_graph(graph: Graph, ranges: Mapping[str, Range], *, symmetric: bool = False) -> QuantizedGraph:
     """Choose integers for a graph.
 
     Args:
         graph: A float graph.
-        ranges: The least and greatest value of each tensor, as `calibrate` saw them.
+        ranges: The least and greatest value of each tensor, as `observe_ranges` saw them.
         symmetric: Whether ranges are centred on zero, so that their zero point is 0, see `scale_groups`.
 
     Raises:
@@ -156,10 +158,12 @@ def quantize(graph: Graph, ranges: Mapping[str, Range], *, symmetric: bool = Fal
                 "Its weights are torn or training diverged; export an earlier checkpoint."
             )
     settled = _settle(graph, ranges, symmetric=symmetric)
-    return with_scales(graph, {name: _tensor_scale(bounds) for name, bounds in settled.items()})
+    return quantize_with_scales(graph, {name: _tensor_scale(bounds) for name, bounds in settled.items()})
 
 
-def with_scales(graph: Graph, tensors: Mapping[str, TensorScale], float_ops: Collection[str] = ()) -> QuantizedGraph:
+def quantize_with_scales(
+    graph: Graph, tensors: Mapping[str, TensorScale], float_ops: Collection[str] = ()
+) -> QuantizedGraph:
     """Choose the integers of a graph's weights; each tensor has its scale already.
 
     Args:
@@ -167,34 +171,34 @@ def with_scales(graph: Graph, tensors: Mapping[str, TensorScale], float_ops: Col
         tensors: The scale of each of its tensors.
         float_ops: The operations that compute in float, each by the tensor that it writes.
     """
-    whole = insert_float_islands(graph, float_ops)
+    mixed = apply_passes(graph, mixed_precision(float_ops))
     weights = {
         operation.output: _quantize_weights(operation, tensors[operation.inputs[0]].scale)
-        for operation in whole.operations
+        for operation in mixed.operations
         if isinstance(operation, Weighted) and operation.output in tensors
     }
     in_order = tuple(operation.output for operation in graph.operations if operation.output in float_ops)
-    return QuantizedGraph(whole, tensors, weights, in_order)
+    return QuantizedGraph(mixed, tensors, weights, in_order)
 
 
-def resized(quantized: QuantizedGraph, graph: Graph) -> QuantizedGraph:
-    """The same integers for the same generator at another size.
+def quantize_like(graph: Graph, usual: QuantizedGraph) -> QuantizedGraph:
+    """Quantize a generator with the integers that it has at its usual size.
 
     Args:
-        quantized: The generator at its usual size.
-        graph: At another one. Where its reflections are spelled as other rows and columns than there, these have the
-            scale of what they are cut from.
+        graph: The generator at another size. Where its reflections are cut into other rows and columns than at the
+            usual size, these have the scale of the tensor that they are cut from.
+        usual: The generator at its usual size.
     """
-    scales = {graph.input: quantized.tensors[graph.input]}
+    scales = {graph.input: usual.tensors[graph.input]}
     for operation in graph.operations:
-        scales[operation.output] = quantized.tensors.get(operation.output, scales[operation.inputs[0]])
-    # Biases may have been corrected for the rounding; what is kept in float, under another name, has its own.
-    biases = {one.output: one.bias for one in quantized.graph.operations if isinstance(one, Weighted)}
-    return with_scales(with_biases(graph, biases), scales, quantized.float_ops)
+        scales[operation.output] = usual.tensors.get(operation.output, scales[operation.inputs[0]])
+    # Biases may have been corrected for the rounding; float operations, whose name differs, have their own.
+    biases = {one.output: one.bias for one in usual.graph.operations if isinstance(one, Weighted)}
+    return quantize_with_scales(replace_biases(graph, biases), scales, usual.float_ops)
 
 
-def with_biases(graph: Graph, biases: Mapping[str, np.ndarray]) -> Graph:
-    """The same graph with other biases, by the tensor that an operation writes; what is not named keeps its own."""
+def replace_biases(graph: Graph, biases: Mapping[str, np.ndarray]) -> Graph:
+    """Return the same graph with other biases, each by the tensor that its operation writes."""
     operations = tuple(
         replace(one, bias=biases.get(one.output, one.bias)) if isinstance(one, Weighted) else one
         for one in graph.operations
@@ -206,27 +210,27 @@ def _require_integer_kernel(operation: Operation) -> None:
     if isinstance(operation, InstanceNorm):
         raise UnsupportedLayer(
             f"layer {operation.output} (InstanceNormalization) does not survive int8 activations: trained generators "
-            "came out 11 to 16 dB from themselves, however it was spelled. Export with --precision dynamic (int8 "
+            "came out 11 to 16 dB from themselves, however it was written. Export with --precision dynamic (int8 "
             "weights, a file as small), or distil into a student, which uses BatchNormalization."
         )
 
 
 def _settle(graph: Graph, ranges: Mapping[str, Range], *, symmetric: bool) -> dict[str, Range]:
-    """Ranges with what the kernels fix put in: fixed ends, shared scales, and tanh's useful part."""
-    widened = _with_addends_widened(graph, ranges)
+    """Apply what the kernels demand: fixed inputs and outputs, shared scales, and tanh's useful part."""
+    widened = _widen_addends(graph, ranges)
     groups = scale_groups(graph, symmetric=symmetric)
     settled: dict[str, Range] = {}
-    # What is widened is read by what may be too narrow for it then; a graph has an end.
+    # An operation that reads a widened tensor may be too narrow for it then; this ends, since a graph does.
     while settled != (settled := {name: group.settle(widened) for group in groups for name in group.members}):
-        widened |= _with_outputs_widened(graph, settled)
+        widened |= _widen_outputs(graph, settled)
     return settled
 
 
 def scale_groups(graph: Graph, *, symmetric: bool = False) -> list[ScaleGroup]:
-    """All tensors of a graph, by the scale that they share.
+    """Group all tensors of a graph by the scale that they share.
 
     Args:
-        graph: Whose tensors.
+        graph: A float graph.
         symmetric: Whether ranges are centred on zero, but for fixed ones and those of a ReLU that stands alone: XNNPACK
             computes it as a change of scale, in which only the lower end of the range cuts negative values off.
     """
@@ -248,7 +252,7 @@ def scale_groups(graph: Graph, *, symmetric: bool = False) -> list[ScaleGroup]:
     return groups
 
 
-def _with_addends_widened(graph: Graph, ranges: Mapping[str, Range]) -> dict[str, Range]:
+def _widen_addends(graph: Graph, ranges: Mapping[str, Range]) -> dict[str, Range]:
     widened = dict(ranges)
     for addition in graph.operations:
         if isinstance(addition, Add):
@@ -261,22 +265,22 @@ def _with_addends_widened(graph: Graph, ranges: Mapping[str, Range]) -> dict[str
     return widened
 
 
-def _with_outputs_widened(graph: Graph, settled: Mapping[str, Range]) -> dict[str, Range]:
-    """The ranges of outputs that are too narrow for what they are made of, as wide as they have to be."""
+def _widen_outputs(graph: Graph, settled: Mapping[str, Range]) -> dict[str, Range]:
+    """Widen outputs that are too narrow for the sums they are rounded from."""
     scales = {name: _tensor_scale(bounds).scale for name, bounds in settled.items()}
     widened = {}
     for operation in graph.operations:
         span = 255 * _scale_of_sums(operation, scales) / _LARGEST_REQUANTIZATION
         least, greatest = settled[operation.output]
         if max(greatest, 0.0) - min(least, 0.0) < span:
-            # What is never negative keeps its zero at the lower end.
+            # A range without negative values keeps its zero at the lower end.
             half = span / 2 if least < 0 else 0.0
             widened[operation.output] = min(least, -half), max(greatest, span - half)
     return widened
 
 
 def _scale_of_sums(operation: Operation, scales: Mapping[str, float]) -> float:
-    """The scale of an operation's integers before they are brought to its output's; 0 where they are not brought."""
+    """Return the scale of an operation's integers before requantisation; 0 where there is none."""
     read = [scales[name] for name in operation.inputs]
     if isinstance(operation, Weighted):
         return read[0] * float(_weight_scales(operation, read[0]).max())
@@ -295,7 +299,7 @@ def _fixed_outputs(graph: Graph) -> dict[str, Range]:
 
 
 def _groups(graph: Graph) -> list[set[str]]:
-    """Sets of tensors that must share a scale."""
+    """Return the sets of tensors that must share a scale."""
     group_of = {name: {name} for name in graph.shapes}
     for operation in graph.operations:
         if isinstance(operation, _MOVES_VALUES):
@@ -321,8 +325,8 @@ def quantize_kernel(operation: Weighted, least_scales: np.ndarray | float = 0.0)
     """Choose an operation's integer weights: symmetric, in [-127, 127].
 
     Args:
-        operation: What has a kernel.
-        least_scales: A bound from below for the scales, for all or for each output channel.
+        operation: An operation with a kernel.
+        least_scales: A lower bound for the scales, for all or for each output channel.
 
     Returns:
         The kernel in its own layout, int8, and its scales, `(out_channels,)` float32.
@@ -350,15 +354,15 @@ def _quantize_weights(operation: Weighted, input_scale: float) -> QuantizedWeigh
 
 
 def _channels_last(operation: Weighted) -> np.ndarray:
-    """The kernel with its output channels as the last axis."""
+    """Return the kernel with its output channels as the last axis."""
     kernel = operation.kernel
     if isinstance(operation, DepthwiseConvolution):
         return kernel.reshape(*kernel.shape[:2], -1)
     return kernel.swapaxes(2, 3) if isinstance(operation, TransposedConvolution) else kernel
 
 
-def dequantized_kernel(operation: Weighted, weights: QuantizedWeights) -> np.ndarray:
-    """An operation's kernel as the int8 file sees it, float32, in the layout of the operation's own."""
+def dequantize_kernel(operation: Weighted, weights: QuantizedWeights) -> np.ndarray:
+    """Return an operation's kernel as the int8 file sees it, float32, in the operation's own layout."""
     channels_last = _channels_last(replace(operation, kernel=weights.kernel.astype(np.float32)))
     return _restore(channels_last * weights.scales, operation)
 

@@ -1,4 +1,4 @@
-"""Another spelling of reflection padding: the same pixels from operations that XNNPACK takes."""
+"""The pass that writes reflection padding as slices and concatenations: the same pixels, and XNNPACK takes them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -8,11 +8,11 @@ from typing import Any
 from export.graph.operations import AXES, Axis, Concatenate, Crop, Graph, Operation, Pad, Shape
 
 _MOST_JOINED = 4
-"""XNNPACK takes a CONCATENATION of up to so many tensors."""
+"""The most tensors of a CONCATENATION that XNNPACK takes."""
 
 
 def expand_reflection_pads(graph: Graph) -> Graph:
-    """Spell every reflection as rows and columns that are cut out and joined.
+    """Write every reflection as rows and columns that are cut out and joined.
 
     XNNPACK takes no MIRROR_PAD, which cuts the file into partitions. Measured on a CycleGAN teacher of 9 blocks at
     256x256, one thread, LiteRT 2.3, processor time: the same output bit for bit; one partition instead of 20; fp32 1.15
@@ -21,13 +21,13 @@ def expand_reflection_pads(graph: Graph) -> Graph:
     operations: list[Operation] = []
     for operation in graph.operations:
         if isinstance(operation, Pad) and operation.mode == "reflect" and operation.margins != ((0, 0), (0, 0)):
-            operations += _spell_reflection(operation, graph)
+            operations += _expand_reflection(operation, graph)
         else:
             operations.append(operation)
     return replace(graph, operations=tuple(operations))
 
 
-class _Spelling:
+class _Expansion:
     """The operations that take an operation's place, named after it."""
 
     def __init__(self, operation: Operation, graph: Graph) -> None:
@@ -44,44 +44,44 @@ class _Spelling:
         return output
 
     def finish(self) -> list[Operation]:
-        """The operations, of which the last writes what the replaced one did."""
+        """Return the operations, of which the last writes the tensor of the replaced one."""
         return [*self.operations[:-1], replace(self.operations[-1], output=self._name)]
 
 
-def _spell_reflection(operation: Pad, graph: Graph) -> list[Operation]:
-    spelling = _Spelling(operation, graph)
+def _expand_reflection(operation: Pad, graph: Graph) -> list[Operation]:
+    expansion = _Expansion(operation, graph)
     padded = operation.inputs[0]
     axes: tuple[Axis, Axis] = ("height", "width")
     for axis, (before, after) in zip(axes, operation.margins, strict=True):
-        cut = partial(_cut_line, spelling, padded, axis)
-        last = spelling.shapes[padded][AXES[axis] - 1] - 1
+        cut = partial(_cut_line, expansion, padded, axis)
+        last = expansion.shapes[padded][AXES[axis] - 1] - 1
         parts = [
-            *_join(spelling, [cut(at) for at in range(before, 0, -1)], axis, "before"),
+            *_join(expansion, [cut(at) for at in range(before, 0, -1)], axis, "before"),
             padded,
-            *_join(spelling, [cut(last - at) for at in range(1, after + 1)], axis, "after"),
+            *_join(expansion, [cut(last - at) for at in range(1, after + 1)], axis, "after"),
         ]
-        (padded,) = _join(spelling, parts, axis, "padded")
-    return spelling.finish()
+        (padded,) = _join(expansion, parts, axis, "padded")
+    return expansion.finish()
 
 
-def _cut_line(spelling: _Spelling, source: str, axis: Axis, at: int) -> str:
-    """One row or column of an image."""
-    shape = spelling.shapes[source]
-    kept, whole = (at, shape[AXES[axis] - 1] - 1 - at), (0, 0)
-    margins = (kept, whole) if axis == "height" else (whole, kept)
-    return spelling.add(Crop, [source], _resized(shape, axis, 1), f"{axis}_{at}", margins=margins)
+def _cut_line(expansion: _Expansion, source: str, axis: Axis, at: int) -> str:
+    """Cut one row or column out of an image."""
+    shape = expansion.shapes[source]
+    line, whole = (at, shape[AXES[axis] - 1] - 1 - at), (0, 0)
+    margins = (line, whole) if axis == "height" else (whole, line)
+    return expansion.add(Crop, [source], _with_side(shape, axis, 1), f"{axis}_{at}", margins=margins)
 
 
-def _join(spelling: _Spelling, parts: list[str], axis: Axis, role: str) -> list[str]:
+def _join(expansion: _Expansion, parts: list[str], axis: Axis, role: str) -> list[str]:
     """Join images along an axis, a few at a time, into one; none or one is returned as it is."""
     while len(parts) > 1:
         joined, rest = parts[:_MOST_JOINED], parts[_MOST_JOINED:]
-        side = sum(spelling.shapes[name][AXES[axis] - 1] for name in joined)
-        shape = _resized(spelling.shapes[joined[0]], axis, side)
-        parts = [spelling.add(Concatenate, joined, shape, f"{axis}_{role}_{len(rest)}", axis=axis), *rest]
+        side = sum(expansion.shapes[name][AXES[axis] - 1] for name in joined)
+        shape = _with_side(expansion.shapes[joined[0]], axis, side)
+        parts = [expansion.add(Concatenate, joined, shape, f"{axis}_{role}_{len(rest)}", axis=axis), *rest]
     return parts
 
 
-def _resized(shape: Shape, axis: Axis, side: int) -> Shape:
+def _with_side(shape: Shape, axis: Axis, side: int) -> Shape:
     height, width, channels = shape
     return (side, width, channels) if axis == "height" else (height, side, channels)

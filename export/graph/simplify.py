@@ -1,5 +1,6 @@
-"""Rewrites of a graph that leave its output as it is: gains folded into convolutions, activations and padding fused,
-identities taken out of kernels.
+"""Passes that every target shares: gains folded into convolutions, activations and padding fused, identities split off.
+
+Two operations are merged only where nothing else reads the tensor between them.
 """
 
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from dataclasses import fields, replace
 import numpy as np
 
 from export.graph.operations import (
+    OUTPUT,
     Activate,
     Add,
     Convolution,
@@ -22,39 +24,70 @@ from export.graph.operations import (
     margins_of,
 )
 
-Rewrite = Callable[[Operation, Operation, Shape], Operation | None]
-"""A producer, its only reader, and the shape of the producer's input: what replaces both, or None."""
-_IDENTITY_SHARE = 0.5
-"""Of a kernel's largest weights: without its identity, a kernel that is nearly one has at most so much left of them."""
+_Merge = Callable[[Operation, Operation, Shape], Operation | None]
+"""Turns a producer, its only reader and the shape of the producer's input into one operation, or None to keep both."""
+_MOST_LEFT = 0.5
+"""A kernel is nearly the identity if at most this share of its largest weights is left without the identity."""
 
 
-def simplify(graph: Graph, *, output: str) -> Graph:
-    """Fold, fuse, take identities out, and name the graph's result `output`.
+def fold_gains(graph: Graph) -> Graph:
+    """Fold a gain and offset per channel into the convolution before it, so that BatchNormalization costs nothing.
 
-    Two operations are merged only where nothing else reads the tensor between them.
+    `gain * (conv(x) + bias) + offset` is a convolution with other weights.
     """
-    for rewrite in (_fold_gain, _fuse_activation, _fuse_padding):
-        graph = _merge_pairs(graph, rewrite)
-    graph = _take_identities_out(graph)
-    operations = [_in_single_precision(_rename(operation, graph.output, output)) for operation in graph.operations]
-    return replace(graph, output=output, operations=tuple(operations))
+    return _merge_pairs(graph, _fold_gain)
 
 
-def _merge_pairs(graph: Graph, rewrite: Rewrite) -> Graph:
-    kept: dict[str, Operation] = {}
+def fuse_activations(graph: Graph) -> Graph:
+    """Fuse ReLU and ReLU6 into the operation before, which then writes one tensor instead of two."""
+    return _merge_pairs(graph, _fuse_activation)
+
+
+def fuse_padding(graph: Graph) -> Graph:
+    """Fuse zeros into the convolution behind them where they are what `same` would put there: one operation less."""
+    return _merge_pairs(graph, _fuse_padding)
+
+
+def split_identities(graph: Graph) -> Graph:
+    """Split a kernel that is nearly the identity into an Add of its input and a convolution with what is left.
+
+    In int8 the weight of one would set the step for all others of its channel, which are mostly smaller than half of
+    such a step: of a student's convolution of its own input next to nothing but the identity would be left.
+    """
+    operations: list[Operation] = []
     for operation in graph.operations:
-        producer = kept.get(operation.inputs[0])
+        rest = f"{operation.output}_rest"
+        while rest in graph.shapes:
+            rest += "_"
+        operations += _split_identity(operation, graph.shapes[operation.inputs[0]], rest)
+    return replace(graph, operations=tuple(operations))
+
+
+def rename_output(graph: Graph) -> Graph:
+    """Name the graph's result `OUTPUT`, as every file names it, whatever the model's last layer is called."""
+    operations = [_rename(operation, graph.output, OUTPUT) for operation in graph.operations]
+    return replace(graph, output=OUTPUT, operations=tuple(operations))
+
+
+def cast_to_float32(graph: Graph) -> Graph:
+    """Cast weights to float32: folding works in double precision, files hold single."""
+    return replace(graph, operations=tuple(_in_single_precision(operation) for operation in graph.operations))
+
+
+def _merge_pairs(graph: Graph, merge: _Merge) -> Graph:
+    merged: dict[str, Operation] = {}
+    for operation in graph.operations:
+        producer = merged.get(operation.inputs[0])
         if producer is not None and len(graph.consumers[producer.output]) == 1 and producer.output != graph.output:
-            both = rewrite(producer, operation, graph.shapes[producer.inputs[0]])
+            both = merge(producer, operation, graph.shapes[producer.inputs[0]])
             if both is not None:
-                del kept[producer.output]
+                del merged[producer.output]
                 operation = both
-        kept[operation.output] = operation
-    return replace(graph, operations=tuple(kept.values()))
+        merged[operation.output] = operation
+    return replace(graph, operations=tuple(merged.values()))
 
 
 def _fold_gain(producer: Operation, reader: Operation, _: Shape) -> Operation | None:
-    """`gain * (conv(x) + bias) + offset` is a convolution with other weights: BatchNormalization vanishes."""
     if not isinstance(producer, Weighted) or producer.activation != "none":
         return None
     if not isinstance(reader, DepthwiseConvolution) or reader.strides != (1, 1):
@@ -87,7 +120,6 @@ def _fuse_activation(producer: Operation, reader: Operation, _: Shape) -> Operat
 
 
 def _fuse_padding(producer: Operation, reader: Operation, unpadded: Shape) -> Operation | None:
-    """Zeros in front of a valid convolution are its own padding where they are what `same` would put there."""
     if not isinstance(producer, Pad) or producer.mode != "zero":
         return None
     if not isinstance(reader, Weighted) or isinstance(reader, TransposedConvolution) or reader.padding != "valid":
@@ -97,23 +129,8 @@ def _fuse_padding(producer: Operation, reader: Operation, unpadded: Shape) -> Op
     return padded if margins_of(padded, unpadded[:2], (height, width)) == producer.margins else None
 
 
-def _take_identities_out(graph: Graph) -> Graph:
-    """A kernel that is nearly the identity becomes what it adds to its input.
-
-    In int8 the weight of one would set the step for all others of its channel, which are mostly smaller than half of
-    such a step: of a student's convolution of its own input next to nothing but the identity would be left.
-    """
-    operations: list[Operation] = []
-    for operation in graph.operations:
-        rest = f"{operation.output}_rest"
-        while rest in graph.shapes:
-            rest += "_"
-        operations += _identity_taken_out(operation, graph.shapes[operation.inputs[0]], rest)
-    return replace(graph, operations=tuple(operations))
-
-
-def _identity_taken_out(operation: Operation, before: Shape, name: str) -> list[Operation]:
-    """What does the same as an operation that reads a tensor of shape `before`; `name` is free for what is added."""
+def _split_identity(operation: Operation, before: Shape, name: str) -> list[Operation]:
+    """Split an operation that reads a tensor of shape `before`; the convolution that is left writes `name`."""
     if not isinstance(operation, Convolution) or operation.shape != before or operation.strides != (1, 1):
         return [operation]
     height, width, taken, _ = operation.kernel.shape
@@ -123,7 +140,7 @@ def _identity_taken_out(operation: Operation, before: Shape, name: str) -> list[
     identity[height // 2, width // 2] = np.eye(taken)
     rest = operation.kernel - identity
     largest, left = (np.abs(kernel).max(axis=(0, 1, 2)).sum() for kernel in (operation.kernel, rest))
-    if left > _IDENTITY_SHARE * largest:
+    if left > _MOST_LEFT * largest:
         return [operation]
     added = replace(operation, kernel=rest, output=name, activation="none")
     inputs, activation = (*operation.inputs, added.output), operation.activation

@@ -15,14 +15,14 @@ from compress import images
 from compress.distill import fit as fitting
 from compress.distill.training_data.build import TrainingData
 from compress.distill.training_data.pairs import Pairs
+from compress.images import psnr_db
 from compress.models.io import clone
 from compress.training import loop
 from export.calibration.bias_correction import with_corrected_biases
 from export.graph.lower import lower
 from export.graph.operations import Graph
-from export.graph.quantized import QuantizedGraph, Range, quantize, with_scales
+from export.graph.quantized import QuantizedGraph, Range, quantize_graph, quantize_with_scales
 from export.interpreter.litert import TfliteGenerator
-from export.parity import psnr_db
 from export.quantize import float_ops, sensitivity
 from export.quantize.config import QuantizeConfig
 from export.quantize.fake_quantize import FakeQuantizers, ranges_of
@@ -151,7 +151,7 @@ class _Quantizer:
         return self.measured("qat", learned, self.quantized(learned, ranges_of(tuned)), own=tuned)
 
     def quantized(self, graph: Graph, ranges: Mapping[str, Range]) -> QuantizedGraph:
-        return quantize(graph, ranges, symmetric=self._config.symmetric)
+        return quantize_graph(graph, ranges, symmetric=self._config.symmetric)
 
     def corrected(self, graph: Graph, ranges: Mapping[str, Range]) -> QuantizedGraph:
         """With biases for the rounding, which what was trained with it has learned already."""
@@ -167,7 +167,7 @@ class _Quantizer:
         kept, whole = finished.kept, finished.kept.quantized
         chosen = float_ops.choose_float_ops(whole.graph, finished.costs, self._config.float_ops)
         _log.info("in float stay %s", ", ".join(chosen) or "none: no operator's rounding costs anything")
-        return self.measured(FLOAT_OPS, kept.graph, with_scales(whole.graph, whole.tensors, chosen))
+        return self.measured(FLOAT_OPS, kept.graph, quantize_with_scales(whole.graph, whole.tensors, chosen))
 
     def measured(self, way: str, graph: Graph, quantized: QuantizedGraph, own: keras.Model | None = None) -> Candidate:
         """Write the int8 file and run it over the held-back photos; its own graph is `own`, or else `graph`."""

@@ -9,11 +9,10 @@ from typing import Literal
 import numpy as np
 from tqdm import tqdm
 
-from compress.images import to_float
+from compress.images import psnr_db, to_float
 from export.graph.operations import Graph, Operation, Weighted
-from export.graph.quantized import QuantizedGraph, dequantized_kernel
+from export.graph.quantized import QuantizedGraph, dequantize_kernel
 from export.interpreter.numpy_float import compute, execute_graph, run_graph
-from export.parity import psnr_db
 
 TABLE, CHART = "sensitivity.json", "sensitivity.png"
 _BARS = 30
@@ -67,14 +66,14 @@ def _with_tensor_rounded(quantized: QuantizedGraph, name: str, batch: np.ndarray
 
     def step(operation: Operation, *inputs: np.ndarray) -> np.ndarray:
         values = compute(operation, *inputs)
-        return scale.rounded(values) if operation.output == name else values
+        return scale.fake_quantize(values) if operation.output == name else values
 
     return execute_graph(quantized.graph, batch, step, None)
 
 
 def _with_kernel_rounded(quantized: QuantizedGraph, rounded: Weighted) -> Graph:
     graph = quantized.graph
-    other = replace(rounded, kernel=dequantized_kernel(rounded, quantized.weights[rounded.output]))
+    other = replace(rounded, kernel=dequantize_kernel(rounded, quantized.weights[rounded.output]))
     return replace(graph, operations=tuple(other if one is rounded else one for one in graph.operations))
 
 

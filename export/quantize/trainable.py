@@ -43,7 +43,7 @@ _STOCK: Mapping[type[Weighted], type[layers.Layer]] = {
     TransposedConvolution: layers.Conv2DTranspose,
 }
 _SUMS = "sums_of_"
-"""A layer whose activation is a layer of its own, as `simplify` fuses them, so that the tensor keeps its name."""
+"""A layer whose activation is a layer of its own, since `fuse_activations` fuses them in the graph."""
 
 
 def as_keras(graph: Graph, roundings: FakeQuantizers | None = None) -> keras.Model:

@@ -15,6 +15,8 @@ class Coverage:
 
     partitions: int
     operators: int
+    op_counts: Counter[str]
+    """Number of the file's operators of each kind, delegated or not."""
     left_behind: tuple[str, ...]
     left_behind_at: tuple[int, ...]
     """Where they stand among the file's operators."""
@@ -53,6 +55,7 @@ def delegate_coverage(content: bytes) -> Coverage:
     return Coverage(
         partitions=len(running) - len(left_behind),
         operators=len(operators) - len(delegates),
+        op_counts=Counter(operator["op_name"] for operator in operators if operator["op_name"] != _DELEGATE),
         left_behind=tuple(operator["op_name"] for operator in left_behind),
         left_behind_at=tuple(operator["index"] for operator in left_behind),
     )

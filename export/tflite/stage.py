@@ -28,8 +28,8 @@ from export.calibration import photos as material
 from export.config import IoType, TfliteConfig
 from export.graph.lower import lower
 from export.graph.operations import Graph
-from export.graph.quantized import QuantizedGraph, resized
-from export.graph.reflection_pad import expand_reflection_pads
+from export.graph.passes import TFLITE, apply_passes
+from export.graph.quantized import QuantizedGraph, quantize_like
 from export.interpreter.litert import TfliteGenerator
 from export.sizes import OtherSize
 from export.source import Source, open_source
@@ -74,7 +74,7 @@ def export_tflite(source: Path, config: TfliteConfig, out: Path, *, overwrite: b
     photos = material.draw_photos(config, opened, size)
     usual = lower(opened.model, input_shape=(*size, 3))
     others = sizes.lower_others(config, opened, usual)
-    graph, quantized = expand_reflection_pads(usual), None
+    graph, quantized = apply_passes(usual, TFLITE), None
     if config.precision == "int8":
         quantized = observe.quantize_on(graph, photos, opened.scales, opened.float_ops)
     shown = photos[: material.PARITY_IMAGES]
@@ -93,8 +93,8 @@ def export_tflite(source: Path, config: TfliteConfig, out: Path, *, overwrite: b
 
 
 def _form(other: OtherSize, usual: QuantizedGraph | None) -> _Form:
-    graph = expand_reflection_pads(other.graph)
-    quantized = None if usual is None else resized(usual, graph)
+    graph = apply_passes(other.graph, TFLITE)
+    quantized = None if usual is None else quantize_like(graph, usual)
     return _Form(graph=graph, quantized=quantized, photos=other.photos, expected=other.expected)
 
 

@@ -21,7 +21,7 @@ from export.calibration.observe import observe_ranges
 from export.cli import app
 from export.config import IoType, TfliteConfig
 from export.graph.lower import lower
-from export.graph.quantized import quantize, resized, with_scales
+from export.graph.quantized import quantize_graph, quantize_like, quantize_with_scales
 from export.graph.reflection_pad import expand_reflection_pads
 from export.interpreter import numpy_int8
 from export.interpreter.litert import TfliteGenerator
@@ -74,8 +74,8 @@ def test_each_signature_is_the_generator_at_its_size(
 def test_int8_has_the_same_integers_at_every_size(graphs, photos, larger_photos, io_type: IoType, in_float: int):
     usual, other = graphs
     float_ops = [operation.output for operation in usual.operations[:in_float]]
-    quantized = with_scales(usual, quantize(usual, observe_ranges(usual, photos)).tensors, float_ops)
-    larger = resized(quantized, other)
+    quantized = quantize_with_scales(usual, quantize_graph(usual, observe_ranges(usual, photos)).tensors, float_ops)
+    larger = quantize_like(other, quantized)
     assert larger.float_ops == quantized.float_ops
     content = emitter.int8_file(quantized, io_type, others=[larger])
     expected = [
@@ -113,8 +113,8 @@ def test_reflections_have_their_scales_at_every_size(chain):
     model = chain([ReflectionPadding2D(((5, 2), (1, 6))), layers.Conv2D(3, 3, activation="tanh")], (None, None, 3))
     usual, other = (expand_reflection_pads(lower(model, input_shape=(side, side, 3))) for side in (16, 24))
     shown = parity.synthetic_photos((16, 16), count=2, seed=3)
-    quantized = quantize(usual, observe_ranges(usual, shown))
-    larger = resized(quantized, other)
+    quantized = quantize_graph(usual, observe_ranges(usual, shown))
+    larger = quantize_like(other, quantized)
     assert other.shapes.keys() - usual.shapes.keys(), "the reflections are spelled alike; the test needs others"
     assert larger.tensors.keys() == other.shapes.keys()
     moved = {larger.tensors[name] for name in other.shapes if "/" in name}

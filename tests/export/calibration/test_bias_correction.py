@@ -12,7 +12,7 @@ from export.calibration import observe
 from export.calibration.bias_correction import PHOTOS, with_corrected_biases
 from export.graph.lower import lower
 from export.graph.operations import Graph, Weighted
-from export.graph.quantized import QuantizedGraph, quantize, resized
+from export.graph.quantized import QuantizedGraph, quantize_graph, quantize_like
 from export.interpreter import numpy_float, numpy_int8
 
 SIDE = 16
@@ -58,7 +58,7 @@ def _mean_errors(quantized: QuantizedGraph, graph: Graph, photos: Sequence[np.nd
 
 def test_what_is_off_on_average_becomes_a_fraction_of_it(model: keras.Model, photos: list[np.ndarray]) -> None:
     graph = _graph(model)
-    plain = quantize(graph, observe.observe_ranges(graph, photos))
+    plain = quantize_graph(graph, observe.observe_ranges(graph, photos))
     corrected = with_corrected_biases(plain, photos)
     before, after = (_mean_errors(each, graph, photos) for each in (plain, corrected))
     assert after.max() < before.max() / 4
@@ -72,7 +72,7 @@ def test_export_calibrates_with_it_and_leaves_scales_that_were_chosen_alone(
 ) -> None:
     graph = _graph(model)
     calibrated = observe.quantize_on(graph, photos)
-    expected = with_corrected_biases(quantize(graph, observe.observe_ranges(graph, photos)), photos)
+    expected = with_corrected_biases(quantize_graph(graph, observe.observe_ranges(graph, photos)), photos)
     given = observe.quantize_on(graph, photos, calibrated.tensors)
     for name, weights in expected.weights.items():
         np.testing.assert_array_equal(calibrated.weights[name].bias, weights.bias)
@@ -83,7 +83,7 @@ def test_export_calibrates_with_it_and_leaves_scales_that_were_chosen_alone(
 
 def test_the_same_biases_hold_at_another_size(model: keras.Model, photos: list[np.ndarray]) -> None:
     corrected = observe.quantize_on(_graph(model), photos)
-    larger = resized(corrected, _graph(model, 2 * SIDE))
+    larger = quantize_like(_graph(model, 2 * SIDE), corrected)
     assert larger.graph.shapes[larger.graph.output] == (4 * SIDE, 4 * SIDE, 3)
     for name, weights in corrected.weights.items():
         np.testing.assert_array_equal(larger.weights[name].bias, weights.bias)
@@ -91,7 +91,7 @@ def test_the_same_biases_hold_at_another_size(model: keras.Model, photos: list[n
 
 def test_no_more_photos_are_watched_than_fit(model: keras.Model, photos: list[np.ndarray]) -> None:
     graph = _graph(model)
-    plain = quantize(graph, observe.observe_ranges(graph, photos))
+    plain = quantize_graph(graph, observe.observe_ranges(graph, photos))
     many = [photos[place % 2] for place in range(PHOTOS)]
     first, more = with_corrected_biases(plain, many), with_corrected_biases(plain, [*many, *photos[2:]])
     for name, weights in first.weights.items():

@@ -1,4 +1,4 @@
-"""Operators that stay in float inside an int8 graph: what is put around them, and what the file does."""
+"""Operators that compute in float inside an int8 graph: the casts around them, and what the file does."""
 
 from collections import Counter
 
@@ -7,14 +7,14 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from compress.errors import UnusableArtifact
-from compress.images import to_float
+from compress.images import psnr_db, to_float
 from export import parity
 from export.calibration import observe
 from export.config import IoType
 from export.graph.lower import lower
-from export.graph.mixed_precision import insert_float_islands
+from export.graph.mixed_precision import insert_quantize_dequantize
 from export.graph.operations import Add, Convolution, Dequantize, Graph, Operation, Quantize
-from export.graph.quantized import QuantizedGraph, quantize, with_scales
+from export.graph.quantized import QuantizedGraph, quantize_graph, quantize_with_scales
 from export.interpreter import numpy_float, numpy_int8
 from export.interpreter.litert import TfliteGenerator
 from export.tflite import emitter
@@ -34,38 +34,38 @@ def _forked() -> Graph:
     return Graph(input="image", output="generated", input_shape=shape, operations=operations)
 
 
-def _spelled(graph: Graph) -> list[tuple[str, str]]:
+def _edges(graph: Graph) -> list[tuple[str, str]]:
     return [("+".join(operation.inputs), operation.output) for operation in graph.operations]
 
 
-def test_nothing_kept_is_the_graph_itself() -> None:
+def test_without_float_operations_the_graph_is_itself() -> None:
     graph = _forked()
-    assert insert_float_islands(graph, ()) is graph
+    assert insert_quantize_dequantize(graph, ()) is graph
 
 
-def test_an_island_reads_float_and_is_read_as_int8() -> None:
-    spelled = insert_float_islands(_forked(), {"b"})
-    assert _spelled(spelled) == [
+def test_a_float_operation_reads_float_and_is_read_as_int8() -> None:
+    mixed = insert_quantize_dequantize(_forked(), {"b"})
+    assert _edges(mixed) == [
         ("image", "a"), ("a", "a/float"), ("a/float", "b/float"), ("b/float", "b"), ("a+b", "c"), ("c", "generated"),
     ]  # fmt: skip
-    changes = [type(operation) for operation in spelled.operations if isinstance(operation, Quantize | Dequantize)]
+    changes = [type(operation) for operation in mixed.operations if isinstance(operation, Quantize | Dequantize)]
     assert changes == [Dequantize, Quantize]
 
 
 def test_a_tensor_changes_its_type_once_for_all_its_readers() -> None:
     """`a` is read as float by two and as int8 by none, so that it is never rounded."""
-    assert _spelled(insert_float_islands(_forked(), {"a", "b", "c"})) == [
+    assert _edges(insert_quantize_dequantize(_forked(), {"a", "b", "c"})) == [
         ("image", "image/float"), ("image/float", "a/float"), ("a/float", "b/float"), ("a/float+b/float", "c/float"),
         ("c/float", "c"), ("c", "generated"),
     ]  # fmt: skip
-    assert _spelled(insert_float_islands(_forked(), {"b", "c"})).count(("a", "a/float")) == 1
+    assert _edges(insert_quantize_dequantize(_forked(), {"b", "c"})).count(("a", "a/float")) == 1
 
 
-def test_the_ends_stay_int8() -> None:
-    graph = insert_float_islands(_forked(), {"a", "b", "c", "generated"})
+def test_input_and_output_stay_int8() -> None:
+    graph = insert_quantize_dequantize(_forked(), {"a", "b", "c", "generated"})
     assert (graph.input, graph.output) == ("image", "generated")
-    assert _spelled(graph)[0] == ("image", "image/float")
-    assert _spelled(graph)[-1] == ("generated/float", "generated")
+    assert _edges(graph)[0] == ("image", "image/float")
+    assert _edges(graph)[-1] == ("generated/float", "generated")
 
 
 @pytest.fixture(scope="module")
@@ -75,15 +75,15 @@ def graph(student) -> Graph:
 
 @pytest.fixture(scope="module")
 def whole(graph, photos) -> QuantizedGraph:
-    return quantize(graph, observe.observe_ranges(graph, photos))
+    return quantize_graph(graph, observe.observe_ranges(graph, photos))
 
 
 @pytest.fixture(scope="module", params=["the last", "every third", "all"])
 def mixed(request, graph, whole) -> QuantizedGraph:
-    """A student with an island at its end, with many, or in float between its io_type."""
+    """A student with float operations at its end, in many places, or all the way."""
     names = [operation.output for operation in graph.operations]
-    kept = {"the last": names[-3:], "every third": names[::3], "all": names}[request.param]
-    return with_scales(graph, whole.tensors, kept)
+    float_ops = {"the last": names[-3:], "every third": names[::3], "all": names}[request.param]
+    return quantize_with_scales(graph, whole.tensors, float_ops)
 
 
 def test_only_int8_operations_have_integer_weights(mixed, whole) -> None:
@@ -104,7 +104,7 @@ def test_a_mixed_file_is_one_partition_and_does_what_the_reference_does(mixed, p
     assert measured.share_within_a_step >= 0.999
 
 
-def test_the_file_changes_types_around_its_islands_alone(mixed) -> None:
+def test_the_file_changes_types_around_its_float_operators_alone(mixed) -> None:
     content = emitter.int8_file(mixed, "int8")
     plain = Interpreter(
         model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
@@ -119,9 +119,9 @@ def test_the_file_changes_types_around_its_islands_alone(mixed) -> None:
     assert all(types[f"{name}/float"] is np.float32 for name in mixed.float_ops)
 
 
-def test_float_between_the_ends_loses_what_the_ends_lose(graph, whole, photos) -> None:
+def test_float_all_the_way_loses_what_int8_input_and_output_lose(graph, whole, photos) -> None:
     """All of it in float: what is left is the rounding of the picture, of the photo and of nothing else."""
-    mixed = with_scales(graph, whole.tensors, [operation.output for operation in graph.operations])
+    mixed = quantize_with_scales(graph, whole.tensors, [operation.output for operation in graph.operations])
     scale = whole.tensors[graph.input]
     batch = to_float(np.stack(photos))
     rounded = scale.dequantize(scale.quantize(batch))
@@ -129,9 +129,9 @@ def test_float_between_the_ends_loses_what_the_ends_lose(graph, whole, photos) -
     np.testing.assert_array_equal(made, whole.tensors[graph.output].quantize(numpy_float.run_graph(graph, rounded)))
     files = TfliteGenerator(emitter.int8_file(mixed, "float")), TfliteGenerator(emitter.int8_file(whole, "float"))
     expected = numpy_float.run_graph(graph, batch)
-    kept, lost = (parity.psnr_db(np.stack([one.translate(photo) for photo in photos]) - expected) for one in files)
+    mixed_db, int8_db = (psnr_db(np.stack([one.translate(photo) for photo in photos]) - expected) for one in files)
     # Measured: 56 to 57 dB against 43 to 48.
-    assert kept > lost + 6
+    assert mixed_db > int8_db + 6
 
 
 def test_a_manifest_that_keeps_what_its_model_lacks_is_refused(graph, whole, photos) -> None:

@@ -1,4 +1,4 @@
-"""Reflection padding spelled as slices and concatenations: the same pixels, and nothing left behind."""
+"""Reflection padding written as slices and concatenations: the same pixels, and XNNPACK takes all of it."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from compress.models.layers import ReflectionPadding2D
 from export.calibration import observe
 from export.graph.lower import lower
 from export.graph.operations import Graph, Pad
-from export.graph.quantized import quantize
+from export.graph.quantized import quantize_graph
 from export.graph.reflection_pad import expand_reflection_pads
 from export.interpreter import numpy_float
 from export.tflite import emitter
@@ -42,7 +42,7 @@ def test_float_file_is_one_partition(padded, weights) -> None:
 
 def test_int8_file_is_one_partition_with_one_scale_for_all_parts(padded, photos) -> None:
     graph = expand_reflection_pads(padded)
-    quantized = quantize(graph, observe.observe_ranges(graph, photos))
+    quantized = quantize_graph(graph, observe.observe_ranges(graph, photos))
     assert delegate_coverage(emitter.int8_file(quantized, "int8")).complete
     parts = [name for name in graph.shapes if "/height" in name or "/width" in name]
     assert len(parts) > 10

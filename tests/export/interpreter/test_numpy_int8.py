@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from keras import layers
 
-from compress.images import to_float
+from compress.images import psnr_db, to_float
 from compress.models.layers import DepthToSpace, ReflectionPadding2D, SpaceToDepth
 from export import parity
 from export.calibration import observe
 from export.graph.lower import lower
-from export.graph.quantized import quantize, with_scales
+from export.graph.quantized import quantize_graph, quantize_with_scales
 from export.interpreter import numpy_float, numpy_int8
 from export.interpreter.litert import TfliteGenerator
 from export.tflite import emitter
@@ -49,15 +49,15 @@ def assert_exact(model: keras.Model, photos: list[np.ndarray], float_ops: Collec
     """Compare file and reference, of which some operations are in float, by place; return PSNR against float."""
     graph = lower(model, input_shape=model.input_shape[1:])
     kept = [graph.operations[place].output for place in float_ops]
-    scales = quantize(graph, observe.observe_ranges(graph, photos)).tensors
-    quantized = with_scales(graph, scales, kept)
+    scales = quantize_graph(graph, observe.observe_ranges(graph, photos)).tensors
+    quantized = quantize_with_scales(graph, scales, kept)
     generator = TfliteGenerator(emitter.int8_file(quantized, "int8"))
     images = np.stack([to_float(photo) for photo in photos])
     exact = numpy_int8.run_int8_graph(quantized, quantized.tensors[graph.input].quantize(images))
     steps = np.abs(np.stack([generator.run(photo) for photo in photos]).astype(int) - exact)
     assert (steps <= 1).mean() >= 0.999
     assert (steps == 0).mean() >= 0.99
-    return parity.psnr_db(quantized.tensors[graph.output].dequantize(exact) - numpy_float.run_graph(graph, images))
+    return psnr_db(quantized.tensors[graph.output].dequantize(exact) - numpy_float.run_graph(graph, images))
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from compress.errors import UsageError
-from compress.images import to_float
-from export import parity
+from compress.images import psnr_db, to_float
 from export.calibration import observe
 from export.graph import quantized
 from export.graph.lower import lower
@@ -80,22 +79,22 @@ def test_the_choice_is_among_the_best(small_student) -> None:
     """Two operators of a student, against pairs drawn at random, each tried in integers."""
     photos = synthetic_photos((SIZE_PX, SIZE_PX), count=2, seed=0)
     graph = lower(small_student, input_shape=(SIZE_PX, SIZE_PX, 3))
-    whole = quantized.quantize(graph, observe.observe_ranges(graph, photos))
+    whole = quantized.quantize_graph(graph, observe.observe_ranges(graph, photos))
     batch = to_float(np.stack(photos))
     expected = numpy_float.run_graph(graph, batch)
 
-    def psnr_db(kept: tuple[str, ...]) -> float:
-        mixed = quantized.with_scales(graph, whole.tensors, kept)
+    def kept_psnr_db(kept: tuple[str, ...]) -> float:
+        mixed = quantized.quantize_with_scales(graph, whole.tensors, kept)
         made = numpy_int8.run_int8_graph(mixed, whole.tensors[graph.input].quantize(batch))
-        return parity.psnr_db(whole.tensors[graph.output].dequantize(made) - expected)
+        return psnr_db(whole.tensors[graph.output].dequantize(made) - expected)
 
     chosen = float_ops.choose_float_ops(graph, sensitivity.measure_sensitivity(whole, photos), 2)
     pairs = list(combinations([operation.output for operation in graph.operations], 2))
     drawn = np.random.default_rng(0).permutation(len(pairs))[:40]
-    others = [psnr_db(pairs[index]) for index in drawn]
+    others = [kept_psnr_db(pairs[index]) for index in drawn]
     assert len(chosen) == 2
-    assert psnr_db(chosen) > psnr_db(()) + 0.3
-    assert np.mean([psnr_db(chosen) >= other for other in others]) > 0.95
+    assert kept_psnr_db(chosen) > kept_psnr_db(()) + 0.3
+    assert np.mean([kept_psnr_db(chosen) >= other for other in others]) > 0.95
 
 
 def test_more_than_there_are_is_refused_with_the_count(graph: Graph) -> None:

@@ -28,7 +28,7 @@ def photos() -> list[np.ndarray]:
 @pytest.fixture(scope="module")
 def quantized(student: keras.Model, photos: list[np.ndarray]) -> QuantizedGraph:
     graph = lower(student, input_shape=(SIZE_PX, SIZE_PX, 3))
-    return quantization.quantize(graph, observe.observe_ranges(graph, photos))
+    return quantization.quantize_graph(graph, observe.observe_ranges(graph, photos))
 
 
 def test_every_tensor_and_every_kernel_has_its_price(quantized: QuantizedGraph, photos: list[np.ndarray]) -> None:

@@ -10,7 +10,7 @@ from compress.models.layers import InstanceNormalization, ReflectionPadding2D
 from compress.models.pocket_generator import Family, PocketConfig
 from export.calibration import observe
 from export.graph.lower import lower
-from export.graph.quantized import quantize
+from export.graph.quantized import quantize_graph
 from export.tflite import emitter
 from export.tflite.delegation import delegate_coverage
 
@@ -18,7 +18,7 @@ from export.tflite.delegation import delegate_coverage
 @pytest.mark.parametrize("io_type", ["int8", "float", "uint8"])
 def test_int8_student_is_one_partition(student, photos, io_type):
     graph = lower(student, input_shape=student.input_shape[1:])
-    quantized = quantize(graph, observe.observe_ranges(graph, photos))
+    quantized = quantize_graph(graph, observe.observe_ranges(graph, photos))
     coverage = delegate_coverage(emitter.int8_file(quantized, io_type))
     assert coverage.complete
     assert coverage.operators >= len(graph.operations)
@@ -28,7 +28,7 @@ def test_int8_student_is_one_partition(student, photos, io_type):
 def test_branches_that_have_learned_nothing_are_not_left_behind(photos, family):
     untrained = pocket_generator.build(PocketConfig(family=family, image_size_px=32, width=16, blocks=2))
     graph = lower(untrained, input_shape=(32, 32, 3))
-    quantized = quantize(graph, observe.observe_ranges(graph, photos))
+    quantized = quantize_graph(graph, observe.observe_ranges(graph, photos))
     assert delegate_coverage(emitter.int8_file(quantized, "int8")).complete
 
 

@@ -19,7 +19,7 @@ from export.calibration import observe
 from export.config import IoType
 from export.graph.lower import lower
 from export.graph.operations import Graph, Weighted
-from export.graph.quantized import quantize
+from export.graph.quantized import quantize_graph
 from export.interpreter.litert import TfliteGenerator
 from export.tflite import emitter
 
@@ -205,5 +205,5 @@ def test_dynamic_range_layer_is_close_to_keras(chain, images, name: str, delegat
 def _int8(student: keras.Model, io_type: IoType):
     graph: Graph = lower(student, input_shape=student.input_shape[1:])
     photos = np.random.default_rng(2).integers(0, 256, (2, *graph.input_shape), dtype=np.uint8)
-    quantized = quantize(graph, observe.observe_ranges(graph, photos))
+    quantized = quantize_graph(graph, observe.observe_ranges(graph, photos))
     return quantized, emitter.int8_file(quantized, io_type)

@@ -14,7 +14,7 @@ from export.calibration import observe
 from export.config import TfliteConfig
 from export.graph.lower import lower
 from export.graph.operations import Weighted
-from export.graph.quantized import quantize
+from export.graph.quantized import quantize_graph
 from export.interpreter import numpy_float, numpy_int8
 from export.interpreter.litert import TfliteGenerator
 from export.tflite import emitter
@@ -31,7 +31,7 @@ def graph(small_student):
 
 @pytest.fixture(scope="module")
 def quantized(graph, photos):
-    return quantize(graph, observe.observe_ranges(graph, photos))
+    return quantize_graph(graph, observe.observe_ranges(graph, photos))
 
 
 def _flat(value: int) -> np.ndarray:
@@ -54,7 +54,7 @@ def test_flat_image_comes_out_as_the_integers_say(quantized, name: str, io_type)
 def test_calibrating_on_one_flat_image_gives_that_image_its_picture(graph, name: str) -> None:
     """Every tensor of a flat image spans next to nothing: no scale may be zero, none infinite."""
     photo = _flat(FLAT[name])
-    narrow = quantize(graph, observe.observe_ranges(graph, [photo]))
+    narrow = quantize_graph(graph, observe.observe_ranges(graph, [photo]))
     assert all(np.isfinite(scale.scale) and scale.scale > 0 for scale in narrow.tensors.values())
     picture = TfliteGenerator(emitter.int8_file(narrow, "float")).translate(photo)
     expected = numpy_float.run_graph(graph, to_float(photo)[np.newaxis])[0]
@@ -81,7 +81,7 @@ def test_what_lets_nothing_through_is_no_reason_to_end_the_process(chain, photos
     kernel, bias = model.get_layer("dead").get_weights()
     model.get_layer("dead").set_weights([kernel, 0 * bias - 100])
     whole = lower(model, input_shape=(32, 32, 3))
-    quantized = quantize(whole, observe.observe_ranges(whole, photos))
+    quantized = quantize_graph(whole, observe.observe_ranges(whole, photos))
     content = emitter.int8_file(quantized, "int8")
     (tmp_path / "dead.tflite").write_bytes(content)
     finished = subprocess.run([sys.executable, "-c", _LOADING, tmp_path / "dead.tflite"], check=False)
@@ -93,7 +93,7 @@ def test_what_lets_nothing_through_is_no_reason_to_end_the_process(chain, photos
 
 def test_living_tensors_keep_the_ranges_that_photos_gave_them(graph, photos) -> None:
     ranges = observe.observe_ranges(graph, photos)
-    scales = quantize(graph, ranges).tensors
+    scales = quantize_graph(graph, ranges).tensors
     summed = [one for one in graph.operations if isinstance(one, Weighted) and one.activation == "relu"]
     assert summed
     for one in summed:
@@ -138,4 +138,4 @@ def test_a_net_that_gives_nan_is_refused_by_name(graph, photos) -> None:
     kernel[0, 0, 0, 0] = np.nan
     torn = replace(graph, operations=(replace(first, kernel=kernel), *others))
     with pytest.raises(UnusableModel, match=rf"layer {first.output} is not finite"):
-        quantize(torn, observe.observe_ranges(torn, photos[:1]))
+        quantize_graph(torn, observe.observe_ranges(torn, photos[:1]))

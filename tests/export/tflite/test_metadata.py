@@ -7,7 +7,7 @@ from flatbuffers import encode, number_types, table
 
 from export.calibration import observe
 from export.graph.lower import lower
-from export.graph.quantized import quantize
+from export.graph.quantized import quantize_graph
 from export.tflite import emitter, metadata
 
 
@@ -57,7 +57,7 @@ class Reader:
 @pytest.fixture(scope="module")
 def quantized(small_student, photos):
     graph = lower(small_student, input_shape=small_student.input_shape[1:])
-    return quantize(graph, observe.observe_ranges(graph, photos[:1]))
+    return quantize_graph(graph, observe.observe_ranges(graph, photos[:1]))
 
 
 ABOUT = metadata.About(name="zebra", description="Horse to zebra.", author="A. Name", license="Apache-2.0")

@@ -13,7 +13,7 @@ import pytest
 from compress.images import to_float
 from export.calibration import observe
 from export.graph.lower import lower
-from export.graph.quantized import quantize
+from export.graph.quantized import quantize_graph
 from export.interpreter.litert import TfliteGenerator
 from export.parity import synthetic_photos
 from export.source import Source
@@ -75,7 +75,7 @@ def old_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def files(small_student, photos, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A student in every form, with what the old runtime is fed."""
     graph = lower(small_student, input_shape=small_student.input_shape[1:])
-    quantized = quantize(graph, observe.observe_ranges(graph, photos))
+    quantized = quantize_graph(graph, observe.observe_ranges(graph, photos))
     folder = tmp_path_factory.mktemp("forms")
     about = About(name="zebra", author="A. Name", license="Apache-2.0")
     for form in FORMS:

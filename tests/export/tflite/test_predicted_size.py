@@ -11,7 +11,7 @@ from compress.models.pocket_generator import Family, PocketConfig, build
 from export.calibration.observe import observe_ranges
 from export.graph.lower import lower
 from export.graph.operations import Weighted
-from export.graph.quantized import quantize
+from export.graph.quantized import quantize_graph
 from export.tflite import emitter
 
 
@@ -77,4 +77,4 @@ def test_the_default_student_of_a_family_fits_a_quarter_of_a_megabyte(family) ->
 def _written(student: keras.Model, photos: list[np.ndarray]) -> int:
     """Bytes of the int8 file."""
     graph = lower(student, input_shape=(32, 32, 3))
-    return len(emitter.int8_file(quantize(graph, observe_ranges(graph, photos[:1])), "float"))
+    return len(emitter.int8_file(quantize_graph(graph, observe_ranges(graph, photos[:1])), "float"))

@@ -21,7 +21,7 @@ from export.calibration import observe
 from export.coreml import contents, package, program
 from export.coreml.mil_interpreter import MilGenerator
 from export.graph.lower import lower
-from export.graph.quantized import quantize
+from export.graph.quantized import quantize_graph
 from export.parity import synthetic_photos
 from export.source import Source
 
@@ -107,7 +107,7 @@ def test_each_layer_equals_keras_at_every_size(chain, several, psnr_to_keras, na
 def test_int8_has_one_set_of_scales_for_all_sizes(small_student, several, psnr_to_keras):
     models = models_at(small_student)
     usual, other = graphs_of(models)
-    quantized = quantize(usual, observe.observe_ranges(usual, photos_at(SIZES[0])))
+    quantized = quantize_graph(usual, observe.observe_ranges(usual, photos_at(SIZES[0])))
     path = several([usual, other], "int8", quantized=quantized)
     for size, model in models.items():
         assert psnr_to_keras(MilGenerator.open(path, size), model, photos_at(size)) > 30
