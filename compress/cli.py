@@ -86,9 +86,9 @@ def celeba(
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
-    from compress.data.celeba import lay_out_celeba
+    from compress.data.celeba import prepare_celeba
 
-    console.show(lay_out_celeba(images, attributes, config, out, overwrite=overwrite), as_json=json)
+    console.show(prepare_celeba(images, attributes, config, out, overwrite=overwrite), as_json=json)
 
 
 @data_app.command

@@ -1,1 +1,1 @@
-"""Image folders to work on: CycleGAN layout, and avatars where nobody has photos."""
+"""Data sets in CycleGAN's layout: readers of their folders, and makers of avatar and CelebA data sets."""

@@ -1,4 +1,4 @@
-"""Images as one array on disk: training reads it batch by batch, and millions of images cost disk, not memory."""
+"""Images as one array on disk: training reads it batch by batch, so that millions of images need no memory."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +9,12 @@ from tqdm import tqdm
 from compress import images
 
 
-def lay_out(paths: Sequence[Path], file: Path, size: tuple[int, int]) -> np.ndarray:
-    """Read images into an array, skipping broken ones.
+def load_into_memmap(paths: Sequence[Path], file: Path, size: tuple[int, int]) -> np.ndarray:
+    """Read images into an array on disk, skipping broken ones.
 
     Args:
-        paths: The images, of one folder.
-        file: The array to write.
+        paths: Image files of one folder.
+        file: The `.npy` file to write.
         size: Height and width that they are cropped and resized to, pixels.
 
     Returns:

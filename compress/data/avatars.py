@@ -1,4 +1,4 @@
-"""Cartoon men and women: a CycleGAN data set for whoever has none at hand, with the true pair of every test image.
+"""`compress data avatars`: a CycleGAN data set of drawn men and women, with the paired image of every test image.
 
 Every trait of an avatar is chosen by a hash of the seed, the avatar and the trait's name. So image N does not depend on
 how many are drawn, nor on any library's random numbers, and an avatar's counterpart is the same person asked for the
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata, resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from compress.artifact import atomic_dir
 from compress.config import to_mapping
-from compress.data.config import AvatarsConfig
+from compress.data.config import AvatarsConfig, SingleDomain
 from compress.errors import UsageError
 from compress.images import write_png
 
@@ -43,7 +43,7 @@ _HAIR = (
     ("sides", "straight02"),
 )
 _BEARDS = ("", "", "beardLight", "beardMedium", "beardMajestic", "moustacheFancy", "moustacheMagnum")
-"""Five men of seven wear one."""
+"""Beards of men; five of seven wear one."""
 _GLASSES = ("", "", "", "", "prescription01", "prescription02", "round")
 
 _TRAITS = {
@@ -67,18 +67,15 @@ _TRAITS = {
 # DiceBear's natural ones without #a55728, which cannot be told from the skin tone #ae5d29.
 _HAIR_COLORS = ("#2c1b18", "#4a312c", "#724133", "#b58143", "#c93305", "#d6b370", "#e8e1e1")
 
-Side = Literal["A", "B"]
-"""Which domain a person is drawn for."""
-
 
 @dataclass(frozen=True)
 class _Picture:
-    """One image of the set: where it goes, who it shows, and as what."""
+    """One image of the data set: its folder, its number, the person and the domain that it is drawn in."""
 
     folder: str
     index: int
     person: str
-    domain: Side
+    domain: SingleDomain
 
     @property
     def name(self) -> str:
@@ -93,7 +90,7 @@ def draw_avatars(config: AvatarsConfig, out: Path, overwrite: bool = False) -> d
     that he could have. `NOTE.json` says where the drawings come from.
 
     Args:
-        config: How many, how large, which seed.
+        config: Numbers, size and seed.
         out: The folder to make.
         overwrite: Whether an existing `out` is replaced.
 
@@ -103,7 +100,7 @@ def draw_avatars(config: AvatarsConfig, out: Path, overwrite: bool = False) -> d
     Raises:
         UsageError: If `out` exists and `overwrite` is false, or a number of `config` is out of range.
     """
-    _check(config)
+    _check_config(config)
     pictures = list(_pictures(config))
     counts: dict[str, int] = {}
     digest = hashlib.sha256()
@@ -122,7 +119,7 @@ def draw_avatars(config: AvatarsConfig, out: Path, overwrite: bool = False) -> d
     return {"out": str(out), **result}
 
 
-def draw_avatar(person: str, domain: Side, image_size_px: int) -> np.ndarray:
+def draw_avatar(person: str, domain: SingleDomain, image_size_px: int) -> np.ndarray:
     """Draw one person as a man (A) or as a woman (B).
 
     Args:
@@ -143,8 +140,8 @@ def draw_avatar(person: str, domain: Side, image_size_px: int) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
-def _options(person: str, domain: Side) -> dict[str, Any]:
-    """The DiceBear options of a person; each list has one entry, so DiceBear itself has nothing left to choose."""
+def _options(person: str, domain: SingleDomain) -> dict[str, Any]:
+    """Return the DiceBear options of a person; each list has one entry, so DiceBear itself chooses nothing."""
     hair_color = _choose(person, "hairColor", _HAIR_COLORS)
     beard = _choose(person, "beard", _BEARDS) if domain == "A" else ""
     glasses = _choose(person, "glasses", _GLASSES)
@@ -168,7 +165,7 @@ def _choose(person: str, trait: str, values: Sequence[Any]) -> Any:
 
 
 def _pictures(config: AvatarsConfig) -> Iterator[_Picture]:
-    counterpart: dict[Side, Side] = {"A": "B", "B": "A"}
+    counterpart: dict[SingleDomain, SingleDomain] = {"A": "B", "B": "A"}
     for domain, other in counterpart.items():
         for split, count in (("train", config.train_per_domain), ("test", config.test_per_domain)):
             for index in range(count):
@@ -204,7 +201,7 @@ def _note(config: AvatarsConfig) -> dict[str, Any]:
     }
 
 
-def _check(config: AvatarsConfig) -> None:
+def _check_config(config: AvatarsConfig) -> None:
     for name in ("train_per_domain", "test_per_domain"):
         if getattr(config, name) < 1:
             raise UsageError(f"{name} = {getattr(config, name)}, expected at least 1.")

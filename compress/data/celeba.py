@@ -1,9 +1,9 @@
-"""`compress data celeba`: CelebA's images as a CycleGAN data set, its domains and population chosen by attribute.
+"""`compress data celeba`: CelebA's images as a CycleGAN data set, with domains and population chosen by attribute.
 
 A narrower population trains faster: deep-makeover (2017, github.com/david-gpu/deep-makeover, "A smaller dataset can be
 better") kept attractive faces without glasses only, which is `--keep Attractive --drop Eyeglasses`.
 
-Which side an image is on is decided by a hash of the seed and its name: the test images of a domain are those with the
+Training and test images are split by a hash of the seed and the name: the test images of a domain are those with the
 smallest hashes. So an image's place in the order depends on nothing else, and where fewer images are asked for or found
 (a tighter filter, a smaller download), a test image that is still there stays one; training images move up into the
 places of those that went. In short: with one seed and one `test_per_domain`, nothing that a narrow domain trains on is
@@ -25,9 +25,9 @@ from tqdm import tqdm
 from compress import images
 from compress.artifact import atomic_dir, refuse_existing, refuse_overwriting_inputs
 from compress.config import to_mapping
-from compress.data.avatars import LARGEST_PX, NOTE_NAME, SMALLEST_PX, Side
+from compress.data.avatars import LARGEST_PX, NOTE_NAME, SMALLEST_PX
 from compress.data.celeba_attributes import AttributeList, read_attributes
-from compress.data.config import CelebaConfig
+from compress.data.config import CelebaConfig, SingleDomain
 from compress.errors import UnusableData, UsageError
 
 LICENSE = (
@@ -38,15 +38,15 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Domain:
-    """The files of one domain, and how many the list would have had."""
+class _DomainFiles:
+    """Image files of one domain, and how many images the list has for it."""
 
-    side: Side
+    domain: SingleDomain
     matched: int
     paths: tuple[Path, ...]
 
 
-def lay_out_celeba(
+def prepare_celeba(
     source: Path, attributes: Path, config: CelebaConfig, out: Path, *, overwrite: bool = False
 ) -> dict[str, Any]:
     """Write CelebA's images into `trainA trainB testA testB`, and where they come from into `NOTE.json`.
@@ -72,7 +72,7 @@ def lay_out_celeba(
         UnusableData: If the list or the folder cannot be used, a domain has too few images for a test and a training
             image, or too many are broken.
     """
-    _check(config)
+    _check_config(config)
     refuse_existing(out, overwrite=overwrite)
     refuse_overwriting_inputs(out, (source, attributes))
     domains = _find(_select(read_attributes(attributes), config), source)
@@ -81,15 +81,15 @@ def lay_out_celeba(
         counts = _write(folders, scratch, _size(config))
         result = {
             "images": counts,
-            "matched": {domain.side: domain.matched for domain in domains},
-            "found": {domain.side: len(domain.paths) for domain in domains},
+            "matched": {files.domain: files.matched for files in domains},
+            "found": {files.domain: len(files.paths) for files in domains},
         }
         (scratch / NOTE_NAME).write_text(json.dumps(_note(config) | result, indent=2) + "\n", encoding="utf-8")
     return {"out": str(out), **result}
 
 
-def _select(attributes: AttributeList, config: CelebaConfig) -> dict[Side, list[str]]:
-    """The names that each domain has in the list; what is on disk plays no part, nor in whether domains overlap."""
+def _select(attributes: AttributeList, config: CelebaConfig) -> dict[SingleDomain, list[str]]:
+    """Return the names that the list has for each domain, whether they are on disk or not."""
     kept = attributes.where("--keep", config.keep).all(axis=0)
     kept &= ~attributes.where("--drop", config.drop).any(axis=0)
     in_a = kept & attributes.where("--a", config.a).all(axis=0)
@@ -104,42 +104,44 @@ def _select(attributes: AttributeList, config: CelebaConfig) -> dict[Side, list[
     return {"A": names[in_a].tolist(), "B": names[in_b].tolist()}
 
 
-def _find(selected: Mapping[Side, Sequence[str]], source: Path) -> tuple[_Domain, ...]:
-    """Look the names up in the folder; what is missing is told in one line."""
+def _find(selected: Mapping[SingleDomain, Sequence[str]], source: Path) -> tuple[_DomainFiles, ...]:
+    """Find the files of the names; missing ones are counted in one warning."""
     paths = images.list_images(source)
     by_name = {path.name: path for path in paths}
     by_stem = {path.stem: path for path in paths}
     domains = []
-    for side, names in selected.items():
+    for domain, names in selected.items():
         looked_up = (by_name.get(name) or by_stem.get(PurePath(name).stem) for name in names)
-        domains.append(_Domain(side, len(names), tuple(path for path in looked_up if path)))
+        domains.append(_DomainFiles(domain, len(names), tuple(path for path in looked_up if path)))
         if not domains[-1].paths:
             raise UnusableData(
-                f"Domain {side} has no image: {len(names)} match in the list, 0 of them are in {source}. "
+                f"Domain {domain} has no image: {len(names)} match in the list, 0 of them are in {source}. "
                 + ("Expected the list's own file names there." if names else "Loosen the filter.")
             )
-    matched, found = sum(domain.matched for domain in domains), sum(len(domain.paths) for domain in domains)
+    matched, found = sum(files.matched for files in domains), sum(len(files.paths) for files in domains)
     if found < matched:
         _log.warning("skipped: %d of the %d images that match are not in %s", matched - found, matched, source)
     return tuple(domains)
 
 
-def _split(domains: Sequence[_Domain], config: CelebaConfig) -> dict[str, list[Path]]:
-    """Deal each domain's files out. A limited training half takes the largest hashes, so that it stays the same for any
-    `test_per_domain` that leaves it enough.
+def _split(domains: Sequence[_DomainFiles], config: CelebaConfig) -> dict[str, list[Path]]:
+    """Split each domain's files into training and test folders.
+
+    A limited number of training images takes the largest hashes, so that it stays the same for any `test_per_domain`
+    that leaves enough.
     """
     train, test = {}, {}
-    for domain in domains:
-        if len(domain.paths) <= config.test_per_domain:
+    for files in domains:
+        if len(files.paths) <= config.test_per_domain:
             raise UnusableData(
-                f"Domain {domain.side} has {len(domain.paths)} images ({domain.matched} match in the list); expected "
+                f"Domain {files.domain} has {len(files.paths)} images ({files.matched} match in the list); expected "
                 f"more than test_per_domain = {config.test_per_domain}, so that some are left to train on. "
                 "Pass a smaller --test-per-domain, or loosen the filter."
             )
-        ordered = sorted(domain.paths, key=lambda path: _rank(config.seed, path.stem))
+        ordered = sorted(files.paths, key=lambda path: _rank(config.seed, path.stem))
         rest = ordered[config.test_per_domain :]
-        train[f"train{domain.side}"] = sorted(rest[-config.train_per_domain :] if config.train_per_domain else rest)
-        test[f"test{domain.side}"] = sorted(ordered[: config.test_per_domain])
+        train[f"train{files.domain}"] = sorted(rest[-config.train_per_domain :] if config.train_per_domain else rest)
+        test[f"test{files.domain}"] = sorted(ordered[: config.test_per_domain])
     return train | test
 
 
@@ -181,7 +183,7 @@ def _size(config: CelebaConfig) -> tuple[int, int] | None:
     return config.image_height_px, config.image_width_px
 
 
-def _check(config: CelebaConfig) -> None:
+def _check_config(config: CelebaConfig) -> None:
     for name in ("a", "b"):
         if not getattr(config, name):
             raise UsageError(f"{name} = (), expected at least one attribute.")

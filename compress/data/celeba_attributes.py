@@ -1,4 +1,4 @@
-"""CelebA's list of attributes, as its authors and as Kaggle publish it."""
+"""Reader of CelebA's attribute list, as its authors and as Kaggle publish it."""
 
 import difflib
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ import numpy as np
 from compress.errors import UnusableData, UsageError
 
 _SHOWN = 80
-"""Characters of a bad line that an error quotes at most."""
+"""Most characters of a bad line that an error quotes."""
 
 
 @dataclass(frozen=True)
 class AttributeList:
-    """Which attribute holds for which image."""
+    """Attributes of images: a table of which attribute holds for which image."""
 
     path: Path
     names: tuple[str, ...]
-    """The attributes."""
+    """Names of the attributes."""
     images: tuple[str, ...]
     """File names, in the list's order."""
     holds: np.ndarray
@@ -29,7 +29,7 @@ class AttributeList:
         """Mark the images for which conditions hold.
 
         Args:
-            flag: What the conditions were given with, for the error: `--drop`.
+            flag: Flag that the conditions came from, for the error: `--drop`.
             conditions: Each `Male` or `!Male`.
 
         Returns:
@@ -56,7 +56,7 @@ class AttributeList:
 
 
 def read_attributes(path: Path) -> AttributeList:
-    """Read an attribute list, either kind told by its content.
+    """Read an attribute list; its format is detected by its content.
 
     The official `list_attr_celeba.txt` has the number of images, then the attributes' names, then a line an image with
     its name and -1 or 1 for each attribute. Kaggle's `list_attr_celeba.csv` has a header `image_id,5_o_Clock_Shadow,…`

@@ -1,21 +1,22 @@
-"""Configurations of the data makers."""
+"""Configurations of the stages that make data sets."""
 
 from dataclasses import dataclass
 from typing import Literal
 
+SingleDomain = Literal["A", "B"]
 Domain = Literal["A", "B", "both"]
 Split = Literal["train", "test"]
 
 
-def opposite(domain: Domain) -> Literal["A", "B"] | None:
-    """The domain whose photos are what a translation of `domain` should look like; None where both are translated."""
-    opposites: dict[Domain, Literal["A", "B"]] = {"A": "B", "B": "A"}
+def opposite(domain: Domain) -> SingleDomain | None:
+    """Return the domain that photos of `domain` are translated into; None for both."""
+    opposites: dict[Domain, SingleDomain] = {"A": "B", "B": "A"}
     return opposites.get(domain)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AvatarsConfig:
-    """How many avatars to draw, and how large."""
+    """Numbers and size of the avatars to draw."""
 
     train_per_domain: int = 400
     """Men to train on, and as many women."""
@@ -26,17 +27,17 @@ class AvatarsConfig:
     image_size_px: int = 128
     """Height and width of every image, pixels."""
     seed: int = 0
-    """Same seed, same avatars: image N stays the same whatever the counts are."""
+    """Random seed: image N of a seed is the same whatever the counts are."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhotosConfig:
-    """Which photos of a data set to lay out, and how large."""
+    """Photos of a data set to write as PNG, and their size."""
 
     split: Split = "test"
-    """Which half of the data set: train or test."""
+    """Half of the data set: train or test."""
     domain: Domain = "A"
-    """Whose photos: A, B or both."""
+    """Domain of the photos: A, B or both."""
     image_size_px: int = 256
     """Side of the square that photos are cropped and resized to."""
     truth: bool = False
@@ -45,7 +46,7 @@ class PhotosConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class CelebaConfig:
-    """Which of CelebA's images make the two domains, how they are split, and how large they become.
+    """Choice of CelebA's images for the two domains, their split and their size.
 
     A condition is an attribute, `Male`, or its opposite, `!Male`; single quotes keep a shell's hands off the `!`.
     """
@@ -67,4 +68,4 @@ class CelebaConfig:
     image_width_px: int | None = None
     """Width that images are cropped and resized to; goes with the height."""
     seed: int = 0
-    """Draws the test images: same seed, same sides."""
+    """Random seed of the split: the same seed draws the same test images."""

@@ -1,11 +1,10 @@
-"""CycleGAN's own layout of a data set: `trainA/ trainB/ testA/ testB/` in one folder."""
+"""CycleGAN's layout of a data set: `trainA/ trainB/ testA/ testB/` in one folder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from compress.data.config import Domain, Split
+from compress.data.config import Domain, SingleDomain, Split
 from compress.errors import UnusableData
 from compress.images import list_images
 
@@ -15,11 +14,11 @@ _NAMES_SHOWN = 6
 
 @dataclass(frozen=True)
 class CycleGanFolders:
-    """A data set on disk; a folder is only asked for when it is needed, so a set without `testB` can still train."""
+    """Data set on disk; only folders that are needed have to exist, so a set without `testB` can still train."""
 
     root: Path
 
-    def folder(self, split: Split, domain: Literal["A", "B"]) -> Path:
+    def folder(self, split: Split, domain: SingleDomain) -> Path:
         """Find one of the four folders.
 
         Raises:
@@ -42,7 +41,7 @@ def photos(data: Path, domain: Domain, split: Split) -> list[Path]:
     Args:
         data: The folder that holds `trainA trainB testA testB`.
         domain: `both` is for a generator that is to see everything; a name may then occur twice, once in each folder.
-        split: Which half of the layout.
+        split: Half of the data set.
 
     Raises:
         UnusableData: If a folder is missing or holds no image.
@@ -76,7 +75,7 @@ def paired_folder(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}_paired")
 
 
-def _domains(domain: Domain) -> tuple[Literal["A", "B"], ...]:
+def _domains(domain: Domain) -> tuple[SingleDomain, ...]:
     return ("A", "B") if domain == "both" else (domain,)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from compress import images
-from compress.data.arrays import lay_out
+from compress.data.arrays import load_into_memmap
 from compress.errors import UnusableData
 from compress.teach.config import TeachConfig
 from compress.training import image_pool
@@ -124,8 +124,8 @@ def collect(
             belongs to, or is one.
     """
     height, width = (round(side * config.load_scale) for side in config.image_size)
-    pixels = lay_out(paths, file, (height, width))
-    truth = lay_out(truths, file.with_stem(f"{file.stem}_truth"), (height, width)) if truths else None
+    pixels = load_into_memmap(paths, file, (height, width))
+    truth = load_into_memmap(truths, file.with_stem(f"{file.stem}_truth"), (height, width)) if truths else None
     count = len(pixels)
     if truth is not None and not count == len(truth) == len(paths):
         raise UnusableData(

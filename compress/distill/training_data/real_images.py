@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from compress.data.arrays import lay_out
+from compress.data.arrays import load_into_memmap
 from compress.data.config import Domain
 from compress.data.folders import photos
-from compress.distill.config import FitConfig
+from compress.distill.config import DiscriminatorConfig
 from compress.errors import UnusableData
 
 
-def list_real(data: Path, domain: Domain, config: FitConfig) -> list[Path]:
+def list_real(data: Path, domain: Domain, config: DiscriminatorConfig) -> list[Path]:
     """List them: `trainB` for a student of domain A, `trainA` for one of B; none without a discriminator.
 
     Args:
@@ -30,7 +30,7 @@ def list_real(data: Path, domain: Domain, config: FitConfig) -> list[Path]:
     except UnusableData as error:
         raise UnusableData(
             f"{error}\nadversarial_weight = {config.adversarial_weight} needs real images of the target domain; "
-            "add them, or pass --adversarial-weight 0."
+            "add them, or distil with --adversarial-weight 0."
         ) from error
 
 
@@ -48,4 +48,4 @@ def collect_real(paths: Sequence[Path], file: Path, image_size_px: int) -> np.nd
     Raises:
         UnusableData: If too many are broken.
     """
-    return lay_out(paths, file, (image_size_px, image_size_px)) if paths else None
+    return load_into_memmap(paths, file, (image_size_px, image_size_px)) if paths else None

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from compress.data.avatars import NOTE_NAME
-from compress.data.celeba import lay_out_celeba
+from compress.data.celeba import prepare_celeba
 from compress.data.celeba_attributes import read_attributes
 from compress.data.config import CelebaConfig
 from compress.data.folders import LAYOUT, photos
@@ -164,7 +164,7 @@ def test_domains_hold_exactly_whom_the_conditions_say(
     chosen: dict[str, Any], in_a: set[str], in_b: set[str], celeba: Path, attributes: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    written = lay_out_celeba(celeba, attributes, dataclasses.replace(MEN_AND_WOMEN, **chosen), out)
+    written = prepare_celeba(celeba, attributes, dataclasses.replace(MEN_AND_WOMEN, **chosen), out)
     assert stems(out, "trainA", "testA") == in_a
     assert stems(out, "trainB", "testB") == in_b
     assert written["matched"] == written["found"] == {"A": len(in_a), "B": len(in_b)}
@@ -173,7 +173,7 @@ def test_domains_hold_exactly_whom_the_conditions_say(
 
 
 def test_other_commands_find_the_four_folders(celeba: Path, attributes: Path, tmp_path: Path) -> None:
-    lay_out_celeba(celeba, attributes, MEN_AND_WOMEN, tmp_path / "out")
+    prepare_celeba(celeba, attributes, MEN_AND_WOMEN, tmp_path / "out")
     assert len(photos(tmp_path / "out", "both", "train") + photos(tmp_path / "out", "both", "test")) == len(PEOPLE)
 
 
@@ -191,7 +191,7 @@ def test_domains_that_share_images_are_refused(
 ) -> None:
     config = dataclasses.replace(MEN_AND_WOMEN, **chosen)
     with pytest.raises(UsageError, match=f"both hold for {count} images, such as {example}"):
-        lay_out_celeba(celeba, attributes, config, tmp_path / "out")
+        prepare_celeba(celeba, attributes, config, tmp_path / "out")
 
 
 def test_domains_that_share_only_images_left_out_are_accepted(celeba: Path, tmp_path: Path) -> None:
@@ -200,8 +200,8 @@ def test_domains_that_share_only_images_left_out_are_accepted(celeba: Path, tmp_
     attributes = write_txt(tmp_path / "list.txt", people)
     config = dataclasses.replace(MEN_AND_WOMEN, a=("Male",), b=("Young",), test_per_domain=1)
     with pytest.raises(UsageError, match="both hold for 4 images"):
-        lay_out_celeba(celeba, attributes, config, tmp_path / "out")
-    lay_out_celeba(celeba, attributes, dataclasses.replace(config, drop=("Eyeglasses",)), tmp_path / "out")
+        prepare_celeba(celeba, attributes, config, tmp_path / "out")
+    prepare_celeba(celeba, attributes, dataclasses.replace(config, drop=("Eyeglasses",)), tmp_path / "out")
     assert stems(tmp_path / "out", "trainA", "testA") == with_values(Male=True, Young=False, Eyeglasses=False)
     assert stems(tmp_path / "out", "trainB", "testB") == with_values(Male=False, Young=True, Eyeglasses=False)
 
@@ -209,7 +209,7 @@ def test_domains_that_share_only_images_left_out_are_accepted(celeba: Path, tmp_
 def test_a_filter_that_nobody_passes_is_told_from_missing_files(celeba: Path, attributes: Path, tmp_path: Path) -> None:
     config = dataclasses.replace(MEN_AND_WOMEN, keep=("Young",), drop=("Young",))
     with pytest.raises(UnusableData, match=r"Domain A has no image: 0 match in the list.*Loosen the filter"):
-        lay_out_celeba(celeba, attributes, config, tmp_path / "out")
+        prepare_celeba(celeba, attributes, config, tmp_path / "out")
 
 
 @pytest.mark.parametrize("flag", ["a", "b", "drop", "keep"])
@@ -220,17 +220,17 @@ def test_an_unknown_attribute_is_refused_with_its_neighbours(
     config = dataclasses.replace(MEN_AND_WOMEN, **{flag: (f"{sign}eyeglass",)})
     said = f"--{flag} {sign}eyeglass: .* no attribute 'eyeglass'. Did you mean Eyeglasses.*Expected one of Attractive, "
     with pytest.raises(UsageError, match=said):
-        lay_out_celeba(celeba, attributes, config, tmp_path / "out")
+        prepare_celeba(celeba, attributes, config, tmp_path / "out")
 
 
 def test_an_attribute_like_no_other_gets_the_list_alone(celeba: Path, attributes: Path, tmp_path: Path) -> None:
     config = dataclasses.replace(MEN_AND_WOMEN, drop=("Zzz",))
     with pytest.raises(UsageError, match=r"no attribute 'Zzz'\. A flag takes one.* Expected one of Attractive, Eyegl"):
-        lay_out_celeba(celeba, attributes, config, tmp_path / "out")
+        prepare_celeba(celeba, attributes, config, tmp_path / "out")
 
 
 def test_files_are_copied_byte_for_byte_under_their_names(celeba: Path, attributes: Path, tmp_path: Path) -> None:
-    lay_out_celeba(celeba, attributes, MEN_AND_WOMEN, tmp_path / "out")
+    prepare_celeba(celeba, attributes, MEN_AND_WOMEN, tmp_path / "out")
     copies = [path for folder in LAYOUT for path in (tmp_path / "out" / folder).iterdir()]
     assert {path.name for path in copies} == set(PEOPLE)
     for path in copies:
@@ -243,7 +243,7 @@ def test_with_a_size_images_become_png_of_it(
     height_px: int, width_px: int, celeba: Path, attributes: Path, tmp_path: Path
 ) -> None:
     config = dataclasses.replace(MEN_AND_WOMEN, image_height_px=height_px, image_width_px=width_px)
-    lay_out_celeba(celeba, attributes, config, tmp_path / "out")
+    prepare_celeba(celeba, attributes, config, tmp_path / "out")
     written = [path for folder in LAYOUT for path in (tmp_path / "out" / folder).iterdir()]
     assert {path.name for path in written} == {name.replace(".jpg", ".png") for name in PEOPLE}
     for path in written:
@@ -257,16 +257,16 @@ def test_same_flags_write_the_same_bytes_and_the_list_may_be_in_any_order(
     celeba: Path, attributes: Path, tmp_path: Path
 ) -> None:
     config = dataclasses.replace(MEN_AND_WOMEN, train_per_domain=5, image_height_px=20, image_width_px=16)
-    lay_out_celeba(celeba, attributes, config, tmp_path / "once")
+    prepare_celeba(celeba, attributes, config, tmp_path / "once")
     reordered = write_csv(tmp_path / "reordered.csv", dict(sorted(PEOPLE.items(), reverse=True)))
     for name, listed in (("again", attributes), ("reordered", reordered)):
-        lay_out_celeba(celeba, listed, config, tmp_path / name)
+        prepare_celeba(celeba, listed, config, tmp_path / name)
         assert contents(tmp_path / name) == contents(tmp_path / "once")
 
 
 def test_another_seed_tests_on_others(celeba: Path, attributes: Path, tmp_path: Path) -> None:
     for seed in (0, 1):
-        lay_out_celeba(celeba, attributes, dataclasses.replace(MEN_AND_WOMEN, seed=seed), tmp_path / str(seed))
+        prepare_celeba(celeba, attributes, dataclasses.replace(MEN_AND_WOMEN, seed=seed), tmp_path / str(seed))
     assert stems(tmp_path / "0", "testA", "testB") != stems(tmp_path / "1", "testA", "testB")
 
 
@@ -277,8 +277,8 @@ def test_a_narrow_population_never_trains_on_test_images_of_a_wide_one(
 ) -> None:
     config = dataclasses.replace(MEN_AND_WOMEN, seed=seed)
     wide, narrow = tmp_path / "wide", tmp_path / "narrow"
-    lay_out_celeba(celeba, attributes, config, wide)
-    lay_out_celeba(celeba, attributes, dataclasses.replace(config, **narrower), narrow)
+    prepare_celeba(celeba, attributes, config, wide)
+    prepare_celeba(celeba, attributes, dataclasses.replace(config, **narrower), narrow)
     tested = stems(wide, "testA", "testB")
     assert tested & stems(narrow, "trainA", "trainB") == set()
     still_there = tested & stems(narrow, "trainA", "trainB", "testA", "testB")
@@ -288,13 +288,13 @@ def test_a_narrow_population_never_trains_on_test_images_of_a_wide_one(
 def test_a_limit_trains_on_fewer_and_neither_limit_nor_test_size_draws_anew(
     celeba: Path, attributes: Path, tmp_path: Path
 ) -> None:
-    def lay_out(name: str, **chosen: int) -> Path:
-        lay_out_celeba(celeba, attributes, dataclasses.replace(MEN_AND_WOMEN, **chosen), tmp_path / name)
+    def prepare(name: str, **chosen: int) -> Path:
+        prepare_celeba(celeba, attributes, dataclasses.replace(MEN_AND_WOMEN, **chosen), tmp_path / name)
         return tmp_path / name
 
-    everyone, five, seven = lay_out("all"), lay_out("five", train_per_domain=5), lay_out("seven", train_per_domain=7)
-    more_tests = lay_out("more", train_per_domain=5, test_per_domain=8)
-    beyond = lay_out("beyond", train_per_domain=999)
+    everyone, five, seven = prepare("all"), prepare("five", train_per_domain=5), prepare("seven", train_per_domain=7)
+    more_tests = prepare("more", train_per_domain=5, test_per_domain=8)
+    beyond = prepare("beyond", train_per_domain=999)
     for domain in "AB":
         train, test = f"train{domain}", f"test{domain}"
         assert stems(everyone, test) == stems(five, test) == stems(seven, test)
@@ -310,7 +310,7 @@ def test_a_partial_download_gives_what_is_there_and_one_line_of_log(
     for name in ("000001.jpg", "000002.jpg", "000031.jpg"):  # two women and one man, who is the 31st combination, 11110
         (some_images / name).unlink()
     with caplog.at_level(logging.INFO):
-        written = lay_out_celeba(some_images, attributes, MEN_AND_WOMEN, tmp_path / "out")
+        written = prepare_celeba(some_images, attributes, MEN_AND_WOMEN, tmp_path / "out")
     assert [record.getMessage() for record in caplog.records] == [
         f"skipped: 3 of the 32 images that match are not in {some_images}"
     ]
@@ -324,7 +324,7 @@ def test_a_domain_without_a_file_says_how_many_matched_and_how_many_were_found(
     for stem in with_values(Male=False):
         (some_images / f"{stem}.jpg").unlink()
     with pytest.raises(UnusableData, match=r"Domain B has no image: 16 match in the list, 0 of them are in .*some"):
-        lay_out_celeba(some_images, attributes, MEN_AND_WOMEN, tmp_path / "out")
+        prepare_celeba(some_images, attributes, MEN_AND_WOMEN, tmp_path / "out")
 
 
 def test_files_that_the_list_does_not_name_are_ignored(
@@ -332,7 +332,7 @@ def test_files_that_the_list_does_not_name_are_ignored(
 ) -> None:
     (some_images / "999999.jpg").write_bytes((some_images / "000001.jpg").read_bytes())
     (some_images / "README.md").write_text("not an image")
-    written = lay_out_celeba(some_images, attributes, MEN_AND_WOMEN, tmp_path / "out")
+    written = prepare_celeba(some_images, attributes, MEN_AND_WOMEN, tmp_path / "out")
     assert sum(written["images"].values()) == len(PEOPLE)
     assert "999999" not in stems(tmp_path / "out", *LAYOUT)
     assert caplog.records == []
@@ -343,8 +343,8 @@ def test_the_png_edition_is_split_as_the_jpeg_one(
 ) -> None:
     for path in list(some_images.iterdir()):
         path.rename(path.with_suffix(".png"))
-    lay_out_celeba(celeba, attributes, MEN_AND_WOMEN, tmp_path / "jpeg")
-    lay_out_celeba(some_images, attributes, MEN_AND_WOMEN, tmp_path / "png")
+    prepare_celeba(celeba, attributes, MEN_AND_WOMEN, tmp_path / "jpeg")
+    prepare_celeba(some_images, attributes, MEN_AND_WOMEN, tmp_path / "png")
     assert {path.suffix for path in (tmp_path / "png" / "trainA").iterdir()} == {".png"}
     for folder in LAYOUT:
         assert stems(tmp_path / "png", folder) == stems(tmp_path / "jpeg", folder)
@@ -352,7 +352,7 @@ def test_the_png_edition_is_split_as_the_jpeg_one(
 
 def test_one_image_is_enough_to_train_on(celeba: Path, attributes: Path, tmp_path: Path) -> None:
     config = dataclasses.replace(MEN_AND_WOMEN, test_per_domain=15)
-    written = lay_out_celeba(celeba, attributes, config, tmp_path / "out")
+    written = prepare_celeba(celeba, attributes, config, tmp_path / "out")
     assert written["images"] == {"trainA": 1, "trainB": 1, "testA": 15, "testB": 15}
 
 
@@ -362,7 +362,7 @@ def test_a_domain_with_none_left_to_train_on_is_refused(
 ) -> None:
     config = dataclasses.replace(MEN_AND_WOMEN, test_per_domain=test_per_domain)
     with pytest.raises(UnusableData, match=f"Domain A has 16 images.* more than test_per_domain = {test_per_domain}"):
-        lay_out_celeba(celeba, attributes, config, tmp_path / "out")
+        prepare_celeba(celeba, attributes, config, tmp_path / "out")
     assert list(tmp_path.iterdir()) == [attributes]
 
 
@@ -370,22 +370,22 @@ def test_one_broken_image_is_skipped_by_name_and_two_of_a_folder_are_an_error(
     some_images: Path, attributes: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = dataclasses.replace(MEN_AND_WOMEN, image_height_px=20, image_width_px=16)
-    lay_out_celeba(some_images, attributes, config, tmp_path / "whole")
+    prepare_celeba(some_images, attributes, config, tmp_path / "whole")
     first, second, *_ = sorted(stems(tmp_path / "whole", "trainA"))
     (some_images / f"{first}.jpg").write_bytes(b"torn")
-    written = lay_out_celeba(some_images, attributes, config, tmp_path / "one")
+    written = prepare_celeba(some_images, attributes, config, tmp_path / "one")
     assert written["images"] == {"trainA": 12, "trainB": 13, "testA": 3, "testB": 3}
     assert stems(tmp_path / "whole", "trainA") - stems(tmp_path / "one", "trainA") == {first}
     assert f"{first}.jpg is broken" in caplog.text
     (some_images / f"{second}.jpg").write_bytes(b"torn")
     with pytest.raises(UnusableData, match="2 of 13 images cannot be read"):
-        lay_out_celeba(some_images, attributes, config, tmp_path / "two")
+        prepare_celeba(some_images, attributes, config, tmp_path / "two")
     assert [path.name for path in tmp_path.iterdir() if "two" in path.name] == []
 
 
 def test_the_note_holds_licence_configuration_and_counts(celeba: Path, attributes: Path, tmp_path: Path) -> None:
     config = dataclasses.replace(MEN_AND_WOMEN, drop=("Eyeglasses",))
-    written = lay_out_celeba(celeba, attributes, config, tmp_path / "out")
+    written = prepare_celeba(celeba, attributes, config, tmp_path / "out")
     note = json.loads((tmp_path / "out" / NOTE_NAME).read_text())
     assert "non-commercial research only" in note["license"]
     assert (note["config"]["a"], note["config"]["drop"], note["config"]["seed"]) == (["Male"], ["Eyeglasses"], 0)
@@ -412,18 +412,18 @@ def test_flags_that_cannot_be_meant_are_named_and_write_nothing(
     chosen: dict[str, Any], said: str, celeba: Path, attributes: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=said):
-        lay_out_celeba(celeba, attributes, dataclasses.replace(MEN_AND_WOMEN, **chosen), tmp_path / "out")
+        prepare_celeba(celeba, attributes, dataclasses.replace(MEN_AND_WOMEN, **chosen), tmp_path / "out")
     assert list(tmp_path.iterdir()) == [attributes]
 
 
 def test_existing_output_needs_overwrite_and_is_replaced_whole(celeba: Path, attributes: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    lay_out_celeba(celeba, attributes, MEN_AND_WOMEN, out)
+    prepare_celeba(celeba, attributes, MEN_AND_WOMEN, out)
     fewer = dataclasses.replace(MEN_AND_WOMEN, train_per_domain=2)
     with pytest.raises(UsageError, match="--overwrite"):
-        lay_out_celeba(celeba, attributes, fewer, out)
+        prepare_celeba(celeba, attributes, fewer, out)
     assert len(stems(out, "trainA")) == 13
-    lay_out_celeba(celeba, attributes, fewer, out, overwrite=True)
+    prepare_celeba(celeba, attributes, fewer, out, overwrite=True)
     assert len(stems(out, "trainA")) == 2
 
 
@@ -432,7 +432,7 @@ def test_output_never_replaces_what_is_read(some_images: Path, tmp_path: Path) -
     before = contents(some_images)
     for out in (some_images, tmp_path, some_images / ".." / "some"):
         with pytest.raises(UsageError, match="would be replaced"):
-            lay_out_celeba(some_images, attributes, MEN_AND_WOMEN, out, overwrite=True)
+            prepare_celeba(some_images, attributes, MEN_AND_WOMEN, out, overwrite=True)
     assert contents(some_images) == before
 
 
@@ -440,7 +440,7 @@ def test_a_failure_midway_leaves_nothing_and_keeps_the_old(
     celeba: Path, attributes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    lay_out_celeba(celeba, attributes, MEN_AND_WOMEN, out)
+    prepare_celeba(celeba, attributes, MEN_AND_WOMEN, out)
     before = contents(tmp_path)
     copied = []
 
@@ -452,7 +452,7 @@ def test_a_failure_midway_leaves_nothing_and_keeps_the_old(
 
     monkeypatch.setattr("compress.data.celeba.shutil.copyfile", fill_the_disk)
     with pytest.raises(OSError, match="No space left"):
-        lay_out_celeba(celeba, attributes, MEN_AND_WOMEN, out, overwrite=True)
+        prepare_celeba(celeba, attributes, MEN_AND_WOMEN, out, overwrite=True)
     assert len(copied) == 10
     assert contents(tmp_path) == before
 
