@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from compress.errors import UsageError
-from eval.features import cache as module
+from eval.features import cache
 from eval.features.cache import FeatureCache, FeatureKey
 
 KEY = FeatureKey(
@@ -114,7 +114,7 @@ def test_full_disk_costs_a_warning_and_not_the_score(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "write_bytes_whole", full)
+    monkeypatch.setattr(cache, "atomic_write_bytes", full)
     found = FeatureCache(tmp_path / "cache").features(KEY, lambda: FEATURES)
     assert np.array_equal(found, FEATURES)
     assert "No space left" in caplog.text
