@@ -15,6 +15,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from compress.errors import UnusableData
 
@@ -74,27 +75,33 @@ def read_image(path: Path, size: Size | None = None) -> np.ndarray:
     Raises:
         UnusableData: If the file is broken, or more than `LARGEST_PIXELS` would have to be decoded.
     """
-    try:
-        with _quiet_pillow(), _open(path) as opened:
-            if size is not None:
-                _decode_reduced(opened, size)
-            if opened.width * opened.height > LARGEST_PIXELS:
-                raise Image.DecompressionBombError(f"{opened.width}x{opened.height} pixels")
-            turn = _TURNS.get(_orientation(opened))
-            image = _to_rgb(opened)
-    except Image.DecompressionBombError as error:
-        raise UnusableData(
-            f"{path} is too large ({error}); at most {LARGEST_PIXELS / 1e6:.0f} megapixels are read. Scale it down."
-        ) from error
-    # Besides OSError, Pillow's readers let through what their parsing of a torn file happens to raise.
-    except (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, struct.error) as error:
-        raise UnusableData(f"{path} is broken: {error}") from error
+    with _opened(path) as opened:
+        if size is not None:
+            _decode_reduced(opened, size)
+        if opened.width * opened.height > LARGEST_PIXELS:
+            raise Image.DecompressionBombError(f"{opened.width}x{opened.height} pixels")
+        turn = _TURNS.get(_orientation(opened))
+        image = _to_rgb(opened)
     if turn is not None:
         image = image.transpose(turn)
     if size is not None:
         height, width = _height_width(size)
         image = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
     return np.asarray(image, dtype=np.uint8)
+
+
+def read_image_size(path: Path) -> tuple[int, int]:
+    """Read height and width of an upright image, in pixels, from its header alone: the pixels may be broken.
+
+    Raises:
+        UnusableData: If the header is broken.
+    """
+    with _opened(path) as opened:
+        # Pillow decodes a PNG that begins without EXIF data, as nearly all do, to look for it behind the pixels.
+        is_upright = isinstance(opened, PngImageFile) and "exif" not in opened.info
+        is_sideways = not is_upright and _orientation(opened) >= _FIRST_SIDEWAYS
+        width, height = opened.size
+    return (width, height) if is_sideways else (height, width)
 
 
 def read_images(paths: Sequence[Path], size: Size | None = None) -> Iterator[tuple[Path, np.ndarray]]:
@@ -188,6 +195,21 @@ def _quiet_pillow() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open an image without decoding it; what Pillow raises, then or later, becomes an error that names the file."""
+    try:
+        with _quiet_pillow(), _open(path) as opened:
+            yield opened
+    except Image.DecompressionBombError as error:
+        raise UnusableData(
+            f"{path} is too large ({error}); at most {LARGEST_PIXELS / 1e6:.0f} megapixels are read. Scale it down."
+        ) from error
+    # Besides OSError, Pillow's readers let through what their parsing of a torn file happens to raise.
+    except (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, struct.error) as error:
+        raise UnusableData(f"{path} is broken: {error}") from error
 
 
 def _open(path: Path) -> Image.Image:

@@ -17,6 +17,7 @@ from compress.images import (
     list_images,
     psnr_db,
     read_image,
+    read_image_size,
     read_images,
     to_float,
     to_uint8,
@@ -131,6 +132,7 @@ def test_every_exif_orientation_is_brought_upright(
     Image.fromarray(quadrants(64, 128)).save(path, exif=exif)
     assert corners(read_image(path)) == seen
     assert read_image(path).shape == ((64, 128, 3) if orientation <= 4 else (128, 64, 3))
+    assert read_image_size(path) == read_image(path).shape[:2]
     assert corners(read_image(path, (32, 16))) == seen
 
 
@@ -207,6 +209,16 @@ def test_a_broken_file_is_named(tmp_path: Path, name: str, content: bytes, size:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UnusableData, match=f"{name} is broken: ."):
         read_image(tmp_path / name, size)
+
+
+def test_size_is_read_from_the_header_alone(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    Image.fromarray(quadrants(64, 128)).save(path)
+    path.write_bytes(path.read_bytes()[:60])
+    assert read_image_size(path) == (64, 128)
+    path.write_bytes(b"no image")
+    with pytest.raises(UnusableData, match=r"photo\.png is broken"):
+        read_image_size(path)
 
 
 def test_random_damage_is_always_an_image_or_an_error_of_ours(tmp_path: Path) -> None:
