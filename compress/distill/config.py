@@ -1,6 +1,7 @@
-"""The flags of `compress distill`, the `[distill]` table of a recipe and the `config` of a student's manifest.
+"""Flags of `compress distill`, the `[distill]` table of a recipe and the `config` of a student's manifest.
 
-How a student is fitted to its teacher's images is shared by the stages that do so.
+A configuration is made of parts that check themselves, so that other stages take the parts that they use: how long and
+how fast (`TrainConfig`), towards what (`LossConfig`), against whom (`DiscriminatorConfig`); `FitConfig` is all three.
 """
 
 import math
@@ -13,10 +14,10 @@ from compress.errors import UsageError
 from compress.models.pocket.config import PocketConfig
 
 SMALLEST_DISCRIMINATOR_PX = 32
-"""Of a side: a patch discriminator has nothing to judge below."""
+"""Smallest side of an image that a patch discriminator has something to judge in."""
 HISTORY = "training.json"
-"""Beside the student: `history`, what the samples measured as a list of `step` and `held_back_psnr_db`, `images_per_s`,
-and the `precision` that was computed in."""
+"""File beside the student: `history`, what the samples measured as a list of `step` and `held_back_psnr_db`,
+`images_per_s`, and the `precision` that was computed in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,17 +29,43 @@ class StudentConfig(PocketConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitConfig:
-    """How a student is fitted to its teacher's images, whatever it starts from."""
+class TrainConfig:
+    """How long, how fast and on which photos a student is trained."""
 
     steps: int = 6000
     """Optimiser steps."""
     batch_size: int = 8
     """Photos per step."""
     learning_rate: float = 2e-3
-    """Peak of the Adam learning rate: linear warm-up, then a cosine down to a hundredth of it."""
+    """Peak of Adam's learning rate, warmed up linearly and lowered to a hundredth."""
     warmup_steps: int = 200
     """Steps of linear warm-up."""
+    flip: bool = True
+    """Mirror half of the photos, and the teacher's images with them."""
+    ema_momentum: float = 0.998
+    """Average the student's weights exponentially; 0 keeps the last ones."""
+    holdout: int = 64
+    """Photos held back to watch PSNR; at most a tenth."""
+    sample_every: int = 500
+    """Steps between sample sheets and held-back scores."""
+    checkpoint_every: int = 250
+    """Steps between checkpoints, from which a killed run resumes."""
+    precision: Precision = "auto"
+    """Arithmetic of training; auto is the faster one on this machine."""
+    seed: int = 0
+    """Random seed for weights, photo order and mirroring."""
+
+    def __post_init__(self) -> None:
+        _require_at_least(self, 1, "batch_size", "sample_every", "checkpoint_every")
+        _require_at_least(self, 0, "steps")
+        if not 0.0 <= self.ema_momentum < 1.0:
+            raise UsageError(f"ema_momentum = {self.ema_momentum}, expected 0 up to less than 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """What pulls a student towards its teacher; a weight of 0 costs nothing."""
+
     l1_weight: float = 1.0
     """Weight of the mean absolute difference to the teacher's image."""
     ssim_weight: float = 0.25
@@ -48,59 +75,89 @@ class FitConfig:
     ms_ssim_weight: float = 0.0
     """Weight of 1 - MS-SSIM to the teacher's image."""
     total_variation_weight: float = 0.0
-    """Weight of the differences between neighbouring pixels of the student's image; OMGD takes 1e-5."""
+    """Weight of the differences between neighbouring pixels; OMGD: 1e-5."""
+    # The next three see both images through the teacher's own encoder, so no outside network is needed.
     gram_weight: float = 0.0
-    """Weight of the difference of textures (Gram matrices), as the teacher's own encoder sees them; OMGD takes 1e4."""
+    """Weight of the difference of textures, as Gram matrices; OMGD: 1e4."""
     feature_weight: float = 0.0
-    """Weight of the perceptual distance: the difference of features of the teacher's own encoder; OMGD takes 10."""
+    """Weight of the difference of the teacher's features; OMGD: 10."""
     channel_weight: float = 0.0
-    """Weight of the divergence between where the channels of the teacher's own encoder look in the two images."""
+    """Weight of the divergence between the channels' attention maps."""
+    # The student's features of the photos are brought to the teacher's width by 1x1 convolutions, which are trained
+    # with it and then dropped.
     hint_weight: float = 0.0
-    """Weight of the mean squared difference of the student's features of the photos, brought to the teacher's width by
-    1x1 convolutions that are trained with it and then dropped, to the teacher's own; GAN Compression takes 1.0."""
+    """Weight of the difference of inner features; GAN Compression: 1."""
+    # For the trunk nearly all of the teacher runs in every step.
     hint_depth: Literal["encoder", "trunk"] = "encoder"
-    """Which features are hinted at: those on the way down, or those of the middle and the last residual block, too, for
-    which nearly all of the teacher runs in every step."""
+    """Features to compare: on the way down, or residual blocks too."""
+    l1_final_scale: float = 1.0
+    """Factor on l1_weight from adversarial_from_step on."""
+
+    def __post_init__(self) -> None:
+        _check_weights(self, LossConfig)
+        if not 0 <= self.l1_final_scale < math.inf:
+            raise UsageError(f"l1_final_scale = {self.l1_final_scale}, expected at least 0.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorConfig:
+    """The discriminator that is trained beside a student, where `adversarial_weight` asks for one."""
+
+    # Real images are those of the target domain: trainB for domain A, trainA for domain B. Not for both domains.
     adversarial_weight: float = 0.0
-    """Weight of fooling a discriminator, trained beside the student, that knows real images of the target domain: trainB for
-    domain A, trainA for domain B. Not for both domains."""
+    """Weight of fooling a discriminator of the target domain's images."""
+    # A perceptual distance in features that know the target domain.
     matching_weight: float = 0.0
-    """Weight of the difference between what the layers of that discriminator make of the student's and of the teacher's image:
-    a perceptual distance in features that know the target domain. For an adversarial_weight above 0."""
+    """Weight of matching the discriminator's features to the teacher's."""
     adversarial_loss: Literal["lsgan", "hinge"] = "lsgan"
     """Least squares, or the hinge loss."""
     adversarial_from_step: float = 0.1
-    """When the discriminator comes in: below 1 a share of all steps, from 1 on a number of steps."""
+    """First step with it: below 1 a share of all steps, else a count."""
+    # CycleGAN's 64 overwhelm a small student.
     discriminator_filters: int = 16
-    """Channels of the discriminator's first layer. CycleGAN's 64 overwhelm a small student."""
+    """Channels of its first layer."""
     discriminator_learning_rate: float = 2e-4
-    """Peak of the discriminator's learning rate, which rises and falls with the student's."""
+    """Peak of its learning rate, which follows the student's."""
+    # It then overpowers the student; after GCC. An undecided one has a loss of 0.25 (lsgan) or 1 (hinge).
     discriminator_hold_ratio: float = 0.0
-    """Hold the discriminator's training back while its loss is below this share of an undecided discriminator's (0.25 for lsgan, 1
-    for hinge), as it then overpowers the student (after GCC); 0 never does."""
+    """Pause it below this share of an undecided one's loss."""
+    # Discriminator and encoder judge texture, and half the side costs a quarter of the time.
     discriminator_crop_px: int | None = None
-    """Side of a square, cut anew at every step, of which the discriminator and the losses through the teacher's encoder see
-    what lies inside; whole images when not given. They judge texture, and half the side costs a quarter of the time."""
-    l1_final_scale: float = 1.0
-    """What l1_weight is multiplied by from adversarial_from_step on, with a discriminator or without."""
-    flip: bool = True
-    """Mirror half of the photos, and the teacher's images with them."""
-    ema_momentum: float = 0.998
-    """The student that is kept is the exponential moving average of the weights; 0 keeps the last ones."""
-    holdout: int = 64
-    """Training photos held back to watch PSNR and draw samples; at most a tenth of them."""
-    sample_every: int = 500
-    """Steps between sample sheets and held-back scores."""
-    checkpoint_every: int = 250
-    """Steps between checkpoints; a killed run goes on from its last one."""
-    precision: Precision = "auto"
-    """Arithmetic of training, auto being what is faster on this machine; the finished student is float32."""
-    seed: int = 0
-    """Of weights, order of photos and mirroring."""
+    """Show it and the encoder random squares of this side only."""
+
+    def __post_init__(self) -> None:
+        _check_weights(self, DiscriminatorConfig)
+        _require_at_least(self, 1, "discriminator_filters")
+        if self.matching_weight and not self.adversarial_weight:
+            raise UsageError(
+                f"matching_weight = {self.matching_weight} and adversarial_weight = 0: there is no discriminator whose "
+                "features could be compared. Pass an --adversarial-weight above 0, however small."
+            )
+        begin = self.adversarial_from_step
+        if not 0 <= begin < math.inf or (begin > 1 and begin != int(begin)):
+            raise UsageError(
+                f"adversarial_from_step = {begin}, expected a share from 0 to less than 1, or a whole number of steps."
+            )
+        if not 0 < self.discriminator_learning_rate < math.inf:
+            raise UsageError(f"discriminator_learning_rate = {self.discriminator_learning_rate}, expected more than 0.")
+        if not 0 <= self.discriminator_hold_ratio < 1:
+            raise UsageError(
+                f"discriminator_hold_ratio = {self.discriminator_hold_ratio}, expected 0 up to less than 1."
+            )
+        if self.discriminator_crop_px is not None and self.discriminator_crop_px < SMALLEST_DISCRIMINATOR_PX:
+            raise UsageError(
+                f"discriminator_crop_px = {self.discriminator_crop_px}, expected at least {SMALLEST_DISCRIMINATOR_PX}."
+            )
+
+
+# Fields come in the order of the bases from right to left.
+@dataclass(frozen=True, kw_only=True)
+class FitConfig(DiscriminatorConfig, LossConfig, TrainConfig):
+    """How a student is fitted to its teacher's images, whatever it starts from."""
 
     @property
     def turning_step(self) -> int:
-        """The first step with the discriminator and with the final share of L1."""
+        """The first step with the discriminator and with the final scale of L1."""
         begin = self.adversarial_from_step
         return round(begin * self.steps) if begin < 1 else int(begin)
 
@@ -110,70 +167,33 @@ class FitConfig:
         return self.adversarial_weight > 0 or self.l1_final_scale != 1
 
     def __post_init__(self) -> None:
-        _require_positive(self, "batch_size", "sample_every", "checkpoint_every", "discriminator_filters")
-        if not 0.0 <= self.ema_momentum < 1.0:
-            raise UsageError(f"ema_momentum = {self.ema_momentum}, expected 0 up to less than 1.")
-        self._check_losses()
-        if self.has_phases:
-            self._check_phases()
-        if self.discriminator_crop_px is not None and self.discriminator_crop_px < SMALLEST_DISCRIMINATOR_PX:
+        TrainConfig.__post_init__(self)
+        LossConfig.__post_init__(self)
+        DiscriminatorConfig.__post_init__(self)
+        if self.has_phases and self.adversarial_from_step >= max(1, self.steps):
             raise UsageError(
-                f"discriminator_crop_px = {self.discriminator_crop_px}, expected at least {SMALLEST_DISCRIMINATOR_PX}."
+                f"adversarial_from_step = {self.adversarial_from_step}, expected a share from 0 to less than 1, or a "
+                f"whole number of steps below steps = {self.steps}."
             )
-        if not 0 <= self.discriminator_hold_ratio < 1:
-            raise UsageError(
-                f"discriminator_hold_ratio = {self.discriminator_hold_ratio}, expected 0 up to less than 1."
-            )
-        if not 0 < self.discriminator_learning_rate < math.inf:
-            raise UsageError(f"discriminator_learning_rate = {self.discriminator_learning_rate}, expected more than 0.")
-
-    def _check_losses(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if item.name.endswith("_weight") and not 0 <= value < math.inf:
-                raise UsageError(f"{item.name} = {value}, expected at least 0.")
-        if self.matching_weight and not self.adversarial_weight:
-            raise UsageError(
-                f"matching_weight = {self.matching_weight} and adversarial_weight = 0: there is no discriminator whose "
-                "features could be compared. Pass an --adversarial-weight above 0, however small."
-            )
-
-    def _check_phases(self) -> None:
-        begin = self.adversarial_from_step
-        if not 0 <= begin < self.steps or (begin > 1 and begin != int(begin)):
-            raise UsageError(
-                f"adversarial_from_step = {begin}, expected a share from 0 to less than 1, or a whole number of steps "
-                f"below steps = {self.steps}."
-            )
-        if not 0 <= self.l1_final_scale < math.inf:
-            raise UsageError(f"l1_final_scale = {self.l1_final_scale}, expected at least 0.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TuneConfig(FitConfig):
-    """How a student that was distilled before is fitted once more."""
-
-    domain: Domain | None = None
-    """Whose training photos the teacher translates; those that the student was trained on when not given."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DistillConfig(FitConfig, StudentConfig):
-    """How a student is built and taught."""
+    """How a student is built and trained."""
 
+    # For a small teacher, whose counterpart is pruned afterwards.
     from_teacher: bool = False
-    """Start from the teacher's own layers and weights, with BatchNorm and zero padding, instead of a new net of a
-    family; for a small teacher, whose twin is pruned afterwards."""
+    """Start from the teacher's layers and weights, with BatchNorm and zero padding."""
 
     def __post_init__(self) -> None:
         FitConfig.__post_init__(self)
         StudentConfig.__post_init__(self)
-        _require_positive(self, "steps")
+        _require_at_least(self, 1, "steps")
         check_discriminator_size(self, self.domain, self.image_size_px)
 
 
-def check_discriminator_size(config: FitConfig, domain: Domain, image_size_px: int) -> None:
-    """Refuse images that a discriminator cannot judge, where the configuration asks for one, or that no square is cut from.
+def check_discriminator_size(config: DiscriminatorConfig, domain: Domain, image_size_px: int) -> None:
+    """Check that a discriminator can judge a student's images, and that squares can be cut from them.
 
     Args:
         config: Asks for a discriminator by `adversarial_weight`, for a square by `discriminator_crop_px`.
@@ -192,8 +212,8 @@ def check_discriminator_size(config: FitConfig, domain: Domain, image_size_px: i
         return
     if domain == "both":
         raise UsageError(
-            f"domain = both and adversarial_weight = {config.adversarial_weight}: a discriminator needs real images of one "
-            "target domain. Pass --domain A or --domain B, or --adversarial-weight 0."
+            f"domain = both and adversarial_weight = {config.adversarial_weight}: a discriminator needs real images of "
+            "one target domain. Pass --domain A or --domain B, or distil with --adversarial-weight 0."
         )
     if image_size_px < SMALLEST_DISCRIMINATOR_PX:
         raise UsageError(
@@ -202,7 +222,14 @@ def check_discriminator_size(config: FitConfig, domain: Domain, image_size_px: i
         )
 
 
-def _require_positive(config: FitConfig, *names: str) -> None:
+def _require_at_least(config: object, least: int, *names: str) -> None:
     for name in names:
-        if getattr(config, name) < 1:
-            raise UsageError(f"{name} = {getattr(config, name)}, expected at least 1.")
+        if getattr(config, name) < least:
+            raise UsageError(f"{name} = {getattr(config, name)}, expected at least {least}.")
+
+
+def _check_weights(config: object, part: type[LossConfig] | type[DiscriminatorConfig]) -> None:
+    for item in fields(part):
+        value = getattr(config, item.name)
+        if item.name.endswith("_weight") and not 0 <= value < math.inf:
+            raise UsageError(f"{item.name} = {value}, expected at least 0.")

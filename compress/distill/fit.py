@@ -1,6 +1,7 @@
-"""Teach a student from pairs of photos and teacher images."""
+"""Training of a student on pairs of photos and teacher images."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,8 @@ import numpy as np
 
 from compress import images
 from compress.artifact import atomic_write_text
-from compress.distill import distiller, losses
-from compress.distill.config import HISTORY, FitConfig
+from compress.distill import distiller
+from compress.distill.config import HISTORY, FitConfig, TrainConfig
 from compress.distill.step_inputs import step_inputs
 from compress.distill.training_data.build import TrainingData
 from compress.distill.training_data.pairs import Pairs
@@ -20,8 +21,10 @@ from compress.training import checkpoint, loop, schedules
 from compress.training.precision import Policy, dtype_policy_scope, resolve_policy
 
 STATISTICS_STEPS = 100
-"""After averaged weights are put in, to refresh BatchNorm's statistics; no more than were trained."""
+"""Steps that refresh BatchNorm's statistics after averaged weights are put in; no more than were trained."""
 _SHEET_ROWS = 6
+_PSNR_CEILING_DB = 10 * math.log10(4 / 1e-10)
+"""PSNR that counts for an image equal to its target, so that the mean stays finite."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class FittedStudent:
     sheet: np.ndarray
     """Rows of photo, teacher's image, student's image; `(height, width, 3)` uint8."""
     history: list[dict[str, Any]]
-    """As `HISTORY` holds it: of the weights at each step, which were not averaged yet."""
+    """The history in `HISTORY`, measured with the weights of each step, which were not averaged yet."""
     images_per_s: float | None
     """Photos trained on per second in the last steps; None where a run had none left to do."""
     precision: Policy
@@ -49,11 +52,11 @@ def fit(
     *,
     start: Callable[[], keras.Model],
 ) -> FittedStudent:
-    """Train a student, going on from the checkpoint in `work` if there is one.
+    """Train a student, resuming from the checkpoint in `work` if there is one.
 
     Args:
         training_data: Photos, targets and what losses need beside them.
-        config: The training.
+        config: Training, losses and discriminator.
         work: Where checkpoint, logs and sample sheets lie.
         run_identity: See `loop.train`.
         start: Makes the student to start from, in the arithmetic that `keras.config.dtype_policy` asks for.
@@ -96,15 +99,15 @@ def fit(
     )
 
 
-def training_batch(pairs: Pairs, config: FitConfig, step: int) -> tuple[np.ndarray, np.ndarray]:
-    """The photos and targets of a step, as `Pairs.batch` returns them, mirrored where the configuration says so."""
+def training_batch(pairs: Pairs, config: TrainConfig, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return photos and targets of a step, as `Pairs.batch` does, mirrored where the configuration says so."""
     positions = loop.sample_indices(step, count=len(pairs), batch_size=config.batch_size, seed=config.seed)
     mirrored = np.random.default_rng((config.seed, step, 1)).random(config.batch_size) < 0.5
     return pairs.batch(positions, mirrored if config.flip else None)
 
 
-def training_plan(config: FitConfig) -> loop.Plan:
-    """How long and how fast a configuration trains, and how often it looks."""
+def training_plan(config: TrainConfig) -> loop.Plan:
+    """Return length, learning rate and intervals of a training."""
     return loop.Plan(
         steps=config.steps,
         learning_rate=schedules.warmup_cosine(
@@ -116,11 +119,11 @@ def training_plan(config: FitConfig) -> loop.Plan:
 
 
 def held_back_psnr_db(student: keras.Model, held_back: Pairs) -> float:
-    """Mean PSNR of a student to the teacher's images of held-back photos, dB."""
+    """Return the mean PSNR of a student to the teacher's images of held-back photos, dB."""
     scores = []
     for position in range(len(held_back)):
         photos, targets = held_back.batch(np.array([position]))
-        scores.append(float(losses.psnr(_generate(student, photos), targets)))
+        scores.append(min(images.psnr_db(_generate(student, photos) - targets), _PSNR_CEILING_DB))
     return float(np.mean(scores))
 
 

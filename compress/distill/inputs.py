@@ -1,22 +1,24 @@
 """A student that was distilled before and is given to a stage that goes on with it.
 
-Nothing here loads Keras before `Given.identity` and `Given.training_data` are asked for.
+Nothing here loads Keras before `StageInputs.identity` and `StageInputs.training_data` are called.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from compress import teachers
-from compress.artifact import Artifact, file_fingerprint, open_artifact, refuse_existing, refuse_replacing
+from compress.artifact import Artifact, file_fingerprint, open_artifact, refuse_existing, refuse_overwriting_inputs
 from compress.config import to_mapping
 from compress.data.config import Domain
 from compress.data.folders import photos as list_photos
-from compress.distill.config import TuneConfig, check_discriminator_size
+from compress.distill.config import FitConfig, check_discriminator_size
+from compress.distill.fine_tuning import TuneConfig, fine_tuning_config
 from compress.distill.training_data.real_images import list_real
-from compress.errors import UnusableArtifact, UsageError
+from compress.errors import UnusableArtifact
+from compress.image_size import require_size
 from compress.teachers import LambdaLayers
 
 if TYPE_CHECKING:
@@ -29,33 +31,43 @@ _Config = TypeVar("_Config", bound=TuneConfig)
 
 @dataclasses.dataclass(frozen=True)
 class StageInputs(Generic[_Config]):
-    """What the command line of such a stage names, found to fit together."""
+    """Inputs of a stage that fine-tunes, found to fit together."""
 
     student: Artifact
     config: _Config
-    """With the domain that holds."""
+    """The stage's configuration, its domain filled in."""
+    fit_config: FitConfig
+    """Its training with the losses and the discriminator that the student was distilled with."""
     description: GeneratorDescription
     """The teacher."""
     fingerprint: str
-    """Of the teacher's file."""
+    """Fingerprint of the teacher's file."""
     image_size_px: int
     photos: list[Path]
     real: list[Path]
-    """Images of the target domain, where a discriminator is to know them."""
+    """Images of the target domain for the discriminator; none without one."""
+
+    def recorded_config(self) -> dict[str, Any]:
+        """Return the `config` of the stage's manifest: its own configuration and the losses that it inherited."""
+        return to_mapping(self.fit_config) | to_mapping(self.config)
 
     def identity(self) -> str:
-        """See `checkpoint.run_identity`."""
+        """Return what tells this run from another, see `checkpoint.run_identity`."""
         from compress.training import checkpoint
 
         paths = [str(path) for path in [*self.photos, *self.real]]
         return checkpoint.run_identity(to_mapping(self.config), self.student.fingerprint, self.fingerprint, paths)
 
     def training_data(self, work: Path) -> TrainingData:
-        """See `training_data.gather`."""
+        """Return what the student learns from, see `build_training_data`.
+
+        Args:
+            work: The run's folder.
+        """
         from compress.distill.training_data.build import build_training_data
 
         return build_training_data(
-            self.photos, self.real, self.description, self.fingerprint, self.config, work, self.image_size_px
+            self.photos, self.real, self.description, self.fingerprint, self.fit_config, work, self.image_size_px
         )
 
 
@@ -68,17 +80,19 @@ def resolve_inputs(
     *,
     overwrite: bool,
     lambda_layers: LambdaLayers | None,
+    folded: bool = False,
 ) -> StageInputs[_Config]:
-    """Find everything out that can be wrong with a command line before Keras is loaded.
+    """Check everything that can be wrong with a command line before Keras is loaded.
 
     Args:
         student: The student's artifact.
         teacher: The generator file that it learnt from.
         data: A folder with `trainA` and `trainB`.
-        config: Of the stage.
+        config: The stage's configuration.
         out: The artifact that it will write.
         overwrite: Whether `out` may exist.
         lambda_layers: What the teacher's Lambda layers do, see `teachers.load`.
+        folded: Whether the stage folds the student's BatchNorm before it trains, see `fine_tuning_config`.
 
     Raises:
         UsageError: If `out` exists or holds an input, or the teacher takes another size.
@@ -87,15 +101,33 @@ def resolve_inputs(
         UnusableData: If photos are missing.
     """
     refuse_existing(out, overwrite=overwrite)
-    refuse_replacing(out, [student, teacher])
+    refuse_overwriting_inputs(out, [student, teacher])
     source = _open_student(student)
     domain = config.domain or _domain_of(source)
     config = dataclasses.replace(config, domain=domain)
-    photos, real = list_photos(data, domain, "train"), list_real(data, domain, config)
+    distilled, origin = source.manifest.config, f"{student} config"
+    fit_config = fine_tuning_config(config, distilled, folded=folded, origin=origin)
+    photos, real = list_photos(data, domain, "train"), list_real(data, domain, fit_config)
     description = teachers.describe(teacher, lambda_layers=lambda_layers)
-    size = _size_of(source, description, teacher)
-    check_discriminator_size(config, domain, size)
-    return StageInputs(source, config, description, file_fingerprint(teacher), size, photos, list(real))
+    size = _size_of(source)
+    require_size(
+        teacher.name,
+        description.input_shape[:2],
+        (size, size),
+        asked=f"{source.path} takes {size}x{size}",
+        advice="Pass the teacher that the student learnt from.",
+    )
+    check_discriminator_size(fit_config, domain, size)
+    return StageInputs(
+        student=source,
+        config=config,
+        fit_config=fit_config,
+        description=description,
+        fingerprint=file_fingerprint(teacher),
+        image_size_px=size,
+        photos=photos,
+        real=real,
+    )
 
 
 def _open_student(path: Path) -> Artifact:
@@ -114,27 +146,20 @@ def _open_student(path: Path) -> Artifact:
 
 
 def _domain_of(source: Artifact) -> Domain:
-    """Whose photos a student was trained to translate; A where nothing says otherwise."""
+    """Return whose photos a student was trained to translate; A where nothing says otherwise."""
     domain = source.manifest.config.get("domain")
     return domain if domain in _DOMAINS else "A"
 
 
-def _size_of(source: Artifact, description: GeneratorDescription, teacher: Path) -> int:
-    """The side of a student's images, pixels, which its teacher has to share.
+def _size_of(source: Artifact) -> int:
+    """Return the side of a student's images, pixels.
 
     Raises:
         UnusableArtifact: If the student takes images that are not square, or of any size.
-        UsageError: If the teacher takes another size.
     """
     size, width, _ = source.manifest.input.shape
     if size is None or size != width:
         raise UnusableArtifact(
             f"{source.path} takes {size}x{width} images; expected a student of square images of a fixed size."
-        )
-    taught_height, taught_width, _ = description.input_shape
-    if (taught_height or size, taught_width or size) != (size, size):
-        raise UsageError(
-            f"{teacher.name} takes {taught_height}x{taught_width} images, but {source.path} {size}x{size}. "
-            "Pass the teacher that the student learnt from."
         )
     return size

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from compress.distill import losses
-from compress.distill.config import FitConfig
+from compress.distill.config import LossConfig
 
 Compared = Literal["images", "encoded", "widened"]
-"""The student's and the teacher's image; both as the teacher's encoder sees them; what is inside the two nets, at
-equal width."""
+"""Things that a loss compares: the student's and the teacher's image; both as the teacher's encoder sees them; inner
+features of the two nets, at equal width."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class LossTerm:
     compared: Compared = "images"
 
 
-def loss_terms(config: FitConfig) -> dict[str, LossTerm]:
-    """The losses that have a weight, by the name they are logged under."""
+def loss_terms(config: LossConfig) -> dict[str, LossTerm]:
+    """Return the losses that have a weight, by the name that they are logged under."""
     table = {
         "l1": LossTerm(config.l1_weight, losses.l1_loss),
         "ssim": LossTerm(config.ssim_weight, losses.ssim_loss),

@@ -20,7 +20,7 @@ from compress.config import to_mapping
 from compress.data.folders import photos as list_photos
 from compress.distill.config import HISTORY, DistillConfig
 from compress.distill.training_data.real_images import list_real
-from compress.errors import UsageError
+from compress.image_size import require_size
 from compress.teachers import LambdaLayers
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ def distill(
     """Train a student to do what a teacher does.
 
     Beside `out` lies `NAME.training` while training runs: checkpoint, TensorBoard logs and sample sheets. The same
-    command goes on from there after a kill; it is removed when the student is finished.
+    command resumes there after a kill; the folder is removed when the student is finished.
 
     Args:
         teacher: A generator file that `compress.teachers.load` reads.
-        data: A folder with `trainA` and `trainB`; of the two, those that domain and discriminator need.
+        data: A folder with `trainA` and `trainB`, as far as domain and discriminator need them.
         config: The student and its training.
         out: The artifact to write.
         overwrite: Whether `out` may exist.
@@ -67,7 +67,12 @@ def distill(
 
 
 def untrained(config: DistillConfig, generator: keras.Model) -> keras.Model:
-    """The student that a configuration asks for, before training; `generator` is its teacher."""
+    """Return the student that a configuration asks for, before training.
+
+    Args:
+        config: The student's shape.
+        generator: Its teacher.
+    """
     from compress.distill import from_teacher
     from compress.models import pocket_generator
 
@@ -87,28 +92,28 @@ def distill_into(
     overwrite: bool = False,
     lambda_layers: LambdaLayers | None = None,
 ) -> Artifact:
-    """As `distill`, into any net.
+    """Train any net to do what a teacher does, as `distill` trains a student.
 
     Args:
-        start: Builds the net, of `(batch, image_size_px, image_size_px, 3)` in [-1, 1] to the same, in the arithmetic
-            that `keras.config.dtype_policy` asks for; is given the teacher.
-        recorded: The `config` of the manifest: what tells this net and its training from another.
+        start: Builds the net from the teacher: `(batch, image_size_px, image_size_px, 3)` in [-1, 1] to the same, in
+            the arithmetic that `keras.config.dtype_policy` asks for.
+        recorded: The `config` of the manifest, which tells this net and its training from others.
         teacher: See `distill`.
         data: See `distill`.
-        config: The training; of the student's shape only `image_size_px` is looked at.
+        config: The training, and `image_size_px`; the rest of the student's shape is not looked at.
         out: See `distill`.
         overwrite: See `distill`.
         lambda_layers: See `distill`.
 
     Raises:
-        UsageError: As `distill`.
-        UnusableModel: As `distill`.
-        UnusableData: As `distill`.
+        UsageError: See `distill`.
+        UnusableModel: See `distill`.
+        UnusableData: See `distill`.
     """
     artifact.refuse_existing(out, overwrite=overwrite)
     paths, real_paths = list_photos(data, config.domain, "train"), list_real(data, config.domain, config)
     description = teachers.describe(teacher, lambda_layers=lambda_layers)
-    _check_size(description, teacher, config)
+    _require_size(description, teacher, config)
 
     # From here on Keras and its backend are needed.
     from compress.distill.fit import fit
@@ -121,34 +126,30 @@ def distill_into(
     # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
     checkpoint.has_checkpoint(work, run_identity)
     training_data = build_training_data(paths, real_paths, description, fingerprint, config, work, config.image_size_px)
-    taught = fit(training_data, config, work, run_identity, start=lambda: start(training_data.teacher))
+    fitted = fit(training_data, config, work, run_identity, start=lambda: start(training_data.teacher))
     with artifact.atomic_dir(out, overwrite=overwrite) as scratch:
-        write_student(scratch, taught)
-        artifact.write_manifest(scratch, _manifest(out.name, taught, config, recorded, fingerprint))
+        write_student(scratch, fitted)
+        artifact.write_manifest(scratch, _manifest(out.name, fitted, config, recorded, fingerprint))
     shutil.rmtree(work)
     return artifact.open_artifact(out)
 
 
-def write_student(scratch: Path, taught: FittedStudent) -> None:
-    """Write what a student's artifact holds beside its manifest: model, samples and the curve of its training."""
-    taught.student.save(scratch / artifact.MODEL_NAMES["keras"])
-    images.write_png(scratch / "samples.png", taught.sheet)
-    record = {"history": taught.history, "images_per_s": taught.images_per_s, "precision": taught.precision}
+def write_student(scratch: Path, fitted: FittedStudent) -> None:
+    """Write model, samples and training history into a student's artifact; its manifest is written apart."""
+    fitted.student.save(scratch / artifact.MODEL_NAMES["keras"])
+    images.write_png(scratch / "samples.png", fitted.sheet)
+    record = {"history": fitted.history, "images_per_s": fitted.images_per_s, "precision": fitted.precision}
     (scratch / HISTORY).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def _check_size(description: GeneratorDescription, teacher: Path, config: DistillConfig) -> None:
-    height, width, _ = description.input_shape
-    size = config.image_size_px
-    if (height or size, width or size) != (size, size):
-        raise UsageError(
-            f"{teacher.name} takes {height}x{width} images, but image_size_px = {size}.\n"
-            f"Pass --image-size-px {height}, or a teacher trained at {size}."
-        )
+def _require_size(description: GeneratorDescription, teacher: Path, config: DistillConfig) -> None:
+    taken, side = description.input_shape[:2], config.image_size_px
+    advice = f"Pass --image-size-px {taken[0]}, or a teacher trained at {side}."
+    require_size(teacher.name, taken, (side, side), advice=advice)
 
 
 def _manifest(
-    name: str, taught: FittedStudent, config: DistillConfig, recorded: Mapping[str, Any], parent: str
+    name: str, fitted: FittedStudent, config: DistillConfig, recorded: Mapping[str, Any], parent: str
 ) -> Manifest:
     from compress import cost
 
@@ -159,8 +160,8 @@ def _manifest(
         stage="distill",
         parent=parent,
         input=ImageSpec(shape=(size, size, 3)),
-        cost=cost.measure_cost(taught.student),
+        cost=cost.measure_cost(fitted.student),
         config=dict(recorded),
         seed=config.seed,
-        scores={"held_back_psnr_db": round(taught.held_back_psnr_db, 3)},
+        scores={"held_back_psnr_db": round(fitted.held_back_psnr_db, 3)},
     )

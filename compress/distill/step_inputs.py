@@ -1,4 +1,4 @@
-"""What a step of a distiller with phases sees beside the photos: a pure function of the seed and the step's number."""
+"""Inputs of a distiller's step beside the photos: a pure function of the seed and the step's number."""
 
 from typing import Any
 
@@ -13,15 +13,15 @@ Inputs = np.ndarray | dict[str, np.ndarray]
 
 
 def step_inputs(photos: np.ndarray, step: int, config: FitConfig, real: np.ndarray | None) -> Inputs:
-    """The first argument of `train_on_batch`: the photos, with what belongs to the step where anything does.
+    """Return the first argument of `train_on_batch`: the photos, with what belongs to the step where anything does.
 
-    The discriminator's inputs come only from its first step on. Until then the step that Keras compiles holds no discriminator and
-    pays for none; at that step it is compiled once more.
+    The discriminator's inputs come only from its first step on. Until then the step that Keras compiles holds no
+    discriminator and pays for none; at that step it is compiled once more.
 
     Args:
         photos: `(batch, height, width, 3)` float32 in [-1, 1].
         step: Number of the step.
-        config: Where the phases lie, and what is judged.
+        config: The phases, and the square that is cut.
         real: `(count, height, width, 3)` uint8; None without a discriminator.
     """
     if not config.has_phases and config.discriminator_crop_px is None:
@@ -37,14 +37,14 @@ def step_inputs(photos: np.ndarray, step: int, config: FitConfig, real: np.ndarr
 
 
 def _discriminator_inputs(step: int, config: FitConfig, real: np.ndarray) -> dict[str, Any]:
-    """What `discriminator.INPUTS` names."""
+    """Return the entries that `discriminator.INPUTS` names."""
     count, seed = config.batch_size, config.seed
     choices = image_pool.draw_choices(
-        step, first_step=config.turning_step, batch_size=count, pool_size=discriminator.pool_size(config), seed=seed
+        step, first_step=config.turning_step, batch_size=count, pool_size=discriminator.pool_size(count), seed=seed
     )
     # Another seed than the photos': the two orders have nothing to do with each other.
     places = loop.sample_indices(step, count=len(real), batch_size=count, seed=seed + 1)
-    shown = _squares(real[places], config, step)
+    shown = _random_squares(real[places], config, step)
     if config.flip:
         mirrored = np.random.default_rng((seed, step, 5)).random(count) < 0.5
         shown[mirrored] = shown[mirrored, :, ::-1]
@@ -56,8 +56,8 @@ def _discriminator_inputs(step: int, config: FitConfig, real: np.ndarray) -> dic
     }
 
 
-def _squares(real: np.ndarray, config: FitConfig, step: int) -> np.ndarray:
-    """What the discriminator sees of real images: a square of each, every one at a place of its own."""
+def _random_squares(real: np.ndarray, config: FitConfig, step: int) -> np.ndarray:
+    """Cut a square from each real image, every one at a place of its own; without a side, return whole images."""
     side = config.discriminator_crop_px
     if side is None:
         return real

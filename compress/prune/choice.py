@@ -1,4 +1,4 @@
-"""Which units of a student go, remembered in the run's folder: a run that goes on must not choose anew."""
+"""Choice of the units to remove from a student, kept in the run's folder: a resumed run must not choose anew."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from compress.artifact import atomic_write_text
+from compress.distill.config import FitConfig
 from compress.distill.training_data.build import TrainingData
 from compress.prune import budget, importance
 from compress.prune.budget import Budget, CostModel
@@ -18,17 +19,17 @@ from compress.prune.groups import Group, Unit
 from compress.prune.sensitivity import gradients_on
 
 RECORD = "pruning.json"
-"""In the run's folder: `identity` of the run, and `kept`, for each group the positions of its units."""
+"""File in the run's folder: `identity` of the run, and `kept`, for each group the positions of its units."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """For each group, the positions of the units that stay."""
+    """The units that stay, by their positions in each group."""
 
     kept: tuple[tuple[int, ...], ...]
 
     def removed(self, groups: Sequence[Group]) -> list[Unit]:
-        """The units of all groups that go."""
+        """Return the units of all groups that go."""
         return [
             unit
             for group, kept in zip(groups, self.kept, strict=True)
@@ -37,7 +38,7 @@ class Choice:
         ]
 
     def as_json(self, groups: Sequence[Group], channel_multiple: int) -> list[dict[str, Any]]:
-        """For the manifest: each group's makers, its size before and now, and whether it left the multiple."""
+        """Return for the manifest each group's makers, its size before and now, and whether it left the multiple."""
         counts, sizes = tuple(len(kept) for kept in self.kept), tuple(len(group.units) for group in groups)
         finer = budget.off_multiple(counts, sizes, channel_multiple)
         return [
@@ -47,23 +48,36 @@ class Choice:
         ]
 
 
-def choose(model: keras.Model, groups: Sequence[Group], training_data: TrainingData, config: PruneConfig) -> Choice:
+def choose(
+    model: keras.Model,
+    groups: Sequence[Group],
+    training_data: TrainingData,
+    config: PruneConfig,
+    fit_config: FitConfig,
+) -> Choice:
     """Rank the units and keep the most important ones that the budget holds.
 
     Args:
         model: The student.
-        groups: Of this model.
+        groups: Groups of this model.
         training_data: The photos to train on, for `taylor`.
         config: The budget, a possible one for this model, and the criterion.
+        fit_config: The losses, for `taylor`.
     """
-    scores = _scores(model, groups, training_data, config)
+    scores = _scores(model, groups, training_data, config, fit_config)
     limits = Budget(max_bytes=config.max_bytes, max_macs=config.max_macs)
     counts = budget.search(CostModel(model, groups), scores, limits, config.channel_multiple)
     return Choice(tuple(_most_important(ranked, count) for ranked, count in zip(scores, counts, strict=True)))
 
 
 def load_or_choose(work: Path, run_identity: str, make: Callable[[], Choice]) -> Choice:
-    """The choice that this very run made before, or a new one, which is written down."""
+    """Return the choice that this very run made before, or make one and write it down.
+
+    Args:
+        work: The run's folder.
+        run_identity: What tells this run from another.
+        make: Makes the choice.
+    """
     path = work / RECORD
     if path.exists():
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -76,14 +90,18 @@ def load_or_choose(work: Path, run_identity: str, make: Callable[[], Choice]) ->
 
 
 def _scores(
-    model: keras.Model, groups: Sequence[Group], training_data: TrainingData, config: PruneConfig
+    model: keras.Model,
+    groups: Sequence[Group],
+    training_data: TrainingData,
+    config: PruneConfig,
+    fit_config: FitConfig,
 ) -> list[np.ndarray]:
     if config.importance == "taylor":
-        gradients = gradients_on(model, training_data, config, images=config.calibration_images)
+        gradients = gradients_on(model, training_data, fit_config, images=config.calibration_images)
         return importance.score_by_loss(model, groups, gradients)
     return importance.score_by_weights(model, groups, config.importance)
 
 
 def _most_important(scores: np.ndarray, count: int) -> tuple[int, ...]:
-    """Positions of the `count` highest scores, in order of position; of equal ones the first stay."""
+    """Return the positions of the `count` highest scores, in order of position; of equal ones the first stay."""
     return tuple(sorted(np.argsort(-scores, kind="stable")[:count].tolist()))

@@ -1,4 +1,4 @@
-"""The gradients that Taylor importance needs: of the distillation loss, on calibration photos, batch by batch."""
+"""Gradients for Taylor importance: of the distillation loss, on calibration photos, batch by batch."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +13,7 @@ from compress.models.io import clone
 from compress.prune.importance import Gradients
 
 _LEARNING_RATE = 1e3
-"""Of the step that gradients are read off: so large that they are not lost in the weights' last digits."""
+"""Learning rate of the step that gradients are read off: large, so that the weights' last digits do not hide them."""
 
 
 def gradients_on(
@@ -26,7 +26,7 @@ def gradients_on(
     Args:
         model: The student; it is left as it is.
         training_data: Photos, the teacher's images and the teacher.
-        config: The weights of the losses and the batch size.
+        config: Weights of the losses, batch size and seed.
         images: How many pairs to use at most, the same ones for the same seed.
     """
     # A discriminator that has learned nothing yet has nothing to say of a finished student.

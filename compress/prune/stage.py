@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from compress import artifact
 from compress.artifact import Artifact, Manifest
-from compress.config import to_mapping
-from compress.distill.inputs import resolve_inputs
+from compress.distill.inputs import StageInputs, resolve_inputs
 from compress.distill.stage import write_student
 from compress.prune.config import PruneConfig
 from compress.teachers import LambdaLayers
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     import keras
 
     from compress.distill.fit import FittedStudent
-    from compress.distill.training_data.build import TrainingData
     from compress.prune.groups import Group
 
 _log = logging.getLogger(__name__)
@@ -40,9 +38,10 @@ def prune(
     overwrite: bool = False,
     lambda_layers: LambdaLayers | None = None,
 ) -> Artifact:
-    """Remove a student's least important channels, then teach the rest by distillation.
+    """Remove a student's least important channels, then train the rest by distillation.
 
-    Beside `out` lies `NAME.training` while this runs, as for `distill`; the same command goes on from there.
+    The losses and the discriminator are those that the student was distilled with. Beside `out` lies `NAME.training`
+    while this runs, as for `distill`; the same command resumes there.
 
     Args:
         student: The artifact of a student, distilled or pruned before.
@@ -61,25 +60,23 @@ def prune(
         UnusableData: If the photos cannot be used.
         UnsupportedLayer: If the student has a layer that cannot be pruned around.
     """
-    given = resolve_inputs(student, teacher, data, config, out, overwrite=overwrite, lambda_layers=lambda_layers)
-    config = given.config
+    inputs = resolve_inputs(student, teacher, data, config, out, overwrite=overwrite, lambda_layers=lambda_layers)
 
     # From here on Keras and its backend are needed.
     from compress.models.io import load_student
     from compress.prune.groups import find_groups
     from compress.training import checkpoint
 
-    model = load_student(given.student.model_path)
+    model = load_student(inputs.student.model_path)
     groups = find_groups(model)
     _require_possible(model, groups, config)
-    identity, work = given.identity(), artifact.training_folder(out)
+    identity, work = inputs.identity(), artifact.training_folder(out)
     # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
     checkpoint.has_checkpoint(work, identity)
-    training_data = given.training_data(work)
-    pruned = _prune_and_fit(model, groups, training_data, config, work, identity)
+    pruned = _prune_and_fit(model, groups, inputs, work, identity)
     with artifact.atomic_dir(out, overwrite=overwrite) as scratch:
-        write_student(scratch, pruned.taught)
-        artifact.write_manifest(scratch, _manifest(out.name, pruned, config, given.student))
+        write_student(scratch, pruned.fitted)
+        artifact.write_manifest(scratch, _manifest(out.name, pruned, inputs))
     shutil.rmtree(work)
     return artifact.open_artifact(out)
 
@@ -88,13 +85,13 @@ def prune(
 class _Pruned:
     """A pruned and fine-tuned student, and how it came to be."""
 
-    taught: FittedStudent
+    fitted: FittedStudent
     groups: list[dict[str, Any]]
-    """As `choice.Choice.as_json` tells them."""
+    """Entries of `choice.Choice.as_json`."""
     unpruned_psnr_db: float
-    """Of the student as it was given."""
+    """Held-back PSNR of the student before pruning, dB."""
     untuned_psnr_db: float
-    """Of the pruned one before fine-tuning."""
+    """Held-back PSNR of the pruned student before fine-tuning, dB."""
 
 
 def _require_possible(model: keras.Model, groups: list[Group], config: PruneConfig) -> None:
@@ -105,27 +102,28 @@ def _require_possible(model: keras.Model, groups: list[Group], config: PruneConf
 
 
 def _prune_and_fit(
-    model: keras.Model, groups: list[Group], training_data: TrainingData, config: PruneConfig, work: Path, identity: str
+    model: keras.Model, groups: list[Group], inputs: StageInputs[PruneConfig], work: Path, identity: str
 ) -> _Pruned:
     from compress.distill.fit import fit, held_back_psnr_db
     from compress.models.io import clone
     from compress.prune.choice import choose, load_or_choose
     from compress.prune.surgery import remove_channels
 
+    config, training_data = inputs.config, inputs.training_data(work)
     training_pairs, held_back = training_data.pairs.split(config.holdout, config.seed)
     shown = dataclasses.replace(training_data, pairs=training_pairs)
-    choice = load_or_choose(work, identity, lambda: choose(model, groups, shown, config))
+    choice = load_or_choose(work, identity, lambda: choose(model, groups, shown, config, inputs.fit_config))
     pruned = remove_channels(model, choice.removed(groups))
     unpruned, untuned = held_back_psnr_db(model, held_back), held_back_psnr_db(pruned, held_back)
     _log.info("held-back PSNR to the teacher: %.2f dB, pruned %.2f dB", unpruned, untuned)
-    taught = fit(training_data, config, work, identity, start=lambda: clone(pruned))
-    return _Pruned(taught, choice.as_json(groups, config.channel_multiple), unpruned, untuned)
+    fitted = fit(training_data, inputs.fit_config, work, identity, start=lambda: clone(pruned))
+    return _Pruned(fitted, choice.as_json(groups, config.channel_multiple), unpruned, untuned)
 
 
-def _manifest(name: str, pruned: _Pruned, config: PruneConfig, source: Artifact) -> Manifest:
+def _manifest(name: str, pruned: _Pruned, inputs: StageInputs[PruneConfig]) -> Manifest:
     from compress import cost
 
-    student = pruned.taught.student
+    student, source = pruned.fitted.student, inputs.student
     return Manifest(
         name=name,
         format="keras",
@@ -133,11 +131,11 @@ def _manifest(name: str, pruned: _Pruned, config: PruneConfig, source: Artifact)
         parent=source.fingerprint,
         input=source.manifest.input,
         cost=cost.measure_cost(student),
-        config=to_mapping(config)
+        config=inputs.recorded_config()
         | {"groups": pruned.groups, "predicted_int8_bytes": cost.predict_int8_bytes(cost.layer_costs(student))},
-        seed=config.seed,
+        seed=inputs.config.seed,
         scores={
-            "held_back_psnr_db": round(pruned.taught.held_back_psnr_db, 3),
+            "held_back_psnr_db": round(pruned.fitted.held_back_psnr_db, 3),
             "held_back_psnr_db_untuned": round(pruned.untuned_psnr_db, 3),
             "held_back_psnr_db_unpruned": round(pruned.unpruned_psnr_db, 3),
         },

@@ -13,12 +13,13 @@ import numpy as np
 
 from compress import images
 from compress.distill import fit as fitting
+from compress.distill.config import FitConfig
 from compress.distill.training_data.build import TrainingData
 from compress.distill.training_data.pairs import Pairs
 from compress.images import psnr_db
 from compress.models.io import clone
 from compress.training import loop
-from export.calibration.bias_correction import with_corrected_biases
+from export.calibration.bias_correction import correct_biases
 from export.graph.lower import lower
 from export.graph.operations import Graph
 from export.graph.quantized import QuantizedGraph, Range, quantize_graph, quantize_with_scales
@@ -87,18 +88,24 @@ class QuantizeResult:
 
 
 def run_candidates(
-    model: keras.Model, training_data: TrainingData, config: QuantizeConfig, work: Path, identity: str
+    model: keras.Model,
+    training_data: TrainingData,
+    config: QuantizeConfig,
+    fit_config: FitConfig,
+    work: Path,
+    identity: str,
 ) -> QuantizeResult:
     """Go every way that a configuration asks for.
 
     Args:
         model: The student.
         training_data: Photos, the teacher's images of them, and what the trainings' losses need.
-        config: Method, ranges and training.
+        config: Method and ranges.
+        fit_config: The training and its losses.
         work: Where each training has its folder.
         identity: See `loop.train`.
     """
-    quantizer = _Quantizer(training_data, config, work, identity)
+    quantizer = _Quantizer(training_data, config, fit_config, work, identity)
     given = fitting.held_back_psnr_db(model, quantizer.held_back)
     graph = quantizer.lowered(model, given)
     ranges = quantizer.ranges(graph)
@@ -119,8 +126,16 @@ def run_candidates(
 class _Quantizer:
     """What all ways share: photos to train, to calibrate and to measure on."""
 
-    def __init__(self, training_data: TrainingData, config: QuantizeConfig, work: Path, identity: str) -> None:
-        self._lessons, self._config, self._work, self._identity = training_data, config, work, identity
+    def __init__(
+        self,
+        training_data: TrainingData,
+        config: QuantizeConfig,
+        fit_config: FitConfig,
+        work: Path,
+        identity: str,
+    ) -> None:
+        self._training_data, self._work, self._identity = training_data, work, identity
+        self._config, self._fit_config = config, fit_config
         self._training, self.held_back = training_data.pairs.split(config.holdout, config.seed)
 
     @cached_property
@@ -155,7 +170,7 @@ class _Quantizer:
 
     def corrected(self, graph: Graph, ranges: Mapping[str, Range]) -> QuantizedGraph:
         """With biases for the rounding, which what was trained with it has learned already."""
-        return with_corrected_biases(self.quantized(graph, ranges), self._photos)
+        return correct_biases(self.quantized(graph, ranges), self._photos)
 
     def costs(self, kept: Candidate) -> list[sensitivity.RoundingCost]:
         """What each rounding costs on a few held-back photos."""
@@ -183,7 +198,7 @@ class _Quantizer:
         return Candidate(way, graph, quantized, float(np.mean(to_teacher)), float(np.mean(to_own)), len(content))
 
     def _fit(self, way: str, start: Callable[[], keras.Model]) -> keras.Model:
-        return fitting.fit(self._lessons, self._config, self._work / way, self._identity, start=start).student
+        return fitting.fit(self._training_data, self._fit_config, self._work / way, self._identity, start=start).student
 
 
 def _with_fresh_statistics(model: keras.Model, pairs: Pairs, config: QuantizeConfig) -> keras.Model:

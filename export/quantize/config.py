@@ -1,9 +1,9 @@
-"""The flags of `compress quantize`, and the `config` of its artifact's manifest."""
+"""Flags of `compress quantize`, the `[quantize]` table of a recipe and the `config` of its artifact's manifest."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-from compress.distill.config import TuneConfig
+from compress.distill.fine_tuning import TuneConfig
 from compress.errors import UsageError
 
 Method = Literal["ptq", "qat"]
@@ -14,12 +14,13 @@ RangeRule = Literal["photos", "minmax", "percentile", "mse", "measured"]
 class QuantizeConfig(TuneConfig):
     """How a student gets its int8 ranges, and whether its weights are trained for them."""
 
+    # qat also trains a control without the rounding, and keeps what does best on held-back photos.
     method: Method = "qat"
-    """ptq (post-training) chooses ranges; qat (quantisation-aware training) also trains with the rounding, and a
-    control without it, and keeps what does best on held-back photos."""
+    """ptq (post-training) chooses ranges; qat (quantisation-aware training) also trains with the rounding."""
+    # What 95 of 100 photos stay within, the least and greatest value, the middle 99.98 % of the values, the least
+    # squared rounding error, or whichever of the four is measured to cost least.
     ranges: RangeRule = "measured"
-    """How a tensor's range is chosen: what 95 of 100 photos stay within, the least and greatest value, the middle
-    99.98 % of the values, the least squared rounding error, or whichever of the four is measured to cost least."""
+    """How a tensor's range is chosen; measured takes the rule that costs least."""
     calibration_images: int = 64
     """Training photos that set the ranges."""
     symmetric: bool = False
@@ -27,16 +28,16 @@ class QuantizeConfig(TuneConfig):
     sensitivity: bool = False
     """Also measure what the rounding of each tensor and of each weight costs: a table and a chart."""
     float_ops: int = 0
-    """The most operators that stay in float32 inside the int8 file, where that takes the most error off the picture;
-    writes the table and chart of --sensitivity too."""
+    """Most operators that stay in float32, where that helps most; writes the table of --sensitivity too."""
     steps: int = 500
     """Optimiser steps of qat, and as many of its control."""
     learning_rate: float = 2e-4
-    """Peak of the Adam learning rate: linear warm-up, then a cosine down to a hundredth of it."""
+    """Peak of Adam's learning rate, warmed up linearly and lowered to a hundredth."""
     warmup_steps: int = 50
     """Steps of linear warm-up."""
+    # bfloat16's own steps are as coarse as int8's, so that it cannot see them.
     precision: Literal["mixed_bfloat16", "float32"] = "float32"
-    """Arithmetic of training; bfloat16's own steps are as coarse as int8's, so that it cannot see them."""
+    """Arithmetic of training."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

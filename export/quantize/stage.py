@@ -5,6 +5,7 @@ Everything that can be wrong with the command line is found before TensorFlow is
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +14,8 @@ import numpy as np
 
 from compress import artifact, images
 from compress.artifact import Artifact, Manifest
-from compress.config import to_mapping
-from compress.distill.inputs import resolve_inputs
+from compress.distill.fine_tuning import dropped_losses
+from compress.distill.inputs import StageInputs, resolve_inputs
 from compress.teachers import LambdaLayers
 from export.quantize.config import QuantizeConfig
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from export.quantize.candidates import QuantizeResult
 
 _SHEET_ROWS = 6
+_log = logging.getLogger(__name__)
 
 
 def quantize(
@@ -58,8 +60,11 @@ def quantize(
         UnusableData: If the photos cannot be used.
         UnsupportedLayer: If the student has a layer that has no int8 kernel.
     """
-    given = resolve_inputs(student, teacher, data, config, out, overwrite=overwrite, lambda_layers=lambda_layers)
-    config = given.config
+    inputs = resolve_inputs(
+        student, teacher, data, config, out, overwrite=overwrite, lambda_layers=lambda_layers, folded=True
+    )
+    if dropped := dropped_losses(inputs.student.manifest.config):
+        _log.info("%s belongs to layers that folding changes: trained without it", ", ".join(dropped))
 
     # From here on Keras and its backend are needed.
     from compress.models.io import load_student
@@ -68,19 +73,21 @@ def quantize(
     from export.quantize import candidates, float_ops
     from export.quantize.trainable import as_keras
 
-    identity, work = given.identity(), artifact.training_folder(out)
+    identity, work = inputs.identity(), artifact.training_folder(out)
     # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
     for folder in (work, *(work / way for way in candidates.TRAININGS)):
         checkpoint.has_checkpoint(folder, identity)
-    model = load_student(given.student.model_path)
+    model = load_student(inputs.student.model_path)
     float_ops.check_float_ops(config.float_ops, lower(model, input_shape=model.input_shape[1:]))
-    finished = candidates.run_candidates(model, given.training_data(work), config, work, identity)
+    finished = candidates.run_candidates(
+        model, inputs.training_data(work), inputs.config, inputs.fit_config, work, identity
+    )
     # Without islands, which are the file's; what stays in float is the same model.
     folded = as_keras(finished.kept.quantized.graph)
     with artifact.atomic_dir(out, overwrite=overwrite) as scratch:
         folded.save(scratch / artifact.MODEL_NAMES["keras"])
         _draw(scratch, finished)
-        artifact.write_manifest(scratch, _manifest(out.name, finished, folded, config, given.student))
+        artifact.write_manifest(scratch, _manifest(out.name, finished, folded, inputs))
     shutil.rmtree(work)
     return artifact.open_artifact(out)
 
@@ -102,7 +109,7 @@ def _draw(scratch: Path, finished: QuantizeResult) -> None:
 
 
 def _manifest(
-    name: str, finished: QuantizeResult, folded: keras.Model, config: QuantizeConfig, source: Artifact
+    name: str, finished: QuantizeResult, folded: keras.Model, inputs: StageInputs[QuantizeConfig]
 ) -> Manifest:
     from compress import cost
 
@@ -111,11 +118,11 @@ def _manifest(
         name=name,
         format="keras",
         stage="quantize",
-        parent=source.fingerprint,
-        input=source.manifest.input,
+        parent=inputs.student.fingerprint,
+        input=inputs.student.manifest.input,
         cost=cost.measure_cost(folded),
-        config=to_mapping(config),
-        seed=config.seed,
+        config=inputs.recorded_config(),
+        seed=inputs.config.seed,
         quantization=shipped.quantized.as_json(),
         float_ops=list(shipped.quantized.float_ops),
         scores={

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from compress.distill.config import FitConfig
+from compress.distill.config import LossConfig
 from compress.distill.distiller import check_teacher_features
 from compress.distill.training_data.pairs import Pairs, collect_pairs
 from compress.distill.training_data.real_images import collect_real
@@ -37,7 +37,7 @@ def build_training_data(
     real_paths: Sequence[Path],
     description: GeneratorDescription,
     fingerprint: str,
-    config: FitConfig,
+    config: LossConfig,
     work: Path,
     image_size_px: int,
 ) -> TrainingData:

@@ -38,8 +38,8 @@ def _discriminator(kind: str = "lsgan", **weights: float) -> StudentDiscriminato
     config = DistillConfig(
         image_size_px=32, adversarial_weight=3.0, discriminator_filters=4, adversarial_loss=kind, **weights  # pyright: ignore[reportArgumentType]
     )  # fmt: skip
-    discriminator = StudentDiscriminator(config, 32)
-    for variable in discriminator.judge.trainable_variables:
+    discriminator = StudentDiscriminator(config, 32, 2)
+    for variable in discriminator.network.trainable_variables:
         # The published deviation of 0.02 gives every image nearly the same score.
         variable.assign(10 * variable)
     return discriminator
@@ -52,11 +52,11 @@ def _slopes(tape: tf.GradientTape, loss: Any, sources: list[Any]) -> list[np.nda
 @pytest.mark.parametrize("kind", ["lsgan", "hinge"])
 def test_each_side_is_moved_by_its_own_loss_alone(kind: str) -> None:
     discriminator, made, inputs = _discriminator(kind), tf.constant(MADE), _inputs(4)
-    variables = [variable.value for variable in discriminator.judge.trainable_variables]
+    variables = [variable.value for variable in discriminator.network.trainable_variables]
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(made)
-        total, logged = discriminator.play(made, TARGETS, inputs)
-        scores, scores_real = discriminator.judge(made), discriminator.judge(inputs["real"])
+        total, logged = discriminator.compute_losses(made, TARGETS, inputs)
+        scores, scores_real = discriminator.network(made), discriminator.network(inputs["real"])
         if kind == "lsgan":
             fooled = tf.reduce_mean((scores - 1) ** 2)
             judged = (tf.reduce_mean((scores_real - 1) ** 2) + tf.reduce_mean(scores**2)) / 2
@@ -76,12 +76,12 @@ def test_each_side_is_moved_by_its_own_loss_alone(kind: str) -> None:
 
 def test_a_discriminator_that_overpowers_the_student_is_held_back_and_still_judges() -> None:
     discriminator, made, inputs = _discriminator(), tf.constant(MADE), _inputs(4)
-    variables = [variable.value for variable in discriminator.judge.trainable_variables]
-    _, logged = discriminator.play(made, TARGETS, inputs)
+    variables = [variable.value for variable in discriminator.network.trainable_variables]
+    _, logged = discriminator.compute_losses(made, TARGETS, inputs)
     discriminator._hold_below = float(logged["discriminator"]) * 1.01
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(made)
-        total, logged = discriminator.play(made, TARGETS, inputs)
+        total, logged = discriminator.compute_losses(made, TARGETS, inputs)
     assert float(logged["discriminator_held"]) == 1
     assert not any(slope.any() for slope in _slopes(tape, total, variables))
     assert _slopes(tape, total, [made])[0].any()
@@ -89,25 +89,25 @@ def test_a_discriminator_that_overpowers_the_student_is_held_back_and_still_judg
 
 def test_what_the_discriminator_makes_of_both_images_is_matched_layer_by_layer() -> None:
     discriminator, made, inputs = _discriminator(matching_weight=2.0), tf.constant(MADE), _inputs(4)
-    inside = [layer.output for layer in discriminator.judge.layers if isinstance(layer, keras.layers.LeakyReLU)]
-    features = keras.Model(discriminator.judge.inputs[0], inside)
+    inside = [layer.output for layer in discriminator.network.layers if isinstance(layer, keras.layers.LeakyReLU)]
+    features = keras.Model(discriminator.network.inputs[0], inside)
     with tf.GradientTape() as tape:
         tape.watch(made)
-        total, logged = discriminator.play(made, TARGETS, inputs)
+        total, logged = discriminator.compute_losses(made, TARGETS, inputs)
         matched = total - 3 * logged["adversarial"] - logged["discriminator"]
     seen = zip(features(MADE, training=True), features(TARGETS, training=True), strict=True)
     differences = [np.abs(np.asarray(one) - np.asarray(other)).mean() for one, other in seen]
     assert len(differences) == 4
     assert float(matched) == pytest.approx(2 * np.mean(differences), rel=1e-4)
     assert _slopes(tape, matched, [made])[0].any()
-    assert float(discriminator.play(TARGETS, TARGETS, inputs)[1]["matching"]) == pytest.approx(0, abs=1e-6)
+    assert float(discriminator.compute_losses(TARGETS, TARGETS, inputs)[1]["matching"]) == pytest.approx(0, abs=1e-6)
 
 
-def test_the_share_of_an_undecided_critics_loss_is_what_holds_it() -> None:
+def test_the_share_of_an_undecided_discriminators_loss_is_what_holds_it() -> None:
     config = DistillConfig(
         image_size_px=32, adversarial_weight=1.0, discriminator_filters=4, discriminator_hold_ratio=0.4
     )
-    assert StudentDiscriminator(config, 32)._hold_below == pytest.approx(0.4 * 0.25)
+    assert StudentDiscriminator(config, 32, 2)._hold_below == pytest.approx(0.4 * 0.25)
 
 
 @pytest.mark.filterwarnings("error")
@@ -116,12 +116,12 @@ def test_the_discriminator_rests_until_its_time_and_then_learns(eagerly: None) -
     student = pocket_generator.build(PocketConfig(image_size_px=32, width=8, blocks=1))
     model = distiller.compile_distiller(student, CONFIG)
     assert model.discriminator is not None
-    begun = [np.asarray(variable) for variable in model.discriminator.judge.get_weights()]
+    begun = [np.asarray(variable) for variable in model.discriminator.network.get_weights()]
     for step in (3, 4):
         assert set(INPUTS) <= set(_inputs(step)) if step == 4 else not set(INPUTS) & set(_inputs(step))
         logged = model.train_on_batch(_inputs(step), MADE, return_dict=True)
         moved = [
-            np.abs(now - one).max() for now, one in zip(model.discriminator.judge.get_weights(), begun, strict=True)
+            np.abs(now - one).max() for now, one in zip(model.discriminator.network.get_weights(), begun, strict=True)
         ]
         kept = np.asarray(model.discriminator.pool.images)
         if step == 3:
@@ -139,7 +139,7 @@ def test_the_discriminator_moves_at_its_own_rate_and_the_student_at_its_own(eage
         student, dataclasses.replace(CONFIG, learning_rate=1e-3, discriminator_learning_rate=1e-5)
     )
     assert model.discriminator is not None
-    sides = (model.discriminator.judge, student)
+    sides = (model.discriminator.network, student)
     begun = [[np.asarray(one) for one in side.trainable_variables] for side in sides]
     model.train_on_batch(_inputs(4), MADE)
     for side, before, rate in zip(sides, begun, (1e-5, 1e-3), strict=True):
