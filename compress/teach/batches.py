@@ -1,4 +1,4 @@
-"""The two domains' images on disk, and what a step sees of them: a pure function of the seed and the step's number."""
+"""Training images of the two domains on disk, and the batch of each step, a pure function of seed and step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,24 +15,26 @@ from compress.training.loop import sample_indices
 
 HOLDOUT_SHARE = 0.1
 MINIMUM_IMAGES = 8
-"""Of a domain: some to train on, and held back the fewest that KID can be measured on."""
+"""Fewest images of a domain: some to train on, and `FEWEST_HELD_BACK` to hold back."""
 FEWEST_HELD_BACK = 4
+"""Fewest images that KID can be measured on."""
 
 
 @dataclass(frozen=True)
-class Domain:
-    """One domain's images, `(count, height, width, 3)` uint8, larger than training takes them by `load_scale`."""
+class DomainImages:
+    """Images of one domain."""
 
     pixels: np.ndarray
+    """`(count, height, width, 3)` uint8, `load_scale` times larger than training takes them."""
     training: np.ndarray
-    """`(trained,)` int64: the images to train on."""
+    """`(trained,)` int64, indices of the images to train on."""
     held_back: np.ndarray
-    """`(held_back,)` int64: the images to watch."""
-    truth: np.ndarray | None = None
-    """Like `pixels`: the same images as the other domain shows them; None where nobody asks."""
+    """`(held_back,)` int64, indices of the images that KID is measured on."""
+    paired: np.ndarray | None = None
+    """Paired images of the other domain, shaped like `pixels`; None in unpaired training."""
 
-    def watched(self, image_size: tuple[int, int]) -> np.ndarray:
-        """The held-back images, cut at the centre to `(held_back, *image_size, 3)`."""
+    def held_back_images(self, image_size: tuple[int, int]) -> np.ndarray:
+        """Return the held-back images, cropped at the centre to `(held_back, *image_size, 3)`."""
         height, width = image_size
         top, left = (self.pixels.shape[1] - height) // 2, (self.pixels.shape[2] - width) // 2
         return self.pixels[self.held_back, top : top + height, left : left + width]
@@ -40,14 +42,14 @@ class Domain:
 
 @dataclass(frozen=True)
 class Batches:
-    """What every step of a run sees."""
+    """Batches of a run, by step."""
 
-    a: Domain
-    b: Domain
+    a: DomainImages
+    b: DomainImages
     config: TeachConfig
 
     def __call__(self, step: int) -> tuple[dict[str, np.ndarray]]:
-        """The inputs of `CycleGan` at a step, as `train_on_batch` takes them."""
+        """Return the inputs of `CycleGan` at a step, as `train_on_batch` takes them."""
         config = self.config
         first_step = config.first_step_at_size(step)
         choices = image_pool.draw_choices(
@@ -66,19 +68,19 @@ class Batches:
             "anneal": np.full(1, anneal, np.float32),
         }
         for name, domain, seed in (("a", self.a, 2 * config.seed), ("b", self.b, 2 * config.seed + 1)):
-            inputs[name] = self._images(domain, domain.pixels, step, seed)
-            if domain.truth is not None:
-                inputs[f"truth_{name}"] = self._images(domain, domain.truth, step, seed)
+            inputs[name] = self._draw_images(domain, domain.pixels, step, seed)
+            if domain.paired is not None:
+                inputs[f"paired_{name}"] = self._draw_images(domain, domain.paired, step, seed)
         return (inputs,)
 
-    def _images(self, domain: Domain, pixels: np.ndarray, step: int, seed: int) -> np.ndarray:
-        """Cropped, mirrored and, at the smaller sizes, averaged down; float32 in [-1, 1].
+    def _draw_images(self, domain: DomainImages, pixels: np.ndarray, step: int, seed: int) -> np.ndarray:
+        """Return images cropped, mirrored and, at the smaller sizes, downscaled; float32 in [-1, 1].
 
         Args:
-            domain: Whose images are to be trained on.
-            pixels: Its own or their truths; both are cut alike.
-            step: The step that sees them.
-            seed: Of their choice.
+            domain: Domain that says which images to train on.
+            pixels: The domain's own images or its paired ones; both are cropped and mirrored alike.
+            step: Number of the step.
+            seed: Random seed of order, crops and mirroring.
         """
         config = self.config
         (height, width), count = config.image_size, config.images_per_step(step)
@@ -97,40 +99,42 @@ class Batches:
         )
         if config.flip:
             batch[mirrored] = batch[mirrored, :, ::-1]
-        return reduced(images.to_float(batch), config.reduction(step))
+        return downscale(images.to_float(batch), config.reduction(step))
 
 
-def reduced(batch: np.ndarray, factor: int) -> np.ndarray:
-    """Average squares of pixels: `(batch, height, width, 3)` to `(batch, height / factor, width / factor, 3)`."""
+def downscale(batch: np.ndarray, factor: int) -> np.ndarray:
+    """Average blocks of pixels: `(batch, height, width, 3)` to `(batch, height / factor, width / factor, 3)`."""
     count, height, width, channels = batch.shape
     squares = batch.reshape(count, height // factor, factor, width // factor, factor, channels)
     return squares.mean(axis=(2, 4), dtype=np.float32)
 
 
-def collect(
-    paths: Sequence[Path], file: Path, config: TeachConfig, *, seed: int, truths: Sequence[Path] = ()
-) -> Domain:
+def load_domain(
+    paths: Sequence[Path], file: Path, config: TeachConfig, *, seed: int, paired_paths: Sequence[Path] = ()
+) -> DomainImages:
     """Read a domain's images into one array on disk, and hold some back.
 
     Args:
         paths: The images.
-        file: The array to write; that of the truths is written beside it.
-        config: Sizes and how many to hold back.
-        seed: Which ones.
-        truths: The true translation of each image, or nothing.
+        file: The array to write; that of the paired images is written beside it.
+        config: Sizes and how many images to hold back.
+        seed: Random seed of which images are held back.
+        paired_paths: The paired image of each image; empty in unpaired training.
 
     Raises:
-        UnusableData: If too many images are broken, fewer than `MINIMUM_IMAGES` are left, or any is broken that a truth
-            belongs to, or is one.
+        UnusableData: If too many images are broken, fewer than `MINIMUM_IMAGES` are left, or any image of a pair is
+            broken.
     """
     height, width = (round(side * config.load_scale) for side in config.image_size)
     pixels = load_into_memmap(paths, file, (height, width))
-    truth = load_into_memmap(truths, file.with_stem(f"{file.stem}_truth"), (height, width)) if truths else None
+    paired = None
+    if paired_paths:
+        paired = load_into_memmap(paired_paths, file.with_stem(f"{file.stem}_paired"), (height, width))
     count = len(pixels)
-    if truth is not None and not count == len(truth) == len(paths):
+    if paired is not None and not count == len(paired) == len(paths):
         raise UnusableData(
-            f"{len(paths) - min(count, len(truth))} images in {paths[0].parent} or {truths[0].parent} cannot be read, "
-            "see above; learning from true translations needs every image and its truth. Delete both of a broken pair."
+            f"{len(paths) - min(count, len(paired))} images in {paths[0].parent} or {paired_paths[0].parent} cannot be "
+            "read, see above; paired training needs both images of every pair. Delete both of a broken pair."
         )
     if count < MINIMUM_IMAGES:
         raise UnusableData(
@@ -138,4 +142,6 @@ def collect(
         )
     held_back = max(FEWEST_HELD_BACK, min(config.holdout, int(count * HOLDOUT_SHARE)))
     order = np.random.default_rng((seed, 4)).permutation(count)
-    return Domain(pixels, training=np.sort(order[held_back:]), held_back=np.sort(order[:held_back]), truth=truth)
+    return DomainImages(
+        pixels, training=np.sort(order[held_back:]), held_back=np.sort(order[:held_back]), paired=paired
+    )

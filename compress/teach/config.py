@@ -1,4 +1,4 @@
-"""The flags of `compress teach` and the `[teach]` table of a recipe."""
+"""Configuration of `compress teach` and of the `[teach]` table of a recipe."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,16 +6,16 @@ from typing import Literal
 from compress.config import Precision
 from compress.errors import UsageError
 
-COPY_FILTERS = 24
-"""The fewest through which a generator can copy its input, see `compress.models.identity_init`."""
+IDENTITY_INIT_FILTERS = 24
+"""Fewest filters for a generator to start as a copy of its input, see `compress.models.identity_init`."""
 SMALLEST_PX = 32
-"""Of a side, at any time of the training: the discriminator has nothing to judge below."""
+"""Smallest side of the images at any time of the training, pixels; the discriminator scores nothing below."""
 _SIDE_DIVISOR = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class TeachConfig:
-    """How a CycleGAN is built and trained. The defaults are the published ones, but for the averaging of weights."""
+    """Architecture and training of a CycleGAN. All defaults but the averaging of weights are the published ones."""
 
     image_size_px: int = 256
     """Height of the images, and their width where that is not given; a multiple of 4."""
@@ -36,9 +36,9 @@ class TeachConfig:
     batch_size: int = 1
     """Images of each domain per step; twice as many at half of the size, four times at a quarter."""
     learning_rate: float = 2e-4
-    """Of Adam, for all four nets, until it decays."""
+    """Learning rate of Adam, for all four nets, until it decays."""
     beta_1: float = 0.5
-    """Of Adam: the share of the old in the running mean of gradients."""
+    """Adam's decay rate of the running mean of gradients."""
     filters: int = 64
     """Channels of the generators at full resolution, and of the discriminators' first layer."""
     blocks: int = 9
@@ -51,11 +51,11 @@ class TeachConfig:
     adversarial_loss: Literal["lsgan", "wasserstein"] = "lsgan"
     """Least squares, or the Wasserstein distance with a spectrally normalised discriminator (deep-makeover)."""
     cycle_weight: float = 10.0
-    """Weight of the mean absolute difference between an image and its way there and back; 0 spares the way back."""
+    """Weight of the mean absolute difference between an image and its cycled image; 0 skips the way back."""
     identity_weight: float = 5.0
     """Weight of the mean absolute difference that a generator makes to images of its own target domain."""
     paired_weight: float = 0.0
-    """Weight of the mean absolute difference to the true translation of each image, which `trainA_paired` and
+    """Weight of the mean absolute difference to the paired image of each image, which `trainA_paired` and
     `trainB_paired` hold under the same names: more than 0 makes the training a supervised one, 100 as in pix2pix."""
     anneal_steps: int = 0
     """First steps at each size, over which a pixel loss gives way to the adversarial loss (deep-makeover): to the input
@@ -65,7 +65,7 @@ class TeachConfig:
     pool_size: int = 50
     """Generated images that the discriminators may be shown again later; 0 shows the newest only."""
     ema_momentum: float = 0.999
-    """The generators that are kept are the exponential moving average of the weights; 0 keeps the last ones."""
+    """Momentum of the exponential moving average of the weights, which is kept in the end; 0 keeps the last weights."""
     holdout: int = 200
     """Training images of each domain held back to watch KID and draw samples; at most a tenth of them."""
     sample_every: int = 2000
@@ -75,13 +75,13 @@ class TeachConfig:
     patience: int = 5
     """Checks in a row without a better KID after which training counts as converged."""
     stop_when_converged: bool = False
-    """End then, instead of only saying so."""
+    """End the training once it has converged, instead of only saying so."""
     checkpoint_every: int = 500
-    """Steps between checkpoints; a killed run goes on from its last one."""
+    """Steps between checkpoints; a killed run resumes from its last one."""
     precision: Precision = "auto"
-    """Arithmetic of training, auto being what is faster on this machine; the finished generators are float32."""
+    """Precision of training; auto takes the faster one on this machine. The finished generators are float32."""
     seed: int = 0
-    """Of weights, order of images, crops, mirroring and the pool."""
+    """Random seed of weights, order of images, crops, mirroring and the pool."""
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -89,30 +89,30 @@ class TeachConfig:
         return self.image_size_px, self.image_width_px or self.image_size_px
 
     def reduction(self, step: int) -> int:
-        """By what height and width are divided at a step: 4, 2 or 1."""
+        """Return the divisor of height and width at a step: 4, 2 or 1."""
         if step < self.quarter_size_steps:
             return 4
         return 2 if step < self.quarter_size_steps + self.half_size_steps else 1
 
     @property
     def grows(self) -> bool:
-        """Whether what was learned at one size is carried over to the next by the annealed pixel loss."""
+        """Whether the annealed pixel loss carries over from one size to the next."""
         return self.anneal_steps > 0 and self.quarter_size_steps + self.half_size_steps > 0
 
-    def smaller(self, height_px: int) -> int | None:
-        """How many times smaller the images are before they come to be of a height; None at the first size."""
+    def growth_factor(self, height_px: int) -> int | None:
+        """Return by how much the images grew when they reached a height; None at the first size."""
         sizes = {4: self.quarter_size_steps, 2: self.half_size_steps, 1: 1}
         before = [size for size, steps in sizes.items() if steps and self.image_size_px // size < height_px]
         return before[-1] * height_px // self.image_size_px if before else None
 
     def first_step_at_size(self, step: int) -> int:
-        """The first step with the size of this one."""
+        """Return the first step with the image size of this step."""
         return {4: 0, 2: self.quarter_size_steps, 1: self.quarter_size_steps + self.half_size_steps}[
             self.reduction(step)
         ]
 
     def images_per_step(self, step: int) -> int:
-        """Of each domain."""
+        """Return the number of images of each domain in a step."""
         return self.batch_size * self.reduction(step)
 
     def __post_init__(self) -> None:
@@ -128,7 +128,9 @@ class TeachConfig:
         for name in ("cycle_weight", "identity_weight", "paired_weight", "pixel_weight"):
             self._expect(name, getattr(self, name) >= 0, "at least 0")
         if self.near_identity and self.normalization == "none":
-            self._expect("filters", self.filters >= COPY_FILTERS, f"at least {COPY_FILTERS} to start as a copy")
+            self._expect(
+                "filters", self.filters >= IDENTITY_INIT_FILTERS, f"at least {IDENTITY_INIT_FILTERS} to start as a copy"
+            )
         self._expect("patience", self.patience >= 1, "at least 1")
         self._expect("learning_rate", self.learning_rate > 0, "more than 0")
         self._expect("load_scale", 1 <= self.load_scale <= 2, "1 to 2")

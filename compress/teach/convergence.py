@@ -1,6 +1,6 @@
-"""Whether a CycleGAN's training has converged: the history of its KID, what is noise in it, and the curve to look at.
+"""Convergence of a CycleGAN's training: the history of its KID, its noise, a verdict and a plot.
 
-Plain numbers only; `watch` measures them.
+Plain numbers only; `teach.kid` measures them.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ _COLOURS: Mapping[Direction, str] = {"a2b": "#0072B2", "b2a": "#D55E00"}
 
 @dataclass(frozen=True, kw_only=True)
 class Kid:
-    """The kernel distance of generated images to real ones.
+    """Kernel inception distance of generated images to real ones.
 
     Raises:
         ValueError: If a number is not finite: it could neither be compared nor written as JSON.
     """
 
     mean: float
-    """Over subsets; unbiased, so it may fall below 0."""
+    """Mean over subsets; unbiased, so it may fall below 0."""
     spread: float
     """Standard deviation over subsets of half of the images, see `eval.distribution.kid`."""
     metric: str
-    """The name that `compress eval score` gives it: `kid` in Inception's features, else the network's name is in it."""
+    """Key in the scores of `compress eval score`: `kid` in Inception's features, else with the network's name in it."""
     network: str
-    """What `--network` takes: whose features these are. KIDs of two networks do not compare."""
+    """Network of the features, as `--network` takes it. KIDs of two networks do not compare."""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.mean) and math.isfinite(self.spread)):
@@ -48,35 +48,35 @@ class Kid:
 
 
 @dataclass(frozen=True)
-class Check:
-    """Both directions measured at one step; None where the measurement failed."""
+class KidCheck:
+    """KID of both directions at one step; None where the measurement failed."""
 
     step: int
     a2b: Kid | None
     b2a: Kid | None
 
-    def of(self, direction: Direction) -> Kid | None:
+    def kid(self, direction: Direction) -> Kid | None:
         return self.a2b if direction == "a2b" else self.b2a
 
 
-class Measured(NamedTuple):
-    """One direction at one step."""
+class KidPoint(NamedTuple):
+    """KID of one direction at one step."""
 
     step: int
     kid: Kid
 
 
 @dataclass(frozen=True)
-class History:
-    """The checks of a training in the order of their steps; never changed, a longer one takes its place."""
+class KidHistory:
+    """Checks of a training in the order of their steps; immutable."""
 
-    checks: tuple[Check, ...] = ()
-    control: Check | None = None
-    """Of the untouched inputs: the KID of doing nothing."""
+    checks: tuple[KidCheck, ...] = ()
+    control: KidCheck | None = None
+    """KID of the untouched inputs: what doing nothing scores."""
 
     @classmethod
-    def read(cls, path: Path) -> History:
-        """Read what `write` wrote; an empty history where there is no file.
+    def read(cls, path: Path) -> KidHistory:
+        """Read a history that `write` wrote; an empty one where there is no file.
 
         Raises:
             UnusableArtifact: If the file holds something else.
@@ -85,7 +85,8 @@ class History:
             return cls()
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
-            return cls(tuple(map(_check, raw["checks"])), _check(raw["control"]) if raw["control"] else None)
+            control = _parse_check(raw["control"]) if raw["control"] else None
+            return cls(tuple(map(_parse_check, raw["checks"])), control)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UnusableArtifact(
                 f"{path} cannot be read as a history of KID ({error!r}). Delete it: its checks are lost, the training "
@@ -93,45 +94,45 @@ class History:
             ) from error
 
     def write(self, path: Path) -> None:
-        """Write the history in place of the older one."""
+        """Write the history atomically, replacing the older one."""
         atomic_write_text(path, json.dumps(asdict(self), indent=2, allow_nan=False) + "\n", overwrite=True)
 
-    def up_to(self, step: int) -> History:
-        """What was known when `step` steps were done: what a run that goes on from there shall know."""
+    def up_to(self, step: int) -> KidHistory:
+        """Return the history as it was after `step` steps, for a run that resumes there."""
         return replace(self, checks=tuple(check for check in self.checks if check.step <= step))
 
-    def with_check(self, check: Check) -> History:
-        """The history with its newest check. Checks at that step and later ones, of a run that was killed, are dropped.
+    def with_check(self, check: KidCheck) -> KidHistory:
+        """Return the history with a new check. Checks at its step and later, of a run that was killed, are dropped.
 
         Raises:
             ValueError: If the check is of another network than the history; pass `network` on to the measurement.
         """
         for direction in DIRECTIONS:
-            if (kid := check.of(direction)) and self.network not in ("auto", kid.network):
+            if (kid := check.kid(direction)) and self.network not in ("auto", kid.network):
                 raise ValueError(f"the check at step {check.step} is in {kid.network} features, not {self.network}'s.")
         return replace(self, checks=(*self.up_to(check.step - 1).checks, check))
 
     @property
     def network(self) -> str:
-        """The network that every further check must use; `auto` before the first one, which chooses."""
+        """Network that every further check must use; `auto` before the first check, which chooses it."""
         kid = self._any_kid()
         return kid.network if kid else "auto"
 
-    def measured(self, direction: Direction) -> list[Measured]:
-        """One direction's curve, without the checks that failed."""
-        return [Measured(check.step, kid) for check in self.checks if (kid := check.of(direction))]
+    def points(self, direction: Direction) -> list[KidPoint]:
+        """Return the KIDs of one direction, without the checks that failed."""
+        return [KidPoint(check.step, kid) for check in self.checks if (kid := check.kid(direction))]
 
-    def best(self, direction: Direction) -> Measured | None:
-        """Where the mean was lowest, the earlier one of equals; None before any check was measured."""
-        return min(self.measured(direction), key=lambda one: one.kid.mean, default=None)
+    def best(self, direction: Direction) -> KidPoint | None:
+        """Return the point of the lowest mean, the earlier of equals; None before any check was measured."""
+        return min(self.points(direction), key=lambda one: one.kid.mean, default=None)
 
-    def improved(self, direction: Direction) -> bool:
-        """Whether the newest check is the best so far; never where its measurement failed."""
+    def has_improved(self, direction: Direction) -> bool:
+        """Check whether the newest check is the best so far; never where its measurement failed."""
         best = self.best(direction)
         return best is not None and best.step == self.checks[-1].step
 
     def has_stalled(self, patience: int, direction: Direction | None = None) -> bool:
-        """Whether the last `patience` checks brought nothing that is more than noise.
+        """Check whether the last `patience` checks brought no improvement beyond the noise.
 
         The lowest mean before the last `patience` checks is the reference. The direction has stalled when none of
         these checks lies below it by more than the reference's own spread: the one-standard-error rule. The reference
@@ -159,7 +160,7 @@ class History:
             raise ValueError(f"patience = {patience}; expected at least 1 check.")
         if direction is None:
             return all(self.has_stalled(patience, one) for one in DIRECTIONS)
-        kids = [kid for _, kid in self.measured(direction)]
+        kids = [kid for _, kid in self.points(direction)]
         earlier, last = kids[:-patience], kids[-patience:]
         if not earlier:
             return False
@@ -167,7 +168,7 @@ class History:
         return min(kid.mean for kid in last) >= reference.mean - reference.spread
 
     def verdict(self, patience: int) -> str:
-        """One line for people: each direction's best KID and where it was, and whether training has converged."""
+        """Return one line for people: each direction's best KID and its step, and whether training has converged."""
         found = self._any_kid()
         if found is None:
             return "KID was not measured: nothing says whether training has converged"
@@ -175,21 +176,23 @@ class History:
         return f"{_label(found)}: {directions}. {self._conclusion(patience)}"
 
     def _conclusion(self, patience: int) -> str:
-        fewest = min(len(self.measured(direction)) for direction in DIRECTIONS)
+        fewest = min(len(self.points(direction)) for direction in DIRECTIONS)
         if fewest <= patience:
-            return f"Too early to tell: {_checks(fewest)} of at least {patience + 1}"
+            return f"Too early to tell: {_format_count(fewest)} of at least {patience + 1}"
         moving = [_ARROWS[direction] for direction in DIRECTIONS if not self.has_stalled(patience, direction)]
         if moving:
-            return f"Not converged: {' and '.join(moving)} improved beyond the noise in the last {_checks(patience)}"
+            return (
+                f"Not converged: {' and '.join(moving)} improved beyond the noise in the last {_format_count(patience)}"
+            )
         notes = "".join(f", but {note}" for direction in DIRECTIONS for note in self._reservations(direction))
-        return f"Converged: no improvement beyond the noise in the last {_checks(patience)}{notes}"
+        return f"Converged: no improvement beyond the noise in the last {_format_count(patience)}{notes}"
 
     def _reservations(self, direction: Direction) -> Iterator[str]:
-        """What else looks like standing still: a training that fell apart, and one that never got anywhere."""
-        best, control = self.best(direction), self.control.of(direction) if self.control else None
+        """Yield what else looks converged: a training that diverged, and one that never improved on its inputs."""
+        best, control = self.best(direction), self.control.kid(direction) if self.control else None
         if best is None:
             return
-        if self.measured(direction)[-1].kid.mean > best.kid.mean + best.kid.spread:
+        if self.points(direction)[-1].kid.mean > best.kid.mean + best.kid.spread:
             yield f"{_ARROWS[direction]} is worse now than at its best"
         if control and best.kid.mean >= control.mean - control.spread:
             yield f"{_ARROWS[direction]} is no better than the untouched inputs"
@@ -198,22 +201,23 @@ class History:
         best = self.best(direction)
         if best is None:
             return f"{_ARROWS[direction]} not measured"
-        control = self.control.of(direction) if self.control else None
+        control = self.control.kid(direction) if self.control else None
         untouched = f" (untouched {control.mean:.4f} ± {control.spread:.4f})" if control else ""
         return f"{_ARROWS[direction]} {best.kid.mean:.4f} ± {best.kid.spread:.4f} at step {best.step}{untouched}"
 
     def _any_kid(self) -> Kid | None:
         known = (self.control, *self.checks) if self.control else self.checks
-        return next((kid for check in known for direction in DIRECTIONS if (kid := check.of(direction))), None)
+        return next((kid for check in known for direction in DIRECTIONS if (kid := check.kid(direction))), None)
 
 
-def plot(history: History, path: Path) -> None:
-    """Draw the KID of both directions over the steps as a PNG: a line with a band of one spread, a dot where it was
-    best, and dashed what the untouched inputs get.
+def plot_history(history: KidHistory, path: Path) -> None:
+    """Draw the KID of both directions over the steps as a PNG.
+
+    Each is a line with a band of one spread, a dot at its best, and a dashed line at the KID of the untouched inputs.
 
     Args:
-        history: What is drawn; nothing is written where nothing was measured.
-        path: The PNG; replaced if it exists.
+        history: The checks to draw; nothing is written where nothing was measured.
+        path: The PNG to write; replaced if it exists.
     """
     found = history._any_kid()
     if found is None:
@@ -234,29 +238,29 @@ def plot(history: History, path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
-def _draw(axes: Axes, history: History, direction: Direction) -> None:
+def _draw(axes: Axes, history: KidHistory, direction: Direction) -> None:
     colour, arrow = _COLOURS[direction], _ARROWS[direction]
     if best := history.best(direction):
-        steps, kids = zip(*history.measured(direction), strict=True)
+        steps, kids = zip(*history.points(direction), strict=True)
         low, high = [kid.mean - kid.spread for kid in kids], [kid.mean + kid.spread for kid in kids]
         axes.fill_between(steps, low, high, color=colour, alpha=0.18, linewidth=0)
         axes.plot(steps, [kid.mean for kid in kids], color=colour, linewidth=1.8, label=f"{arrow} ± spread")
         label = f"{arrow} best: {best.kid.mean:.4f} at step {best.step}"
         axes.plot(best.step, best.kid.mean, "o", color=colour, markeredgecolor="white", markersize=9, label=label)
-    if control := history.control.of(direction) if history.control else None:
+    if control := history.control.kid(direction) if history.control else None:
         label = f"{arrow} untouched inputs: {control.mean:.4f}"
         axes.axhline(control.mean, color=colour, linestyle="--", linewidth=1.2, label=label)
 
 
 def _label(kid: Kid) -> str:
-    """KID is the name of the distance in Inception's features; in others, it is said whose they are."""
+    """Return the name of the distance: KID alone in Inception's features, else with the network's name."""
     return "KID" if kid.metric == "kid" else f"KID in {kid.network} features"
 
 
-def _checks(count: int) -> str:
+def _format_count(count: int) -> str:
     return f"{count} check" if count == 1 else f"{count} checks"
 
 
-def _check(raw: Mapping[str, Any]) -> Check:
+def _parse_check(raw: Mapping[str, Any]) -> KidCheck:
     kids = (Kid(**raw[direction]) if raw[direction] else None for direction in DIRECTIONS)
-    return Check(int(raw["step"]), *kids)
+    return KidCheck(int(raw["step"]), *kids)

@@ -1,6 +1,6 @@
 """`compress teach`: two folders of images in, a CycleGAN's two generators out, each an ordinary teacher.
 
-Everything that can be wrong with the command line is found before TensorFlow is loaded.
+Errors in the command line are found before TensorFlow is loaded.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from compress import artifact, images
 from compress.config import to_mapping
 from compress.data.folders import photos as list_photos
 from compress.data.folders import truths as find_truths
-from compress.teach import watch
+from compress.teach import kid
 from compress.teach.config import TeachConfig
 
 if TYPE_CHECKING:
-    from compress.teach.fit import Taught
+    from compress.teach.fit import FittedTeachers
 
 RECORD = "teaching.json"
 
 
 def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
-    """Train a CycleGAN from nothing.
+    """Train a CycleGAN from scratch.
 
     Beside `out` lies `NAME.training` while training runs: checkpoint, TensorBoard logs, sample sheets and the curve of
-    KID. The same command goes on from there after a kill; it is removed when the teachers are finished.
+    KID. The same command resumes from there after a kill; it is removed when the teachers are finished.
 
     Args:
-        data: A folder with `trainA` and `trainB`, and `trainA_paired` and `trainB_paired` where they have a weight.
+        data: A folder with `trainA` and `trainB`, and `trainA_paired` and `trainB_paired` where `paired_weight` > 0.
             `testA` and `testB` are never looked at.
         config: The nets and their training.
         out: The folder to write: `g_a2b.h5`, `g_b2a.h5`, `teaching.json`, `samples.png` and `kid.png`.
@@ -47,60 +47,62 @@ def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False
     """
     artifact.refuse_existing(out, overwrite=overwrite)
     paths = {"A": list_photos(data, "A", "train"), "B": list_photos(data, "B", "train")}
-    truths = {domain: find_truths(paths[domain]) for domain in paths} if config.paired_weight else {}
+    paired = {domain: find_truths(paths[domain]) for domain in paths} if config.paired_weight else {}
     if config.watch_kid:
-        watch.check_available()
+        kid.check_available()
 
     # From here on Keras and its backend are needed.
-    from compress.teach.batches import collect
-    from compress.teach.fit import fit
+    from compress.teach.batches import load_domain
+    from compress.teach.fit import fit_teachers
     from compress.training import checkpoint
 
     work = artifact.training_folder(out)
     run_identity = checkpoint.run_identity(
-        to_mapping(config), [[str(path) for path in listed] for listed in (*paths.values(), *truths.values())]
+        to_mapping(config), [[str(path) for path in listed] for listed in (*paths.values(), *paired.values())]
     )
     if not checkpoint.has_checkpoint(work, run_identity):
         # What a run left that was killed before its first checkpoint may have come from other settings.
         shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
     a, b = (
-        collect(paths[domain], work / f"{domain.lower()}.npy", config, seed=seed, truths=truths.get(domain, ()))
+        load_domain(
+            paths[domain], work / f"{domain.lower()}.npy", config, seed=seed, paired_paths=paired.get(domain, ())
+        )
         for domain, seed in (("A", 2 * config.seed), ("B", 2 * config.seed + 1))
     )
-    taught = fit(a, b, config, work, run_identity)
+    fitted = fit_teachers(a, b, config, work, run_identity)
     with artifact.atomic_dir(out, overwrite=overwrite) as scratch:
-        record = _write(scratch, taught, config)
+        record = _write_teachers(scratch, fitted, config)
     shutil.rmtree(work)
     return {"out": str(out), **record}
 
 
-def _effort(taught: Taught, config: TeachConfig) -> dict[str, Any]:
-    """What the last steps cost, at the full size; None where a run only had its files left to write."""
+def _training_cost(fitted: FittedTeachers, config: TeachConfig) -> dict[str, Any]:
+    """Return speed, memory and precision of the last steps, at full size; None where a run had no step left."""
     kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
-        "images_per_s": None if taught.step_s is None else round(config.batch_size / taught.step_s, 3),
+        "images_per_s": None if fitted.step_s is None else round(config.batch_size / fitted.step_s, 3),
         "peak_memory_bytes": kib * 1024,
-        "precision": taught.precision,
+        "precision": fitted.precision,
     }
 
 
-def _write(scratch: Path, taught: Taught, config: TeachConfig) -> dict[str, Any]:
+def _write_teachers(scratch: Path, fitted: FittedTeachers, config: TeachConfig) -> dict[str, Any]:
     from compress.models import resnet_generator
     from compress.teach import convergence
 
     record: dict[str, Any] = {}
-    for direction, generator in taught.generators.items():
+    for direction, generator in fitted.generators.items():
         name = f"g_{direction}.h5"
         resnet_generator.save_h5(generator, scratch / name)
-        best = taught.history.best(direction)
-        kid = {best.kid.metric: {"mean": best.kid.mean, "spread": best.kid.spread}} if best else {}
-        record[direction] = {"file": name, "step": taught.steps[direction], **kid}
-    record["verdict"] = taught.history.verdict(config.patience)
-    record |= _effort(taught, config)
-    images.write_png(scratch / "samples.png", taught.sheet)
-    if taught.history.checks:
-        convergence.plot(taught.history, scratch / "kid.png")
-    full = record | {"history": asdict(taught.history), "config": to_mapping(config)}
+        best = fitted.history.best(direction)
+        scores = {best.kid.metric: {"mean": best.kid.mean, "spread": best.kid.spread}} if best else {}
+        record[direction] = {"file": name, "step": fitted.steps[direction], **scores}
+    record["verdict"] = fitted.history.verdict(config.patience)
+    record |= _training_cost(fitted, config)
+    images.write_png(scratch / "samples.png", fitted.sheet)
+    if fitted.history.checks:
+        convergence.plot_history(fitted.history, scratch / "kid.png")
+    full = record | {"history": asdict(fitted.history), "config": to_mapping(config)}
     (scratch / RECORD).write_text(json.dumps(full, indent=2) + "\n", encoding="utf-8")
     return record

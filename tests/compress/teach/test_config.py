@@ -99,4 +99,4 @@ def test_each_size_follows_the_next_smaller_one_that_was_trained_at(
     quarter: int, half: int, height: int, expected: int | None
 ) -> None:
     config = TeachConfig(image_size_px=128, quarter_size_steps=quarter, half_size_steps=half)
-    assert config.smaller(height) == expected
+    assert config.growth_factor(height) == expected

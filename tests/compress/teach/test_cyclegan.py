@@ -57,46 +57,51 @@ def _model(config: TeachConfig) -> CycleGan:
 
 
 def _gradients_of_the_alternation(model: CycleGan, config: TeachConfig, inputs: Inputs) -> list[np.ndarray]:
-    """Of the generators' loss with fixed discriminators, then of each discriminator's loss with fixed images."""
+    """Gradients of the generators' loss with fixed discriminators, then of each discriminator's with fixed images."""
     before = [weight.numpy() for weight in model.variables]
     a, b = tf.constant(inputs["a"]), tf.constant(inputs["b"])
     generators = [weight.value for net in (model.a2b, model.b2a) for weight in net.trainable_variables]
     with tf.GradientTape() as tape:
-        made_b, made_a = model.a2b(a, training=True), model.b2a(b, training=True)
-        loss = _deceit(model.judge_a(made_a, training=True), config) + _deceit(
-            model.judge_b(made_b, training=True), config
+        fake_b, fake_a = model.a2b(a, training=True), model.b2a(b, training=True)
+        loss = _generator_loss(model.discriminator_a(fake_a, training=True), config) + _generator_loss(
+            model.discriminator_b(fake_b, training=True), config
         )
-        loss += 10 * tf.reduce_mean(abs(model.b2a(made_b) - a)) + 10 * tf.reduce_mean(abs(model.a2b(made_a) - b))
+        loss += 10 * tf.reduce_mean(abs(model.b2a(fake_b) - a)) + 10 * tf.reduce_mean(abs(model.a2b(fake_a) - b))
         loss += 5 * tf.reduce_mean(abs(model.b2a(a) - a)) + 5 * tf.reduce_mean(abs(model.a2b(b) - b))
     found = tape.gradient(loss, generators)
     # A discriminator's estimate of its singular values went on; each loss is asked for at the same start.
     for weight, value in zip(model.variables, before, strict=True):
         weight.assign(value)
-    for judge, real, made, pool in ((model.judge_a, a, made_a, model.pool_a), (model.judge_b, b, made_b, model.pool_b)):
-        shown = tf.stack([made[0], pool.images.value[0]])
+    for discriminator, real, fake, pool in (
+        (model.discriminator_a, a, fake_a, model.pool_a),
+        (model.discriminator_b, b, fake_b, model.pool_b),
+    ):
+        shown = tf.stack([fake[0], pool.images.value[0]])
         with tf.GradientTape() as tape:
-            loss = _judgement(judge(real, training=True), judge(tf.constant(shown), training=True), config)
-        found += tape.gradient(loss, [weight.value for weight in judge.trainable_variables])
+            loss = _discriminator_loss(
+                discriminator(real, training=True), discriminator(tf.constant(shown), training=True), config
+            )
+        found += tape.gradient(loss, [weight.value for weight in discriminator.trainable_variables])
     for weight, value in zip(model.variables, before, strict=True):
         weight.assign(value)
     return [tf.convert_to_tensor(gradient).numpy() for gradient in found]
 
 
-def _deceit(scores: Any, config: TeachConfig) -> Any:
+def _generator_loss(scores: Any, config: TeachConfig) -> Any:
     return -tf.reduce_mean(scores) if config.adversarial_loss == "wasserstein" else tf.reduce_mean((scores - 1) ** 2)
 
 
-def _judgement(real: Any, made: Any, config: TeachConfig) -> Any:
+def _discriminator_loss(real: Any, fake: Any, config: TeachConfig) -> Any:
     if config.adversarial_loss == "wasserstein":
-        return tf.reduce_mean(made) - tf.reduce_mean(real)
-    return 0.5 * (tf.reduce_mean((real - 1) ** 2) + tf.reduce_mean(made**2))
+        return tf.reduce_mean(fake) - tf.reduce_mean(real)
+    return 0.5 * (tf.reduce_mean((real - 1) ** 2) + tf.reduce_mean(fake**2))
 
 
 @pytest.mark.parametrize("config", [CONFIG, WASSERSTEIN], ids=["lsgan", "wasserstein"])
 def test_one_step_is_the_published_alternation(config: TeachConfig) -> None:
     model, inputs = _model(config), _inputs()
     expected = _gradients_of_the_alternation(model, config, inputs)
-    nets = (model.a2b, model.b2a, model.judge_a, model.judge_b)
+    nets = (model.a2b, model.b2a, model.discriminator_a, model.discriminator_b)
     weights = [weight for net in nets for weight in net.trainable_variables]
     before = [weight.numpy() for weight in weights]
     model.train_on_batch(inputs)
@@ -110,10 +115,10 @@ def test_one_step_is_the_published_alternation(config: TeachConfig) -> None:
 def test_the_discriminators_are_shown_the_pool_s_image_where_the_toss_says_so() -> None:
     model, inputs = _model(CONFIG), _inputs()
     before = np.array(model.pool_b.images)
-    made = np.asarray(model.a2b(inputs["a"], training=True))
+    fake = np.asarray(model.a2b(inputs["a"], training=True))
     model.train_on_batch(inputs)
     after = np.array(model.pool_b.images)
-    np.testing.assert_allclose(after[0], made[1], atol=1e-6)
+    np.testing.assert_allclose(after[0], fake[1], atol=1e-6)
     np.testing.assert_array_equal(after[1:], before[1:])
 
 
@@ -128,10 +133,10 @@ def _losses(model: CycleGan, inputs: Inputs) -> dict[str, float]:
 def test_the_pixel_loss_gives_way_to_the_adversarial_loss(anneal: float) -> None:
     model, inputs = _model(ANNEALED), _inputs(anneal)
     losses = _losses(model, inputs)
-    made_b, made_a = model.a2b(inputs["a"]), model.b2a(inputs["b"])
-    pixel = np.abs(np.asarray(made_b) - inputs["a"]).mean() + np.abs(np.asarray(made_a) - inputs["b"]).mean()
+    fake_b, fake_a = model.a2b(inputs["a"]), model.b2a(inputs["b"])
+    pixel = np.abs(np.asarray(fake_b) - inputs["a"]).mean() + np.abs(np.asarray(fake_a) - inputs["b"]).mean()
     assert losses["pixel"] == pytest.approx(pixel, rel=1e-4)
-    expected = 10 * losses["cycle"] + 5 * losses["identity"] + losses["judge_a"] + losses["judge_b"]
+    expected = 10 * losses["cycle"] + 5 * losses["identity"] + losses["discriminator_a"] + losses["discriminator_b"]
     expected += anneal * (losses["adversarial_a"] + losses["adversarial_b"]) + (1 - anneal) * 7 * losses["pixel"]
     assert losses["total"] == pytest.approx(expected, rel=1e-5)
 
@@ -139,20 +144,20 @@ def test_the_pixel_loss_gives_way_to_the_adversarial_loss(anneal: float) -> None
 GROWING = replace(ANNEALED, image_size_px=128, image_width_px=144, quarter_size_steps=1, half_size_steps=1, pool_size=8)
 
 
-def _enlarged_by(make: Callable[[Any], Any], photos: np.ndarray) -> np.ndarray:
-    """What the pixel loss pulls towards, had the nets of half the size done `make`."""
+def _pixel_target(make: Callable[[Any], Any], photos: np.ndarray) -> np.ndarray:
+    """The target of the pixel loss, had the nets of half the size done `make`."""
     model = _model(GROWING)
     model.smaller_a2b = model.smaller_b2a = lambda small, training: make(small)  # pyright: ignore[reportAttributeAccessIssue]
-    made_b, made_a = model._pixel_targets(tf.constant(photos), tf.constant(photos))
-    np.testing.assert_array_equal(made_a, made_b)
-    return np.asarray(made_b)
+    fake_b, fake_a = model._pixel_targets(tf.constant(photos), tf.constant(photos))
+    np.testing.assert_array_equal(fake_a, fake_b)
+    return np.asarray(fake_b)
 
 
 def test_at_a_larger_size_the_pixel_loss_pulls_towards_what_was_made_at_the_smaller_one() -> None:
     photos = np.random.default_rng(2).uniform(-1, 1, (1, 64, 72, 3)).astype(np.float32)
-    np.testing.assert_allclose(_enlarged_by(lambda small: small, photos), photos, atol=1e-6)
+    np.testing.assert_allclose(_pixel_target(lambda small: small, photos), photos, atol=1e-6)
     # What was changed through and through comes without the photo's details.
-    np.testing.assert_allclose(_enlarged_by(lambda small: 0 * small + 3, photos), 3.0, atol=1e-6)
+    np.testing.assert_allclose(_pixel_target(lambda small: 0 * small + 3, photos), 3.0, atol=1e-6)
 
 
 def test_at_the_first_size_the_pixel_loss_pulls_towards_the_photos_themselves() -> None:
@@ -169,41 +174,50 @@ def test_the_nets_of_the_smaller_size_are_carried_along_only_where_they_are_need
 
 def test_weights_multiply_their_losses() -> None:
     losses = _losses(_model(replace(CONFIG, cycle_weight=3.0, identity_weight=2.0)), _inputs())
-    rest = sum(losses[name] for name in ("adversarial_a", "adversarial_b", "judge_a", "judge_b"))
+    rest = sum(losses[name] for name in ("adversarial_a", "adversarial_b", "discriminator_a", "discriminator_b"))
     assert losses["total"] == pytest.approx(3 * losses["cycle"] + 2 * losses["identity"] + rest, rel=1e-5)
 
 
 def test_an_identity_loss_that_weighs_nothing_costs_nothing() -> None:
     model, inputs = _model(replace(CONFIG, identity_weight=0.0)), _inputs()
-    assert set(model(inputs, training=True)) == {"made_a", "made_b", "back_a", "back_b"}
+    assert set(model(inputs, training=True)) == {"fake_a", "fake_b", "cycled_a", "cycled_b"}
     assert _losses(model, inputs)["identity"] == 0
 
 
 def test_a_cycle_loss_that_weighs_nothing_costs_nothing() -> None:
     model, inputs = _model(replace(CONFIG, cycle_weight=0.0)), _inputs()
-    assert set(model(inputs, training=True)) == {"made_a", "made_b", "same_a", "same_b"}
+    assert set(model(inputs, training=True)) == {"fake_a", "fake_b", "identity_a", "identity_b"}
     assert _losses(model, inputs)["cycle"] == 0
 
 
-def test_the_truth_loss_is_the_mean_absolute_difference_to_the_true_translations() -> None:
+def test_the_paired_loss_is_the_mean_absolute_difference_to_the_paired_images() -> None:
     random = np.random.default_rng(3)
-    truths = {name: random.uniform(-1, 1, (2, 32, 36, 3)).astype(np.float32) for name in cyclegan.TRUTHS}
-    inputs = {**_inputs(), **truths}
+    paired = {name: random.uniform(-1, 1, (2, 32, 36, 3)).astype(np.float32) for name in cyclegan.PAIRED_INPUTS}
+    inputs = {**_inputs(), **paired}
     model = _model(replace(CONFIG, paired_weight=100.0))
     losses = _losses(model, inputs)
-    made_b, made_a = model.a2b(inputs["a"]), model.b2a(inputs["b"])
-    expected = np.abs(np.asarray(made_b) - truths["truth_a"]).mean()
-    expected += np.abs(np.asarray(made_a) - truths["truth_b"]).mean()
-    assert losses["truth"] == pytest.approx(expected, rel=1e-4)
-    rest = sum(losses[name] for name in ("adversarial_a", "adversarial_b", "judge_a", "judge_b"))
+    fake_b, fake_a = model.a2b(inputs["a"]), model.b2a(inputs["b"])
+    expected = np.abs(np.asarray(fake_b) - paired["paired_a"]).mean()
+    expected += np.abs(np.asarray(fake_a) - paired["paired_b"]).mean()
+    assert losses["paired"] == pytest.approx(expected, rel=1e-4)
+    rest = sum(losses[name] for name in ("adversarial_a", "adversarial_b", "discriminator_a", "discriminator_b"))
     rest += 10 * losses["cycle"] + 5 * losses["identity"]
-    assert losses["total"] == pytest.approx(rest + 100 * losses["truth"], rel=1e-5)
+    assert losses["total"] == pytest.approx(rest + 100 * losses["paired"], rel=1e-5)
 
 
 def test_every_loss_is_counted_once() -> None:
     names = [metric.name for metric in _model(CONFIG).metrics]
     assert len(names) == len(set(names))
-    losses = {"adversarial_a", "adversarial_b", "cycle", "identity", "truth", "pixel", "judge_a", "judge_b"}
+    losses = {
+        "adversarial_a",
+        "adversarial_b",
+        "cycle",
+        "identity",
+        "paired",
+        "pixel",
+        "discriminator_a",
+        "discriminator_b",
+    }
     assert losses < set(names)
 
 
@@ -213,8 +227,8 @@ def test_half_precision_computes_in_bfloat16_and_keeps_weights_and_losses_in_flo
         model = _model(replace(CONFIG, precision="mixed_bfloat16"))
     finally:
         keras.config.set_dtype_policy("float32")
-    made = model(_inputs(), training=True)
-    assert made["made_b"].dtype == tf.float32
+    fake = model(_inputs(), training=True)
+    assert fake["fake_b"].dtype == tf.float32
     assert {layer.compute_dtype for layer in model.a2b.layers if "conv" in layer.name} == {"bfloat16"}
     assert {weight.dtype for weight in model.variables} == {"float32"}
-    assert model.compute_loss(x=_inputs(), y_pred=made).dtype == tf.float32
+    assert model.compute_loss(x=_inputs(), y_pred=fake).dtype == tf.float32

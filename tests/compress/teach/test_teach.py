@@ -15,10 +15,10 @@ import tensorflow as tf
 
 from compress import cli, console, images, teachers
 from compress.errors import UnusableData, UsageError
-from compress.teach import fit, watch
+from compress.teach import fit, kid
 from compress.teach.batches import Batches
 from compress.teach.config import TeachConfig
-from compress.teach.convergence import DIRECTIONS, Check, Direction, Kid
+from compress.teach.convergence import DIRECTIONS, Direction, Kid, KidCheck
 from compress.teach.stage import teach
 
 TINY = TeachConfig(
@@ -73,17 +73,17 @@ def data(photo_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class _PretendedChecks:
-    """In place of `watch.check`: KID from `CURVES`, and what the generators had made is remembered by step."""
+    """In place of `kid.measure_directions`: KID from `CURVES`; the fake images are remembered by step."""
 
     def __init__(self) -> None:
         self.made: dict[int, dict[Direction, np.ndarray]] = {}
         self.held_back: dict[Direction, np.ndarray] = {}
 
-    def __call__(self, step: int, *, made_a: np.ndarray, made_b: np.ndarray, real_a: Path, real_b: Path, **_: Any):
-        self.made[step] = {"a2b": made_b, "b2a": made_a}
+    def __call__(self, step: int, *, fake_a: np.ndarray, fake_b: np.ndarray, real_a: Path, real_b: Path, **_: Any):
+        self.made[step] = {"a2b": fake_b, "b2a": fake_a}
         for direction, real in zip(DIRECTIONS, (real_a, real_b), strict=True):
             self.held_back[direction] = np.stack([image for _, image in images.read_images(images.list_images(real))])
-        return Check(step, *(_kid(CURVES[direction][step]) for direction in DIRECTIONS))
+        return KidCheck(step, *(_kid(CURVES[direction][step]) for direction in DIRECTIONS))
 
 
 def _kid(mean: float) -> Kid:
@@ -100,8 +100,8 @@ def taught(checks: _PretendedChecks, data: Path, tmp_path_factory: pytest.TempPa
     """One watched run that nothing disturbs."""
     out = tmp_path_factory.mktemp("stage") / "taught"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(watch, "check", checks)
-        patch.setattr(watch, "check_available", lambda: None)
+        patch.setattr(kid, "measure_directions", checks)
+        patch.setattr(kid, "check_available", lambda: None)
         teach(data, WATCHED, out)
     return out
 
@@ -167,23 +167,23 @@ def test_a_killed_run_goes_on_to_the_same_history_end_and_weights(
             raise _Killed
         return seen(batches, step)
 
-    def killed_in_a_check(step: int, **others: Any) -> Check:
+    def killed_in_a_check(step: int, **others: Any) -> KidCheck:
         if step == 8:
             raise _Killed
         return checks(step, **others)
 
-    monkeypatch.setattr(watch, "check_available", lambda: None)
+    monkeypatch.setattr(kid, "check_available", lambda: None)
     with monkeypatch.context() as patch:
-        patch.setattr(watch, "check", checks)
+        patch.setattr(kid, "measure_directions", checks)
         patch.setattr(Batches, "__call__", killed_in_a_step)
         with pytest.raises(_Killed):
             teach(data, WATCHED, tmp_path / "out")
     # Its checkpoint is of step 3: the check at step 4 is made again.
     with monkeypatch.context() as patch:
-        patch.setattr(watch, "check", killed_in_a_check)
+        patch.setattr(kid, "measure_directions", killed_in_a_check)
         with pytest.raises(_Killed):
             teach(data, WATCHED, tmp_path / "out")
-    monkeypatch.setattr(watch, "check", checks)
+    monkeypatch.setattr(kid, "measure_directions", checks)
     teach(data, WATCHED, tmp_path / "out")
     one, other = _record(taught), _record(tmp_path / "out")
     for name in ("history", "verdict", "a2b", "b2a"):
@@ -200,20 +200,20 @@ def test_weights_that_a_killed_run_may_still_need_are_kept(
     config = replace(TINY, steps=6, sample_every=1, checkpoint_every=2, watch_kid=True)
     curve = {0: 0.9, 1: 0.8, 2: 0.7, 3: 0.6, 4: 0.5, 5: 0.4, 6: 0.3}
 
-    def measured(step: int, **_: Any) -> Check:
+    def measured(step: int, **_: Any) -> KidCheck:
         if step == 6:
             raise _Killed
-        return Check(step, _kid(curve[step]), _kid(curve[step]))
+        return KidCheck(step, _kid(curve[step]), _kid(curve[step]))
 
-    monkeypatch.setattr(watch, "check_available", lambda: None)
+    monkeypatch.setattr(kid, "check_available", lambda: None)
     with monkeypatch.context() as patch:
-        patch.setattr(watch, "check", measured)
+        patch.setattr(kid, "measure_directions", measured)
         with pytest.raises(_Killed):
             teach(data, config, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out.training").glob("best_a2b-*")) == [
         "best_a2b-000000004.weights.h5", "best_a2b-000000005.weights.h5",
     ]  # fmt: skip
-    monkeypatch.setattr(watch, "check", lambda step, **_: Check(step, None, None))
+    monkeypatch.setattr(kid, "measure_directions", lambda step, **_: KidCheck(step, None, None))
     teach(data, config, tmp_path / "out")
     assert _record(tmp_path / "out")["a2b"]["step"] == 4
 
@@ -243,7 +243,7 @@ def test_looking_changes_nothing_and_all_options_train_together(
             np.testing.assert_array_equal(other, one)
 
 
-def test_true_translations_pull_the_images_towards_them(data: Path, tmp_path: Path) -> None:
+def test_paired_images_pull_the_images_towards_them(data: Path, tmp_path: Path) -> None:
     paired = tmp_path / "paired"
     for folder in ("trainA", "trainB"):
         (paired / f"{folder}_paired").mkdir(parents=True)
@@ -258,9 +258,7 @@ def test_true_translations_pull_the_images_towards_them(data: Path, tmp_path: Pa
         assert np.mean(generator(photos)) > photos.mean() + 0.1
 
 
-def test_true_translations_that_are_not_there_are_asked_for(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_missing_paired_images_are_asked_for(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = ["teach", "--data", str(data), "--out", str(tmp_path / "out"), "--paired-weight", "100", "--no-watch-kid"]
     assert console.run(cli.app, line) == 3
     assert "compress data avatars --train-paired" in capsys.readouterr().err
@@ -320,13 +318,13 @@ def test_nothing_is_taken_over_from_other_settings_that_never_reached_a_checkpoi
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(TINY, sample_every=1, watch_kid=True)
-    monkeypatch.setattr(watch, "check_available", lambda: None)
+    monkeypatch.setattr(kid, "check_available", lambda: None)
     with monkeypatch.context() as patch:
         # Far better than the second run will ever be, and measured on other held-back images.
-        patch.setattr(watch, "check", lambda step, **_: Check(step, _kid(0.0), _kid(0.0)))
+        patch.setattr(kid, "measure_directions", lambda step, **_: KidCheck(step, _kid(0.0), _kid(0.0)))
         _kill_at(1, data, tmp_path / "out", monkeypatch, config)
     assert (tmp_path / "out.training" / "kid.json").exists()
-    monkeypatch.setattr(watch, "check", lambda step, **_: Check(step, _kid(0.9), _kid(0.9)))
+    monkeypatch.setattr(kid, "measure_directions", lambda step, **_: KidCheck(step, _kid(0.9), _kid(0.9)))
     teach(data, replace(config, seed=1, sample_every=2), tmp_path / "out")
     history = _record(tmp_path / "out")["history"]
     assert history["control"]["a2b"]["mean"] == 0.9

