@@ -1,26 +1,32 @@
-"""`compress bench`: how fast, how large, how much of it delegated."""
+"""`compress bench`: latency, size and delegation of models where they run."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from benchmarks.android.config import AndroidConfig
 from benchmarks.browser.config import BrowserConfig
-from benchmarks.config import HostConfig, PeerMethod, TableConfig
+from benchmarks.host.config import HostConfig
+from benchmarks.published.config import PeerMethod, PublishedConfig
+from benchmarks.published.untrained.config import ShapesConfig, plan_rounds
 from benchmarks.students.config import StudentsConfig
 from compress import console
-from compress.artifact import refuse_existing, refuse_replacing
+from compress.artifact import refuse_existing, refuse_overwriting_inputs
 from compress.errors import UsageError
 from compress.teachers import LambdaLayers
+
+Flags = Parameter(name="*")
+_WITH_STUDENTS, _WITH_SHAPES = Group.create_ordered("With students"), Group.create_ordered("With --shapes")
 
 app = console.new_app("bench", "Time models where they run.", default_parameter=Parameter(negative=()))
 
 
 @app.command
 def host(
-    config: Annotated[HostConfig, Parameter(name="*")],
+    config: Annotated[HostConfig, Flags],
     *,
     out: Path | None = None,
     overwrite: bool = False,
@@ -43,34 +49,74 @@ def host(
 
 
 @app.command
-def table(
-    config: Annotated[TableConfig, Parameter(name="*", negative_iterable=())] | None = None,
-    *,
-    out: Path = Path("runs/table"),
-    overwrite: bool = False,
+def published(
+    *students: Path,
+    out: Path,
+    config: Annotated[PublishedConfig, Flags] | None = None,
+    task: Annotated[StudentsConfig, Parameter(name="*", negative_iterable=(), group=_WITH_STUDENTS)] | None = None,
+    shapes: Annotated[bool, Parameter(group=_WITH_SHAPES)] = False,
+    sweeps: Annotated[ShapesConfig, Parameter(name="*", negative_iterable=(), group=_WITH_SHAPES)] | None = None,
+    overwrite: Annotated[bool, Parameter(group=_WITH_SHAPES)] = False,
     json: bool = False,
 ) -> None:
-    """Time teacher, students and published students in one run, and draw how they scale; nothing to bring.
+    """Compare students with their teacher and published students: file, speed and images in one table.
 
-    Takes about seven minutes on two free cores: the table, each size and the widths are a run each.
+    Trains the peers that are named by method, exports, translates the test photos, scores and times; stopped, it
+    resumes. With --shapes, nets with random weights are timed instead, over sizes and widths, with nothing to bring:
+    about seven minutes on two free cores.
 
     Args:
-        out: The folder to write: table.json, table.md, by_size.png and by_width.png.
+        students: Artifacts of `compress distill`, `prune` or `quantize`, each under the name of its folder; with
+            --shapes, .tflite files or artifacts of one.
+        out: The folder to write: table.json, table.md, and samples.png with everything that they were made from; with
+            --shapes, by_size.png and by_width.png instead.
+        shapes: Time teacher, our students and published students with random weights, and draw how they scale.
         overwrite: Replace that folder if it exists.
         json: Print JSON.
     """
-    chosen = config or TableConfig()
+    chosen = config or PublishedConfig()
+    if shapes:
+        _compare_shapes(students, chosen, task, sweeps or ShapesConfig(), out, overwrite=overwrite, as_json=json)
+        return
+    if sweeps is not None or overwrite:
+        raise UsageError("--sweep-size-px, --sweep-width, --warmup and --overwrite belong to --shapes. Pass that, too.")
+    if task is None:
+        raise UsageError(
+            "--data is missing; expected the CycleGAN folder of the students' task. Pass --shapes to time shapes alone."
+        )
+    from benchmarks.students.stage import bench_students
+    from benchmarks.students.table import format_table
+
+    record = bench_students(students, chosen, task, out)
+    console.show(record, as_json=json, text=f"{format_table(record)}\nwith pictures: {out}")
+
+
+def _compare_shapes(
+    students: Sequence[Path],
+    config: PublishedConfig,
+    task: StudentsConfig | None,
+    shapes: ShapesConfig,
+    out: Path,
+    *,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    if task is not None:
+        raise UsageError(
+            "--data and --peer belong to the comparison of students. Leave them out, or leave --shapes out."
+        )
+    plan_rounds(config, shapes)
     refuse_existing(out, overwrite=overwrite)
-    refuse_replacing(out, [*chosen.student, *([chosen.teacher] if chosen.teacher else [])])
-    from benchmarks.published.untrained.stage import write_table
-    from benchmarks.published.untrained.text import format_table
+    refuse_overwriting_inputs(out, [*students, *([config.teacher] if config.teacher else [])])
+    from benchmarks.published.untrained.stage import write_shapes
+    from benchmarks.published.untrained.table import format_table
 
-    record = write_table(chosen, out, overwrite=overwrite)
-    console.show(record, as_json=json, text=f"{format_table(record)}\nwith plots over size and width: {out}")
+    record = write_shapes(students, config, shapes, out, overwrite=overwrite)
+    console.show(record, as_json=as_json, text=f"{format_table(record)}\nwith plots over size and width: {out}")
 
 
-@app.command
-def peer(
+@app.command(name="train-peer", show=False)
+def train_peer(
     method: PeerMethod,
     *,
     like: Path,
@@ -83,9 +129,10 @@ def peer(
 ) -> None:
     """Train a published method beside a student: same photos, as much time, its own shape and losses.
 
+    A stage of `compress bench published`, hidden from the list of commands.
+
     Args:
-        method: narrow: a narrow CycleGAN generator without a teacher. gan_compression, omgd: their students with their
-            losses. omgd_losses: OMGD's losses on a student of the shape of --like.
+        method: The method, see --peer of `compress bench published`.
         like: The artifact of the student, as compress distill wrote it on this machine.
         teacher: The generator that it learnt from.
         data: The folder that it was trained on.
@@ -94,9 +141,9 @@ def peer(
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
-    from benchmarks.published.training import train_peer
+    from benchmarks.published import training
 
-    trained = train_peer(method, like, teacher, data, out, overwrite=overwrite, lambda_layers=lambda_layers)
+    trained = training.train_peer(method, like, teacher, data, out, overwrite=overwrite, lambda_layers=lambda_layers)
     cost = trained.manifest.cost
     steps = trained.manifest.config["steps"]
     record = {"out": str(out), "method": method, "params": cost.params, "macs": cost.macs, "steps": steps}
@@ -104,32 +151,9 @@ def peer(
 
 
 @app.command
-def students(
-    *students: Path,
-    config: Annotated[StudentsConfig, Parameter(name="*", negative_iterable=())],
-    out: Path = Path("runs/students"),
-    json: bool = False,
-) -> None:
-    """Hold trained students of one task against their teacher and published students: file, speed and images.
-
-    Exports, translates the test photos, scores and times; goes on where it was stopped.
-
-    Args:
-        students: Artifacts that `compress distill`, `prune` or `quantize` wrote; each is called as its folder.
-        out: The folder to write: students.json, students.md, samples.png, and all that they were made from.
-        json: Print JSON.
-    """
-    from benchmarks.students.stage import bench_students
-    from benchmarks.students.text import format_table
-
-    record = bench_students(students, config, out)
-    console.show(record, as_json=json, text=f"{format_table(record)}\nwith pictures: {out}")
-
-
-@app.command
 def browser(
     *models: Path,
-    config: Annotated[BrowserConfig, Parameter(name="*")] | None = None,
+    config: Annotated[BrowserConfig, Flags] | None = None,
     out: Path | None = None,
     overwrite: bool = False,
     json: bool = False,
@@ -137,7 +161,7 @@ def browser(
     """Time .tflite models in a browser, with LiteRT.js in WebAssembly and, where there is one, on WebGPU.
 
     Args:
-        models: .tflite files or artifacts of one, with float or uint8 ends; ratios are over the first.
+        models: .tflite files or artifacts of one, with float or uint8 input and output; ratios are over the first.
         out: JSON file to write the measurements to.
         overwrite: Replace that file if it exists.
         json: Print JSON.
@@ -172,12 +196,11 @@ def ios(
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
-    """Experimental: no device has run it yet. Show what an iPhone or a Mac measured of Core ML packages, on every
-    compute unit.
+    """Experimental: no device has run it yet. Compare Core ML packages by the measurements of an iPhone or a Mac.
 
     Args:
-        results: JSON files that the Swift package of `compress export coreml --swift` wrote.
-        baseline: The one of another model to compare them with, measured on the same device.
+        results: JSON files that the Swift package of `compress export coreml --swift` wrote, of every compute unit.
+        baseline: Such a file of another model to compare them with, measured on the same device.
         out: JSON file to write the comparison to.
         overwrite: Replace that file if it exists.
         json: Print JSON.
@@ -186,8 +209,9 @@ def ios(
         raise UsageError("no RESULT.json was given. Pass the file that the Swift package wrote on the phone.")
     if out is not None:
         refuse_existing(out, overwrite=overwrite)
-        refuse_replacing(out, [*results, *([baseline] if baseline else [])])
-    from benchmarks.ios.stage import bench_ios, format_table
+        refuse_overwriting_inputs(out, [*results, *([baseline] if baseline else [])])
+    from benchmarks.ios.stage import bench_ios
+    from benchmarks.ios.table import format_table
 
     record = bench_ios(results, baseline=baseline)
     console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=format_table(record))
@@ -197,23 +221,24 @@ def ios(
 def check(measurements: Path, *, baseline: Path, max_size_ratio: float | None = None, json: bool = False) -> None:
     """Fail, with exit code 1, where a model got slower against its baseline than the noise of both runs explains.
 
-    With exit code 3 where that cannot be told: the machine was too busy, or is another one.
+    With exit code 3 where that is inconclusive: the machine was too busy, or is another one.
 
     Args:
-        measurements: What `bench host --out` or `python -m benchmarks.toolkit --out` wrote, or the table.json of
-            `bench table --out`.
-        baseline: What `bench accept` wrote of an earlier one, on the same kind of machine.
+        measurements: A record of `bench host --out` or `python -m benchmarks.toolkit --out`, or the table.json of
+            `bench published`.
+        baseline: The file of `bench accept` for an earlier one, on the same kind of machine.
         max_size_ratio: Largest size as a multiple of the accepted one, such as 1.02; not checked when not given.
         json: Print JSON.
     """
-    from benchmarks.timing import baseline as files
-    from benchmarks.timing import check as gate
+    from benchmarks.timing import check as speeds
+    from benchmarks.timing.baseline import read_baseline, read_benchmark
 
-    measured, accepted = files.read_benchmark(measurements), files.read_baseline(baseline)
-    checks = gate.check_speeds(measured, accepted, max_size_ratio=max_size_ratio)
-    unclear = gate.undecided(measured, accepted)
-    console.show(gate.check_outcome(checks, unclear), as_json=json, text=gate.format_checks(checks, unclear))
-    gate.raise_unless_passed(checks, unclear)
+    measured, accepted = read_benchmark(measurements), read_baseline(baseline)
+    checks = speeds.check_speeds(measured, accepted, max_size_ratio=max_size_ratio)
+    inconclusive = speeds.find_inconclusive(measured, accepted)
+    outcome = speeds.summarize_checks(checks, inconclusive)
+    console.show(outcome, as_json=json, text=speeds.format_checks(checks, inconclusive))
+    speeds.raise_unless_passed(checks, inconclusive)
 
 
 @app.command
@@ -223,22 +248,22 @@ def accept(
     """Make measured speed-ups the baseline: write the small file that later ones are checked against.
 
     Args:
-        measurements: What `bench host --out` or `python -m benchmarks.toolkit --out` wrote, or the table.json of
-            `bench table --out`.
+        measurements: A record of `bench host --out` or `python -m benchmarks.toolkit --out`, or the table.json of
+            `bench published`.
         out: Baseline file to write, such as benchmarks/baselines/NAME.json.
         only: Name of a model or command to hold; may be repeated. All when not given, and then none may be too noisy.
-        overwrite: Replace that file if it exists, and say what changes.
-        json: Print what was written as JSON.
+        overwrite: Replace that file if it exists, and show the changes.
+        json: Print JSON.
     """
     refuse_existing(out, overwrite=overwrite)
     from benchmarks.timing import baseline as files
-    from benchmarks.timing import check as gate
+    from benchmarks.timing.check import compare_baselines
 
     measured = files.read_benchmark(measurements)
     if only:
-        measured = files.narrowed(measured, only)
+        measured = files.select_models(measured, only)
     files.require_quotable(measured, measurements)
-    changed = gate.changes(files.read_baseline(out), measured) if out.exists() else None
+    changed = compare_baselines(files.read_baseline(out), measured) if out.exists() else None
     files.write_baseline(measured, out, overwrite=overwrite)
     console.show({"baseline": str(out), "models": list(measured.models), "changes": changed}, as_json=json)
 
@@ -246,7 +271,7 @@ def accept(
 @app.command
 def android(
     *models: Path,
-    config: Annotated[AndroidConfig, Parameter(name="*")] | None = None,
+    config: Annotated[AndroidConfig, Flags] | None = None,
     out: Path | None = None,
     overwrite: bool = False,
     json: bool = False,
@@ -264,11 +289,11 @@ def android(
     """
     if out is not None:
         refuse_existing(out, overwrite=overwrite)
-    from benchmarks.android.run import bench_android
-    from benchmarks.android.table import format_table as android_table
+    from benchmarks.android.stage import bench_android
+    from benchmarks.android.table import format_table
 
     record = bench_android(models, config or AndroidConfig())
-    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=android_table(record))
+    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=format_table(record))
 
 
 def main() -> None:

@@ -1,25 +1,25 @@
-"""The `benchmark_model` that the user brings: whether a phone can run it, and the command line of a run."""
+"""The `benchmark_model` that the user brings: its check, and the command line that runs it on a phone."""
 
 import struct
 from pathlib import Path
 from typing import Any
 
 from benchmarks.android.config import PUBLISHED_AT, Backend
-from benchmarks.android.facts import mask
+from benchmarks.android.facts import core_mask
 from compress.errors import UnusableModel
 
 _MACHINES = {3: "x86", 40: "armeabi-v7a", 62: "x86_64", 183: "arm64-v8a"}
-"""`e_machine` of an ELF file, by Android's names of them."""
+"""Values of `e_machine` of an ELF file, and Android's names of them."""
 _RUNS_ALSO: dict[str, tuple[str, ...]] = {"arm64-v8a": ("armeabi-v7a",), "x86_64": ("x86",)}
 _FLAGS: dict[Backend, str] = {"cpu": "--use_xnnpack=true", "gpu": "--use_gpu=true", "nnapi": "--use_nnapi=true"}
 
 
 def read_binary(path: Path, *, abi: str | None) -> bytes:
-    """Read the program, refusing one that the phone cannot start.
+    """Read the program, and refuse one that the phone cannot start.
 
     Args:
         path: On this machine.
-        abi: What the phone runs, such as arm64-v8a; None where it does not say.
+        abi: The phone's instruction set, such as arm64-v8a; None where it does not say.
 
     Raises:
         UnusableModel: If it is missing, no program, or one for another processor.
@@ -36,15 +36,18 @@ def read_binary(path: Path, *, abi: str | None) -> bytes:
     return content
 
 
-def command_line(folder: str, backend: Backend, flags: dict[str, Any], *, cores: list[int]) -> list[str]:
-    """What is run on the phone.
+def device_command(folder: str, backend: Backend, flags: dict[str, Any], *, cores: list[int]) -> list[str]:
+    """Return the command that runs a model on the phone.
 
     Args:
-        folder: The phone's, with the binary in it.
-        backend: What runs the model. On GPU and NNAPI, XNNPACK runs what their delegate leaves over, as in an app.
-        flags: Of benchmark_model, without dashes.
-        cores: Those to stay on; any where there are none.
+        folder: The phone's folder with the binary in it.
+        backend: The delegate that runs the model. On GPU and NNAPI, XNNPACK runs the operators that their delegate
+            leaves over, as in an app.
+        flags: Flags of benchmark_model, without dashes.
+        cores: The cores to stay on; any core if empty.
     """
-    pinned = ["taskset", mask(cores)] if cores else []
-    given = [f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in flags.items()]
-    return [*pinned, f"{folder}/benchmark_model", _FLAGS[backend], *given]
+    pinned = ["taskset", core_mask(cores)] if cores else []
+    arguments = [
+        f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in flags.items()
+    ]
+    return [*pinned, f"{folder}/benchmark_model", _FLAGS[backend], *arguments]

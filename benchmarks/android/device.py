@@ -1,4 +1,4 @@
-"""A phone at the other end of adb: what is found there, pushed, run and fetched."""
+"""A phone at the other end of adb: commands that it runs, files that are pushed and fetched."""
 
 import importlib.util
 import logging
@@ -24,12 +24,12 @@ _NOT_READY = {
 }
 _FOLDER = "/data/local/tmp"
 _TIME_LIMIT_S = 900
-"""For one command. benchmark_model itself stops after 150 s of warming up and 150 s of measuring."""
+"""Time limit of one command. benchmark_model itself stops after 150 s of warming up and 150 s of measuring."""
 _log = logging.getLogger(__name__)
 
 
 def require_adbutils() -> None:
-    """Find out whether adbutils is there, without loading it.
+    """Check that adbutils is installed, without loading it.
 
     Raises:
         UsageError: If it is not installed.
@@ -59,7 +59,7 @@ class Phone:
         return ended.returncode, ended.output.replace("\r\n", "\n")
 
     def read(self, *command: str) -> str:
-        """Run a command that only asks; an empty answer where the phone does not know it."""
+        """Run a command that only asks, and return its output; empty where the phone does not know it."""
         code, text = self.shell(*command)
         return text if code == 0 else ""
 
@@ -71,7 +71,7 @@ class Phone:
         """
         try:
             self._device.sync.push(content, target, mode, check=True)
-        except _troubles() as error:
+        except _connection_errors() as error:
             # adbutils keeps of a refusal only that it was one, so the room is asked for.
             free = self._free_bytes()
             if free is not None and free < len(content):
@@ -82,7 +82,7 @@ class Phone:
             raise UnusableDevice(f"{self.name} did not take {target} ({error}). Is it still connected?") from error
 
     def fetch(self, source: str) -> bytes | None:
-        """Read a file of the phone; None where there is none."""
+        """Read a file of the phone; None if it does not exist."""
         code, _ = self.shell("test", "-f", source)
         if code != 0:
             return None
@@ -91,7 +91,7 @@ class Phone:
 
     @contextmanager
     def scratch_folder(self) -> Iterator[str]:
-        """A folder on the phone that is gone afterwards, whatever happens."""
+        """Yield a folder on the phone that is removed afterwards, whatever happens."""
         folder = f"{_FOLDER}/pocketgan-{secrets.token_hex(4)}"
         code, text = self.shell("mkdir", folder)
         if code != 0:
@@ -120,15 +120,15 @@ class Phone:
     def _answering(self) -> Iterator[None]:
         try:
             yield
-        except _troubles() as error:
+        except _connection_errors() as error:
             raise UnusableDevice(f"{self.name} stopped answering ({error}). Is it still connected?") from error
 
 
 def find_phone(serial: str | None) -> Phone:
-    """Find the phone that is meant.
+    """Find the phone to use.
 
     Args:
-        serial: As `adb devices` lists it; the only one when None.
+        serial: Its serial number, as `adb devices` lists it; the only phone when None.
 
     Raises:
         UsageError: If there are several and none was named, or none of that name.
@@ -159,15 +159,15 @@ def _list(client: Any) -> list[Any]:
     try:
         return client.list(extended=True)
     # It tries to start a server where none is.
-    except (*_troubles(), subprocess.SubprocessError) as error:
+    except (*_connection_errors(), subprocess.SubprocessError) as error:
         raise UnusableDevice(
             f"no adb server answers at {client.host}:{client.port} ({error}). Install Android's platform tools and run "
             "`adb start-server`."
         ) from error
 
 
-def _troubles() -> tuple[type[Exception], ...]:
-    """What adbutils raises where a connection breaks: it asserts and unpacks what arrives, whole or not."""
+def _connection_errors() -> tuple[type[Exception], ...]:
+    """Return the errors that adbutils raises where a connection breaks: it asserts and unpacks torn answers, too."""
     from adbutils import AdbError
 
     return (AdbError, OSError, EOFError, AssertionError, ValueError, struct.error)

@@ -1,4 +1,4 @@
-"""What a phone says of itself: model, processor, which cores are fast, how warm it is."""
+"""Facts that a phone tells of itself: model, processor, fast cores, temperature."""
 
 import re
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from benchmarks.android.device import Phone
 _THERMAL_STATUS = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
 """Android's `PowerManager.THERMAL_STATUS_*`, from 0."""
 _ABSENT_C = -50.0
-"""Sensors that a phone lacks read -99.9 or the like."""
+"""Upper bound of absent sensors, which read -99.9 or the like."""
 
 
-def describe_phone(phone: Phone) -> dict[str, Any]:
-    """Describe a phone.
+def read_phone(phone: Phone) -> dict[str, Any]:
+    """Read a phone's model and versions.
 
     Returns:
         `name`, `model`, `soc`, `android` (its version), `sdk` and `abi`; None where it does not say.
@@ -31,13 +31,13 @@ def describe_phone(phone: Phone) -> dict[str, Any]:
     }
 
 
-def fastest_cores(phone: Phone, *, count: int) -> list[int]:
+def find_fastest_cores(phone: Phone, *, count: int) -> list[int]:
     """Find the cores to run `count` threads on: the fastest kind, and the next slower ones until there are enough.
 
     Whole kinds, so that the system may still move a thread to a core that is free.
 
     Returns:
-        Their numbers, ascending; none where the phone does not tell or does not let them be chosen.
+        Their numbers, ascending; empty where the phone does not tell or does not let them be chosen.
     """
     listed = phone.read("sh", "-c", "grep -H . /sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq")
     frequencies = {int(core): int(kilohertz) for core, kilohertz in re.findall(r"/cpu(\d+)/.*?:(\d+)", listed)}
@@ -45,22 +45,22 @@ def fastest_cores(phone: Phone, *, count: int) -> list[int]:
     for frequency in sorted(set(frequencies.values()), reverse=True):
         if len(chosen) < count:
             chosen += [core for core, own in frequencies.items() if own == frequency]
-    if not chosen or phone.shell("taskset", mask(chosen), "true")[0] != 0:
+    if not chosen or phone.shell("taskset", core_mask(chosen), "true")[0] != 0:
         return []
     return sorted(chosen)
 
 
-def mask(cores: list[int]) -> str:
-    """The hexadecimal set of cores that `taskset` takes."""
+def core_mask(cores: list[int]) -> str:
+    """Return the hexadecimal set of cores that `taskset` takes."""
     return f"{sum(1 << core for core in cores):x}"
 
 
-def thermal_state(phone: Phone) -> dict[str, Any]:
-    """How warm a phone is and whether it slows down for it, by `dumpsys thermalservice` of Android 10 and later.
+def read_thermal_state(phone: Phone) -> dict[str, Any]:
+    """Read how warm a phone is, and whether it slows down for it, by `dumpsys thermalservice` of Android 10 or later.
 
     Returns:
         `status`, one of none, light, moderate, severe, critical, emergency, shutdown, or None where it does not say;
-        `celsius` by sensor, read now: the service also lists what it remembers.
+        `celsius` by sensor, as read now: the service also lists values that it has cached.
     """
     dump = phone.read("dumpsys", "thermalservice")
     status = re.search(r"^\s*Thermal Status: (\d+)", dump, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Whether a phone's picture is this machine's: one photo through the same file on both."""
+"""Parity of a phone's picture with this machine's: one photo through the same file on both."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,27 +10,28 @@ from compress.images import read_image
 from export.interpreter.litert import TfliteGenerator
 
 _LEVELS_PER_UNIT = 127.5
-"""Of 255 levels, in floats of [-1, 1]."""
+"""Steps of 255 levels in a unit of floats in [-1, 1]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceParity:
-    """How far two outputs differ, in steps: of the file's integers or, of a float file, of 255 levels."""
+    """Difference of two outputs in steps: of the file's integers or, for a float file, of 255 levels."""
 
     largest_step: float | None
     """None where the phone's output holds NaN or infinity."""
     share_within_a_step: float
 
     def as_json(self) -> dict[str, Any]:
+        """Return the difference as JSON holds it."""
         return asdict(self)
 
 
-class Comparison:
-    """One photo, ready for a model, and what this machine makes of it.
+class HostOutput:
+    """One photo as a model's input, and the output of this machine.
 
     Args:
         model: The `.tflite` file.
-        photo: Of any size; it is cut and resized to the model's.
+        photo: A photo of any size; it is cropped and resized to the model's.
 
     Raises:
         UnusableModel: If the file is no generator of one image from one image.
@@ -40,16 +41,16 @@ class Comparison:
     def __init__(self, model: Path, photo: Path) -> None:
         generator = TfliteGenerator.open(model)
         pixels = read_image(photo, generator.size)
-        self.fed = generator.to_input(pixels)
+        self.input = generator.to_input(pixels)
         self._expected = generator.run(pixels)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the input, batch first."""
-        return (1, *self.fed.shape)
+        """Shape of the input, batch first."""
+        return (1, *self.input.shape)
 
-    def with_output_of(self, content: bytes) -> DeviceParity:
-        """Compare with what the phone wrote.
+    def compare(self, content: bytes) -> DeviceParity:
+        """Compare with the output that the phone wrote.
 
         Raises:
             ValueError: If it is not as long as this machine's output.

@@ -1,4 +1,4 @@
-"""What was measured on a phone, as people read it."""
+"""The table of the measurements of a phone, for people."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ _NONE = "-"
 
 
 def format_table(record: Mapping[str, Any]) -> str:
-    """The measurements in columns, what did not run and why below them, and on what it was measured."""
+    """Format a record of `bench_android`: its table, the failures and the conditions of the run."""
     rows = [_HEADINGS, *(_row(entry) for entry in record["entries"] if entry["error"] is None)]
     lines = format_columns(rows)
     for entry in record["entries"]:

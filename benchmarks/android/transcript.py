@@ -1,7 +1,7 @@
-"""What `benchmark_model` prints, read.
+"""Reader of the text that `benchmark_model` prints.
 
 Source: tensorflow/lite/tools/benchmark/benchmark_model.cc, benchmark_tflite_model.cc and profiling_listener.cc,
-tensorflow/core/util/stats_calculator.cc, and tensorflow/lite/core/subgraph.cc for what a delegate took.
+tensorflow/core/util/stats_calculator.cc, and tensorflow/lite/core/subgraph.cc for delegation.
 """
 
 import re
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from benchmarks.android.config import Backend
 
 _NUMBER = r"([-+.\deE]+)"
-"""C++ streams print a million and more as 1.23457e+06."""
+"""Pattern of a number; C++ streams print a million and more as 1.23457e+06."""
 _DELEGATES: dict[Backend, tuple[str, str]] = {
     "cpu": ("TfLiteXNNPackDelegate", "XNNPACK"),
     "gpu": ("TfLiteGpuDelegateV2", "GPU"),
     "nnapi": ("TfLiteNnapiDelegate", "NNAPI"),
 }
-"""Of each backend: the delegate's node in the graph, and the delegate's provider."""
+"""Names of each backend's delegate: its node in the graph, and its provider."""
 _SIGNALS = {132: "an illegal instruction", 134: "an abort", 135: "a bus error", 137: "a kill, as for want of memory"}
 _SIGNALS |= {139: "a segmentation fault"}
 _FIRST_SIGNAL = 128
@@ -25,7 +25,7 @@ _MEBIBYTE = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Timings:
-    """Of one process, milliseconds; one inference is one image."""
+    """Timings of one process, milliseconds; one inference is one image."""
 
     invokes: int
     init_ms: float
@@ -48,20 +48,20 @@ class Timings:
 
 @dataclass(frozen=True, kw_only=True)
 class Delegation:
-    """What a delegate took."""
+    """The part of a graph that a delegate runs."""
 
     extent: str
-    """completely, partially or not."""
+    """One of completely, partially and not."""
     nodes: int | None
     nodes_total: int | None
     partitions: int | None
     unsupported: tuple[str, ...]
-    """What the GPU delegate says of operators that it leaves to the CPU."""
+    """Messages of the GPU delegate on operators that it leaves to the CPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """What the process grew by, bytes."""
+    """Growth of the process, bytes."""
 
     init_bytes: int
     overall_bytes: int
@@ -111,7 +111,7 @@ def read_timings(text: str) -> Timings:
 
 
 def read_delegation(text: str, backend: Backend) -> Delegation:
-    """Read what a backend's delegate took; where nothing is said of it, it took nothing."""
+    """Read the delegation of a backend; where the text says nothing of it, nothing was delegated."""
     node, provider = _DELEGATES[backend]
     applied = re.search(
         rf"Explicitly applied {provider} delegate, and the model graph will be (completely|partially)", text
@@ -145,7 +145,7 @@ def read_memory(text: str) -> Memory | None:
 
 
 def read_profile(text: str) -> list[ProfiledNode]:
-    """Read the operators' times, in the order in which they ran; none where they were not asked for."""
+    """Read the operators' times, in the order in which they ran; empty where they were not asked for."""
     regular = text.partition("Operator-wise Profiling Info for Regular Benchmark Runs:")[2]
     table = regular.partition(" Run Order ")[2].partition(" Top by ")[0]
     header, *rows = table.partition("\n")[2].splitlines() or [""]
@@ -159,8 +159,8 @@ def read_profile(text: str) -> list[ProfiledNode]:
     return nodes
 
 
-def why_it_failed(text: str, exit_code: int) -> str:
-    """Say in one line why a process ended badly, out of what it printed."""
+def find_failure_reason(text: str, exit_code: int) -> str:
+    """Find the reason why a process failed, one line of its output."""
     complaints = re.findall(r"^(?:ERROR|FATAL): (.+)$", text, re.MULTILINE)
     told = [line for line in complaints if not line.startswith(("Benchmarking failed", "Following operations"))]
     if exit_code > _FIRST_SIGNAL:
@@ -173,8 +173,8 @@ def why_it_failed(text: str, exit_code: int) -> str:
     return lines[-1] if lines else f"benchmark_model ended with exit code {exit_code} and said nothing"
 
 
-def why_not_delegated(text: str, backend: Backend) -> str:
-    """Say why nothing ran on a backend though the process ended well: it ran on the CPU instead."""
+def find_refusal_reason(text: str, backend: Backend) -> str:
+    """Find the reason why a backend's delegate took nothing though the process ended well, on the CPU instead."""
     hints = re.findall(r"^(?:ERROR|WARN|WARNING): (.+)$", text, re.MULTILINE)
     hints += re.findall(r"^(?:INFO: )?(.*unsupported on this platform.*)$", text, re.MULTILINE)
     reason = next((hint for hint in hints if not hint.startswith("Following operations")), None)

@@ -1,1 +1,1 @@
-"""`.tflite` files in a browser: a page that runs them with LiteRT.js, its server, a headless Chromium to open it."""
+"""`compress bench browser`: a page that runs `.tflite` files with LiteRT.js, its server, and a headless Chromium."""

@@ -30,8 +30,11 @@ _END_LIMIT_S = 10
 def find_browser(asked: Path | None = None) -> Path:
     """Find the browser to start.
 
+    Args:
+        asked: A program to take; the first known browser on PATH when None.
+
     Raises:
-        UsageError: If `asked` is no program, or none is asked for and none is found.
+        UsageError: If `asked` is no program, or no known browser is found.
     """
     found = shutil.which(asked or "") if asked else next(filter(None, map(shutil.which, NAMES)), None)
     if found is None and asked is None and _MAC.exists():
@@ -46,7 +49,7 @@ def find_browser(asked: Path | None = None) -> Path:
 
 
 class Browser:
-    """A running browser and what it says."""
+    """A running browser and its log."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
         self._process = process
@@ -54,19 +57,19 @@ class Browser:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs."""
+        """Exit code of the browser; None while it runs."""
         return self._process.poll()
 
-    def last_words(self) -> str:
-        """The end of what its pages said on their consoles or, where they said nothing, of what it said itself."""
+    def read_log_end(self) -> str:
+        """Return the last lines of its pages' consoles or, where those are empty, of its own log."""
         lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
-        said = [line for line in lines if _CONSOLE_MARK in line] or lines
-        return "\n".join(said[-_LINES_SHOWN:]) or "nothing"
+        lines_of_pages = [line for line in lines if _CONSOLE_MARK in line] or lines
+        return "\n".join(lines_of_pages[-_LINES_SHOWN:]) or "nothing"
 
 
 @contextmanager
-def opened(browser: Path, address: str) -> Iterator[Browser]:
-    """Open a page; on leaving, the browser and all its children are ended.
+def open_browser(browser: Path, address: str) -> Iterator[Browser]:
+    """Open a page in a browser, which is ended with all its children on leaving.
 
     Raises:
         UsageError: If it cannot be started.

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from compress.errors import UsageError
+from benchmarks.timing.flags import require_at_least
 
 
 @dataclass(frozen=True, kw_only=True)
 class BrowserConfig:
-    """How models are timed in a browser."""
+    """The browser that models are timed in, and how thoroughly."""
 
     image: Path | None = None
     """Photo that the models are given; one of colour gradients when not given."""
@@ -21,12 +21,10 @@ class BrowserConfig:
     browser: Path | None = None
     """Chromium or Chrome to start; the first on PATH when not given."""
     timeout_s: int = 600
-    """Seconds after which the page is taken to hang."""
+    """Seconds after which the page counts as hanging."""
     serve: bool = False
     """Start no browser, but keep the page up for phones in the same network until Ctrl-C. Listens on every address of
     this machine; without it, on localhost alone."""
 
     def __post_init__(self) -> None:
-        for name, least in (("threads", 1), ("runs", 1), ("warmup", 0), ("timeout_s", 1)):
-            if getattr(self, name) < least:
-                raise UsageError(f"{name} = {getattr(self, name)}, expected at least {least}.")
+        require_at_least(self, threads=1, runs=1, warmup=0, timeout_s=1)

@@ -1,4 +1,4 @@
-"""LiteRT.js as the npm registry has it: fetched once, checked against a hash, served out of its own archives.
+"""LiteRT.js from the npm registry: fetched once, checked against a hash, served out of its own archives.
 
 It is 39 MB of WebAssembly, so it is not part of this package. Any npm client fetches it by name.
 """
@@ -30,7 +30,7 @@ class Package:
 
     @property
     def archive_name(self) -> str:
-        """As `npm pack` calls it."""
+        """File name that `npm pack` gives the archive."""
         return f"{self.name.removeprefix('@').replace('/', '-')}-{self.version}.tgz"
 
 
@@ -51,13 +51,13 @@ def load_library(cache: Path | None = None) -> dict[str, bytes]:
     """Read LiteRT.js's scripts and WebAssembly from the cache, which is filled from the npm registry if need be.
 
     Args:
-        cache: Folder of the archives; the user's own when None.
+        cache: Folder of the archives; the user's own cache when None.
 
     Returns:
         Contents by path, such as `@litertjs/core/dist/index.js`.
 
     Raises:
-        UsageError: If there is no npm, it fetches nothing, or what it fetches is not what was pinned.
+        UsageError: If there is no npm, it fetches nothing, or the fetched archive is not the pinned one.
     """
     folder = cache or user_cache() / "litertjs"
     members: dict[str, bytes] = {}
@@ -67,10 +67,10 @@ def load_library(cache: Path | None = None) -> dict[str, bytes]:
 
 
 def load_archive(package: Package, folder: Path) -> bytes:
-    """Read a package's archive from a folder, where it is fetched to from the npm registry if need be.
+    """Read a package's archive from a folder, into which it is fetched from the npm registry if need be.
 
     Raises:
-        UsageError: As `load_library`.
+        UsageError: See `load_library`.
     """
     path = folder / package.archive_name
     if path.is_file() and _integrity(content := path.read_bytes()) == package.integrity:

@@ -1,4 +1,4 @@
-"""The page's server: hands out what was put into it, takes outputs and reports, nothing else.
+"""The page's server: hands out a fixed set of files, takes outputs and reports, nothing else.
 
 Protocol, all paths relative to the page:
 
@@ -22,7 +22,7 @@ from benchmarks.browser.task import MalformedReport, Task
 LOCALHOST = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"
 LARGEST_POST_BYTES = 256 << 20
-"""An output of 4096 x 4096 pixels in float32 has 201 MB."""
+"""Largest body of a POST; an output of 4096 x 4096 pixels in float32 has 201 MB."""
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -43,7 +43,7 @@ class BenchServer(ThreadingHTTPServer):
     """Serves one task.
 
     Args:
-        task: What is measured.
+        task: The models to time.
         files: Contents by path, `index.html` among them.
         host: Address to listen on; the port is a free one.
     """
@@ -55,10 +55,10 @@ class BenchServer(ThreadingHTTPServer):
         self.task = task
         self.files = files
         self.arrived: Queue[tuple[str, dict[str, Any]]] = Queue()
-        """`("record", the finished record)` or `("error", what the page posted)`, as they come."""
+        """Queue of `("record", the finished record)` and `("error", the page's error)`."""
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a browser that went away in the middle of a connection, as an ended one does."""
+        """Ignore a browser that went away in the middle of a connection, as an ended one does."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -90,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.OK, json.dumps(answer).encode(), _TYPES[".json"])
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: progress is the page's."""
+        """Log nothing: the page shows the progress."""
 
     @property
     def _bench(self) -> BenchServer:
@@ -101,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
             case ["output", index] if index.isdecimal():
                 return dict(self._bench.task.compare(int(index), body))
             case ["report"]:
-                record = self._bench.task.finish(_read_object(body))
+                record = self._bench.task.build_record(_read_object(body))
                 self._bench.arrived.put(("record", record))
                 return record
             case ["error"]:

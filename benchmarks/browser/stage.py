@@ -10,7 +10,7 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
-from benchmarks.browser.chromium import find_browser, opened
+from benchmarks.browser.chromium import find_browser, open_browser
 from benchmarks.browser.config import BrowserConfig
 from benchmarks.browser.library import load_library
 from benchmarks.browser.server import EVERYWHERE, LOCALHOST, BenchServer
@@ -25,10 +25,10 @@ def bench_browser(models: Sequence[Path], config: BrowserConfig) -> dict[str, An
     """Measure models in a headless browser of this machine, all in one interleaved run.
 
     Returns:
-        As `Task.finish`.
+        The record of `Task.build_record`.
 
     Raises:
-        UsageError: If there is no browser, or LiteRT.js can be had neither from the cache nor from the npm registry.
+        UsageError: If there is no browser, or LiteRT.js is neither cached nor to be had from the npm registry.
         UnusableModel: If a file is missing or cannot be run, here or in the browser.
         UnusableArtifact: If an artifact is torn or holds no `.tflite`.
         UnusableData: If the photo is broken.
@@ -44,7 +44,7 @@ def serve(models: Sequence[Path], config: BrowserConfig) -> Generator[dict[str, 
     """Keep the page up for browsers of the same network, and yield the record of each that finishes, without end.
 
     Raises:
-        As `bench_browser` does before it starts a browser; what fails in a page is logged.
+        UsageError, UnusableInput: As `bench_browser` before it starts a browser; errors of a page are logged.
     """
     with _served(models, config, host=EVERYWHERE) as server:
         port = server.server_port
@@ -58,7 +58,7 @@ def serve(models: Sequence[Path], config: BrowserConfig) -> Generator[dict[str, 
             if kind == "record":
                 yield content
             else:
-                _log.warning("%s", _describe_failure(server.task, content))
+                _log.warning("%s", _format_failure(server.task, content))
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def _served(models: Sequence[Path], config: BrowserConfig, *, host: str) -> Iter
 
 def _await_record(server: BenchServer, browser: Path, address: str, timeout_s: int) -> dict[str, Any]:
     deadline = time.monotonic() + timeout_s
-    with opened(browser, address) as running:
+    with open_browser(browser, address) as running:
         while time.monotonic() < deadline:
             try:
                 kind, content = server.arrived.get(timeout=_POLL_S)
@@ -84,19 +84,19 @@ def _await_record(server: BenchServer, browser: Path, address: str, timeout_s: i
                     continue
                 raise UnusableInput(
                     f"{browser} ended with {running.exit_code} before the page was done; it said:\n"
-                    f"{running.last_words()}\nTry another with --browser PATH."
+                    f"{running.read_log_end()}\nTry another with --browser PATH."
                 ) from None
             if kind == "record":
                 return content
             is_of_a_model = server.task.name_of(content.get("model")) is not None
-            raise (UnusableModel if is_of_a_model else UnusableInput)(_describe_failure(server.task, content))
+            raise (UnusableModel if is_of_a_model else UnusableInput)(_format_failure(server.task, content))
         raise UnusableInput(
             f"the page was not done within {timeout_s} s. Pass a greater --timeout-s or fewer --runs; the browser's "
-            f"console:\n{running.last_words()}"
+            f"console:\n{running.read_log_end()}"
         )
 
 
-def _describe_failure(task: Task, content: dict[str, Any]) -> str:
+def _format_failure(task: Task, content: dict[str, Any]) -> str:
     name = task.name_of(content.get("model"))
     what = f"{name} does not run in the browser" if name else "the page failed"
     console = content.get("console")
@@ -107,7 +107,7 @@ def _describe_failure(task: Task, content: dict[str, Any]) -> str:
 
 
 def _own_address() -> str:
-    """This machine's address in its network; no packet is sent to find it."""
+    """Return this machine's address in its network; no packet is sent to find it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             # TEST-NET-1 of RFC 5737, which nobody has.

@@ -1,18 +1,18 @@
-"""A browser's measurements as people read them."""
+"""The table of a browser's measurements, for people."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.host.table import withheld_speedups
+from benchmarks.host.table import format_withheld
 from compress.text_table import format_columns
 
 
 def format_table(record: Mapping[str, Any]) -> str:
-    """The table of a record of `Task.finish`, what did not run, and under what it was measured."""
+    """Format a record of `Task.build_record`: its table, the failures and the conditions of the run."""
     rows = [("model", "on", "size", "latency (min - p95)", "speed-up (range)", "load", "first", "within 1/255 of host")]
     rows += [_row(entry) for entry in record["entries"]]
     lines = format_columns(rows)
-    lines += withheld_speedups(record["entries"])
+    lines += format_withheld(record["entries"])
     lines += [f"{failure['name']} on {failure['accelerator']}: {failure['why']}" for failure in record["failures"]]
     lines.append(
         f"{record['runs']} interleaved rounds, {record['threads']} thread(s), LiteRT.js {record['litert_js']}, "

@@ -1,6 +1,6 @@
-"""What a page is asked to measure, what it may fetch for that, and what its numbers become.
+"""The task of a page: the models to time, the files that it fetches, and the record made of its measurements.
 
-The page measures and shows; everything that can be reckoned once for all browsers is reckoned here: the input's bytes,
+The page measures and shows; everything that can be computed once for all browsers is computed here: the input's bytes,
 the host's output to compare with, medians and ratios. So a phone offers the record that the command prints.
 """
 
@@ -17,40 +17,41 @@ import numpy as np
 
 from benchmarks.browser import library
 from benchmarks.browser.config import BrowserConfig
-from benchmarks.host.stage import TURN_MS, Contender, find_contenders, summarize
-from benchmarks.timing.machine import describe_machine
-from benchmarks.timing.noise import why_withheld
+from benchmarks.host.stage import TURN_MS, TimedModel, find_models, summarize_model
+from benchmarks.timing.machine import read_machine
+from benchmarks.timing.noise import withheld_reason
 from compress import images
 from compress.errors import UnusableModel
-from export.interpreter.litert import End, TfliteGenerator
+from export.interpreter.litert import ImageTensor, TfliteGenerator
 from export.parity import synthetic_photos
 
 ACCELERATORS = ("wasm", "webgpu")
 PARITY_SHARE = 0.99
-"""Of the values that should lie within 1/255 of the host's; fewer are pointed out."""
+"""Share of values that should lie within 1/255 of the host's; a smaller one is pointed out."""
 _PAGE = ("index.html", "bench.js")
 _RUNNABLE = ("float32", "uint8")
-"""What LiteRT.js can put into a tensor of those that a generator's end may be."""
+"""Types of a generator's input and output that LiteRT.js can put into a tensor."""
 _STEP = 1 + 1e-4
-"""1/255 of the range from black to white, with the rounding of float32 on top."""
+"""A step of 1/255 of the range from black to white, with the rounding of float32 on top."""
 
 _log = logging.getLogger(__name__)
 
 
 class MalformedReport(ValueError):
-    """What was posted is not what the page posts."""
+    """A posted body that the page does not post."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
-    """A model that the page is given: its file, the input's bytes, and what LiteRT made of them on the host."""
+class PageModel:
+    """A model of the page: its file, the input's bytes, and the output of LiteRT on the host."""
 
-    contender: Contender
+    timed: TimedModel
     content: bytes
-    ends: tuple[End, End]
-    given: bytes
+    input: ImageTensor
+    output: ImageTensor
+    input_bytes: bytes
     picture: np.ndarray
-    """`(height, width, 3)` float32 in [-1, 1]."""
+    """The host's output, `(height, width, 3)` float32 in [-1, 1]."""
 
 
 class Task:
@@ -58,7 +59,7 @@ class Task:
 
     Args:
         models: `.tflite` files or artifacts of one; ratios are over the first.
-        config: How.
+        config: The rounds, and the photo.
 
     Raises:
         UnusableModel: If a file is missing, no generator, or LiteRT.js cannot feed it.
@@ -68,65 +69,65 @@ class Task:
 
     def __init__(self, models: Sequence[Path], config: BrowserConfig) -> None:
         self._config = config
-        self._host = describe_machine()
-        self._subjects = [_prepare(contender, config) for contender in find_contenders(models)]
+        self._host = read_machine()
+        self._models = [_prepare_model(timed, config) for timed in find_models(models)]
 
     def files(self) -> dict[str, bytes]:
-        """What the page and the page itself consist of, by path; without LiteRT.js."""
+        """Return the files of the page and those that it fetches, by path; without LiteRT.js."""
         page = resources.files("benchmarks.browser") / "page"
         found = {name: (page / name).read_bytes() for name in _PAGE}
-        found["task.json"] = dumps(self._describe()).encode()
-        for index, subject in enumerate(self._subjects):
-            found |= {f"models/{index}.tflite": subject.content, f"inputs/{index}.bin": subject.given}
+        found["task.json"] = dumps(self._page_config()).encode()
+        for index, model in enumerate(self._models):
+            found |= {f"models/{index}.tflite": model.content, f"inputs/{index}.bin": model.input_bytes}
         return found
 
     def compare(self, index: int, output: bytes) -> dict[str, float]:
-        """Hold a browser's output against the host's.
+        """Compare a browser's output with the host's.
 
         Args:
-            index: The model's.
+            index: Index of the model.
             output: The values as they lie in memory, little-endian.
 
         Returns:
             `share_within_1_255` of the values that differ by no more than 1/255 of the range from black to white;
-            `largest_difference`, as a multiple of 1/255. What is not finite differs by all of 255.
+            `largest_difference`, as a multiple of 1/255. A value that is not finite differs by all of 255.
 
         Raises:
             MalformedReport: If there is no such model or it returns another number of bytes.
         """
-        subject = self._subject(index)
-        dtype = np.dtype(subject.ends[1].dtype).newbyteorder("<")
-        if len(output) != subject.picture.size * dtype.itemsize:
-            raise MalformedReport(f"{len(output)} bytes are no output of {subject.contender.name}")
-        values = np.frombuffer(output, dtype).reshape(subject.picture.shape)
+        model = self._model(index)
+        dtype = np.dtype(model.output.dtype).newbyteorder("<")
+        if len(output) != model.picture.size * dtype.itemsize:
+            raise MalformedReport(f"{len(output)} bytes are no output of {model.timed.name}")
+        values = np.frombuffer(output, dtype).reshape(model.picture.shape)
         picture = images.to_float(values) if dtype == np.uint8 else values
-        steps = np.abs(np.nan_to_num(picture, nan=np.inf, posinf=np.inf, neginf=np.inf) - subject.picture) * 127.5
+        steps = np.abs(np.nan_to_num(picture, nan=np.inf, posinf=np.inf, neginf=np.inf) - model.picture) * 127.5
         return {
             "share_within_1_255": float((steps <= _STEP).mean()),
             "largest_difference": float(np.minimum(steps, 255).max()),
         }
 
-    def finish(self, report: Mapping[str, Any]) -> dict[str, Any]:
-        """Turn what a page posts at its end into the record of the run.
+    def build_record(self, report: Mapping[str, Any]) -> dict[str, Any]:
+        """Turn the report of a page into the record of the run.
 
         Returns:
             JSON-ready: `host` (the machine that serves and compares), `browser`, `litert_js`, `threads` (that
             WebAssembly ran on), `runs`, `interleaved`, `library_load_ms`, `entries` and `failures`. An entry is a model
-            on an accelerator: `name`, `path`, `size_bytes`, `ends`, `accelerator`, `fully_accelerated`, `load_ms`,
-            `first_ms`, what `summarize` tells of its latency, `withheld` (why its speed-up is not to be quoted, or
-            None), and `parity` as from `compare`.
+            on an accelerator: `name`, `path`, `size_bytes`, `io_types` (of input and output), `accelerator`,
+            `fully_accelerated`, `load_ms`, `first_ms`, the latency of `summarize_model`, `withheld` (why its speed-up
+            is not to be quoted, or None), and `parity` of `compare`.
 
         Raises:
             MalformedReport: If a part is missing or of another kind.
         """
         try:
-            contestants = list(report["contestants"])
+            measured = list(report["entries"])
             rounds = [[float(latency) for latency in turn] for turn in report["rounds"]]
-            if not rounds or not contestants or any(len(turn) != len(contestants) for turn in rounds):
-                raise ValueError(f"{len(rounds)} rounds of {len(contestants)} models")
+            if not rounds or not measured or any(len(turn) != len(measured) for turn in rounds):
+                raise ValueError(f"{len(rounds)} rounds of {len(measured)} models")
             if not all(0 < latency < math.inf for turn in rounds for latency in turn):
                 raise ValueError("a latency that is none")
-            entries = [self._entry(one, rounds, position) for position, one in enumerate(contestants)]
+            entries = [self._entry(one, rounds, position) for position, one in enumerate(measured)]
             record = {
                 "host": self._host,
                 "browser": dict(report["browser"]),
@@ -144,17 +145,17 @@ class Task:
         return record
 
     def name_of(self, index: object) -> str | None:
-        """A model's name, or None where `index` is no model's."""
-        if isinstance(index, int) and 0 <= index < len(self._subjects):
-            return self._subjects[index].contender.name
+        """Return a model's name; None where `index` is no model's."""
+        if isinstance(index, int) and 0 <= index < len(self._models):
+            return self._models[index].timed.name
         return None
 
-    def _subject(self, index: int) -> Subject:
-        if not 0 <= index < len(self._subjects):
-            raise MalformedReport(f"there is no model {index}, but {len(self._subjects)}")
-        return self._subjects[index]
+    def _model(self, index: int) -> PageModel:
+        if not 0 <= index < len(self._models):
+            raise MalformedReport(f"there is no model {index}, but {len(self._models)}")
+        return self._models[index]
 
-    def _describe(self) -> dict[str, Any]:
+    def _page_config(self) -> dict[str, Any]:
         return {
             "litert_js": library.VERSION,
             "threads": self._config.threads,
@@ -163,58 +164,59 @@ class Task:
             "turn_ms": TURN_MS,
             "models": [
                 {
-                    "name": subject.contender.name,
-                    "size_bytes": len(subject.content),
-                    # LiteRT.js tells neither scale nor zero point of an end.
-                    "input": asdict(subject.ends[0]),
-                    "output": asdict(subject.ends[1]),
+                    "name": model.timed.name,
+                    "size_bytes": len(model.content),
+                    # LiteRT.js tells neither scale nor zero point of input and output.
+                    "input": asdict(model.input),
+                    "output": asdict(model.output),
                 }
-                for subject in self._subjects
+                for model in self._models
             ],
         }
 
     def _entry(self, one: Mapping[str, Any], rounds: Sequence[Sequence[float]], position: int) -> dict[str, Any]:
-        subject = self._subject(int(one["model"]))
+        model = self._model(int(one["model"]))
         if one["accelerator"] not in ACCELERATORS:
             raise ValueError(f"accelerator {one['accelerator']!r}")
-        summary = summarize(rounds, position)
+        summary = summarize_model(rounds, position)
         return {
-            "name": subject.contender.name,
-            "path": str(subject.contender.path),
-            "size_bytes": len(subject.content),
-            "ends": [end.dtype for end in subject.ends],
+            "name": model.timed.name,
+            "path": str(model.timed.path),
+            "size_bytes": len(model.content),
+            "io_types": [model.input.dtype, model.output.dtype],
             "accelerator": one["accelerator"],
             "fully_accelerated": bool(one["fully_accelerated"]),
             "load_ms": float(one["load_ms"]),
             "first_ms": float(one["first_ms"]),
             **summary,
             # A page does not know how long it waited for a processor.
-            "withheld": why_withheld(summary["noise"]) if position else None,
+            "withheld": withheld_reason(summary["noise"]) if position else None,
             "parity": {key: float(one["parity"][key]) for key in ("share_within_1_255", "largest_difference")},
         }
 
     def _failure(self, one: Mapping[str, Any]) -> dict[str, str]:
-        name = self._subject(int(one["model"])).contender.name
+        name = self._model(int(one["model"])).timed.name
         return {"name": name, "accelerator": str(one["accelerator"]), "why": str(one["why"])}
 
 
-def _prepare(contender: Contender, config: BrowserConfig) -> Subject:
-    generator = TfliteGenerator.open(contender.model)
-    for end, verb in zip(generator.ends, ("takes", "returns"), strict=True):
-        if end.dtype not in _RUNNABLE:
+def _prepare_model(timed: TimedModel, config: BrowserConfig) -> PageModel:
+    generator = TfliteGenerator.open(timed.file)
+    for tensor, verb in ((generator.input, "takes"), (generator.output, "returns")):
+        if tensor.dtype not in _RUNNABLE:
             raise UnusableModel(
-                f"{contender.path} {verb} {end.dtype}, which LiteRT.js {library.VERSION} cannot pass. Export it with "
+                f"{timed.path} {verb} {tensor.dtype}, which LiteRT.js {library.VERSION} cannot pass. Export it with "
                 "`compress export tflite --io-type uint8` or `--io-type float`."
             )
     if config.image is None:
         (photo,) = synthetic_photos(generator.size, count=1, seed=0)
     else:
         photo = images.read_image(config.image, generator.size)
-    return Subject(
-        contender=contender,
-        content=contender.model.read_bytes(),
-        ends=generator.ends,
-        given=generator.to_input(photo).tobytes(),
+    return PageModel(
+        timed=timed,
+        content=timed.file.read_bytes(),
+        input=generator.input,
+        output=generator.output,
+        input_bytes=generator.to_input(photo).tobytes(),
         picture=generator.translate(photo),
     )
 

@@ -17,15 +17,15 @@ from typing import Any, Protocol
 from ai_edge_litert.interpreter import Interpreter
 from tqdm import tqdm
 
-from benchmarks.config import HostConfig
-from benchmarks.host.coverage import operator_coverage
-from benchmarks.host.roofline import RoofLayer, count_macs, find_peaks, place_under_roof, roof_layers
-from benchmarks.timing.machine import describe_machine
-from benchmarks.timing.noise import seconds_waited, speedup_of, summed_up, why_withheld
+from benchmarks.host.config import HostConfig
+from benchmarks.host.roofline import PeakLayer, compare_with_peak, count_macs, find_peaks, open_peak_layers
+from benchmarks.timing.machine import read_machine
+from benchmarks.timing.noise import sum_waited_s, summarize_speedup, summarize_values, withheld_reason
 from benchmarks.timing.start import measure_start
 from compress.artifact import is_artifact, open_artifact
 from compress.errors import UnusableArtifact, UnusableModel
-from export.interpreter.litert_benchmark import open_interpreter
+from export.interpreter.open_file import open_filled_file
+from export.tflite.delegation import delegate_coverage
 
 TURN_INVOKES = 5
 TURN_MS = 50.0
@@ -36,18 +36,27 @@ _log = logging.getLogger(__name__)
 
 
 class Runnable(Protocol):
-    """What is timed: one call is one image."""
+    """Anything that can be timed: one call is one image."""
 
     def invoke(self) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contender:
-    """A model that takes part: the path that the user gave, and the `.tflite` file that it means."""
+class TimedModel:
+    """A model to time: the path that the user gave, and the `.tflite` file that it means."""
 
     name: str
     path: Path
-    model: Path
+    file: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class _InterpreterSet:
+    """All models, and the layers that measure the peak, on one number of threads."""
+
+    threads: int
+    interpreters: list[Interpreter]
+    layers: list[PeakLayer]
 
 
 def bench_host(config: HostConfig) -> dict[str, Any]:
@@ -57,48 +66,50 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
         JSON-ready: `machine`, `threads` (the first count that was asked for), `runs`, `interleaved`, `waiting` (share
         of the time in which other work held the processor; None where the system does not tell), `peak_gmacs_per_s`
         (by arithmetic, measured in the same rounds on `threads`), and `entries`, the baseline's first. Each has `name`,
-        `threads`, `path`, `size_bytes`, `input_shape`, what `summarize` tells of its latency and `place_under_roof` of
-        its rate, `withheld` (why the speed-up is not to be quoted, or None), what `measure_start` tells of its first
-        moments, `ops_total`, `ops_delegated`, `partitions` and `op_counts`. On further counts of threads, all models
-        follow anew, each with its count in its name: their speed-ups are over the baseline on as many, their rates
-        under a roof on as many, and `over_first_threads` is what `speedup_of` tells of them over the same model on
-        `threads`, with a `withheld` of its own.
+        `threads`, `path`, `size_bytes`, `input_shape`, the latency of `summarize_model`, the rate of
+        `compare_with_peak`, `withheld` (why the speed-up is not to be quoted, or None), the cold start of
+        `measure_start`, `ops_total`, `ops_delegated`, `partitions` and `op_counts`. On further counts of threads, all
+        models follow anew, each with its count in its name: their speed-ups are over the baseline on as many, their
+        rates are compared with the peak on as many, and `over_first_threads` is the `summarize_speedup` over the same
+        model on `threads`, with a `withheld` of its own.
 
     Raises:
         UnusableModel: If a file is missing or cannot be run.
         UnusableArtifact: If an artifact is torn or holds no `.tflite`.
     """
-    contenders = find_contenders([config.baseline, *config.candidate])
-    starts = [
-        [measure_start(contender.model, threads=threads) for contender in contenders] for threads in config.threads
-    ]
-    coverage = [operator_coverage(contender.model) for contender in contenders]
-    macs = [count_macs(contender.model.read_bytes()) for contender in contenders]
-    machine = describe_machine()
-    teams = [_open_team(contenders, threads) for threads in config.threads]
-    _warn_of_different_inputs(contenders, teams[0].interpreters)
-    rounds, waiting = _time_watched(teams, config)
+    models = find_models([config.baseline, *config.candidate])
+    starts = [[measure_start(model.file, threads=threads) for model in models] for threads in config.threads]
+    contents = [model.file.read_bytes() for model in models]
+    coverage = [_count_operators(content) for content in contents]
+    macs = [count_macs(content) for content in contents]
+    machine = read_machine()
+    sets = [_open_interpreters(models, threads) for threads in config.threads]
+    _warn_of_different_inputs(models, sets[0].interpreters)
+    rounds, waiting = _time_watched(sets, config)
     entries, peaks = [], []
-    members = len(contenders) + len(teams[0].layers)
-    for number, team in enumerate(teams):
-        own = [latencies[number * members : (number + 1) * members] for latencies in rounds]
-        peaks.append(find_peaks(team.layers, [latencies[len(contenders) :] for latencies in own]))
-        for position, contender in enumerate(contenders):
-            summary = summarize(own, position)
+    columns = len(models) + len(sets[0].layers)
+    for number, interpreter_set in enumerate(sets):
+        own = [latencies[number * columns : (number + 1) * columns] for latencies in rounds]
+        peaks.append(find_peaks(interpreter_set.layers, [latencies[len(models) :] for latencies in own]))
+        for position, model in enumerate(models):
+            summary = summarize_model(own, position)
+            gain = None
+            if number > 0:
+                gain = _gain_over_first_threads(rounds, number * columns + position, position, waiting)
             entries.append(
                 {
-                    "name": contender.name if number == 0 else f"{contender.name}, {team.threads} threads",
-                    "threads": team.threads,
-                    "path": str(contender.path),
-                    "size_bytes": contender.model.stat().st_size,
-                    "input_shape": team.interpreters[position].get_input_details()[0]["shape"].tolist(),
+                    "name": model.name if number == 0 else f"{model.name}, {interpreter_set.threads} threads",
+                    "threads": interpreter_set.threads,
+                    "path": str(model.path),
+                    "size_bytes": len(contents[position]),
+                    "input_shape": interpreter_set.interpreters[position].get_input_details()[0]["shape"].tolist(),
                     **summary,
                     # The baseline's ratio to itself is 1 whatever happens.
-                    "withheld": why_withheld(summary["noise"], waiting=waiting) if position else None,
-                    "over_first_threads": _over_first_team(rounds, number * members + position, position, waiting),
-                    **place_under_roof(macs[position], summary["latency_ms"]["min"], peaks[number]),
+                    "withheld": withheld_reason(summary["noise"], waiting=waiting) if position else None,
+                    "over_first_threads": gain,
+                    **compare_with_peak(macs[position], summary["latency_ms"]["min"], peaks[number]),
                     **asdict(starts[number][position]),
-                    **asdict(coverage[position]),
+                    **coverage[position],
                 }
             )
     return {
@@ -112,7 +123,7 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
     }
 
 
-def find_contenders(paths: Sequence[Path]) -> list[Contender]:
+def find_models(paths: Sequence[Path]) -> list[TimedModel]:
     """Find the `.tflite` file behind each path and give each a name of its own.
 
     Artifacts are called as in their manifest, files by their stem; equal names get the path's last part added, then a
@@ -122,25 +133,25 @@ def find_contenders(paths: Sequence[Path]) -> list[Contender]:
         UnusableModel: If a file is missing.
         UnusableArtifact: If an artifact is torn or holds no `.tflite`.
     """
-    found = [_find_model(path) for path in paths]
+    found = [_find_file(path) for path in paths]
     names = [name for name, _ in found]
     names = [
         f"{name} ({path.name})" if names.count(name) > 1 else name for name, path in zip(names, paths, strict=True)
     ]
     seen: Counter[str] = Counter()
-    contenders = []
-    for name, path, (_, model) in zip(names, paths, found, strict=True):
+    models = []
+    for name, path, (_, file) in zip(names, paths, found, strict=True):
         seen[name] += 1
         unique = f"{name} #{seen[name]}" if seen[name] > 1 else name
-        contenders.append(Contender(name=unique, path=path, model=model))
-    return contenders
+        models.append(TimedModel(name=unique, path=path, file=file))
+    return models
 
 
 def time_rounds(models: Sequence[Runnable], *, runs: int, warmup: int) -> list[list[float]]:
     """Let models take turns.
 
     Args:
-        models: Who takes part.
+        models: The models, in the order of the first round.
         runs: Rounds.
         warmup: Runs of each model before the first round.
 
@@ -160,62 +171,57 @@ def time_rounds(models: Sequence[Runnable], *, runs: int, warmup: int) -> list[l
     return rounds
 
 
-def summarize(rounds: Sequence[Sequence[float]], position: int) -> dict[str, Any]:
-    """Sum up one model's turns.
+def summarize_model(rounds: Sequence[Sequence[float]], position: int) -> dict[str, Any]:
+    """Summarize one model's turns.
 
     Args:
         rounds: Milliseconds of each model in each round, as `time_rounds` returns them.
-        position: The model's; the first is what it is compared with.
+        position: Index of the model; the first one is the baseline.
 
     Returns:
-        `latency_ms` (min, median, p95 and max over rounds), and what `speedup_of` tells of the ratios to the first
-        model.
+        `latency_ms` (min, median, p95 and max over rounds), and the `summarize_speedup` over the first model.
     """
     latencies = [latency[position] for latency in rounds]
     ratios = [latency[0] / latency[position] for latency in rounds]
+    return {"latency_ms": summarize_values(latencies), **summarize_speedup(ratios)}
+
+
+def _count_operators(content: bytes) -> dict[str, Any]:
+    coverage = delegate_coverage(content)
     return {
-        "latency_ms": summed_up(latencies),
-        **speedup_of(ratios),
+        "ops_total": coverage.operators,
+        "ops_delegated": coverage.operators - len(coverage.undelegated),
+        "partitions": coverage.partitions,
+        "op_counts": dict(coverage.op_counts.most_common()),
     }
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Team:
-    """All models, and the layers that make their roof, on one count of threads."""
-
-    threads: int
-    interpreters: list[Interpreter]
-    layers: list[RoofLayer]
+def _open_interpreters(models: Sequence[TimedModel], threads: int) -> _InterpreterSet:
+    interpreters = [open_filled_file(model.file, threads=threads) for model in models]
+    return _InterpreterSet(threads=threads, interpreters=interpreters, layers=open_peak_layers(threads=threads))
 
 
-def _open_team(contenders: Sequence[Contender], threads: int) -> _Team:
-    interpreters = [open_interpreter(contender.model, threads=threads) for contender in contenders]
-    return _Team(threads=threads, interpreters=interpreters, layers=roof_layers(threads=threads))
-
-
-def _time_watched(teams: Sequence[_Team], config: HostConfig) -> tuple[list[list[float]], float | None]:
+def _time_watched(sets: Sequence[_InterpreterSet], config: HostConfig) -> tuple[list[list[float]], float | None]:
     """Let models take turns, and watch how much of that time their threads waited for a processor, as a share."""
-    models = [model for team in teams for model in (*team.interpreters, *team.layers)]
-    started, waited = time.perf_counter(), seconds_waited()
+    models = [model for one in sets for model in (*one.interpreters, *one.layers)]
+    started, waited = time.perf_counter(), sum_waited_s()
     rounds = time_rounds(models, runs=config.runs, warmup=config.warmup)
-    took, waited_in_all = time.perf_counter() - started, seconds_waited()
+    took, waited_in_all = time.perf_counter() - started, sum_waited_s()
     if waited is None or waited_in_all is None:
         return rounds, None
     return rounds, (waited_in_all - waited) / (took * fmean(config.threads))
 
 
-def _over_first_team(
+def _gain_over_first_threads(
     rounds: Sequence[Sequence[float]], position: int, first: int, waiting: float | None
-) -> dict[str, Any] | None:
-    """What another count of threads gains a model over itself; None of the first count."""
-    if position == first:
-        return None
-    gain = speedup_of([latencies[first] / latencies[position] for latencies in rounds])
-    return gain | {"withheld": why_withheld(gain["noise"], waiting=waiting)}
+) -> dict[str, Any]:
+    """Return the speed-up of a model over itself on the first count of threads."""
+    gain = summarize_speedup([latencies[first] / latencies[position] for latencies in rounds])
+    return gain | {"withheld": withheld_reason(gain["noise"], waiting=waiting)}
 
 
 def _take_turn(model: Runnable) -> float:
-    """The median latency of its invokes, milliseconds."""
+    """Return the median latency of the invokes of one turn, milliseconds."""
     latencies: list[float] = []
     while len(latencies) < TURN_INVOKES and sum(latencies) < TURN_MS:
         started = time.perf_counter_ns()
@@ -224,7 +230,8 @@ def _take_turn(model: Runnable) -> float:
     return median(latencies)
 
 
-def _find_model(path: Path) -> tuple[str, Path]:
+def _find_file(path: Path) -> tuple[str, Path]:
+    """Return the name and the `.tflite` file of what a path means."""
     if is_artifact(path):
         artifact = open_artifact(path)
         if artifact.manifest.format != "tflite":
@@ -238,14 +245,14 @@ def _find_model(path: Path) -> tuple[str, Path]:
     return path.stem, path
 
 
-def _warn_of_different_inputs(contenders: Sequence[Contender], interpreters: Sequence[Interpreter]) -> None:
+def _warn_of_different_inputs(models: Sequence[TimedModel], interpreters: Sequence[Interpreter]) -> None:
     shapes = [tuple(interpreter.get_input_details()[0]["shape"][1:3].tolist()) for interpreter in interpreters]
-    for contender, shape in zip(contenders, shapes, strict=True):
+    for model, shape in zip(models, shapes, strict=True):
         if shape != shapes[0]:
             _log.warning(
                 "%s takes %s pixels and %s takes %s: their speed-up is not that of equal work.",
-                contender.name,
+                model.name,
                 "x".join(map(str, shape)),
-                contenders[0].name,
+                models[0].name,
                 "x".join(map(str, shapes[0])),
             )

@@ -1,1 +1,1 @@
-"""`compress bench ios`: what the Swift package measured on an iPhone or a Mac."""
+"""`compress bench ios`: measurements of the Swift package on an iPhone or a Mac."""

@@ -1,6 +1,6 @@
-"""Read the JSON that the Swift package of `compress export coreml --swift` writes on an iPhone or a Mac.
+"""Reader of the JSON that the Swift package of `compress export coreml --swift` writes on an iPhone or a Mac.
 
-The package's own README explains its keys. What was made elsewhere, torn or edited is refused with the place in it.
+The package's own README explains its keys. A file of another origin, torn or edited, is refused with the place in it.
 """
 
 import json
@@ -16,7 +16,7 @@ from compress.errors import UnusableInput
 KIT, SCHEMA = "pocketgan-ios", 1
 COMPUTE_UNITS = ("cpuOnly", "cpuAndGPU", "cpuAndNeuralEngine", "all")
 THERMAL_STATES = ("unknown", "nominal", "fair", "serious", "critical")
-"""As `ProcessInfo.ThermalState` has them, coolest first; unknown is one that the Swift package does not know."""
+"""Names of `ProcessInfo.ThermalState`, coolest first; unknown is one that the Swift package does not know."""
 
 _KINDS = {
     str: "a text",
@@ -65,7 +65,7 @@ MEASURED_KEYS: Mapping[str, type] = {
     "median_ms": float,
     "p95_ms": float,
 }
-"""Of a compute unit, all of them or an `error`."""
+"""Keys of a compute unit: it has all of them or an `error`."""
 OPTIONAL_KEYS: Mapping[str, type] = {
     "mean_squared_difference": float,
     "largest_difference": int,
@@ -75,23 +75,23 @@ OPTIONAL_KEYS: Mapping[str, type] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """What was measured on one set of compute units; durations in milliseconds."""
+    """Measurements of one set of compute units; durations in milliseconds."""
 
     name: str
     error: str | None
-    """Why nothing was measured; the rest is empty then."""
+    """Reason why nothing was measured; the other fields are empty then."""
     rounds_ms: tuple[float, ...] = ()
     load_ms: float | None = None
     first_prediction_ms: float | None = None
     mean_squared_difference: float | None = None
-    """Between its picture and what the export's own evaluation made, in steps of 1/255; None where not compared."""
+    """Difference of its picture to the export's own evaluation, in steps of 1/255; None where not compared."""
     largest_difference: int | None = None
     planned_operations: Mapping[str, Mapping[str, int]] | None = None
-    """By operator, how many of it Core ML plans to run on which device; None where the system does not say."""
+    """Operators, and how many of each Core ML plans to run on which device; None where the system does not say."""
 
     @property
     def psnr_db(self) -> float | None:
-        """How near its picture is to the export's own evaluation; infinite for the same picture."""
+        """PSNR of its picture to the export's own evaluation; infinite for the same picture."""
         if self.mean_squared_difference is None:
             return None
         if self.mean_squared_difference == 0:
@@ -99,7 +99,7 @@ class Unit:
         return 10 * math.log10(255**2 / self.mean_squared_difference)
 
     def latency_ms(self) -> dict[str, float]:
-        """The least, the median and the 95th percentile of its rounds."""
+        """Return the least, the median and the 95th percentile of its rounds."""
         return {"min": min(self.rounds_ms), "median": median(self.rounds_ms), "p95": p95(self.rounds_ms)}
 
 
@@ -120,16 +120,16 @@ class Report:
     units: tuple[Unit, ...]
 
     def unit(self, name: str) -> Unit | None:
-        """The compute units of that name, where they were measured."""
+        """Return the compute units of that name; None where they were not measured."""
         return next((unit for unit in self.units if unit.name == name and unit.error is None), None)
 
 
 def p95(values: tuple[float, ...]) -> float:
-    """The smallest value that 95 % of the values do not exceed, as the Swift package computes it."""
+    """Return the smallest value that 95 % of the values do not exceed, as the Swift package computes it."""
     return sorted(values)[(95 * len(values) + 99) // 100 - 1]
 
 
-def read(path: Path) -> Report:
+def read_report(path: Path) -> Report:
     """Read and check a report.
 
     Raises:
@@ -182,7 +182,7 @@ def _unit(raw: Any, *, rounds: int) -> Unit:
     _require(raw, MEASURED_KEYS, name)
     _require(raw, {key: kind for key, kind in OPTIONAL_KEYS.items() if key in raw}, name)
     latencies = raw["rounds_ms"]
-    if len(latencies) != rounds or not all(_is(latency, float) and latency > 0 for latency in latencies):
+    if len(latencies) != rounds or not all(_is_kind(latency, float) and latency > 0 for latency in latencies):
         raise ValueError(f"{name} has {len(latencies)} rounds_ms, expected {rounds} numbers above 0")
     unit = Unit(
         name=name,
@@ -204,7 +204,7 @@ def _planned(raw: Any, unit: str) -> Mapping[str, Mapping[str, int]] | None:
     if raw is None:
         return None
     for operator, devices in raw.items():
-        if not isinstance(devices, dict) or not all(_is(count, int) for count in devices.values()):
+        if not isinstance(devices, dict) or not all(_is_kind(count, int) for count in devices.values()):
             raise ValueError(f"{unit} plans {operator} as {devices!r}, expected a number for each device")
     return raw
 
@@ -215,12 +215,12 @@ def _require(table: Any, keys: Mapping[str, type], place: str) -> None:
     for key, kind in keys.items():
         if key not in table:
             raise ValueError(f"{place} has no {key}")
-        if not _is(table[key], kind):
+        if not _is_kind(table[key], kind):
             raise ValueError(f"{place} has {key} = {table[key]!r}, expected {_KINDS[kind]}")
 
 
-def _is(value: Any, kind: type) -> bool:
-    """Whether a value of JSON is of a kind; Swift writes a whole number without its point, and no number is below 0."""
+def _is_kind(value: Any, kind: type) -> bool:
+    """Tell whether a JSON value is of a kind; Swift writes whole numbers without a point, and no number is below 0."""
     if kind not in (int, float):
         return isinstance(value, kind)
     whole = isinstance(value, int) and not isinstance(value, bool)

@@ -1,1 +1,1 @@
-"""Published students: their shapes, how they are trained beside ours, and what they cost."""
+"""Published students beside ours: their shapes, their training, and their cost with random weights."""

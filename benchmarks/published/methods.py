@@ -1,23 +1,24 @@
-"""How the peers are trained: their shapes and their losses, written from the papers' descriptions.
+"""Training methods of the peers: their shapes and their losses, written from the papers' descriptions.
 
 The published schedules take hundreds of epochs. Here every method has the time, the photos, the batch, the optimiser,
-its learning rate and its averaging of the student that it is held against; only shape and losses are its own.
+its learning rate and its averaging of the student that it is compared with; only shape and losses are its own.
 
-What is not as published, for all: the network that scores is never trained against, so where a paper takes VGG, the
-teacher's own encoder takes its place. For GAN Compression: its discriminator is as small as ours. For OMGD: the teacher is
-given and does not learn beside the student, and channels are compared without adaptors (see `losses.channels`).
+Three things are not as published. For all: the network that scores is never trained against, so where a paper takes
+VGG, the teacher's own encoder takes its place. For GAN Compression: its discriminator is as small as ours. For OMGD:
+the teacher is given and does not learn beside the student, and channels are compared without adaptors (see
+`losses.channels`).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.config import PeerMethod
+from benchmarks.published.config import PeerMethod
 from benchmarks.published.shapes import GAN_COMPRESSION, OMGD
 from compress.models.mobile_resnet_generator import MobileResnetConfig
 
 NARROW_FILTERS, NARROW_BLOCKS = 7, 9
-"""Of CycleGAN's ResNet generator with as many parameters as OMGD's student: 0.14 million."""
+"""Filters and blocks of CycleGAN's ResNet generator with as many parameters as OMGD's student: 0.14 million."""
 
 _OMGD_LOSSES = {
     "ssim_weight": 10.0,
@@ -29,19 +30,19 @@ _OMGD_LOSSES = {
 
 
 @dataclass(frozen=True)
-class Distilled:
+class DistilledMethod:
     """A method that has a teacher."""
 
     shape: MobileResnetConfig | None
-    """None keeps the student's own."""
+    """Shape of the net; None keeps the student's own."""
     losses: Mapping[str, Any]
-    """Of `FitConfig`; all others weigh nothing."""
+    """Fields of `FitConfig`; all other weights are 0."""
 
 
-DISTILLED: Mapping[PeerMethod, Distilled] = {
+DISTILLED: Mapping[PeerMethod, DistilledMethod] = {
     # Li et al. 2020, arXiv:2003.08936, section 3.2: LSGAN against real images, the teacher's images in place of pairs,
     # and inner activations through 1x1 convolutions.
-    "gan_compression": Distilled(
+    "gan_compression": DistilledMethod(
         GAN_COMPRESSION,
         {
             "l1_weight": 10.0,
@@ -52,6 +53,6 @@ DISTILLED: Mapping[PeerMethod, Distilled] = {
         },
     ),
     # Ren et al. 2021, arXiv:2108.06908, sections 3.2 and 4.1: no discriminator for the student.
-    "omgd": Distilled(OMGD, _OMGD_LOSSES),
-    "omgd_losses": Distilled(None, _OMGD_LOSSES),
+    "omgd": DistilledMethod(OMGD, _OMGD_LOSSES),
+    "omgd_losses": DistilledMethod(None, _OMGD_LOSSES),
 }

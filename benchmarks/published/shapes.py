@@ -1,4 +1,4 @@
-"""The published students that ours are held against: their shapes as published, and made deployable.
+"""Shapes of the published students that ours are compared with, as published and made deployable.
 
 - OMGD: Ren et al. 2021, Online Multi-Granularity Distillation for GAN Compression, arXiv:2108.06908: a narrow MobileNet
   generator, 0.137 M parameters and 1.41 GMACs at 256x256. DCD and CRD train the same net.
@@ -6,8 +6,8 @@
   2.67 GMACs, among which the norms are counted, one for each value. (The authors' repository calls it `legacy`; the
   file that it offers now has 0.357 M parameters.)
 
-As published they have InstanceNorm and mirror the border, and what comes of that in int8 is what their authors never
-show. Shapes alone: no published code and no published weights are here.
+As published they have InstanceNorm and mirror the border; their authors never show the effect of that in int8. Shapes
+alone: no published code and no published weights are here.
 """
 
 from collections.abc import Mapping
@@ -18,9 +18,9 @@ from compress.models.mobile_resnet_generator import MobileResnetConfig
 OMGD = MobileResnetConfig(down=(16, 32, 64), inner=(64,) * 9, up=(32, 16))
 GAN_COMPRESSION = MobileResnetConfig(down=(24, 48, 96), inner=(128,) * 9, up=(40, 16))
 PEERS: Mapping[str, MobileResnetConfig] = {"OMGD": OMGD, "GAN Compression": GAN_COMPRESSION}
-"""By name, as published; build them with `compress.models.mobile_resnet_generator.build`."""
+"""Shapes as published, by name; `compress.models.mobile_resnet_generator.build_mobile_resnet` builds them."""
 
 
-def made_deployable(peer: MobileResnetConfig) -> MobileResnetConfig:
-    """The same shape with BatchNorm, which folds away, and zero padding: what a phone's int8 kernels run whole."""
+def make_deployable(peer: MobileResnetConfig) -> MobileResnetConfig:
+    """Return the shape with BatchNorm, which folds away, and zero padding, which a phone's int8 kernels run whole."""
     return replace(peer, normalization="batch", padding="zero")

@@ -1,7 +1,8 @@
-"""`compress bench peer`: train a peer as long as a student was trained, on the same photos.
+"""Training of a peer for as long as a student was trained, on the same photos.
 
-How many steps that is follows from a short trial of the peer's own step, so a slow net is shown fewer photos, as it
-would be on the user's machine.
+The number of steps follows from a short trial of the peer's own step, so a slow net is shown fewer photos, as it would
+be on the user's machine. `compress bench published` runs it as a stage through the hidden command `compress bench
+train-peer`: stages are commands of `compress`, and so a peer can be trained by hand as well.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.config import PeerMethod
-from benchmarks.published.methods import DISTILLED, NARROW_BLOCKS, NARROW_FILTERS, Distilled
+from benchmarks.published.config import PeerMethod
+from benchmarks.published.methods import DISTILLED, NARROW_BLOCKS, NARROW_FILTERS, DistilledMethod
 from compress import artifact
 from compress.artifact import Artifact, Manifest, open_artifact
 from compress.config import from_mapping, to_mapping
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     import keras
 
 TRIAL_STEPS = 12
-"""Enough for a median that the first steps, which compile, do not move."""
+"""Steps of the trial: enough for a median that the first steps, which compile, do not move."""
 _log = logging.getLogger(__name__)
 
 
@@ -50,52 +51,52 @@ def train_peer(
     """Train a peer beside a student.
 
     Args:
-        method: Which one.
+        method: The method to train by.
         like: The artifact of a student that `compress distill` wrote, for the time and for everything that shape and
             losses leave open.
         teacher: The generator file that the student learnt from; `narrow` has none and does not look at it.
         data: The folder that the student was trained on.
-        out: The artifact to write. Beside it lies `NAME.training` while training runs, and the same command goes on
+        out: The artifact to write. Beside it lies `NAME.training` while training runs, and the same command resumes
             from there after a kill.
         overwrite: Whether `out` may exist.
         lambda_layers: What the teacher's Lambda layers do, see `teachers.load`.
 
     Raises:
-        UsageError: If `out` exists, or the method cannot be had for such a student.
+        UsageError: If `out` exists, or the method does not fit such a student.
         UnusableArtifact: If `like` is torn or no distilled student.
-        UnusableModel: If the teacher cannot be read or has no layers that a loss wants to look at.
+        UnusableModel: If the teacher cannot be read or lacks the layers that a loss compares.
         UnusableData: If the photos cannot be used.
     """
     artifact.refuse_existing(out, overwrite=overwrite)
     artifact.refuse_overwriting_inputs(out, [like, teacher])
-    config, seconds = _read(like)
+    config, seconds = _read_student(like)
     if method == "narrow":
         return _train_narrow(config, seconds, like, data, out, overwrite=overwrite)
     chosen = DISTILLED[method]
-    start, shape = _start(chosen, config)
+    start, shape = _build_start(chosen, config)
     config = _with_losses(config, chosen.losses)
 
     def train(config: DistillConfig, out: Path, *, overwrite: bool = False) -> Artifact:
-        recorded = {"peer": method, **shape, **_of_fit(config)}
+        recorded = {"peer": method, **shape, **_fit_entries(config)}
         return distill_into(
             start, recorded, teacher, data, config, out, overwrite=overwrite, lambda_layers=lambda_layers
         )
 
-    def steps_in_time() -> int:
+    def find_steps() -> int:
         # Without phases before the discriminator's: its steps cost more than those without it, and are nearly all.
         trial = dataclasses.replace(config, steps=TRIAL_STEPS, sample_every=TRIAL_STEPS, adversarial_from_step=0.0)
         with tempfile.TemporaryDirectory(prefix="pocketgan-") as scratch:
-            return _steps(_images_per_s(train(trial, Path(scratch) / method)), config, seconds)
+            return _count_steps(_images_per_s(train(trial, Path(scratch) / method)), config, seconds)
 
-    steps = _kept_steps(out, [method, *map(str, (like, teacher, data)), to_mapping(config), seconds], steps_in_time)
+    steps = _keep_steps(out, [method, *map(str, (like, teacher, data)), to_mapping(config), seconds], find_steps)
     _log.info("%s: %d steps in %.0f s, as long as %s was trained", method, steps, seconds, like)
     return train(dataclasses.replace(config, steps=steps), out, overwrite=overwrite)
 
 
-def _kept_steps(out: Path, asked: list[Any], find: Callable[[], int]) -> int:
-    """The steps of a run that was killed here, if the same was asked of it; else those that a trial finds.
+def _keep_steps(out: Path, asked: list[Any], find: Callable[[], int]) -> int:
+    """Return the steps of a killed run of the same request, else those that a trial finds.
 
-    Another trial may find another pace, and a killed run has to go on with as many steps as it began with.
+    Another trial may find another pace, and a killed run has to resume with as many steps as it began with.
     """
     identity = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
     path = artifact.training_folder(out) / f"pace-{identity}.json"
@@ -106,8 +107,8 @@ def _kept_steps(out: Path, asked: list[Any], find: Callable[[], int]) -> int:
     return steps
 
 
-def _read(like: Path) -> tuple[DistillConfig, float]:
-    """A student's configuration, and how long it was trained, seconds."""
+def _read_student(like: Path) -> tuple[DistillConfig, float]:
+    """Return a student's configuration, and the seconds that it was trained."""
     student = open_artifact(like)
     if student.manifest.stage != "distill" or "family" not in student.manifest.config:
         raise UnusableArtifact(
@@ -128,7 +129,7 @@ def _images_per_s(student: Artifact) -> float:
     return record["images_per_s"]
 
 
-def _steps(images_per_s: float, config: FitConfig, seconds: float) -> int:
+def _count_steps(images_per_s: float, config: FitConfig, seconds: float) -> int:
     return max(1, round(seconds * images_per_s / config.batch_size))
 
 
@@ -137,34 +138,36 @@ def _with_losses(config: DistillConfig, losses: Mapping[str, Any]) -> DistillCon
     return dataclasses.replace(config, discriminator_crop_px=None, l1_final_scale=1.0, **{**unweighted, **losses})
 
 
-def _start(method: Distilled, config: DistillConfig) -> tuple[Callable[[keras.Model], keras.Model], dict[str, Any]]:
-    """What builds the net, and what the manifest says of its shape."""
+def _build_start(
+    method: DistilledMethod, config: DistillConfig
+) -> tuple[Callable[[keras.Model], keras.Model], dict[str, Any]]:
+    """Return the function that builds the net, and the manifest's entries on its shape."""
     size, shape = config.image_size_px, method.shape
 
     if shape is None:
         own = {item.name for item in dataclasses.fields(PocketConfig)} | {"from_teacher"}
         return partial(untrained, config), {name: value for name, value in to_mapping(config).items() if name in own}
 
-    def build(_: keras.Model) -> keras.Model:
+    def build_generator(_: keras.Model) -> keras.Model:
         from compress.models import mobile_resnet_generator
 
-        return mobile_resnet_generator.build(shape, (size, size))
+        return mobile_resnet_generator.build_mobile_resnet(shape, (size, size))
 
     return build, to_mapping(shape)
 
 
-def _of_fit(config: DistillConfig) -> dict[str, Any]:
-    of_fit = {item.name for item in dataclasses.fields(FitConfig)} | {"domain", "image_size_px"}
-    return {name: value for name, value in to_mapping(config).items() if name in of_fit}
+def _fit_entries(config: DistillConfig) -> dict[str, Any]:
+    names = {item.name for item in dataclasses.fields(FitConfig)} | {"domain", "image_size_px"}
+    return {name: value for name, value in to_mapping(config).items() if name in names}
 
 
 def _train_narrow(
     config: DistillConfig, seconds: float, like: Path, data: Path, out: Path, *, overwrite: bool
 ) -> Artifact:
-    """CycleGAN's generator, narrow, from real images alone, with the losses of its paper; its way back learns too."""
+    """Train a narrow CycleGAN generator from real images alone, with the losses of its paper; its inverse with it."""
     from compress.teach.stage import RECORD, teach
 
-    def chosen(steps: int) -> TeachConfig:
+    def with_steps(steps: int) -> TeachConfig:
         return TeachConfig(
             image_size_px=config.image_size_px,
             filters=NARROW_FILTERS,
@@ -177,20 +180,20 @@ def _train_narrow(
             seed=config.seed,
         )
 
-    def steps_in_time() -> int:
+    def find_steps() -> int:
         with tempfile.TemporaryDirectory(prefix="pocketgan-") as scratch:
-            images_per_s = teach(data, chosen(TRIAL_STEPS), Path(scratch) / "trial")["images_per_s"]
-        return _steps(images_per_s, FitConfig(batch_size=chosen(1).batch_size), seconds)
+            images_per_s = teach(data, with_steps(TRIAL_STEPS), Path(scratch) / "trial")["images_per_s"]
+        return _count_steps(images_per_s, FitConfig(batch_size=with_steps(1).batch_size), seconds)
 
-    steps = _kept_steps(out, ["narrow", str(like), str(data), to_mapping(config), seconds], steps_in_time)
+    steps = _keep_steps(out, ["narrow", str(like), str(data), to_mapping(config), seconds], find_steps)
     _log.info("narrow: %d steps in %.0f s", steps, seconds)
     work = artifact.training_folder(out)
     # Overwritten where a run was killed between this and its end.
-    record = teach(data, chosen(steps), work / "taught", overwrite=True)
+    record = teach(data, with_steps(steps), work / "taught", overwrite=True)
     generator = work / "taught" / record["b2a" if config.domain == "B" else "a2b"]["file"]
-    with artifact.atomic_dir(out, overwrite=overwrite) as partial:
-        _write_narrow(partial, out.name, generator, work / "taught" / "samples.png", config, steps)
-        (partial / RECORD).write_bytes((work / "taught" / RECORD).read_bytes())
+    with artifact.atomic_dir(out, overwrite=overwrite) as scratch:
+        _write_narrow(scratch, out.name, generator, work / "taught" / "samples.png", config, steps)
+        (scratch / RECORD).write_bytes((work / "taught" / RECORD).read_bytes())
     shutil.rmtree(work)
     return open_artifact(out)
 
@@ -198,10 +201,10 @@ def _train_narrow(
 def _write_narrow(folder: Path, name: str, generator: Path, samples: Path, config: DistillConfig, steps: int) -> None:
     from compress import cost, teachers
     from compress.artifact import ImageSpec
-    from compress.teachers.build import build
+    from compress.teachers.build import build_generator
 
     shape = (config.image_size_px, config.image_size_px, 3)
-    net = build(dataclasses.replace(teachers.describe(generator), input_shape=shape))
+    net = build_generator(dataclasses.replace(teachers.describe(generator), input_shape=shape))
     net.save(folder / artifact.MODEL_NAMES["keras"])
     (folder / "samples.png").write_bytes(samples.read_bytes())
     manifest = Manifest(

@@ -1,1 +1,1 @@
-"""Our int8 beside other quantisers': for whoever works on the export, `python -m benchmarks.quantizers`."""
+"""Comparison of our int8 export with other quantisers: `python -m benchmarks.quantizers`, a developer's script."""

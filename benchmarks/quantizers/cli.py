@@ -5,29 +5,29 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from benchmarks.config import OraclesConfig
+from benchmarks.quantizers.config import QuantizersConfig
 from compress import console
 from compress.artifact import refuse_existing
 from compress.errors import UnusableModel
 
 app = console.new_app(
     "python -m benchmarks.quantizers",
-    "Hold a student's int8 export against litert-quantizer's and the TF converter's, on the same photos; by --steps "
-    "and --teacher also our quantisation-aware training and its control in float against TFMOT's.",
+    "Compare a student's int8 export with litert-quantizer's and the TF converter's, on the same photos; with --steps "
+    "and --teacher also our quantisation-aware training and its control in float with TFMOT's.",
     default_parameter=Parameter(negative=()),
 )
 
 
 @app.default
-def oracles(
+def compare(
     student: Path,
     *,
-    config: Annotated[OraclesConfig, Parameter(name="*")],
+    config: Annotated[QuantizersConfig, Parameter(name="*")],
     out: Path | None = None,
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
-    """Write the student by every quantiser, and measure the files.
+    """Export the student with every quantiser, and measure the files.
 
     Args:
         student: The student's artifact.
@@ -39,11 +39,11 @@ def oracles(
         refuse_existing(out, overwrite=overwrite)
     if not student.exists():
         raise UnusableModel(f"{student} does not exist; expected a student's artifact.")
-    from benchmarks.host.table import format_quantizers
-    from benchmarks.quantizers.oracles import compare_oracles
+    from benchmarks.quantizers.compare import compare_quantizers
+    from benchmarks.quantizers.table import format_table
 
-    record = compare_oracles(student, config)
-    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=format_quantizers(record))
+    record = compare_quantizers(student, config)
+    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=format_table(record))
 
 
 def main() -> None:

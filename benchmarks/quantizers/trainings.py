@@ -1,8 +1,8 @@
-"""What a student becomes by training for int8: our way, its control, and TFMOT's; same photos, steps and settings."""
+"""Trainings of a student for int8: ours, its control, and TFMOT's; same photos, steps and settings."""
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,8 +12,8 @@ import numpy as np
 from benchmarks.quantizers.tfmot import child
 from benchmarks.quantizers.tfmot.job import Job, check_copyable
 from compress import teachers
-from compress.config import to_mapping
-from compress.distill.inputs import resolve_inputs
+from compress.distill.config import FitConfig
+from compress.distill.inputs import StageInputs, resolve_inputs
 from compress.distill.training_data.pairs import Pairs
 from compress.distill.training_data.teacher_images import cache_folder, translate_cached
 from compress.images import to_float
@@ -21,41 +21,48 @@ from compress.teachers.description import GeneratorDescription
 from export.quantize import candidates
 from export.quantize.config import QuantizeConfig
 from export.quantize.trainable import as_keras
-from export.source import Source
+from export.source import SourceGenerator
 from export.tflite import emitter
 
 _SHOWN = 2
-"""Photos by which TFMOT's copy is seen to be one."""
+"""Photos on which TFMOT's copy is compared with the student."""
 _TFMOT = {"TFMOT QAT": False, "TFMOT QAT, calibrated": True}
-"""By row, whether its ranges start from photos; see `benchmarks.quantizers.tfmot.training`."""
+"""Rows of the table, and whether their ranges start from photos; see `benchmarks.quantizers.tfmot.training`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trainings:
-    """What was trained."""
+    """Results of all trainings."""
 
     files: dict[str, bytes]
-    """By row of the table, the int8 file."""
+    """The int8 file of each row of the table."""
     control: keras.Model
-    """The folded student after as many steps in float."""
+    """The folded student after the same steps in float."""
     pictures: np.ndarray
-    """The teacher's, of the photos that are compared on; `(count, height, width, 3)` float32 in [-1, 1]."""
+    """The teacher's images of the compared photos, `(count, height, width, 3)` float32 in [-1, 1]."""
     facts: dict[str, Any]
-    """JSON-ready: under what it was trained, and how it went."""
+    """Settings and course of the trainings, JSON-ready."""
 
 
-def train(
-    student: Path, teacher: Path, data: Path, config: QuantizeConfig, source: Source, photos: Sequence[np.ndarray]
+def train_candidates(
+    student: Path,
+    teacher: Path,
+    data: Path,
+    config: QuantizeConfig,
+    source: SourceGenerator,
+    photos: Sequence[np.ndarray],
 ) -> Trainings:
-    """Train every way, one after the other. Photos and the teacher's images of them lie in the temporary folder
-    meanwhile, 0.4 MB for each training photo of 256 pixels.
+    """Train every candidate, one after the other.
+
+    Photos and the teacher's images of them lie in the temporary folder meanwhile, 0.4 MB for each training photo of 256
+    pixels.
 
     Args:
         student: The student's artifact.
         teacher: The generator file that it learnt from.
         data: A CycleGAN folder.
-        config: Of all trainings.
-        source: The student again, loaded.
+        config: The settings of all trainings.
+        source: The loaded student.
         photos: `(height, width, 3)` uint8, which nothing is trained on.
 
     Raises:
@@ -65,19 +72,21 @@ def train(
     """
     with tempfile.TemporaryDirectory(prefix="pocketgan-") as scratch:
         work = Path(scratch) / "training"
-        given = resolve_inputs(
-            student, teacher, data, config, Path(scratch) / "out", overwrite=False, lambda_layers=None
-        )
-        description = teachers.describe(given.student.model_path)
+        out = Path(scratch) / "out"
+        inputs = resolve_inputs(student, teacher, data, config, out, overwrite=False, lambda_layers=None, folded=True)
+        inputs = replace(inputs, fit_config=_image_losses_alone(inputs.fit_config))
+        description = teachers.describe(inputs.student.model_path)
         check_copyable(description)
-        training_data = given.training_data(work)
+        training_data = inputs.training_data(work)
         training_pairs, _ = training_data.pairs.split(config.holdout, config.seed)
         tfmot = {
-            row: child.run(_job(description, given.config, training_pairs, source, photos[:_SHOWN], calibrated))
+            row: child.run_job(_make_job(description, inputs, training_pairs, source, photos[:_SHOWN], calibrated))
             for row, calibrated in _TFMOT.items()
         }
-        finished = candidates.run_candidates(source.model, training_data, given.config, work, given.identity())
-        cache = cache_folder(given.fingerprint, given.image_size_px)
+        finished = candidates.run_candidates(
+            source.model, training_data, inputs.config, inputs.fit_config, work, inputs.identity()
+        )
+        cache = cache_folder(inputs.fingerprint, inputs.image_size_px)
         pictures = [translate_cached(photo, training_data.teacher.predict_on_batch, cache) for photo in photos]
     ours = {one.way: one for one in finished.candidates}
     return Trainings(
@@ -88,7 +97,7 @@ def train(
         facts={
             "teacher": str(teacher),
             "training_photos": len(training_pairs),
-            "config": to_mapping(given.config),
+            "config": inputs.recorded_config(),
             "tfmot": {
                 row: {
                     "copy_difference": trained.copy_difference,
@@ -101,19 +110,26 @@ def train(
     )
 
 
-def _job(
+def _image_losses_alone(config: FitConfig) -> FitConfig:
+    """Leave out phases and the losses that look through the teacher: TFMOT's training has neither."""
+    dropped = dict.fromkeys(("gram_weight", "feature_weight", "channel_weight"), 0.0)
+    return replace(config, discriminator_crop_px=None, l1_final_scale=1.0, **dropped)
+
+
+def _make_job(
     description: GeneratorDescription,
-    config: QuantizeConfig,
+    inputs: StageInputs[QuantizeConfig],
     pairs: Pairs,
-    source: Source,
+    source: SourceGenerator,
     shown: Sequence[np.ndarray],
     calibrated: bool,
 ) -> Job:
     return Job(
         description=description,
-        config=config,
-        photos=_file_of(pairs.photos),
-        targets=_file_of(pairs.targets),
+        config=inputs.fit_config,
+        calibration_images=inputs.config.calibration_images,
+        photos=_mapped_file(pairs.photos),
+        targets=_mapped_file(pairs.targets),
         rows=pairs.rows,
         calibrated=calibrated,
         shown=to_float(np.stack(shown)),
@@ -121,6 +137,6 @@ def _job(
     )
 
 
-def _file_of(array: np.ndarray) -> Path:
-    """The file behind a memory-mapped array."""
+def _mapped_file(array: np.ndarray) -> Path:
+    """Return the file behind a memory-mapped array."""
     return Path(cast(np.memmap, array).filename or "")

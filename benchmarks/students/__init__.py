@@ -1,1 +1,1 @@
-"""`compress bench students`: trained students, published students and their teacher in one table, images and all."""
+"""Comparison of trained students with their teacher and published students: files, speed and images in one table."""

@@ -1,40 +1,30 @@
-"""The flags and recorded configuration of `compress bench students`."""
+"""The flags of `compress bench published` that belong to the comparison of students."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from compress.errors import UsageError
-from export.config import IoType, LambdaLayers
+from benchmarks.published.config import PeerMethod
+from benchmarks.timing.flags import require_at_least
+from export.config import IoType
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudentsConfig:
-    """On which task students are compared, with what, and how thoroughly."""
+    """The task that students are compared on, and the peers beside them."""
 
-    teacher: Path
-    """The generator that they learnt from: .h5, .keras, .pth, SavedModel or artifact."""
     data: Path
-    """A CycleGAN folder: its training photos set int8 ranges, its test photos are translated."""
-    peer: tuple[Path, ...] = ()
-    """The artifact of a trained net of a published student's shape, which stays in float; may be repeated."""
-    image_size_px: int | None = None
-    """Side of the square that all models take; the students' own when not given."""
+    """A CycleGAN folder: its training photos train peers and set int8 ranges, its test photos are translated."""
+    peer: tuple[PeerMethod | Path, ...] = ()
+    """A published student, which stays in float: a method, which is trained for as long as the first student was, or
+    the artifact of a trained one; may be repeated. narrow: a narrow CycleGAN generator without a teacher.
+    gan_compression, omgd: their students with their losses. omgd_losses: OMGD's losses on the first student's shape."""
     reference: Literal["real", "teacher"] = "real"
-    """What kernel and Fréchet distance are to: the other domain's test photos, or the teacher's images."""
+    """The images that kernel and Fréchet distance are to: the other domain's test photos, or the teacher's images."""
     io_type: IoType = "float"
-    """What the students' int8 files take and return."""
+    """Input and output type of the students' int8 files."""
     calibration_images: int = 64
     """Training photos that set the int8 ranges."""
-    threads: int = 1
-    """Threads that latency is measured on."""
-    runs: int = 20
-    """Interleaved rounds of the latency measurement."""
-    lambda_layers: LambdaLayers | None = None
-    """What the Lambda layers of the teacher's file do; they are never run."""
 
     def __post_init__(self) -> None:
-        for name in ("image_size_px", "calibration_images", "threads", "runs"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"{name} = {value}, expected at least 1.")
+        require_at_least(self, calibration_images=1)

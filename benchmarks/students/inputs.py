@@ -1,4 +1,4 @@
-"""What the command line names, found to fit together before minutes are spent on it."""
+"""Inputs of a comparison of students, checked to fit together before minutes are spent on it."""
 
 import os
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from benchmarks.published.config import PeerMethod, PublishedConfig
 from benchmarks.students.config import StudentsConfig
 from compress.artifact import Artifact, file_fingerprint, open_artifact
 from compress.data.config import Domain, opposite
@@ -17,7 +18,7 @@ TEACHER = "teacher"
 Kind = Literal["teacher", "student", "peer"]
 _DOMAINS: tuple[Domain, ...] = ("A", "B", "both")
 _PRECISION_NAMES: dict[Precision, str] = {"fp32": "float", "dynamic": "dynamic range"}
-"""Where the table has another word than our flag."""
+"""Names of the precisions in the table, where they differ from our flag."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,60 +33,81 @@ class Model:
 
     @property
     def key(self) -> str:
-        """What its folders and files are called."""
+        """Name of its folders and files."""
         return f"{self.generator}_{self.precision}"
 
     @property
     def name(self) -> str:
-        """What its row is called."""
+        """Name of its row."""
         return f"{self.generator} {_PRECISION_NAMES.get(self.precision, self.precision)}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonInputs:
-    """One task and who takes part."""
+    """One task, and the models that are compared on it."""
 
+    students: tuple[Path, ...]
+    teacher: Path
     models: tuple[Model, ...]
-    """The teacher in fp32, which the others are compared with, then in dynamic range, then students, then peers."""
+    """The baseline, which is the teacher in fp32, then the teacher in dynamic range, students and peers."""
+    methods: tuple[PeerMethod, ...]
+    """Methods of the peers that have to be trained first."""
     domain: Domain
-    """Whose test photos are translated."""
+    """Domain whose test photos are translated."""
     target: Literal["A", "B"] | None
-    """Whose test photos are the reference; None where the teacher's images are."""
+    """Domain whose test photos are the reference; None where the teacher's images are."""
     image_size_px: int
     truth: bool
-    """Whether the data set has the true translation of each of these photos."""
+    """True if the data set has the true translation of each of these photos."""
 
     @property
     def baseline(self) -> Model:
+        """The teacher in fp32, with which the others are compared."""
         return self.models[0]
 
 
-def resolve_inputs(students: Sequence[Path], config: StudentsConfig) -> ComparisonInputs:
-    """Check a command line, without loading a model.
+def resolve_inputs(students: Sequence[Path], config: PublishedConfig, task: StudentsConfig) -> ComparisonInputs:
+    """Check that the inputs of a comparison fit together, without loading a model.
 
     Args:
         students: Artifacts with a model.keras.
-        config: All else.
+        config: The baseline.
+        task: The task and the peers.
 
     Raises:
-        UsageError: If no student is named, two are called the same, or domains, sizes and reference do not go together.
+        UsageError: If no student or no teacher is named, two models have the same name, or domains, sizes and reference
+            do not go together.
         UnusableArtifact: If a student or peer is missing, torn or an export.
         UnusableModel: If there is no such teacher.
         UnusableData: If a folder of test photos is missing or empty.
     """
     if not students:
-        raise UsageError("no student was given. Name at least one artifact that `compress distill` wrote.")
+        raise UsageError(
+            "no student was given. Name at least one artifact that `compress distill` wrote, or pass --shapes, which "
+            "needs none."
+        )
+    if config.teacher is None:
+        raise UsageError("--teacher is missing; expected the generator that the students learnt from.")
     if not config.teacher.exists():
         raise UnusableModel(f"{config.teacher} does not exist; expected the generator that the students learnt from.")
-    artifacts = [_open(path) for path in (*students, *config.peer)]
-    _require_own_names([*students, *config.peer])
+    methods: list[PeerMethod] = [peer for peer in task.peer if not isinstance(peer, Path)]
+    peers = [peer for peer in task.peer if isinstance(peer, Path)]
+    artifacts = [_open_keras(path) for path in (*students, *peers)]
+    _require_unique_names([*students, *peers, *map(Path, methods)])
     domain = _common_domain(artifacts)
-    target = _target(domain) if config.reference == "real" else None
-    folders = dict.fromkeys(photo.parent for photo in photos(config.data, domain, "test"))
+    target = _target(domain) if task.reference == "real" else None
+    folders = dict.fromkeys(photo.parent for photo in photos(task.data, domain, "test"))
     if target is not None:
-        photos(config.data, target, "test")
+        photos(task.data, target, "test")
     return ComparisonInputs(
-        models=tuple(_models(students, config)),
+        students=tuple(students),
+        teacher=config.teacher,
+        models=(
+            *_in_precisions("teacher", TEACHER, config.teacher, ("fp32", "dynamic")),
+            *(model for path in students for model in _in_precisions("student", _name(path), path, ("int8", "fp32"))),
+            *(peer_model(_name(path), path) for path in peers),
+        ),
+        methods=tuple(methods),
         domain=domain,
         target=target,
         image_size_px=_common_size(artifacts, config.image_size_px),
@@ -93,15 +115,10 @@ def resolve_inputs(students: Sequence[Path], config: StudentsConfig) -> Comparis
     )
 
 
-def _models(students: Sequence[Path], config: StudentsConfig) -> list[Model]:
-    teacher: tuple[Precision, ...] = ("fp32", "dynamic")
-    student: tuple[Precision, ...] = ("int8", "fp32")
-    models = _in_precisions("teacher", TEACHER, config.teacher, teacher)
-    for path in students:
-        models += _in_precisions("student", _name(path), path, student)
-    for path in config.peer:
-        models += _in_precisions("peer", _name(path), path, ("fp32",))
-    return models
+def peer_model(name: str, path: Path) -> Model:
+    """Return the model of a trained peer: in float, since int8 of a net with InstanceNorm is refused, or loses it."""
+    (model,) = _in_precisions("peer", name, path, ("fp32",))
+    return model
 
 
 def _in_precisions(kind: Kind, generator: str, source: Path, precisions: Sequence[Precision]) -> list[Model]:
@@ -112,7 +129,7 @@ def _in_precisions(kind: Kind, generator: str, source: Path, precisions: Sequenc
     ]
 
 
-def _open(path: Path) -> Artifact:
+def _open_keras(path: Path) -> Artifact:
     artifact = open_artifact(path)
     if artifact.manifest.format != "keras":
         raise UnusableArtifact(
@@ -126,7 +143,7 @@ def _name(path: Path) -> str:
     return Path(os.path.abspath(path)).name
 
 
-def _require_own_names(paths: Sequence[Path]) -> None:
+def _require_unique_names(paths: Sequence[Path]) -> None:
     taken: dict[str, object] = {TEACHER: "the baseline"}
     for path in paths:
         if (name := _name(path)) in taken:
@@ -135,7 +152,7 @@ def _require_own_names(paths: Sequence[Path]) -> None:
 
 
 def _common_domain(artifacts: Sequence[Artifact]) -> Domain:
-    """The domain that all were trained to translate; A where none of them tells, as for `compress export`."""
+    """Return the domain that all were trained to translate; A where none of them tells, as for `compress export`."""
     known: dict[Path, Domain] = {
         artifact.path: domain
         for artifact in artifacts

@@ -1,12 +1,12 @@
-"""The picture beside the table: test photos as rows, what the models make of them as columns."""
+"""The picture beside the table: a row for each test photo, a column for each model's images."""
 
 import io
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.students.commands import IMAGES, INPUTS
 from benchmarks.students.inputs import ComparisonInputs
+from benchmarks.students.stages import IMAGES, INPUTS
 from compress import images
 from compress.artifact import atomic_write_bytes
 
@@ -14,13 +14,13 @@ SAMPLES = "samples.png"
 _ROWS = 6
 
 
-def columns(given: ComparisonInputs) -> dict[str, str]:
-    """What is shown, from left to right: by its name in the table, its folder of images."""
-    shown = [model for model in given.models if model == given.baseline or _is_shown(model.kind, model.precision)]
+def list_columns(inputs: ComparisonInputs) -> dict[str, str]:
+    """Return the columns from left to right: names in the table, and their folders of images."""
+    shown = [model for model in inputs.models if model == inputs.baseline or _is_shown(model.kind, model.precision)]
     return {INPUTS: INPUTS, **{model.name: model.key for model in shown}}
 
 
-def write_samples(given: ComparisonInputs, out: Path) -> None:
+def write_samples(inputs: ComparisonInputs, out: Path) -> None:
     """Write `samples.png`: up to 6 photos, from all over the test set.
 
     Raises:
@@ -28,7 +28,7 @@ def write_samples(given: ComparisonInputs, out: Path) -> None:
     """
     photos = images.list_images(out / IMAGES / INPUTS)
     chosen = np.linspace(0, len(photos) - 1, min(_ROWS, len(photos))).round().astype(int)
-    folders = [out / IMAGES / folder for folder in columns(given).values()]
+    folders = [out / IMAGES / folder for folder in list_columns(inputs).values()]
     rows = [[images.read_image(folder / photos[index].name) for folder in folders] for index in chosen]
     buffer = io.BytesIO()
     images.write_png(buffer, images.contact_sheet(rows))

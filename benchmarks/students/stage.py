@@ -1,4 +1,4 @@
-"""`compress bench students`: any number of trained students and peers of one task, in one table with their teacher."""
+"""The comparison of trained students and peers of one task, in one table with their teacher."""
 
 import json
 import logging
@@ -8,97 +8,136 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.config import command_line
-from benchmarks.students.commands import BENCH, INPUTS, SCORES, commands, export_of, is_dynamic
+from benchmarks.published.config import PeerMethod, PublishedConfig
 from benchmarks.students.config import StudentsConfig
-from benchmarks.students.inputs import ComparisonInputs, resolve_inputs
-from benchmarks.students.rows import metric_names, table, verdicts
-from benchmarks.students.samples import SAMPLES, columns, write_samples
-from benchmarks.students.text import format_page
+from benchmarks.students.inputs import ComparisonInputs, Model, peer_model, resolve_inputs
+from benchmarks.students.rows import build_rows, build_verdicts, metric_names
+from benchmarks.students.samples import SAMPLES, list_columns, write_samples
+from benchmarks.students.stages import (
+    BENCH,
+    INPUTS,
+    PEERS,
+    SCORES,
+    export_path,
+    is_dynamic,
+    model_stages,
+    peer_stage,
+    photo_stages,
+)
+from benchmarks.students.table import format_page
+from benchmarks.timing.flags import command_line
 from compress.artifact import atomic_write_text, open_artifact
 from compress.config import to_mapping
 from compress.errors import ParityError
 from compress.run.stages import StageFailed, run_stages
 
 RECORD = "stages.json"
-RESULT, MARKDOWN = "students.json", "students.md"
+RESULT, MARKDOWN = "table.json", "table.md"
+_PEER = "student"
+"""Name of a trained peer's artifact in its folder."""
 _NO_DYNAMIC = "left out: the teacher in dynamic range, whose pictures are too far from its own for `compress export`"
 _log = logging.getLogger(__name__)
 
 
-def bench_students(students: Sequence[Path], config: StudentsConfig, out: Path) -> dict[str, Any]:
-    """Export, translate, score and time students, peers and their teacher, each stage a process of its own.
+def bench_students(
+    students: Sequence[Path], config: PublishedConfig, task: StudentsConfig, out: Path
+) -> dict[str, Any]:
+    """Train peers, then export, translate, score and time students, peers and their teacher, each stage a process.
 
-    Writes `students.json`, `students.md` and `samples.png` beside everything that they were made from. What is there
-    and up to date is not made again; of the data set it is not seen whether its photos have changed.
+    Writes `table.json`, `table.md` and `samples.png` beside everything that they were made from. Outputs that are there
+    and up to date are not made again; whether the photos of the data set have changed is not checked.
 
     Args:
         students: Artifacts with a model.keras, each under the name of its folder.
-        config: The task, and how thoroughly it is measured.
-        out: The folder; made if missing, gone on with if not.
+        config: The teacher, and how thoroughly everything is timed.
+        task: The task and the peers.
+        out: The folder; made if missing, resumed if not.
 
     Returns:
         JSON-ready: `date` (UTC), `command`, `config`, `domain`, `target` (the reference's, or None), `image_size_px`,
-        `images` (how many), `key` of the scores, `metrics` (the distances' names, the kernel distance first), `rows`
-        as `table` has them, `verdicts`, `notes` on how to read them, `bench`, the record of `bench_host` under the
-        names of the rows, and `samples`, the columns of the picture.
+        `images` (how many), `key` of the scores, `metrics` (the distances' names, the kernel distance first), `rows` of
+        `build_rows`, `verdicts`, `notes` on how to read them, `table`, the record of `bench_host` under the names of
+        the rows, and `samples`, the columns of the picture.
 
     Raises:
         StageFailed: With the exit code of the command that failed.
-        UsageError, UnusableInput: As `receive`; UsageError also if `out` holds something else.
+        UsageError, UnusableInput: As `resolve_inputs`; UsageError also if `out` holds something else.
     """
-    given = _follow(resolve_inputs(students, config), config, out)
-    record = _record(students, given, config, out)
-    write_samples(given, out)
+    inputs = resolve_inputs(students, config, task)
+    # The photos first: they leave a record in the folder, and unusable ones are found before a peer is trained.
+    run_stages(photo_stages(inputs, task), out, record=RECORD)
+    peers = tuple(_train_peer(method, inputs, config, task, out) for method in inputs.methods)
+    inputs = _run_models(replace(inputs, models=(*inputs.models, *peers)), config, task, out)
+    record = _build_record(students, inputs, config, task, out)
+    write_samples(inputs, out)
     atomic_write_text(out / MARKDOWN, format_page(record, SAMPLES), overwrite=True)
     atomic_write_text(out / RESULT, json.dumps(record, indent=2) + "\n", overwrite=True)
     return record
 
 
-def _follow(given: ComparisonInputs, config: StudentsConfig, out: Path) -> ComparisonInputs:
-    """Run the commands, and tell who is left: not every teacher survives dynamic range."""
+def _train_peer(
+    method: PeerMethod, inputs: ComparisonInputs, config: PublishedConfig, task: StudentsConfig, out: Path
+) -> Model:
+    """Train a peer in a folder with a record of its own, so that other students and peers never repeat it."""
+    folder = out / PEERS / method
+    run_stages([peer_stage(method, inputs, config, task, _PEER)], folder, record=RECORD)
+    return peer_model(method, folder / _PEER)
+
+
+def _run_models(inputs: ComparisonInputs, config: PublishedConfig, task: StudentsConfig, out: Path) -> ComparisonInputs:
+    """Run all stages but training, and return the inputs without a teacher that does not survive dynamic range."""
+
+    def run_all(inputs: ComparisonInputs) -> ComparisonInputs:
+        stages = [*photo_stages(inputs, task), *model_stages(inputs, config, task, out)]
+        run_stages(stages, out, record=RECORD)
+        return inputs
+
     try:
-        run_stages(commands(given, config, out), out, record=RECORD)
+        return run_all(inputs)
     except StageFailed as failure:
-        refused = {export_of(model) for model in given.models if is_dynamic(model)}
+        refused = {export_path(model) for model in inputs.models if is_dynamic(model)}
         if failure.stage.output not in refused or failure.exit_code != ParityError.exit_code:
             raise
         _log.warning("%s", _NO_DYNAMIC)
-        given = replace(given, models=tuple(model for model in given.models if not is_dynamic(model)))
-        run_stages(commands(given, config, out), out, record=RECORD)
-    return given
+        return run_all(replace(inputs, models=tuple(model for model in inputs.models if not is_dynamic(model))))
 
 
-def _record(students: Sequence[Path], given: ComparisonInputs, config: StudentsConfig, out: Path) -> dict[str, Any]:
-    scored = [INPUTS, *(model.key for model in given.models)]
-    if given.target is None:
-        scored.remove(given.baseline.key)
-    scores = {key: _read(out / SCORES / f"{key}.json") for key in scored}
-    costs = {model.key: open_artifact(out / export_of(model)).manifest.cost for model in given.models}
-    bench = _read(out / BENCH)
-    rows = table(given.models, costs, bench, scores)
-    names = {model.key: model.name for model in given.models}
+def _build_record(
+    students: Sequence[Path], inputs: ComparisonInputs, config: PublishedConfig, task: StudentsConfig, out: Path
+) -> dict[str, Any]:
+    scored = [INPUTS, *(model.key for model in inputs.models)]
+    if inputs.target is None:
+        scored.remove(inputs.baseline.key)
+    scores = {key: _read_json(out / SCORES / f"{key}.json") for key in scored}
+    costs = {model.key: open_artifact(out / export_path(model)).manifest.cost for model in inputs.models}
+    bench = _read_json(out / BENCH)
+    rows = build_rows(inputs.models, costs, bench, scores)
+    names = {model.key: model.name for model in inputs.models}
     metrics = metric_names(scores)
     return {
         "date": datetime.now(UTC).date().isoformat(),
-        "command": command_line(["compress", "bench", "students", *map(str, students)], config),
-        "config": {"students": [str(path) for path in students], **to_mapping(config)},
-        "domain": given.domain,
-        "target": given.target,
-        "image_size_px": given.image_size_px,
+        "command": command_line(["compress", "bench", "published", *map(str, students)], config, task),
+        "config": {
+            "students": [str(path) for path in students],
+            **to_mapping(replace(config, runs=bench["runs"])),
+            **to_mapping(task),
+        },
+        "domain": inputs.domain,
+        "target": inputs.target,
+        "image_size_px": inputs.image_size_px,
         "images": scores[INPUTS]["key"]["fake_images"],
         "key": scores[INPUTS]["key"],
         "metrics": metrics,
         "rows": rows,
-        "verdicts": verdicts(rows),
+        "verdicts": build_verdicts(rows),
         "notes": [
             *(note for note in scores[INPUTS]["notes"] if note.partition(":")[0] in (*metrics, "intervals")),
-            *([] if any(map(is_dynamic, given.models)) else [_NO_DYNAMIC]),
+            *([] if any(map(is_dynamic, inputs.models)) else [_NO_DYNAMIC]),
         ],
-        "bench": bench | {"entries": [entry | {"name": names[entry["name"]]} for entry in bench["entries"]]},
-        "samples": list(columns(given)),
+        "table": bench | {"entries": [entry | {"name": names[entry["name"]]} for entry in bench["entries"]]},
+        "samples": list(list_columns(inputs)),
     }
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))

@@ -1,1 +1,1 @@
-"""What every timing shares: interleaved turns, noise, the machine, cold starts, accepted speeds."""
+"""Shared parts of every timing: noise, the machine, cold starts, accepted speed-ups and flags."""

@@ -1,4 +1,4 @@
-"""Accepted speed-ups, of models or of the toolkit's own commands.
+"""Baseline files: accepted speed-ups of models or of the toolkit's own commands.
 
 `compress bench accept` writes them and `compress bench check` compares with them.
 """
@@ -18,56 +18,56 @@ SCHEMA = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """What is held of one model or command."""
+    """The measured speed-up and size of one model or command."""
 
     speedup: float
-    """Over the measurement's first model; of a command, over the fixed work that it is held against."""
+    """Ratio over the measurement's first model; of a command, over the fixed work that it is compared with."""
     noise: float
-    """See `benchmarks.timing.noise.ratio_noise`."""
+    """Noise of the speed-up, see `benchmarks.timing.noise.median_noise`."""
     size_bytes: int | None
-    """None of a command."""
+    """Size of the model's file; None of a command."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """The speed-ups of one benchmark, and what they hold for."""
+    """The speed-ups of one benchmark, and the conditions they hold for."""
 
     kind: dict[str, Any]
-    """What must be the same for two measurements to compare: processor, its instruction sets, threads, LiteRT, and the
-    name, size and input shape of the first model. Of commands: see `benchmarks.toolkit.stage`."""
+    """Conditions that must be the same for two measurements to compare: processor, its instruction sets, threads,
+    LiteRT, and the name, size and input shape of the first model. For commands see `benchmarks.toolkit.stage`."""
     models: dict[str, Speed]
     withheld: dict[str, str] = field(default_factory=dict)
-    """Why a model's speed-up was not quoted; it is none of `models`."""
+    """Reasons why speed-ups are not quoted, by the names of models; `models` does not hold these."""
 
 
 def read_benchmark(path: Path) -> Measurement:
-    """Read what `compress bench host` or `table` or `python -m benchmarks.toolkit` wrote.
+    """Read a record of `compress bench host`, `compress bench published` or `python -m benchmarks.toolkit`.
 
     Raises:
         UnusableData: If it is no benchmark, or one of a single model.
     """
     record = _read_object(path)
     try:
-        # The main table is a run of `bench host`, told beside others.
+        # The published comparison holds its run of `bench host` beside other results.
         record = record.get("table", record)
-        kind, others = (dict(record["kind"]), record["entries"]) if "kind" in record else _of_models(record)
+        kind, others = (dict(record["kind"]), record["entries"]) if "kind" in record else _split_models(record)
         withheld = {entry["name"]: str(entry["withheld"]) for entry in others if entry["withheld"]}
         models = {entry["name"]: _speed(entry) for entry in others if not entry["withheld"]}
     except (KeyError, TypeError, ValueError) as error:
         raise UnusableData(
             f"{path} cannot be read as a benchmark ({error!r}); expected what `compress bench host --out` or "
-            "`python -m benchmarks.toolkit --out` writes, or `table.json` of `compress bench table --out`."
+            "`python -m benchmarks.toolkit --out` writes, or `table.json` of `compress bench published`."
         ) from error
     if not others:
         raise UnusableData(f"{path} holds a single model; expected the baseline's and at least one candidate's.")
     return Measurement(kind=kind, models=models, withheld=withheld)
 
 
-def narrowed(measurement: Measurement, names: Sequence[str]) -> Measurement:
-    """The same measurement of these models or commands alone.
+def select_models(measurement: Measurement, names: Sequence[str]) -> Measurement:
+    """Return the measurement restricted to these models or commands.
 
     Raises:
-        UnusableData: Naming what it does not hold, and what it does.
+        UnusableData: Naming the models that it does not hold, and those that it does.
     """
     present = [*measurement.models, *measurement.withheld]
     if missing := [name for name in names if name not in present]:
@@ -80,10 +80,10 @@ def narrowed(measurement: Measurement, names: Sequence[str]) -> Measurement:
 
 
 def require_quotable(measurement: Measurement, path: Path) -> None:
-    """Refuse a measurement that not all speed-ups can be taken from.
+    """Refuse a measurement with withheld speed-ups.
 
     Raises:
-        UnusableData: Naming the models and why, and the file.
+        UnusableData: Naming the models, the reasons and the file.
     """
     if measurement.withheld:
         told = "\n".join(f"{name}: {why}." for name, why in measurement.withheld.items())
@@ -91,10 +91,10 @@ def require_quotable(measurement: Measurement, path: Path) -> None:
 
 
 def require_one_kind(measured: Mapping[str, Any], accepted: Mapping[str, Any]) -> None:
-    """Refuse two measurements that hold for different things.
+    """Refuse two measurements that hold for different conditions.
 
     Raises:
-        UnusableData: Naming what differs.
+        UnusableData: Naming the conditions that differ.
     """
     differing = [name for name in {**accepted, **measured} if measured.get(name) != accepted.get(name)]
     if differing:
@@ -109,7 +109,7 @@ def read_baseline(path: Path) -> Measurement:
     """Read a baseline file.
 
     Raises:
-        UnusableData: If it is missing, or not what `compress bench accept` writes.
+        UnusableData: If it is missing, or no file of `compress bench accept`.
     """
     record = _read_object(path)
     try:
@@ -124,7 +124,7 @@ def read_baseline(path: Path) -> Measurement:
 
 
 def write_baseline(measurement: Measurement, path: Path, *, overwrite: bool = False) -> None:
-    """Write a baseline file whole, one line for each model, so that a commit shows which ones changed.
+    """Write a baseline file atomically, one line for each model, so that a commit shows which ones changed.
 
     Raises:
         UsageError: If it exists and `overwrite` is false.
@@ -134,8 +134,8 @@ def write_baseline(measurement: Measurement, path: Path, *, overwrite: bool = Fa
     atomic_write_text(path, text, overwrite=overwrite)
 
 
-def _of_models(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What a benchmark of models holds for, and all but the first, which the others are compared with."""
+def _split_models(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the conditions of a benchmark of models, and all entries but the first, which is the baseline."""
     machine, (first, *others) = record["machine"], record["entries"]
     kind = {
         "cpu": machine["cpu"],

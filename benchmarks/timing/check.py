@@ -1,6 +1,6 @@
 """`compress bench check`: did a model get slower, against its baseline's speed-up, than noise explains?
 
-Pass, regression, or inconclusive: what a benchmark withheld, since other work disturbed it, is never guessed.
+Verdicts are pass, regression or inconclusive: a speed-up that was withheld as too noisy is never guessed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,27 +13,27 @@ from compress.errors import GateFailed, UnusableData, UsageError
 from compress.text_table import format_columns
 
 BETWEEN_RUNS_NOISE = 0.05
-"""What two processes differ by though nothing changed, in 19 of 20 pairs: where memory lies, how the processor is
-clocked. The rounds of one process know nothing of it; `python -m benchmarks.toolkit spread` tells it from several
-measurements. Of 12 over a float student and its int8 export on two idle cores, of 100 rounds each, it left 2.4 % beyond
-their own noise; on cores that other work held for 64 - 88 % of the time nothing beyond one of 9 - 21 %. With two
-measurements at `MAX_NOISE`, a slowdown of 16 % fails."""
+"""Largest difference between two processes though nothing changed, in 19 of 20 pairs: where memory lies, how the
+processor is clocked. The rounds of one process do not show it; `python -m benchmarks.toolkit spread` tells it from
+several measurements. Of 12 over a float student and its int8 export on two idle cores, of 100 rounds each, it left
+2.4 % beyond their own noise; on cores that other work held for 64 - 88 % of the time nothing beyond one of 9 - 21 %.
+With two measurements at `MAX_NOISE`, a slowdown of 16 % fails."""
 Verdict = Literal["pass", "regression", "inconclusive"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
-    """One model's speed-up, and its size where that has a limit."""
+class SpeedCheck:
+    """The result for one model: its speed-up, and its size where that has a limit."""
 
     name: str
     accepted: Speed
     measured: Speed
     slowdown: float
-    """Accepted speed-up over measured one; above 1 is slower."""
+    """Accepted speed-up over the measured one; above 1 is slower."""
     most_slowdown: float
-    """What the noise of both explains."""
+    """Largest slowdown that the noise of both measurements explains."""
     size_ratio: float | None
-    """None of commands, which have no size."""
+    """Measured size over the accepted one; None of commands, which have no size."""
     most_size_ratio: float | None
 
     @property
@@ -51,20 +51,22 @@ class Check:
         return "regression" if self.slower or self.larger else "pass"
 
     def to_mapping(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """Return the result as JSON holds it."""
         return asdict(self) | {"verdict": self.verdict}
 
 
-def check_speeds(measured: Measurement, accepted: Measurement, *, max_size_ratio: float | None = None) -> list[Check]:
-    """Hold a measurement against what was accepted.
+def check_speeds(
+    measured: Measurement, accepted: Measurement, *, max_size_ratio: float | None = None
+) -> list[SpeedCheck]:
+    """Compare a measurement with the accepted one.
 
     Args:
-        measured: The new one.
-        accepted: The baseline file's; models that it does not know are not checked.
+        measured: The new measurement.
+        accepted: The baseline file's measurement; models that it does not know are not checked.
         max_size_ratio: Largest size as a multiple of the accepted one; sizes are not checked when not given.
 
     Returns:
-        One for each accepted model, but for those that are `undecided`.
+        A result for each accepted model whose speed-up is not withheld, see `find_inconclusive`.
 
     Raises:
         UsageError: If the limit is not above 0.
@@ -90,32 +92,32 @@ def check_speeds(measured: Measurement, accepted: Measurement, *, max_size_ratio
     ]
 
 
-def undecided(measured: Measurement, accepted: Measurement) -> dict[str, str]:
-    """Of the accepted models, those whose measured speed-up was withheld, and why."""
+def find_inconclusive(measured: Measurement, accepted: Measurement) -> dict[str, str]:
+    """Return the accepted models whose measured speed-up was withheld, with the reason."""
     return {name: measured.withheld[name] for name in accepted.models if name in measured.withheld}
 
 
-def check_outcome(checks: Sequence[Check], unclear: Mapping[str, str]) -> dict[str, Any]:
-    """JSON-ready: `verdict`, the gravest of all; `passed`, `checks`, and what is `undecided` and why."""
+def summarize_checks(checks: Sequence[SpeedCheck], inconclusive: Mapping[str, str]) -> dict[str, Any]:
+    """Return the outcome, JSON-ready: `verdict`, the gravest of all; `passed`, `checks`; `inconclusive`, by reason."""
     verdicts: set[Verdict] = {one.verdict for one in checks}
     if "regression" in verdicts:
         verdict: Verdict = "regression"
     else:
-        verdict = "inconclusive" if unclear else "pass"
+        verdict = "inconclusive" if inconclusive else "pass"
     return {
         "verdict": verdict,
         "passed": verdict == "pass",
         "checks": [one.to_mapping() for one in checks],
-        "undecided": dict(unclear),
+        "inconclusive": dict(inconclusive),
     }
 
 
-def raise_unless_passed(checks: Sequence[Check], unclear: Mapping[str, str]) -> None:
-    """End the command with the gate's exit code, or where nothing is known to be worse with that of unusable data.
+def raise_unless_passed(checks: Sequence[SpeedCheck], inconclusive: Mapping[str, str]) -> None:
+    """Raise the gate's error where a model got worse, or the one of unusable data where that is inconclusive.
 
     Raises:
-        GateFailed: Naming what got worse, by how much, and what was allowed.
-        UnusableData: Naming what could not be told.
+        GateFailed: Naming the models that got worse, by how much, and the limit.
+        UnusableData: Naming the models whose speed-up was withheld.
     """
     told = []
     for one in checks:
@@ -132,15 +134,15 @@ def raise_unless_passed(checks: Sequence[Check], unclear: Mapping[str, str]) -> 
             )
     if told:
         raise GateFailed("\n".join(told))
-    if unclear:
+    if inconclusive:
         raise UnusableData(
             "inconclusive; measure again while the machine does nothing else.\n"
-            + "\n".join(f"{name}: {why}." for name, why in unclear.items())
+            + "\n".join(f"{name}: {why}." for name, why in inconclusive.items())
         )
 
 
-def format_checks(checks: Sequence[Check], unclear: Mapping[str, str]) -> str:
-    """The result as people read it."""
+def format_checks(checks: Sequence[SpeedCheck], inconclusive: Mapping[str, str]) -> str:
+    """Return the results as a table for people."""
     rows = [("model", "accepted", "measured", "slower by", "noise explains", "size", "verdict")]
     rows += [
         (
@@ -154,12 +156,12 @@ def format_checks(checks: Sequence[Check], unclear: Mapping[str, str]) -> str:
         )
         for one in checks
     ]
-    rows += [(name, *["-"] * (len(rows[0]) - 2), "inconclusive") for name in unclear]
+    rows += [(name, *["-"] * (len(rows[0]) - 2), "inconclusive") for name in inconclusive]
     return "\n".join(format_columns(rows))
 
 
-def changes(old: Measurement, new: Measurement) -> dict[str, dict[str, Any]]:
-    """What a new baseline changes: by name, `from` and `to`, of speed-ups, sizes and what they hold for."""
+def compare_baselines(old: Measurement, new: Measurement) -> dict[str, dict[str, Any]]:
+    """Return the changes of a new baseline: by name, `from` and `to`, of speed-ups, sizes and conditions."""
     before, after = _facts(old), _facts(new)
     return {
         name: {"from": before.get(name), "to": after.get(name)}
@@ -175,10 +177,10 @@ def _facts(measurement: Measurement) -> dict[str, Any]:
     return facts
 
 
-def _check_one(name: str, measured: Speed, accepted: Speed, *, max_size_ratio: float | None) -> Check:
+def _check_one(name: str, measured: Speed, accepted: Speed, *, max_size_ratio: float | None) -> SpeedCheck:
     # Noises are fractions of ratios: logarithms add, and independent ones as the sides of a right angle.
     noise = hypot(log1p(measured.noise), log1p(accepted.noise), log1p(BETWEEN_RUNS_NOISE))
-    return Check(
+    return SpeedCheck(
         name=name,
         accepted=accepted,
         measured=measured,

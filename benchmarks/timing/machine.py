@@ -1,4 +1,4 @@
-"""What a latency was measured on."""
+"""The machine that a latency is measured on."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ from typing import Any
 
 _CPUINFO = Path("/proc/cpuinfo")
 _GOVERNORS = Path("/sys/devices/system/cpu")
-"""Beneath it, a governor of each core's frequency."""
+"""Folder with the frequency governor of each core."""
 _MATTERS = (
     # What XNNPACK's kernels are chosen by: x86 first, then Arm.
     "avx", "fma", "avx2", "avx_vnni", "avx512f", "avx512_bf16", "avx512_vnni", "amx_int8",
@@ -19,12 +19,12 @@ _MATTERS = (
 )  # fmt: skip
 
 
-def describe_machine() -> dict[str, Any]:
-    """Describe this machine, and how busy it is right now.
+def read_machine() -> dict[str, Any]:
+    """Read the facts of this machine, and how busy it is right now.
 
     Returns:
         `cpu`, `cores` (that this process may use), `isa`, `os`, `python`, `litert`, `load_average` (over the last
-        minute; what exceeds the benchmark's own threads is other work, which makes latencies unsteady) and `governor`
+        minute; a load beyond the benchmark's own threads is other work, which makes latencies unsteady) and `governor`
         (of the cores' frequency; several are joined, None where the system shows none, as virtual machines do).
     """
     name, flags = _processor()
@@ -41,7 +41,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def _processor() -> tuple[str, set[str]]:
-    """The processor's name and the instruction sets that it offers."""
+    """Return the processor's name and the instruction sets that it offers."""
     if not _CPUINFO.exists():
         return _ask_sysctl("machdep.cpu.brand_string") or platform.processor(), set()
     text = _CPUINFO.read_text()

@@ -1,4 +1,4 @@
-"""When a measured speed-up can be quoted: how far it may be off, and how much other work disturbed it."""
+"""Noise of measured speed-ups, and the reasons not to quote one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import comb
@@ -19,27 +19,27 @@ _TAIL = 0.025
 _TASKS = Path("/proc/self/task")
 
 
-def speedup_of(ratios: Sequence[float]) -> dict[str, Any]:
-    """Sum up a baseline's latency over a model's, round for round.
+def summarize_speedup(ratios: Sequence[float]) -> dict[str, Any]:
+    """Summarize the ratios of a baseline's latency to a model's, round for round.
 
     Returns:
-        `speedup`, the median, with its `speedup_range` and `noise` (see `ratio_noise`).
+        `speedup`, the median, with its `speedup_range` and `noise` (see `median_noise`).
     """
     return {
         "speedup": median(ratios),
         "speedup_range": [min(ratios), max(ratios)],
-        "noise": ratio_noise(ratios),
+        "noise": median_noise(ratios),
     }
 
 
-def ratio_noise(ratios: Sequence[float]) -> float | None:
-    """How far the median of ratios may be off: half of its 95 % interval, as a fraction.
+def median_noise(ratios: Sequence[float]) -> float | None:
+    """Return how far the median of ratios may be off: half of its 95 % interval, as a fraction.
 
     The interval is that between order statistics, which supposes nothing of how the ratios are distributed. Fewer than
     six have no such interval: all of their range is taken.
 
     Args:
-        ratios: Of the rounds, above 0.
+        ratios: One of each round, above 0.
 
     Returns:
         0.05 where the ratio may be 5 % larger or smaller; None of a single round, which knows nothing of its noise.
@@ -53,8 +53,8 @@ def ratio_noise(ratios: Sequence[float]) -> float | None:
     return max(ordered[-1 - cut] / middle, middle / ordered[cut]) - 1
 
 
-def summed_up(values: Sequence[float]) -> dict[str, float]:
-    """`min`, `median`, `p95` and `max` of what was measured round for round."""
+def summarize_values(values: Sequence[float]) -> dict[str, float]:
+    """Return `min`, `median`, `p95` and `max` of the values of all rounds."""
     return {
         "min": min(values),
         "median": median(values),
@@ -63,11 +63,11 @@ def summed_up(values: Sequence[float]) -> dict[str, float]:
     }
 
 
-def why_withheld(noise: float | None, *, waiting: float | None = None) -> str | None:
-    """Say why a speed-up should not be quoted.
+def withheld_reason(noise: float | None, *, waiting: float | None = None) -> str | None:
+    """Return why a speed-up should not be quoted.
 
     Args:
-        noise: From `ratio_noise`.
+        noise: From `median_noise`.
         waiting: Share of the benchmark's time, where it is known.
 
     Returns:
@@ -82,30 +82,30 @@ def why_withheld(noise: float | None, *, waiting: float | None = None) -> str | 
     return None
 
 
-def seconds_waited() -> float | None:
-    """How long the threads of this process have been ready to run but waited for a processor; None but on Linux."""
+def sum_waited_s() -> float | None:
+    """Return the seconds that this process's threads waited for a processor, ready to run; None but on Linux."""
     try:
-        return sum(map(waited_s_of, _TASKS.iterdir()))
+        return sum(map(read_waited_s, _TASKS.iterdir()))
     except (OSError, IndexError):
         return None
 
 
-def waited_s_of(task: Path) -> float:
-    """How long a thread has been ready to run but waited for a processor, seconds.
+def read_waited_s(task: Path) -> float:
+    """Return the seconds that a thread waited for a processor, ready to run.
 
     Args:
         task: Its folder under `/proc`; a process's own is that of its main thread.
 
     Raises:
-        OSError: Where the system has no such file.
-        IndexError: Where it says less.
+        OSError: If the system has no such file.
+        IndexError: If the file holds fewer numbers.
     """
     # Of the three numbers: on the processor, waiting for one, turns; the first two in nanoseconds.
     return int((task / "schedstat").read_text().split()[1]) / 1e9
 
 
 def _cut_off(count: int) -> int:
-    """How many values on each side lie outside of the 95 % interval between order statistics."""
+    """Return how many values on each side lie outside of the 95 % interval between order statistics."""
     cut, below = -1, 1 / 2**count
     while below <= _TAIL:
         cut += 1
@@ -113,8 +113,8 @@ def _cut_off(count: int) -> int:
     return max(cut, 0)
 
 
-def withheld_by_reason(entries: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Whose ratios are withheld, by why: other work disturbs all of a run alike, and is told once."""
+def group_withheld(entries: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return the names of withheld ratios by reason: other work disturbs all of a run alike, and is told once."""
     names: dict[str, list[str]] = {}
     for entry in entries:
         if entry["withheld"]:

@@ -1,4 +1,4 @@
-"""What a model costs a process that has not run it yet: time to load, the first inference, peak memory.
+"""Cost of a model's cold start: time to load, the first inference, peak memory.
 
 Measured in child processes, each of which starts one model once: a process that has run a model before has its code in
 memory and its caches warm. The child also stands between a torn file and the benchmark: LiteRT's reader can crash on
@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from compress.errors import UnusableModel
-from export.interpreter.litert_benchmark import fill_inputs, load
+from export.interpreter.open_file import fill_inputs, open_file
 
 STARTS = 3
 """Processes that start a model, one after the other; the median counts."""
@@ -30,10 +30,10 @@ class Start:
     """A model's first moments in a process that has LiteRT loaded already."""
 
     load_ms: float
-    """From the file, which the system may have in memory, to allocated tensors and a delegate that is ready."""
+    """Time from the file, which the system may have in memory, to allocated tensors and a delegate that is ready."""
     first_inference_ms: float
     peak_memory_bytes: int
-    """How far the model raises the process's peak."""
+    """Bytes by which the model raises the process's peak."""
 
 
 def measure_start(model: Path, *, threads: int) -> Start:
@@ -72,7 +72,7 @@ def start_once(model: Path, *, threads: int) -> Start:
 def _start_here(model: Path, threads: int) -> Start:
     before = _own_peak_bytes()
     started = time.perf_counter()
-    interpreter = load(model, threads=threads)
+    interpreter = open_file(model, threads=threads)
     loaded = time.perf_counter()
     fill_inputs(interpreter)
     filled = time.perf_counter()
@@ -84,7 +84,7 @@ def _start_here(model: Path, threads: int) -> Start:
 
 
 def _own_peak_bytes() -> int:
-    """The most memory that this process has held so far.
+    """Return the most memory that this process has held so far, bytes.
 
     `ru_maxrss` will not do on Linux: it starts with the size of the process that started this one.
     """

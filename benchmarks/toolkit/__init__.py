@@ -1,1 +1,1 @@
-"""How fast the toolkit itself is: its start, its imports, its commands and its training, measured as models are."""
+"""Timing of the toolkit itself, a developer's script: its start, imports, commands and training."""

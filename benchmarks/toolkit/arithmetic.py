@@ -6,12 +6,12 @@ from statistics import median
 import numpy as np
 
 SIDE = 768
-"""Of square float32 matrices: 7 MB for the three of them, as much as a small net's activations."""
+"""Side of the square float32 matrices: 7 MB for the three of them, as much as a small net's activations."""
 _PRODUCTS = 20
 
 
-def seconds_per_product() -> float:
-    """Median of 20 products after a first one, which starts the threads."""
+def time_product() -> float:
+    """Return the median seconds of 20 products after a first one, which starts the threads."""
     generator = np.random.default_rng(0)
     left, right = (generator.normal(size=(SIDE, SIDE)).astype(np.float32) for _ in range(2))
     seconds = []
@@ -23,4 +23,4 @@ def seconds_per_product() -> float:
 
 
 if __name__ == "__main__":
-    print(seconds_per_product())
+    print(time_product())

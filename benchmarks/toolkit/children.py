@@ -1,4 +1,4 @@
-"""Run commands in processes of their own and tell how long they took and how long they waited for a processor."""
+"""Commands run in processes of their own, with the time they took and the time they waited for a processor."""
 
 import os
 import subprocess
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
 
-from benchmarks.timing.noise import waited_s_of
+from benchmarks.timing.noise import read_waited_s
 
 TIME_LIMIT_S = 1800
-_TOLD_OF_A_FAILURE = 2000
-"""Characters at the end of what a command wrote to stderr."""
+_SHOWN_OF_STDERR = 2000
+"""Characters at the end of a failed command's stderr that the error shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,17 +22,17 @@ class Finished:
     """A command that ended well."""
 
     seconds: float
-    """From start to end."""
+    """Duration from start to end."""
     waited_s: float | None
-    """How long its main thread was ready to run but waited for a processor; None where the system does not tell."""
+    """Seconds that its main thread was ready to run but waited for a processor; None where the system does not tell."""
     printed: str
 
 
-def run(arguments: Sequence[object], environment: Mapping[str, str]) -> Finished:
+def run_python(arguments: Sequence[object], environment: Mapping[str, str]) -> Finished:
     """Run this Python with arguments.
 
     Raises:
-        RuntimeError: If it fails or takes longer than `TIME_LIMIT_S`; with what it said.
+        RuntimeError: If it fails or takes longer than `TIME_LIMIT_S`; with the end of its stderr.
     """
     line = [sys.executable, *map(str, arguments)]
     with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as said:
@@ -49,24 +49,24 @@ def run(arguments: Sequence[object], environment: Mapping[str, str]) -> Finished
             child.kill()
         if child.returncode != 0:
             said.seek(0)
-            told = said.read()[-_TOLD_OF_A_FAILURE:]
+            told = said.read()[-_SHOWN_OF_STDERR:]
             raise RuntimeError(f"{' '.join(line)} ended with {child.returncode} after {seconds:.0f} s:\n{told}")
         printed.seek(0)
         return Finished(seconds=seconds, waited_s=waited_s, printed=printed.read())
 
 
-def environment(cache: Path) -> dict[str, str]:
-    """What the commands see: an empty cache of the toolkit, and Python's own cache of compiled modules in use."""
+def child_environment(cache: Path) -> dict[str, str]:
+    """Return the commands' environment: an empty cache of the toolkit, and Python's cache of modules in use."""
     seen = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return seen | {"POCKETGAN_CACHE": str(cache), "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def _await_end(pid: int) -> float | None:
-    """Wait for a child's end without taking it off the list of processes, where its waiting can still be read."""
+    """Wait for a child's end without removing it from the process table, so that its waiting time can still be read."""
     if not hasattr(os, "waitid"):
         return None
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     try:
-        return waited_s_of(Path("/proc") / str(pid))
+        return read_waited_s(Path("/proc") / str(pid))
     except (OSError, IndexError, ValueError):
         return None

@@ -24,7 +24,7 @@ def toolkit(
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
-    """Time all of it in interleaved rounds.
+    """Time all commands in interleaved rounds.
 
     Args:
         out: JSON file to write the measurements to.
@@ -42,21 +42,21 @@ def toolkit(
 
 @app.command
 def spread(*measurements: Path, json: bool = False) -> None:
-    """Tell how far runs of a benchmark over the same models lie apart, beyond what their own noise explains.
+    """Show how far runs of a benchmark over the same models lie apart, beyond what their own noise explains.
 
     Args:
-        measurements: What `compress bench host --out` or `python -m benchmarks.toolkit --out` wrote, or table.json of
-            `compress bench table --out`, run several times; of 10 runs the spread is known within a quarter.
+        measurements: Records of `compress bench host --out` or `python -m benchmarks.toolkit --out`, or table.json of
+            `compress bench published`, of several runs; of 10 runs the spread is known within a quarter.
         json: Print JSON.
     """
     from benchmarks.timing.baseline import read_benchmark, require_quotable
-    from benchmarks.toolkit import spread as runs
+    from benchmarks.toolkit.spread import format_spread, measure_spread, spread_record
 
     measured = [read_benchmark(path) for path in measurements]
     for measurement, path in zip(measured, measurements, strict=True):
         require_quotable(measurement, path)
-    spreads = runs.measure_spread(measured)
-    console.show(runs.to_mapping(spreads), as_json=json, text=runs.format_spread(spreads))
+    spreads = measure_spread(measured)
+    console.show(spread_record(spreads), as_json=json, text=format_spread(spreads))
 
 
 def main() -> None:

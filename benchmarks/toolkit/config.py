@@ -7,7 +7,7 @@ from compress.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class ToolkitConfig:
-    """How thoroughly the toolkit's commands are timed."""
+    """The number of rounds in which the toolkit's commands are timed."""
 
     runs: int = 3
     """Rounds; in each, every command has its turn. Six and more tell noise without taking their whole range for it."""

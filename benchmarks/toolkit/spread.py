@@ -1,7 +1,7 @@
-"""How far processes differ that measured the same models, beyond the noise each knows of.
+"""Spread of the speed-ups of several runs over the same models, beyond the noise that each run knows of.
 
 The rounds of one process share where its memory lies, how the processor is clocked and what else runs just then. So two
-processes differ by more than their rounds tell, and `bench check` has to allow for it.
+processes differ by more than their rounds show, and `bench check` has to allow for it.
 """
 
 from collections.abc import Sequence
@@ -20,24 +20,24 @@ _TWO_SIDED_95 = NormalDist().inv_cdf(0.975)
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """How far runs differ in one model's speed-up. All noises are fractions: 0.05 is 5 %."""
+    """The spread of one model's speed-up over runs. All noises are fractions: 0.05 is 5 %."""
 
     name: str
     runs: int
     speedup: float
     """Median over runs."""
     largest_difference: float
-    """Between the fastest and the slowest run."""
+    """Difference between the fastest and the slowest run."""
     within_runs: float
-    """What 19 of 20 pairs of runs would differ by at most, by the noise that each knows of."""
+    """Largest difference of 19 in 20 pairs of runs that the noise within them explains."""
     between_runs: float
-    """What 19 of 20 pairs would differ by at most, by all else; 0 where the runs' own noise explains everything."""
+    """Largest difference of 19 in 20 pairs from all other causes; 0 where the noise within runs explains everything."""
 
 
 def measure_spread(measurements: Sequence[Measurement]) -> list[Spread]:
-    """Take the spread of several runs apart, for each model that they share.
+    """Split the spread of several runs by its causes, for each model that they share.
 
-    The logarithms of the speed-ups vary by what each run knows of and by what it does not; the variances add.
+    The logarithms of the speed-ups vary by the noise within runs and by other causes; the variances add.
 
     Raises:
         UsageError: If there are fewer than 3 runs.
@@ -49,11 +49,11 @@ def measure_spread(measurements: Sequence[Measurement]) -> list[Spread]:
     for other in others:
         require_one_kind(other.kind, first.kind)
     shared = [name for name in first.models if all(name in other.models for other in others)]
-    return [_spread_of(name, measurements) for name in shared]
+    return [_split_spread(name, measurements) for name in shared]
 
 
-def to_mapping(spreads: Sequence[Spread]) -> dict[str, Any]:
-    """JSON-ready: `models`, and the largest `between_runs` of them."""
+def spread_record(spreads: Sequence[Spread]) -> dict[str, Any]:
+    """Return the spreads, JSON-ready: `models`, and the largest `between_runs` of them."""
     return {
         "models": [asdict(one) for one in spreads],
         "between_runs": max((one.between_runs for one in spreads), default=None),
@@ -61,7 +61,7 @@ def to_mapping(spreads: Sequence[Spread]) -> dict[str, Any]:
 
 
 def format_spread(spreads: Sequence[Spread]) -> str:
-    """The result as people read it."""
+    """Format the spreads as a table for people."""
     rows = [("model", "runs", "speed-up", "largest difference", "their own noise explains", "between runs")]
     rows += [
         (
@@ -77,7 +77,7 @@ def format_spread(spreads: Sequence[Spread]) -> str:
     return "\n".join(format_columns(rows))
 
 
-def _spread_of(name: str, measurements: Sequence[Measurement]) -> Spread:
+def _split_spread(name: str, measurements: Sequence[Measurement]) -> Spread:
     held = [measurement.models[name] for measurement in measurements]
     logarithms = [log(one.speedup) for one in held]
     known = fmean((log1p(one.noise) / _TWO_SIDED_95) ** 2 for one in held)
@@ -87,10 +87,10 @@ def _spread_of(name: str, measurements: Sequence[Measurement]) -> Spread:
         runs=len(held),
         speedup=exp(median(logarithms)),
         largest_difference=expm1(max(logarithms) - min(logarithms)),
-        within_runs=_largest_of_19_pairs(known),
-        between_runs=_largest_of_19_pairs(unknown),
+        within_runs=_largest_difference(known),
+        between_runs=_largest_difference(unknown),
     )
 
 
-def _largest_of_19_pairs(variance_of_one: float) -> float:
+def _largest_difference(variance_of_one: float) -> float:
     return expm1(_TWO_SIDED_95 * sqrt(2 * variance_of_one))

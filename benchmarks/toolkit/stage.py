@@ -1,8 +1,8 @@
 """Time the toolkit's own commands against fixed work, in interleaved rounds.
 
-All take turns in an order that rotates, each in processes of its own and mingled with what it is held against: a round
-takes minutes, in which a shared machine is not equally fast. A ratio is the median of those of such neighbours, so
-`bench accept` and `bench check` hold them like the speed-ups of models.
+All take turns in an order that rotates, each in processes of its own and mingled with its calibrator, the fixed work
+that it is compared with: a round takes minutes, in which a shared machine is not equally fast. A ratio is the median
+over such neighbours, so `bench accept` and `bench check` treat it like the speed-up of a model.
 """
 
 import tempfile
@@ -15,30 +15,30 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.timing.machine import describe_machine
-from benchmarks.timing.noise import speedup_of, summed_up, why_withheld
+from benchmarks.timing.machine import read_machine
+from benchmarks.timing.noise import summarize_speedup, summarize_values, withheld_reason
 from benchmarks.toolkit import children
 from benchmarks.toolkit.config import ToolkitConfig
-from benchmarks.toolkit.workloads import Suite, Workload, suites
+from benchmarks.toolkit.workloads import Suite, Workload, build_suites
 
 TURN_S = 4.0
-"""What a turn gives to a command, and again to what it is held against; each runs at least once. On two idle cores of
+"""Seconds that a turn gives to a command, and as many to its calibrator; each runs at least once. On two idle cores of
 a shared machine, starting a process takes 14 % more or less from one time to the next: ratios of single runs vary by
 13 %, those of medians of 20 by 5 %."""
 _PACKAGES = ("ai-edge-litert", "coremltools", "cyclopts", "keras", "numpy", "tensorflow", "torch", "torch-fidelity")
-"""Whose versions must be the same for two measurements to compare: their imports are most of what is timed."""
+"""Packages whose versions must be the same for two measurements to compare: their imports are most of the time."""
 
 
 @dataclass
-class Watch:
-    """How long all processes ran, and how much of that their main threads waited for a processor."""
+class WaitingTime:
+    """Total duration of all processes, and the seconds that their main threads waited for a processor."""
 
     seconds: float = 0.0
     waited_s: list[float | None] = field(default_factory=list)
 
     @property
     def waiting(self) -> float | None:
-        """As a share; None where the system does not tell."""
+        """Share of the duration that was waited; None where the system does not tell."""
         known = [waited for waited in self.waited_s if waited is not None]
         return sum(known) / self.seconds if known and len(known) == len(self.waited_s) else None
 
@@ -47,29 +47,33 @@ def bench_toolkit(config: ToolkitConfig) -> dict[str, Any]:
     """Measure the toolkit on untrained generators and pictures of noise that it makes itself.
 
     Returns:
-        JSON-ready: what `measure` returns, and `machine`, `kind` (what must be the same for two measurements to
-        compare), `runs`, `interleaved` and `skipped` (what needs modules that are not installed, and which).
+        JSON-ready: the result of `measure_workloads`, and `machine`, `kind` (the conditions that must be the same for
+        two measurements to compare), `runs`, `interleaved` and `skipped` (workloads and the modules they lack).
 
     Raises:
         RuntimeError: If a command fails.
     """
     # Before the benchmark's own work is in the load average.
-    machine = describe_machine()
+    machine = read_machine()
     with tempfile.TemporaryDirectory(prefix="pocketgan-bench-") as name:
         folder = Path(name)
-        material = folder / "material"
-        material.mkdir()
-        children.run(["-P", "-m", "benchmarks.toolkit.material", material], children.environment(folder / "cache"))
-        wanted = suites(material)
-        skipped = {one.name: missing for suite in wanted for one in suite.workloads if (missing := one.missing())}
+        inputs = folder / "inputs"
+        inputs.mkdir()
+        children.run_python(
+            ["-P", "-m", "benchmarks.toolkit.inputs", inputs], children.child_environment(folder / "cache")
+        )
+        wanted = build_suites(inputs)
+        skipped = {one.name: missing for suite in wanted for one in suite.workloads if (missing := one.find_missing())}
         present = [
-            Suite(calibrator=suite.calibrator, workloads=tuple(one for one in suite.workloads if not one.missing()))
+            Suite(
+                calibrator=suite.calibrator, workloads=tuple(one for one in suite.workloads if not one.find_missing())
+            )
             for suite in wanted
         ]
         # Not timed: it brings the libraries' files into memory, where all rounds find them.
         for one in (one for suite in present for one in suite.workloads if one.warms):
-            children.run(one.command(folder / "out"), children.environment(folder / "cache"))
-        measured = measure(present, folder, config)
+            children.run_python(one.command(folder / "out"), children.child_environment(folder / "cache"))
+        measured = measure_workloads(present, folder, config)
     kind = {
         "benchmark": "toolkit",
         **{name: machine[name] for name in ("cpu", "cores", "isa", "python")},
@@ -86,36 +90,38 @@ def bench_toolkit(config: ToolkitConfig) -> dict[str, Any]:
     }
 
 
-def measure(wanted: Sequence[Suite], scratch: Path, config: ToolkitConfig) -> dict[str, Any]:
-    """Let workloads take turns, each with what it is held against.
+def measure_workloads(wanted: Sequence[Suite], scratch: Path, config: ToolkitConfig) -> dict[str, Any]:
+    """Let workloads take turns, each with its calibrator.
 
     Args:
-        wanted: What is timed; suites without workloads are left out.
-        scratch: An existing folder, for what the commands write; emptied of it.
-        config: How many rounds.
+        wanted: The suites to time; those without workloads are left out.
+        scratch: An existing folder for the outputs of the commands, which are removed again.
+        config: The number of rounds.
 
     Returns:
         `waiting` (share of the time in which other work held the processor), `calibrators` and `entries`. Each has
-        `name` and `seconds` (min, median, p95 and max over its turns); an entry also has `over`, the calibrator that it
-        is held against, `speedup` (the calibrator's seconds over its own) with `speedup_range`, `noise` and `withheld`
+        `name` and `seconds` (min, median, p95 and max over its turns); an entry also has `over`, its
+        calibrator, `speedup` (the calibrator's seconds over its own) with `speedup_range`, `noise` and `withheld`
         as `bench host` has them, and no size, so that `size_bytes` is None.
     """
     pairs = [(suite.calibrator, one) for suite in wanted for one in suite.workloads]
-    watch = Watch()
+    waiting_time = WaitingTime()
     turns: dict[str, list[tuple[float, float]]] = {one.name: [] for _, one in pairs}
     for number in tqdm(range(config.runs), desc="rounds", disable=None):
         for offset in range(len(pairs)):
             calibrator, one = pairs[(number + offset) % len(pairs)]
-            turns[one.name].append(_take_turn((calibrator, one), scratch, watch))
+            turns[one.name].append(_take_turn((calibrator, one), scratch, waiting_time))
     return {
-        "waiting": watch.waiting,
+        "waiting": waiting_time.waiting,
         "calibrators": [_calibrator(suite, turns) for suite in wanted if suite.workloads],
-        "entries": [_entry(one.name, calibrator.name, turns[one.name], watch.waiting) for calibrator, one in pairs],
+        "entries": [
+            _entry(one.name, calibrator.name, turns[one.name], waiting_time.waiting) for calibrator, one in pairs
+        ],
     }
 
 
-def _take_turn(pair: tuple[Workload, Workload], scratch: Path, watch: Watch) -> tuple[float, float]:
-    """Run both again and again, next the one that has had less time; the median seconds of each."""
+def _take_turn(pair: tuple[Workload, Workload], scratch: Path, waiting_time: WaitingTime) -> tuple[float, float]:
+    """Run both repeatedly, always the one that has had less time, and return the median seconds of each."""
     counted: tuple[list[float], list[float]] = ([], [])
     took = [0.0, 0.0]
     while not all(counted) or min(took) < TURN_S:
@@ -123,27 +129,27 @@ def _take_turn(pair: tuple[Workload, Workload], scratch: Path, watch: Watch) -> 
         one = pair[turn]
         with tempfile.TemporaryDirectory(dir=scratch) as folder:
             out = Path(folder) / "out"
-            finished = children.run(one.command(out), children.environment(Path(folder) / "cache"))
+            finished = children.run_python(one.command(out), children.child_environment(Path(folder) / "cache"))
             counted[turn].append(one.read_seconds(out, finished.printed) if one.read_seconds else finished.seconds)
         took[turn] += finished.seconds
-        watch.seconds += finished.seconds
-        watch.waited_s.append(finished.waited_s)
+        waiting_time.seconds += finished.seconds
+        waiting_time.waited_s.append(finished.waited_s)
     return median(counted[0]), median(counted[1])
 
 
 def _calibrator(suite: Suite, turns: Mapping[str, Sequence[tuple[float, float]]]) -> dict[str, Any]:
     seconds = [calibrator_s for one in suite.workloads for calibrator_s, _ in turns[one.name]]
-    return {"name": suite.calibrator.name, "seconds": summed_up(seconds)}
+    return {"name": suite.calibrator.name, "seconds": summarize_values(seconds)}
 
 
 def _entry(name: str, over: str, turns: Sequence[tuple[float, float]], waiting: float | None) -> dict[str, Any]:
-    ratio = speedup_of([calibrator_s / seconds for calibrator_s, seconds in turns])
+    ratio = summarize_speedup([calibrator_s / seconds for calibrator_s, seconds in turns])
     return {
         "name": name,
         "over": over,
-        "seconds": summed_up([seconds for _, seconds in turns]),
+        "seconds": summarize_values([seconds for _, seconds in turns]),
         **ratio,
-        "withheld": why_withheld(ratio["noise"], waiting=waiting),
+        "withheld": withheld_reason(ratio["noise"], waiting=waiting),
         "size_bytes": None,
     }
 

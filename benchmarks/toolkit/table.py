@@ -1,19 +1,19 @@
-"""The toolkit's own speed as people read it."""
+"""The table of the toolkit's own speed, for people."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.timing.noise import withheld_by_reason
+from benchmarks.timing.noise import group_withheld
 from compress.text_table import format_columns
 
 
 def format_table(record: Mapping[str, Any]) -> str:
-    """The table of a record of `bench_toolkit`, what it withholds or skipped, and under what it was measured."""
+    """Format a record of `bench_toolkit`: its table, withheld and skipped entries, and the conditions of the run."""
     rows: list[tuple[str, ...]] = [("what", "seconds (min - max)", "takes as long as (range)")]
     rows += [(entry["name"], _seconds(entry), _multiple(entry)) for entry in record["entries"]]
     rows += [(calibrator["name"], _seconds(calibrator), "") for calibrator in record["calibrators"]]
     machine = record["machine"]
-    withheld = withheld_by_reason(record["entries"])
+    withheld = group_withheld(record["entries"])
     return "\n".join(
         [
             *format_columns(rows),

@@ -1,6 +1,6 @@
-"""What is timed of the toolkit, and the fixed work that each time is held against.
+"""The timed commands of the toolkit, and the fixed work that each is compared with.
 
-Seconds do not travel between machines, nor between an idle and a busy hour of one. So every time is told as a multiple
+Seconds do not travel between machines, nor between an idle and a busy hour of one. So every time is given as a multiple
 of work that this project cannot slow down, done in the same round. It has to be work of the same kind: commands spend
 their time starting Python, reading modules and running Python code, training spends it in arithmetic on all cores, and
 a machine that is short of the one need not be short of the other.
@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.toolkit.material import DATA, LAYER, SIZE_PX, SMALL_TEACHER, STUDENT, TEACHER
+from benchmarks.toolkit.inputs import DATA, LAYER, SIZE_PX, SMALL_TEACHER, STUDENT, TEACHER
 
 _STEPS = 20
 _HIDDEN = "import sys; sys.modules.update(dict.fromkeys(('tensorflow', 'torch'))); "
-"""What the process does that writes Core ML packages; see `export.coreml.child`."""
+"""The first statement of the process that writes Core ML packages; see `export.coreml.child`."""
 _STANDARD_LIBRARY = (
     "import argparse, asyncio, ctypes, decimal, email, http.client, json, logging.config, multiprocessing, sqlite3, "
     "unittest, xml.dom.minidom"
@@ -29,32 +29,32 @@ class Workload:
 
     name: str
     command: Callable[[Path], Sequence[object]]
-    """Python's arguments, from a path that does not exist yet, for what the command writes."""
+    """Function from an output path that does not exist yet to Python's arguments."""
     read_seconds: Callable[[Path, str], float] | None = None
-    """The seconds that count, from what it wrote there and from its stdout; from start to end when None."""
+    """Function from the output path and the stdout to the seconds that count; the whole duration when None."""
     needs: tuple[str, ...] = ()
-    """Modules of extras, without which it is skipped."""
+    """Modules of extras without which the command is skipped."""
     warms: bool = False
-    """Whether it is run once before the first round: what it reads is what most others begin with."""
+    """True to run it once before the first round, since most others read the same files when they begin."""
 
-    def missing(self) -> list[str]:
-        """Which of those modules are not installed."""
+    def find_missing(self) -> list[str]:
+        """Return the needed modules that are not installed."""
         return [module for module in self.needs if importlib.util.find_spec(module) is None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """Workloads and what they are held against."""
+    """Workloads, and the calibrator that they are compared with."""
 
     calibrator: Workload
     workloads: tuple[Workload, ...]
 
 
-def suites(material: Path) -> tuple[Suite, ...]:
-    """All that is timed.
+def build_suites(inputs: Path) -> tuple[Suite, ...]:
+    """Return all suites.
 
     Args:
-        material: What `benchmarks.toolkit.material` wrote.
+        inputs: The folder that `benchmarks.toolkit.inputs` wrote.
     """
     python = Workload(name="a start of Python", command=lambda out: ["-I", "-S", "-c", _STANDARD_LIBRARY])
     product = Workload(
@@ -63,8 +63,8 @@ def suites(material: Path) -> tuple[Suite, ...]:
         read_seconds=lambda out, printed: float(printed),
     )
     return (
-        Suite(calibrator=python, workloads=(*_starts(), *_commands(material))),
-        Suite(calibrator=product, workloads=_trainings(material)),
+        Suite(calibrator=python, workloads=(*_starts(), *_commands(inputs))),
+        Suite(calibrator=product, workloads=_trainings(inputs)),
     )
 
 
@@ -80,11 +80,11 @@ def _starts() -> list[Workload]:
     ]
 
 
-def _commands(material: Path) -> list[Workload]:
-    teacher, student, data = material / TEACHER, material / STUDENT, material / DATA
+def _commands(inputs: Path) -> list[Workload]:
+    teacher, student, data = inputs / TEACHER, inputs / STUDENT, inputs / DATA
     score = ("--real", data / "testA", "--fake", data / "testB", "--network", "efficientnet-lite0")
     return [
-        Workload(name="inspect, .tflite", command=_compress("inspect", material / LAYER)),
+        Workload(name="inspect, .tflite", command=_compress("inspect", inputs / LAYER)),
         Workload(name="inspect, teacher", command=_compress("inspect", teacher)),
         Workload(name="export tflite, student", command=_compress("export", "tflite", student, out=True)),
         Workload(
@@ -104,8 +104,8 @@ def _commands(material: Path) -> list[Workload]:
     ]
 
 
-def _trainings(material: Path) -> tuple[Workload, ...]:
-    small = ("--data", material / DATA, "--image-size-px", SIZE_PX // 2, "--blocks", 1, "--steps", _STEPS)
+def _trainings(inputs: Path) -> tuple[Workload, ...]:
+    small = ("--data", inputs / DATA, "--image-size-px", SIZE_PX // 2, "--blocks", 1, "--steps", _STEPS)
     return (
         Workload(
             name="teach, image",
@@ -114,7 +114,7 @@ def _trainings(material: Path) -> tuple[Workload, ...]:
         ),
         Workload(
             name="distill, image",
-            command=_compress("distill", "--teacher", material / SMALL_TEACHER, *small, "--width", 16, out=True),
+            command=_compress("distill", "--teacher", inputs / SMALL_TEACHER, *small, "--width", 16, out=True),
             read_seconds=_seconds_per_image("training.json"),
         ),
     )

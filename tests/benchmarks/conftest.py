@@ -54,7 +54,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def students(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A `teacher` of 6 layers between its ends; a `student` of 3, and as `slower` one of its name with 5 layers more.
+    """A `teacher` of 6 inner layers; a `student` of 3; as `slower` one of the student's name with 5 layers more.
 
     They take some milliseconds each, so that other work delays all of them alike.
     """

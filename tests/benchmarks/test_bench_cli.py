@@ -1,6 +1,7 @@
-"""`compress bench host` as a user runs it."""
+"""`compress bench` as a user runs it: its commands, and `bench host`."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -50,6 +51,22 @@ def test_faults_end_with_their_exit_code_and_a_line(
     assert said in finished.stderr
     assert "Traceback" not in finished.stderr
     assert finished.stdout == ""
+
+
+def test_help_lists_what_users_run_and_neither_stages_nor_developers_scripts(command: Bench) -> None:
+    shown = command("bench", "--help").stdout
+    listed = re.findall(r"^│ (\w[\w-]*)", shown, re.MULTILINE)
+    assert listed == ["accept", "android", "browser", "check", "host", "ios", "published"]
+    trained = command("bench", "train-peer", "--help")
+    assert (trained.returncode, "--like" in trained.stdout) == (0, True)
+
+
+def test_help_groups_the_flags_of_both_published_comparisons(command: Bench) -> None:
+    shown = command("bench", "published", "--help").stdout
+    shared, students, shapes = re.split(r"─ With (?:--shapes|students) ─", shown)
+    assert all(flag in shared for flag in ("--teacher", "--image-size-px", "--runs", "--out"))
+    assert all(flag in shapes for flag in ("--shapes", "--sweep-size-px", "--overwrite"))
+    assert all(flag in students for flag in ("--data", "--peer", "--reference"))
 
 
 def test_help_loads_no_runtime() -> None:

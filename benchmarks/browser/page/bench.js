@@ -1,4 +1,4 @@
-// Runs every model of task.json in turns, as `compress bench host` does, and posts what it measured. The server reckons
+// Runs every model of task.json in turns, as `compress bench host` does, and posts what it measured. The server computes
 // medians, ratios and parity, so that every browser's record is made in one place.
 
 const CONSOLE_LINES = 40;
@@ -53,7 +53,7 @@ async function load(litert, threads) {
 
 async function compile(litert, model, index, accelerator, threads) {
   const content = new Uint8Array(await (await get(`models/${index}.tflite`)).arrayBuffer());
-  const given = await (await get(`inputs/${index}.bin`)).arrayBuffer();
+  const bytes = await (await get(`inputs/${index}.bin`)).arrayBuffer();
   const started = performance.now();
   const compiled = await litert.loadAndCompile(content, { accelerator, cpuOptions: { numThreads: threads } });
   const loadMs = performance.now() - started;
@@ -62,30 +62,30 @@ async function compile(litert, model, index, accelerator, threads) {
     compiled.delete();
     throw new Error(`${accelerator} does not take all of it`);
   }
-  const values = model.input.dtype === "uint8" ? new Uint8Array(given) : new Float32Array(given);
+  const values = model.input.dtype === "uint8" ? new Uint8Array(bytes) : new Float32Array(bytes);
   const input = new litert.Tensor(values, model.input.shape);
   const device = accelerator === "webgpu" ? litert.getWebGpuDevice() : null;
   return { index, accelerator, compiled, input, device, loadMs, values };
 }
 
 // One image. On WebGPU that is the input's way to the GPU too, and until the GPU is done; not the output's way back.
-async function invoke(contestant) {
-  const outputs = await contestant.compiled.run([contestant.input]);
-  if (contestant.device) await contestant.device.queue.onSubmittedWorkDone();
+async function invoke(entry) {
+  const outputs = await entry.compiled.run([entry.input]);
+  if (entry.device) await entry.device.queue.onSubmittedWorkDone();
   return outputs;
 }
 
-async function invokeOnly(contestant) {
-  for (const output of await invoke(contestant)) output.delete();
+async function invokeOnly(entry) {
+  for (const output of await invoke(entry)) output.delete();
 }
 
 // The mean of as many images as fill a turn: where memory is not shared, a browser's clock ticks in steps of up to 1 ms.
-async function takeTurn(contestant, turnMs) {
+async function takeTurn(entry, turnMs) {
   const started = performance.now();
   let count = 0;
   let elapsed = 0;
   while (elapsed < turnMs) {
-    await invokeOnly(contestant);
+    await invokeOnly(entry);
     count += 1;
     elapsed = performance.now() - started;
   }
@@ -93,18 +93,18 @@ async function takeTurn(contestant, turnMs) {
 }
 
 // The first run, whose output is compared, and the rest of the warm-up.
-async function warmUp(contestant, task) {
+async function warmUp(entry, task) {
   const started = performance.now();
-  const outputs = await invoke(contestant);
-  contestant.firstMs = performance.now() - started;
-  contestant.output = await outputs[0].data();
+  const outputs = await invoke(entry);
+  entry.firstMs = performance.now() - started;
+  entry.output = await outputs[0].data();
   for (const output of outputs) output.delete();
-  contestant.parity = await post(`output/${contestant.index}`, contestant.output);
-  for (let number = 1; number < task.warmup; number += 1) await invokeOnly(contestant);
+  entry.parity = await post(`output/${entry.index}`, entry.output);
+  for (let number = 1; number < task.warmup; number += 1) await invokeOnly(entry);
 }
 
-async function enter(litert, task, threads) {
-  const contestants = [];
+async function loadModels(litert, task, threads) {
+  const entries = [];
   const failures = [];
   const accelerators = litert.getWebGpuDevice() ? ["wasm", "webgpu"] : ["wasm"];
   for (const accelerator of accelerators) {
@@ -112,27 +112,27 @@ async function enter(litert, task, threads) {
       show(`loading ${model.name} (${accelerator})`);
       await breathe();
       try {
-        const contestant = await compile(litert, model, index, accelerator, threads);
-        await warmUp(contestant, task);
-        contestants.push(contestant);
+        const entry = await compile(litert, model, index, accelerator, threads);
+        await warmUp(entry, task);
+        entries.push(entry);
       } catch (error) {
         if (accelerator === "wasm") throw new ModelError(index, error);
         failures.push({ model: index, accelerator, why: error?.message ?? String(error) });
       }
     }
   }
-  return { contestants, failures };
+  return { entries, failures };
 }
 
-async function takeTurns(contestants, task) {
+async function takeTurns(entries, task) {
   const rounds = [];
   for (let number = 0; number < task.runs; number += 1) {
     show(`round ${number + 1} of ${task.runs}`);
-    const latencies = new Array(contestants.length);
-    for (let offset = 0; offset < contestants.length; offset += 1) {
-      const position = (number + offset) % contestants.length;
+    const latencies = new Array(entries.length);
+    for (let offset = 0; offset < entries.length; offset += 1) {
+      const position = (number + offset) % entries.length;
       await breathe();
-      latencies[position] = await takeTurn(contestants[position], task.turn_ms);
+      latencies[position] = await takeTurn(entries[position], task.turn_ms);
     }
     rounds.push(latencies);
   }
@@ -183,14 +183,14 @@ function showRecord(record) {
   element("download").hidden = false;
 }
 
-function addPicture(caption, values, end) {
-  const [, height, width] = end.shape;
+function addPicture(caption, values, tensor) {
+  const [, height, width] = tensor.shape;
   const pixels = new ImageData(width, height);
   for (let pixel = 0; pixel < height * width; pixel += 1) {
     for (let channel = 0; channel < 3; channel += 1) {
       const value = values[3 * pixel + channel];
       // ImageData clamps and rounds.
-      pixels.data[4 * pixel + channel] = end.dtype === "uint8" ? value : (value + 1) * 127.5;
+      pixels.data[4 * pixel + channel] = tensor.dtype === "uint8" ? value : (value + 1) * 127.5;
     }
     pixels.data[4 * pixel + 3] = 255;
   }
@@ -210,24 +210,24 @@ async function main() {
   const litert = await import("@litertjs/core");
   const threads = await load(litert, task.threads);
   const libraryLoadMs = performance.now() - started;
-  const { contestants, failures } = await enter(litert, task, threads);
-  addPicture("input", contestants[0].values, task.models[0].input);
-  for (const { index, accelerator, output } of contestants) {
+  const { entries, failures } = await loadModels(litert, task, threads);
+  addPicture("input", entries[0].values, task.models[0].input);
+  for (const { index, accelerator, output } of entries) {
     const model = task.models[index];
     addPicture(`${model.name} (${accelerator})`, output, model.output);
   }
-  const rounds = await takeTurns(contestants, task);
+  const rounds = await takeTurns(entries, task);
   const report = {
     browser: await describeBrowser(litert),
     threads,
     library_load_ms: libraryLoadMs,
-    contestants: contestants.map((contestant) => ({
-      model: contestant.index,
-      accelerator: contestant.accelerator,
-      fully_accelerated: contestant.compiled.isFullyAccelerated,
-      load_ms: contestant.loadMs,
-      first_ms: contestant.firstMs,
-      parity: contestant.parity,
+    entries: entries.map((entry) => ({
+      model: entry.index,
+      accelerator: entry.accelerator,
+      fully_accelerated: entry.compiled.isFullyAccelerated,
+      load_ms: entry.loadMs,
+      first_ms: entry.firstMs,
+      parity: entry.parity,
     })),
     rounds,
     failures,

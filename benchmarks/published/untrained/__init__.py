@@ -1,1 +1,1 @@
-"""`compress bench table`: teacher, students and published students in one run, and how they scale."""
+"""Comparison of shapes with random weights: teacher, our students and published students, over sizes and widths."""

@@ -1,4 +1,4 @@
-"""The nets that the table always holds, with random weights: what they cost does not depend on what they learnt."""
+"""The nets of the table, with random weights: their cost does not depend on what they learnt."""
 
 import tempfile
 from dataclasses import replace
@@ -11,17 +11,17 @@ from compress.models import mobile_resnet_generator, pocket_generator, resnet_ge
 from compress.models.mobile_resnet_generator import MobileResnetConfig
 from compress.models.pocket.config import Family, PocketConfig
 from compress.models.resnet_generator import ResnetConfig
-from export.source import open_source
+from export.source import load_source
 
 FAMILIES: tuple[Family, ...] = get_args(Family)
 TEACHER_WIDTH = 256
-"""Of CycleGAN's generator, at a quarter of the resolution: four times its filters."""
+"""Channels of CycleGAN's generator at a quarter of the resolution: four times its filters."""
 _SHAPES: dict[Family, PocketConfig] = {"separable": PocketConfig(family="separable", width=80, blocks=5)}
-"""Where a family's students are offered in another shape than the default."""
+"""Shapes of families whose students are not offered in the default shape."""
 
 
-def teacher(width: int = TEACHER_WIDTH) -> Any:
-    """CycleGAN's generator of 9 blocks, for images of any size.
+def build_teacher(width: int = TEACHER_WIDTH) -> Any:
+    """Build CycleGAN's generator of 9 blocks, for images of any size.
 
     Args:
         width: Channels at a quarter of the resolution, a multiple of 4.
@@ -29,31 +29,34 @@ def teacher(width: int = TEACHER_WIDTH) -> Any:
     Returns:
         A `keras.Model`, read from a file as a user's own would be.
     """
-    net = with_random_weights(resnet_generator.build(ResnetConfig(filters=width // 4)))
+    net = draw_weights(resnet_generator.build_resnet(ResnetConfig(filters=width // 4)))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "teacher.h5"
         resnet_generator.save_h5(net, file)
-        return open_source(file).model
+        return load_source(file).model
 
 
-def shape_of(family: Family, image_size_px: int, width: int | None = None) -> PocketConfig:
-    """The shape in which a family's student is offered, or the same of another width."""
+def student_shape(family: Family, image_size_px: int, width: int | None = None) -> PocketConfig:
+    """Return the shape in which a family's student is offered, or the same of another width."""
     shape = replace(_SHAPES.get(family, PocketConfig(family=family)), image_size_px=image_size_px)
     return shape if width is None else replace(shape, width=width)
 
 
-def student(shape: PocketConfig) -> Any:
-    """One of our students, a `keras.Model`."""
-    return with_random_weights(pocket_generator.build(shape))
+def build_student(shape: PocketConfig) -> Any:
+    """Build one of our students, a `keras.Model`."""
+    return draw_weights(pocket_generator.build_student(shape))
 
 
-def peer(shape: MobileResnetConfig, image_size_px: int) -> Any:
-    """One of the published students, a `keras.Model`."""
-    return with_random_weights(mobile_resnet_generator.build(shape, (image_size_px, image_size_px)))
+def build_peer(shape: MobileResnetConfig, image_size_px: int) -> Any:
+    """Build one of the published students, a `keras.Model`."""
+    return draw_weights(mobile_resnet_generator.build_mobile_resnet(shape, (image_size_px, image_size_px)))
 
 
-def with_random_weights(net: Any) -> Any:
-    """Draw every weight: what starts at zero or one would be stored once, and a quantiser would find nothing to do."""
+def draw_weights(net: Any) -> Any:
+    """Draw every weight of a net at random, in place, and return the net.
+
+    Weights that start at zero or one would be stored once, and leave a quantiser nothing to do.
+    """
     random = np.random.default_rng(0)
     for variable in net.weights:
         shape = tuple(variable.shape)

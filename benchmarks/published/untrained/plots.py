@@ -1,4 +1,4 @@
-"""How latency and memory grow, as PNG on log axes."""
+"""Plots of latency and memory over size and width, as PNG on log axes."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,15 +15,15 @@ _MARKERS = "osD^v"
 _BYTES_PER_MB = 1e6
 
 
-def draw(points: Sequence[Mapping[str, Any]], over: str, label: str) -> "Figure":
+def draw_points(points: Sequence[Mapping[str, Any]], over: str, label: str) -> "Figure":
     """Draw latency and peak memory side by side, a line for each model, a bar from its fastest round to its slowest.
 
     Args:
-        points: Of `benchmarks.published.untrained.sweeps`.
-        over: Which of their keys lies on the x axis.
-        label: What it is called there.
+        points: Points of `benchmarks.published.untrained.sweeps`.
+        over: Their key on the x axis.
+        label: Label of the x axis.
     """
-    # Only who draws waits for matplotlib; its Figure writes a PNG without pyplot, which would look for a screen.
+    # Imported here: only drawing waits for matplotlib. Figure writes a PNG without pyplot, which would need a screen.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.5), layout="constrained")
@@ -39,14 +39,14 @@ def draw(points: Sequence[Mapping[str, Any]], over: str, label: str) -> "Figure"
         most = [point["latency_ms"]["max"] - point["latency_ms"]["median"] for point in own]
         latency.errorbar(at, medians, yerr=[least, most], capsize=2, elinewidth=0.8, label=model, **style)
     for axes, title in ((latency, "median latency, ms"), (memory, "peak memory, MB")):
-        _dress(axes, title, label, sorted({point[over] for point in points}))
-    if disturbed := _disturbed(points):
-        figure.suptitle(disturbed, fontsize="small")
+        _format_axes(axes, title, label, sorted({point[over] for point in points}))
+    if note := _disturbance_note(points):
+        figure.suptitle(note, fontsize="small")
     figure.legend(loc="outside lower center", frameon=False, fontsize="small", ncols=len(_COLOURS))
     return figure
 
 
-def _dress(axes: "Axes", title: str, label: str, ticks: Sequence[int]) -> None:
+def _format_axes(axes: "Axes", title: str, label: str, ticks: Sequence[int]) -> None:
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(ticks, labels=[str(tick) for tick in ticks])
@@ -58,7 +58,7 @@ def _dress(axes: "Axes", title: str, label: str, ticks: Sequence[int]) -> None:
     axes.grid(linewidth=0.5, alpha=0.4)
 
 
-def _disturbed(points: Sequence[Mapping[str, Any]]) -> str | None:
+def _disturbance_note(points: Sequence[Mapping[str, Any]]) -> str | None:
     worst = max((point["waiting"] or 0 for point in points), default=0)
     if worst <= MAX_WAITING:
         return None

@@ -1,4 +1,4 @@
-"""The project's main table and its plots: files written, timed, compared, and put down whole."""
+"""The comparison of shapes and its plots: nets are exported, timed, compared, and written to a folder."""
 
 import json
 import tempfile
@@ -9,57 +9,63 @@ from math import expm1, hypot, log1p
 from pathlib import Path
 from typing import Any
 
-from benchmarks.config import TableConfig, command_line
-from benchmarks.host.stage import find_contenders
-from benchmarks.published.shapes import PEERS, made_deployable
+from benchmarks.host.stage import find_models
+from benchmarks.published.config import PublishedConfig
+from benchmarks.published.shapes import PEERS, make_deployable
 from benchmarks.published.untrained import nets, plots, sweeps
-from benchmarks.published.untrained.entrants import Entrant, time_entrants, write
-from benchmarks.published.untrained.text import format_page
-from benchmarks.timing.noise import why_withheld
+from benchmarks.published.untrained.config import Rounds, ShapesConfig, plan_rounds
+from benchmarks.published.untrained.model_files import ModelFile, export_net, time_files
+from benchmarks.published.untrained.table import format_page
+from benchmarks.timing.flags import command_line
+from benchmarks.timing.noise import withheld_reason
 from benchmarks.timing.start import start_once
 from compress.artifact import atomic_dir, is_artifact, open_artifact
 from compress.config import to_mapping
 from export.config import Precision
-from export.source import open_source
+from export.source import load_source
 
 _TEACHER_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "dynamic", "int8")
 BY_SIZE, BY_WIDTH = "by_size.png", "by_width.png"
 _DPI = 150
 
 
-def write_table(config: TableConfig, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
+def write_shapes(
+    students: Sequence[Path], config: PublishedConfig, shapes: ShapesConfig, out: Path, *, overwrite: bool = False
+) -> dict[str, Any]:
     """Measure and write `table.json`, `table.md`, `by_size.png` and `by_width.png`.
 
     Args:
-        config: What is measured.
+        students: `.tflite` files or artifacts of one, to time beside those with random weights.
+        config: The teacher, and how thoroughly everything is timed.
+        shapes: The sizes and widths to draw over.
         out: The folder; it appears when everything is in it.
         overwrite: Whether it may exist.
 
     Returns:
-        What `bench_table` does.
+        The record of `bench_shapes`.
 
     Raises:
         UsageError: If `out` exists.
-        UnusableInput: As `bench_table`.
+        UnusableInput: See `bench_shapes`.
     """
     with atomic_dir(out, overwrite=overwrite) as scratch:
-        record = bench_table(config)
+        record = bench_shapes(students, config, shapes)
         (scratch / "table.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         (scratch / "table.md").write_text(format_page(record, [BY_SIZE, BY_WIDTH]), encoding="utf-8")
-        sizes = plots.draw(record["by_size"], "image_size_px", "image side, pixels")
+        sizes = plots.draw_points(record["by_size"], "image_size_px", "image side, pixels")
         sizes.savefig(scratch / BY_SIZE, dpi=_DPI)
-        widths = plots.draw(record["by_width"], "width", "channels at a quarter of the resolution")
+        widths = plots.draw_points(record["by_width"], "width", "channels at a quarter of the resolution")
         widths.savefig(scratch / BY_WIDTH, dpi=_DPI)
     return record
 
 
-def bench_table(config: TableConfig) -> dict[str, Any]:
-    """Measure everything.
+def bench_shapes(students: Sequence[Path], config: PublishedConfig, shapes: ShapesConfig) -> dict[str, Any]:
+    """Measure the table and the sweeps.
 
     Returns:
         JSON-ready: `date` (UTC), `command`, `config`, `weights` of the teacher, `took_s`;
-        `table`: of one interleaved run, as `time_entrants` returns it;
-        `ratios`: of each student over each model that is none, `model`, `over`, `speedup`, `noise`, `withheld`;
+        `table`: the record of `time_files`, of one interleaved run;
+        `ratios`: of each student over each other model, `model`, `over`, `speedup`, `noise`, `withheld`;
         `by_size` and `by_width`: the points of `sweeps`.
 
     Raises:
@@ -68,70 +74,79 @@ def bench_table(config: TableConfig) -> dict[str, Any]:
         UnsupportedLayer: If a layer of the teacher cannot be expressed.
     """
     started = time.monotonic()
-    given = [_given(path) for path in config.student]
-    opened = open_source(config.teacher, lambda_layers=config.lambda_layers) if config.teacher else None
-    if opened is not None:
-        opened.image_size(config.image_size_px)
-    table = _time_table(config, opened.model if opened else nets.teacher(), given)
-    by_size, by_width = sweeps.by_size(config), sweeps.by_width(config)
+    rounds = plan_rounds(config, shapes)
+    opened_students = [_open_student(path) for path in students]
+    source = load_source(config.teacher, lambda_layers=config.lambda_layers) if config.teacher else None
+    if source is not None:
+        source.image_size(rounds.image_size_px)
+    table = _time_table(source.model if source else nets.build_teacher(), opened_students, rounds)
+    by_size = sweeps.measure_sizes(shapes.sweep_size_px, rounds)
+    by_width = sweeps.measure_widths(shapes.sweep_width, rounds)
     return {
         "date": datetime.now(UTC).date().isoformat(),
-        "command": command_of(config),
-        "config": to_mapping(config),
-        "weights": opened.name if opened else "random",
+        "command": shapes_command(students, config, shapes),
+        "config": {
+            "students": [str(path) for path in students],
+            **to_mapping(config),
+            **to_mapping(shapes),
+            **to_mapping(rounds),
+        },
+        "weights": source.name if source else "random",
         "took_s": time.monotonic() - started,
         "table": table,
-        "ratios": compare(table["entries"]),
+        "ratios": compare_students(table["entries"]),
         "by_size": by_size,
         "by_width": by_width,
     }
 
 
-def compare(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Tell how many times faster each student is than each model that is none, from their speed-ups over the first.
+def compare_students(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the speed-up of each student over each other model, from their speed-ups over the baseline.
 
-    The noise is that of two independent ratios: too much, since both are over the same rounds of the first model.
+    The noise is that of two independent ratios: too much, since both are over the same rounds of the baseline.
     """
     students = [entry for entry in entries if entry["kind"] == "student"]
-    rivals = [entry for entry in entries if entry["kind"] != "student"]
-    return [_ratio(student, rival) for rival in rivals for student in students]
+    others = [entry for entry in entries if entry["kind"] != "student"]
+    return [_compare_pair(student, other) for other in others for student in students]
 
 
-def command_of(config: TableConfig) -> str:
-    """The command that measures this again, without where it writes."""
-    return command_line(["compress", "bench", "table"], config)
+def shapes_command(students: Sequence[Path], config: PublishedConfig, shapes: ShapesConfig) -> str:
+    """Return the command that measures this again, without where it writes."""
+    command = ["compress", "bench", "published", *map(str, students), "--shapes"]
+    return command_line(command, config, shapes)
 
 
-def _ratio(student: Mapping[str, Any], rival: Mapping[str, Any]) -> dict[str, Any]:
-    noises = [entry["noise"] for entry in (student, rival)]
+def _compare_pair(student: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    noises = [entry["noise"] for entry in (student, other)]
     noise = None if None in noises else expm1(hypot(*map(log1p, noises)))
     return {
         "model": student["name"],
-        "over": rival["name"],
-        "speedup": student["speedup"] / rival["speedup"],
+        "over": other["name"],
+        "speedup": student["speedup"] / other["speedup"],
         "noise": noise,
-        "withheld": student["withheld"] or rival["withheld"] or why_withheld(noise),
+        "withheld": student["withheld"] or other["withheld"] or withheld_reason(noise),
     }
 
 
-def _given(path: Path) -> Entrant:
-    # Run once in a process of its own: what is torn is refused before minutes are spent on the rest.
-    (contender,) = find_contenders([path])
-    start_once(contender.model, threads=1)
+def _open_student(path: Path) -> ModelFile:
+    # Run once in a process of its own: a torn file is refused before minutes are spent on the rest.
+    (model,) = find_models([path])
+    start_once(model.file, threads=1)
     cost = open_artifact(path).manifest.cost if is_artifact(path) else None
-    return Entrant(path=path, kind="student", params=cost and cost.params, macs=cost and cost.macs)
+    return ModelFile(path=path, kind="student", params=cost and cost.params, macs=cost and cost.macs)
 
 
-def _time_table(config: TableConfig, teacher: Any, given: Sequence[Entrant]) -> dict[str, Any]:
-    side = config.image_size_px
+def _time_table(teacher: Any, students: Sequence[ModelFile], rounds: Rounds) -> dict[str, Any]:
+    side = rounds.image_size_px
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        entrants = write(teacher, "teacher", "teacher", _TEACHER_PRECISIONS, side, folder)
-        entrants += given
+        files = export_net(teacher, "teacher", "teacher", _TEACHER_PRECISIONS, side, folder)
+        files += students
         for family in nets.FAMILIES:
-            entrants += write(nets.student(nets.shape_of(family, side)), family, "student", ("int8",), side, folder)
+            student = nets.build_student(nets.student_shape(family, side))
+            files += export_net(student, family, "student", ("int8",), side, folder)
         for peer, shape in PEERS.items():
-            published, deployed = nets.peer(shape, side), nets.peer(made_deployable(shape), side)
-            entrants += write(published, f"{peer} as published", "peer", ("fp32", "int8"), side, folder)
-            entrants += write(deployed, f"{peer} made deployable", "peer", ("int8",), side, folder)
-        return time_entrants(entrants, threads=config.threads, runs=config.runs, warmup=config.warmup)
+            published, deployed = nets.build_peer(shape, side), nets.build_peer(make_deployable(shape), side)
+            files += export_net(published, f"{peer} as published", "peer", ("fp32", "int8"), side, folder)
+            files += export_net(deployed, f"{peer} made deployable", "peer", ("int8",), side, folder)
+        return time_files(files, threads=rounds.threads, runs=rounds.runs, warmup=rounds.warmup)

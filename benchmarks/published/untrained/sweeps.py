@@ -1,4 +1,4 @@
-"""How latency and memory grow with the image and with the net: the teacher in fp32, each family's student in int8."""
+"""Latency and memory over image sizes and widths: the teacher in fp32, each family's student in int8."""
 
 import tempfile
 from collections.abc import Sequence
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.config import TableConfig
 from benchmarks.published.untrained import nets
-from benchmarks.published.untrained.entrants import Kind, time_entrants, write
+from benchmarks.published.untrained.config import Rounds
+from benchmarks.published.untrained.model_files import Kind, export_net, time_files
 from compress.models.pocket.config import PocketConfig
 from export.config import Precision
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Subject:
+class _SweptNet:
     model: str
     kind: Kind
     precision: Precision
@@ -22,51 +22,51 @@ class _Subject:
     net: Any
 
 
-def by_size(config: TableConfig) -> list[dict[str, Any]]:
-    """Measure every size in an interleaved run of its own, each net as wide as it is offered.
+def measure_sizes(sizes_px: Sequence[int], rounds: Rounds) -> list[dict[str, Any]]:
+    """Measure the nets at every size in an interleaved run of its own, each net as wide as it is offered.
 
     Returns:
-        For each net and size an entry as `time_entrants` has it, also with `model` (the same at every size),
+        For each net and size an entry of `time_files`, also with `model` (the same at every size),
         `image_size_px`, `width` (channels at a quarter of the resolution), and of its run `runs` and `waiting`.
     """
-    teacher, points = nets.teacher(), []
-    for side in sorted(set(config.sweep_size_px)):
-        subjects = [
+    teacher, points = nets.build_teacher(), []
+    for side in sorted(set(sizes_px)):
+        swept = [
             _teacher(teacher, nets.TEACHER_WIDTH),
-            *(_student(nets.shape_of(each, side)) for each in nets.FAMILIES),
+            *(_student(nets.student_shape(each, side)) for each in nets.FAMILIES),
         ]
-        points += _measure(subjects, side, config)
+        points += _measure(swept, side, rounds)
     return points
 
 
-def by_width(config: TableConfig) -> list[dict[str, Any]]:
-    """Measure every width in one interleaved run, at the table's image size; returns what `by_size` does."""
-    side, subjects = config.image_size_px, []
+def measure_widths(widths: Sequence[int], rounds: Rounds) -> list[dict[str, Any]]:
+    """Measure the nets in every width in one interleaved run, at the table's image size; see `measure_sizes`."""
+    side, swept = rounds.image_size_px, []
     # The widest teacher first: the others are compared with it.
-    for width in sorted(set(config.sweep_width), reverse=True):
-        subjects.append(_teacher(nets.teacher(width), width))
-        subjects += [_student(nets.shape_of(each, side, width)) for each in nets.FAMILIES]
-    return _measure(subjects, side, config)
+    for width in sorted(set(widths), reverse=True):
+        swept.append(_teacher(nets.build_teacher(width), width))
+        swept += [_student(nets.student_shape(each, side, width)) for each in nets.FAMILIES]
+    return _measure(swept, side, rounds)
 
 
-def _teacher(net: Any, width: int) -> _Subject:
-    return _Subject(model="teacher, fp32", kind="teacher", precision="fp32", width=width, net=net)
+def _teacher(net: Any, width: int) -> _SweptNet:
+    return _SweptNet(model="teacher, fp32", kind="teacher", precision="fp32", width=width, net=net)
 
 
-def _student(shape: PocketConfig) -> _Subject:
-    net = nets.student(shape)
-    return _Subject(model=f"{shape.family}, int8", kind="student", precision="int8", width=shape.width, net=net)
+def _student(shape: PocketConfig) -> _SweptNet:
+    net = nets.build_student(shape)
+    return _SweptNet(model=f"{shape.family}, int8", kind="student", precision="int8", width=shape.width, net=net)
 
 
-def _measure(subjects: Sequence[_Subject], side: int, config: TableConfig) -> list[dict[str, Any]]:
-    entrants = []
+def _measure(swept: Sequence[_SweptNet], side: int, rounds: Rounds) -> list[dict[str, Any]]:
+    files = []
     with tempfile.TemporaryDirectory() as folder:
-        for one in subjects:
+        for one in swept:
             name = f"{one.model.partition(',')[0]} of width {one.width}"
-            entrants += write(one.net, name, one.kind, (one.precision,), side, Path(folder))
-        measured = time_entrants(entrants, threads=config.threads, runs=config.runs_at(side), warmup=config.warmup)
+            files += export_net(one.net, name, one.kind, (one.precision,), side, Path(folder))
+        measured = time_files(files, threads=rounds.threads, runs=rounds.runs_at(side), warmup=rounds.warmup)
     run = {"runs": measured["runs"], "waiting": measured["waiting"]}
     return [
         {"model": one.model, "image_size_px": side, "width": one.width, **run, **entry}
-        for one, entry in zip(subjects, measured["entries"], strict=True)
+        for one, entry in zip(swept, measured["entries"], strict=True)
     ]

@@ -1,4 +1,4 @@
-"""The process that loads tf_keras: TensorFlow takes it for its Keras only where a variable says so from the start."""
+"""The process that loads tf_keras: TensorFlow uses tf_keras only where a variable says so from the start."""
 
 import os
 import pickle
@@ -10,8 +10,8 @@ from pathlib import Path
 from benchmarks.quantizers.tfmot.job import Job, Trained
 
 
-def run(job: Job) -> Trained:
-    """Do a job in a process of its own, whose progress goes to stderr.
+def run_job(job: Job) -> Trained:
+    """Run a job in a process of its own, whose progress goes to stderr.
 
     Raises:
         RuntimeError: If it failed; a bug, whose traceback is on stderr.
@@ -30,10 +30,10 @@ def run(job: Job) -> Trained:
 
 
 def _main() -> None:
-    from benchmarks.quantizers.tfmot.training import train
+    from benchmarks.quantizers.tfmot.training import train_copy
 
     asked, answered = map(Path, sys.argv[1:])
-    answered.write_bytes(pickle.dumps(train(pickle.loads(asked.read_bytes()))))
+    answered.write_bytes(pickle.dumps(train_copy(pickle.loads(asked.read_bytes()))))
 
 
 if __name__ == "__main__":

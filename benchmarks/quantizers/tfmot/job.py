@@ -1,4 +1,4 @@
-"""What is handed to the process that trains with TFMOT, and what comes back; neither needs TensorFlow."""
+"""Input and output of the process that trains with TFMOT; neither needs TensorFlow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from compress.distill.config import FitConfig
 from compress.errors import UnsupportedLayer
 from compress.teachers.description import GeneratorDescription
-from export.quantize.config import QuantizeConfig
 
 KINDS = frozenset(
     {
@@ -24,7 +24,7 @@ KINDS = frozenset(
         "DepthToSpace",
     }
 )
-"""Layers that the copy can have: those that students are made of."""
+"""Kinds of layers that the copy can have: those that students are made of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,24 +32,26 @@ class Job:
     """A student to copy, and how to train the copy."""
 
     description: GeneratorDescription
-    config: QuantizeConfig
+    config: FitConfig
+    calibration_images: int
+    """Number of photos that ranges start from where they are `calibrated`."""
     photos: Path
     """A `.npy` file of `(count, height, width, 3)` uint8."""
     targets: Path
-    """The teacher's images of them, likewise."""
+    """A `.npy` file of the teacher's images of them, of the same shape and type."""
     rows: np.ndarray
-    """`(selected,)` int64: which rows of the two are trained on."""
+    """`(selected,)` int64: the rows of the two files to train on."""
     calibrated: bool
-    """Whether TFMOT's ranges start from photos, instead of from its own -6 to 6."""
+    """True to start TFMOT's ranges from photos, instead of from its own -6 to 6."""
     shown: np.ndarray
-    """`(count, height, width, 3)` float32 in [-1, 1], to see by that the copy is one."""
+    """Photos to check the copy on, `(count, height, width, 3)` float32 in [-1, 1]."""
     expected: np.ndarray
-    """What the student makes of them, likewise."""
+    """The student's images of `shown`, of the same shape and type."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What became of a job."""
+    """The result of a job."""
 
     content: bytes
     """The int8 `.tflite` file."""
@@ -62,10 +64,10 @@ class Trained:
 
 
 def check_copyable(description: GeneratorDescription) -> None:
-    """See that a student has no layer that the copy cannot have.
+    """Check that the copy can have every layer of a student.
 
     Raises:
-        UnsupportedLayer: If it has one.
+        UnsupportedLayer: If it cannot have one.
     """
     for layer in description.layers:
         if layer.kind not in KINDS:

@@ -1,4 +1,4 @@
-"""A student once more in tf_keras, as it is and as TFMOT takes it."""
+"""The copy of a student in tf_keras, in float and prepared for TFMOT."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -43,8 +43,8 @@ class DepthToSpace(_Shuffle):
     move = staticmethod(tf.nn.depth_to_space)
 
 
-class OutputAlone(tfmot.QuantizeConfig):
-    """For a layer without weights: rounds what it writes as TFMOT rounds what Add writes, or nothing, as of Reshape."""
+class OutputOnlyQuantizeConfig(tfmot.QuantizeConfig):
+    """TFMOT's settings of a layer without weights, whose output is rounded as Add's or, as Reshape's, not at all."""
 
     def __init__(self, rounded: bool) -> None:
         self.rounded = rounded
@@ -55,7 +55,7 @@ class OutputAlone(tfmot.QuantizeConfig):
     def get_activations_and_quantizers(self, layer: Any) -> list[Any]:
         return []
 
-    # On lines of their own: what TensorFlow rewrites must not be empty.
+    # On lines of their own: TensorFlow rewrites these bodies, which must not be empty.
     def set_quantize_weights(self, layer: Any, quantize_weights: Any) -> None:
         pass
 
@@ -71,15 +71,15 @@ class OutputAlone(tfmot.QuantizeConfig):
 
 
 _UNKNOWN_TO_TFMOT: Mapping[str, bool] = {"Multiply": True, "SpaceToDepth": False, "DepthToSpace": False}
-"""By kind, whether what the layer writes has a range of its own; a shuffle moves values that were rounded before."""
-_OWN = {kind.__name__: kind for kind in (SpaceToDepth, DepthToSpace, OutputAlone)}
+"""Kinds of layers, and whether their output has a range of its own; a shuffle moves values that were rounded before."""
+_OWN = {kind.__name__: kind for kind in (SpaceToDepth, DepthToSpace, OutputOnlyQuantizeConfig)}
 
 
-def copied(description: GeneratorDescription) -> Any:
+def build_copy(description: GeneratorDescription) -> Any:
     """Build a `tf_keras.Model` that computes what a student does, with its BatchNorm and its weights.
 
     Args:
-        description: Of layers that `job.check_copyable` lets pass.
+        description: A student that passed `job.check_copyable`.
     """
     image = tf_keras.Input(description.input_shape, name="image")
     tensors = {INPUT: image}
@@ -91,11 +91,11 @@ def copied(description: GeneratorDescription) -> Any:
     return tf_keras.Model(image, tensors[description.output], name="student")
 
 
-def made_quantizable(model: Any) -> tuple[Any, dict[str, int]]:
+def insert_fake_quantization(model: Any) -> tuple[Any, dict[str, int]]:
     """Put TFMOT's fake quantisation into a copy.
 
     Args:
-        model: From `copied`; it is left as it is.
+        model: From `build_copy`; it is left as it is.
 
     Returns:
         The model to train, and how many layers of each kind had to be annotated by hand.
@@ -107,7 +107,7 @@ def made_quantizable(model: Any) -> tuple[Any, dict[str, int]]:
         if kind not in _UNKNOWN_TO_TFMOT:
             return layer
         by_hand[kind] += 1
-        return tfmot.quantize_annotate_layer(layer, OutputAlone(_UNKNOWN_TO_TFMOT[kind]))
+        return tfmot.quantize_annotate_layer(layer, OutputOnlyQuantizeConfig(_UNKNOWN_TO_TFMOT[kind]))
 
     with tfmot.quantize_scope(_OWN):
         prepared = tf_keras.models.clone_model(model, clone_function=annotated)

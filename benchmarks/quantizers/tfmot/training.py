@@ -1,4 +1,4 @@
-"""TFMOT's quantisation-aware training by the settings of `compress quantize`, and the file that comes of it.
+"""TFMOT's quantisation-aware training with the settings of `compress quantize`, and the resulting file.
 
 Same photos in the same order, same mirroring, losses, Adam, learning rates and averaging of weights, and BatchNorm
 statistics refreshed behind it. What differs is TFMOT's: BatchNorm stays a layer and folds in the converter, and ranges
@@ -21,44 +21,44 @@ from tensorflow_model_optimization.python.core.quantization.keras import quant_o
 from tqdm import tqdm
 
 from benchmarks.quantizers.tfmot.job import Job, Trained
-from benchmarks.quantizers.tfmot.student import copied, made_quantizable
+from benchmarks.quantizers.tfmot.student import build_copy, insert_fake_quantization
 from compress.distill import fit
+from compress.distill.config import FitConfig, TrainConfig
 from compress.distill.distiller import adam_settings
 from compress.distill.loss_terms import loss_terms
 from compress.distill.training_data.pairs import Pairs
-from export.quantize.config import QuantizeConfig
 
 LARGEST_COPY_DIFFERENCE = 1e-4
 
 
-def train(job: Job) -> Trained:
+def train_copy(job: Job) -> Trained:
     """Copy, train and convert a student.
 
     Raises:
         RuntimeError: If the float copy's pictures are not the student's; a bug.
     """
-    copy = copied(job.description)
+    copy = build_copy(job.description)
     difference = float(np.abs(copy.predict_on_batch(job.shown) - job.expected).max())
     if difference > LARGEST_COPY_DIFFERENCE:
         raise RuntimeError(f"the copy's pictures differ from the student's by up to {difference}.")
-    model, annotated = made_quantizable(copy)
+    model, annotated = insert_fake_quantization(copy)
     pairs = Pairs(*(np.load(path, mmap_mode="r") for path in (job.photos, job.targets)), rows=job.rows)
     if job.calibrated:
-        start_ranges(model, pairs, job.config)
+        start_ranges(model, pairs, job.config, job.calibration_images)
     durations = fit_model(model, pairs, job.config)
     return Trained(
-        content=converted(model),
+        content=convert_to_tflite(model),
         copy_difference=difference,
         annotated=annotated,
         step_s=statistics.median(durations),
     )
 
 
-def fit_model(model: Any, pairs: Pairs, config: QuantizeConfig) -> list[float]:
+def fit_model(model: Any, pairs: Pairs, config: FitConfig) -> list[float]:
     """Train a `tf_keras.Model` in place as `compress.distill.fit` trains a Keras 3 one.
 
     Returns:
-        How long each step took, seconds.
+        The duration of each step, seconds.
     """
     optimizer = tf_keras.optimizers.Adam(**adam_settings(config), jit_compile=False)
     model.compile(optimizer=optimizer, loss=partial(_loss, loss_terms(config).values()))
@@ -74,40 +74,40 @@ def fit_model(model: Any, pairs: Pairs, config: QuantizeConfig) -> list[float]:
     return durations
 
 
-def _take_step(model: Any, pairs: Pairs, config: QuantizeConfig, step: int, rate: float) -> None:
+def _take_step(model: Any, pairs: Pairs, config: TrainConfig, step: int, rate: float) -> None:
     model.optimizer.learning_rate.assign(rate)
     model.train_on_batch(*fit.training_batch(pairs, config, step))
 
 
 def _loss(losses: Any, target: Any, made: Any) -> Any:
-    """The very terms of our own training; `keras.ops` compute on TensorFlow's tensors, whichever Keras made them."""
+    """Return the loss of our own training; `keras.ops` compute on TensorFlow's tensors, whichever Keras made them."""
     return sum(term.weight * term.difference(made, target) for term in losses)
 
 
-def start_ranges(model: Any, pairs: Pairs, config: QuantizeConfig) -> None:
-    """Let every range start from the mean extremes of some batches; BatchNorm's statistics come to these photos, too.
+def start_ranges(model: Any, pairs: Pairs, config: TrainConfig, calibration_images: int) -> None:
+    """Start every range from the mean extremes of some batches; BatchNorm's statistics follow these photos, too.
 
     TFMOT's own start is -6 to 6 for every tensor, of which after 300 batches 74 % are left.
     """
-    for step in range(max(1, config.calibration_images // config.batch_size)):
-        with _remembering(step / (step + 1)):
+    for step in range(max(1, calibration_images // config.batch_size)):
+        with _with_range_momentum(step / (step + 1)):
             model(fit.training_batch(pairs, config, step)[0], training=True)
 
 
 @contextmanager
-def _remembering(share: float) -> Iterator[None]:
-    """TFMOT writes 0.999 into its code: of each range, this share of what it was is kept in a batch instead."""
+def _with_range_momentum(momentum: float) -> Iterator[None]:
+    """Keep this share of a range in each batch, instead of the 0.999 that TFMOT has in its code."""
     original = quant_ops.MovingAvgQuantize
 
-    def forgetting(*arguments: Any, ema_decay: float, **options: Any) -> Any:
-        return original(*arguments, ema_decay=share, **options)
+    def with_momentum(*arguments: Any, ema_decay: float, **options: Any) -> Any:
+        return original(*arguments, ema_decay=momentum, **options)
 
-    with mock.patch.object(quant_ops, "MovingAvgQuantize", forgetting):
+    with mock.patch.object(quant_ops, "MovingAvgQuantize", with_momentum):
         yield
 
 
-def converted(model: Any) -> bytes:
-    """The int8 `.tflite` file of a quantisation-aware model, int8 from end to end."""
+def convert_to_tflite(model: Any) -> bytes:
+    """Return the int8 `.tflite` file of a quantisation-aware model, int8 from end to end."""
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = converter.inference_output_type = tf.int8

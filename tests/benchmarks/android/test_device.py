@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.android.binary import command_line, read_binary
+from benchmarks.android.binary import device_command, read_binary
 from benchmarks.android.device import find_phone, require_adbutils
-from benchmarks.android.facts import describe_phone, fastest_cores, mask, thermal_state
+from benchmarks.android.facts import core_mask, find_fastest_cores, read_phone, read_thermal_state
 from compress.errors import PocketGANError, UnusableDevice, UnusableModel, UsageError
 
 SERIAL = "38021FDJH000AB"
@@ -85,15 +85,15 @@ def test_a_folder_that_is_gone_is_no_full_phone(phone: Any) -> None:
     [(1, [8]), (2, [4, 5, 6, 7, 8]), (5, [4, 5, 6, 7, 8]), (6, list(range(9))), (99, list(range(9)))],
 )
 def test_the_fastest_cores_are_chosen_in_whole_kinds(phone: Any, count: int, cores: list[int]) -> None:
-    assert fastest_cores(find_phone(None), count=count) == cores
+    assert find_fastest_cores(find_phone(None), count=count) == cores
 
 
 def test_cores_are_written_as_taskset_reads_them() -> None:
-    assert (mask([8]), mask([4, 5, 6, 7, 8]), mask([0])) == ("100", "1f0", "1")
+    assert (core_mask([8]), core_mask([4, 5, 6, 7, 8]), core_mask([0])) == ("100", "1f0", "1")
 
 
-def test_a_phone_describes_itself(phone: Any) -> None:
-    found = describe_phone(find_phone(None))
+def test_model_and_versions_of_a_phone_are_read(phone: Any) -> None:
+    found = read_phone(find_phone(None))
     assert found["name"] == "38021FDJH000AB (Pixel 8)"
     assert (found["model"], found["soc"]) == ("Google Pixel 8", "Google Tensor G3")
     assert (found["android"], found["sdk"], found["abi"]) == ("15", "35", "arm64-v8a")
@@ -101,8 +101,8 @@ def test_a_phone_describes_itself(phone: Any) -> None:
 
 def test_heat_is_read_as_it_is_now_without_absent_sensors(phone: Any) -> None:
     device = find_phone(None)
-    assert thermal_state(device) == {"status": "none", "celsius": {"BIG": 35.0, "VIRTUAL-SKIN": 28.4}}
-    assert thermal_state(device) == {"status": "moderate", "celsius": {"BIG": 78.5, "VIRTUAL-SKIN": 41.2}}
+    assert read_thermal_state(device) == {"status": "none", "celsius": {"BIG": 35.0, "VIRTUAL-SKIN": 28.4}}
+    assert read_thermal_state(device) == {"status": "moderate", "celsius": {"BIG": 78.5, "VIRTUAL-SKIN": 41.2}}
 
 
 def _program(machine: int) -> bytes:
@@ -133,8 +133,8 @@ def test_a_binary_for_the_phone_is_taken(machine: int, abi: str | None, tmp_path
 
 def test_the_command_line_is_that_of_benchmark_model() -> None:
     flags = {"graph": "/f/model0.tflite", "num_runs": 20, "enable_op_profiling": True}
-    assert command_line("/f", "gpu", flags, cores=[7]) == [
+    assert device_command("/f", "gpu", flags, cores=[7]) == [
         "taskset", "80", "/f/benchmark_model", "--use_gpu=true", "--graph=/f/model0.tflite", "--num_runs=20",
         "--enable_op_profiling=true",
     ]  # fmt: skip
-    assert command_line("/f", "cpu", {}, cores=[]) == ["/f/benchmark_model", "--use_xnnpack=true"]
+    assert device_command("/f", "cpu", {}, cores=[]) == ["/f/benchmark_model", "--use_xnnpack=true"]

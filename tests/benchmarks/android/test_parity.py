@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.android.parity import Comparison
+from benchmarks.android.parity import HostOutput
 from compress.images import read_image
 from export.interpreter.litert import TfliteGenerator
 
@@ -24,10 +24,10 @@ def output(models: Path, photo: Path) -> np.ndarray:
 
 
 def test_the_same_output_differs_by_nothing(models: Path, photo: Path, output: np.ndarray) -> None:
-    compared = Comparison(models / "narrow.tflite", photo)
+    compared = HostOutput(models / "narrow.tflite", photo)
     assert compared.shape == (1, 32, 32, 3)
-    assert compared.fed.dtype == np.float32
-    found = compared.with_output_of(output.tobytes())
+    assert compared.input.dtype == np.float32
+    found = compared.compare(output.tobytes())
     assert (found.largest_step, found.share_within_a_step) == (0.0, 1.0)
 
 
@@ -36,11 +36,11 @@ def test_an_output_that_is_no_number_has_no_largest_step(
     models: Path, photo: Path, output: np.ndarray, broken: float
 ) -> None:
     output[0, 0, 0] = broken
-    found = Comparison(models / "narrow.tflite", photo).with_output_of(output.tobytes())
+    found = HostOutput(models / "narrow.tflite", photo).compare(output.tobytes())
     assert found.largest_step is None
     assert found.share_within_a_step == pytest.approx(3071 / 3072)
 
 
 def test_an_output_of_another_length_is_refused(models: Path, photo: Path) -> None:
     with pytest.raises(ValueError, match="wrote 7 bytes, expected 12288"):
-        Comparison(models / "narrow.tflite", photo).with_output_of(b"7 bytes")
+        HostOutput(models / "narrow.tflite", photo).compare(b"7 bytes")

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 
 from benchmarks.android.transcript import (
+    find_failure_reason,
+    find_refusal_reason,
     read_delegation,
     read_memory,
     read_profile,
     read_timings,
-    why_it_failed,
-    why_not_delegated,
 )
 
 Transcript = Callable[[str], str]
@@ -122,15 +122,15 @@ def test_the_profile_is_that_of_inferences_in_their_order(transcript: Transcript
     ],
 )
 def test_the_cause_of_a_failure_is_found(transcript: Transcript, name: str, exit_code: int, said: str) -> None:
-    assert said in why_it_failed(transcript(name), exit_code)
+    assert said in find_failure_reason(transcript(name), exit_code)
 
 
 def test_a_program_that_says_nothing_is_quoted_by_its_exit_code() -> None:
-    assert why_it_failed("", 126) == "benchmark_model ended with exit code 126 and said nothing"
-    assert "not executable" in why_it_failed("sh: ./benchmark_model: not executable: 64-bit ELF file\n", 126)
+    assert find_failure_reason("", 126) == "benchmark_model ended with exit code 126 and said nothing"
+    assert "not executable" in find_failure_reason("sh: ./benchmark_model: not executable: 64-bit ELF file\n", 126)
 
 
 def test_a_delegate_that_took_nothing_is_explained(transcript: Transcript) -> None:
-    assert "CONV_2D: OP is supported, but" in why_not_delegated(transcript("gpu_fell_back"), "gpu")
-    assert "unsupported on this platform" in why_not_delegated(transcript("gpu_missing"), "gpu")
-    assert "does not say why" in why_not_delegated("", "nnapi")
+    assert "CONV_2D: OP is supported, but" in find_refusal_reason(transcript("gpu_fell_back"), "gpu")
+    assert "unsupported on this platform" in find_refusal_reason(transcript("gpu_missing"), "gpu")
+    assert "does not say why" in find_refusal_reason("", "nnapi")

@@ -16,7 +16,7 @@ from benchmarks.browser.chromium import find_browser
 from benchmarks.browser.library import FETCH_LIMIT_S, Package, load_archive, load_library
 from compress.artifact import user_cache
 from compress.errors import UsageError
-from export.calibration.observe import quantize_on
+from export.calibration.observe import calibrate_and_quantize
 from export.config import IoType
 from export.graph.operations import Activate, Convolution, Graph
 from export.parity import synthetic_photos
@@ -42,7 +42,7 @@ require("fs").writeFileSync(program, content, {mode: 0o755});
 
 @pytest.fixture(scope="session")
 def tanh_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A float model whose output anyone can reckon."""
+    """A float model whose output anyone can compute."""
     shape = (SIDE_PX, SIDE_PX, 3)
     activate = Activate(inputs=("image",), output="out", shape=shape, function="tanh")
     path = tmp_path_factory.mktemp("tanh") / "tanh.tflite"
@@ -52,13 +52,13 @@ def tanh_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def student_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A student of two layers in int8, by its ends."""
-    quantized = quantize_on(_student(), synthetic_photos((SIDE_PX, SIDE_PX), count=2, seed=1))
+    """A student of two layers in int8, by its input and output type."""
+    quantized = calibrate_and_quantize(_student(), synthetic_photos((SIDE_PX, SIDE_PX), count=2, seed=1))
     folder = tmp_path_factory.mktemp("students")
     paths: dict[str, Path] = {}
-    for ends in get_args(IoType):
-        paths[ends] = folder / f"{ends}_ends.tflite"
-        paths[ends].write_bytes(int8_file(quantized, ends))
+    for io_type in get_args(IoType):
+        paths[io_type] = folder / f"{io_type}_student.tflite"
+        paths[io_type].write_bytes(int8_file(quantized, io_type))
     return paths
 
 

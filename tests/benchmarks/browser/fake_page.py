@@ -1,6 +1,6 @@
-"""What the page does, without a browser: `fake_page.py BEHAVIOUR [flags of Chromium] ADDRESS`, for a model of tanh.
+"""The page without a browser: `fake_page.py BEHAVIOUR [flags of Chromium] ADDRESS`, for a model of tanh.
 
-Of the standard library alone, but for NumPy.
+It needs the standard library and NumPy alone.
 """
 
 import json
@@ -17,21 +17,21 @@ def measure(address: str, *, shift: float = 0.0, unrest: float = 0.0) -> dict:
     `shift` is added to the outputs' first values; `unrest` is how much longer every other round's second model takes.
     """
     task = json.loads(urlopen(f"{address}task.json").read())
-    contestants = []
+    entries = []
     for index, _ in enumerate(task["models"]):
         output = np.tanh(np.frombuffer(urlopen(f"{address}inputs/{index}.bin").read(), "<f4"))
         output[: output.size // 4] += shift
         parity = json.loads(urlopen(f"{address}output/{index}", output.tobytes()).read())
         one = {"model": index, "accelerator": "wasm", "fully_accelerated": True, "load_ms": 3, "first_ms": 2}
-        contestants.append(one | {"parity": parity})
+        entries.append(one | {"parity": parity})
     report = {
         "browser": {"user_agent": "fake"},
         "threads": task["threads"],
         "library_load_ms": 1.5,
-        "contestants": contestants,
+        "entries": entries,
         # Each model takes twice as long as the one before it.
         "rounds": [
-            [2.0**index * (1 + unrest * (index * turn % 2)) for index in range(len(contestants))]
+            [2.0**index * (1 + unrest * (index * turn % 2)) for index in range(len(entries))]
             for turn in range(task["runs"])
         ],
         "failures": [{"model": 0, "accelerator": "webgpu", "why": "there is none"}],
@@ -48,7 +48,7 @@ def main() -> None:
         content = {"model": 0, "message": "no such operator", "console": ["warn: Gelu is unknown"]}
         urlopen(f"{address}error", json.dumps(content).encode())
         time.sleep(60)
-    elif behaviour == "ends":
+    elif behaviour == "exits":
         print('[1:INFO:CONSOLE(3)] "no shared memory"', file=sys.stderr)
         raise SystemExit(7)
 

@@ -21,8 +21,8 @@ def test_a_browser_returns_the_pixels_of_the_host(real_browser: Path, student_fi
     assert record["browser"]["cross_origin_isolated"] is True
     assert record["threads"] == 2
     on_wasm = [entry for entry in record["entries"] if entry["accelerator"] == "wasm"]
-    assert [entry["name"] for entry in on_wasm] == ["uint8_ends", "float_ends"]
-    assert [entry["ends"] for entry in on_wasm] == [["uint8"] * 2, ["float32"] * 2]
+    assert [entry["name"] for entry in on_wasm] == ["uint8_student", "float_student"]
+    assert [entry["io_types"] for entry in on_wasm] == [["uint8"] * 2, ["float32"] * 2]
     for entry in on_wasm:
         # The same integers in the same kernels; a rounding may fall the other way where floats are scaled.
         assert entry["parity"]["share_within_1_255"] >= 0.99
@@ -35,5 +35,5 @@ def test_a_model_that_the_browser_refuses_is_named(
     whole = Task.files
     monkeypatch.setattr(Task, "files", lambda task: whole(task) | {"models/0.tflite": b"torn"})
     config = BrowserConfig(browser=real_browser, timeout_s=TIME_LIMIT_S)
-    with pytest.raises(UnusableModel, match=r"float_ends does not run in the browser: \S+"):
+    with pytest.raises(UnusableModel, match=r"float_student does not run in the browser: \S+"):
         bench_browser([student_files["float"]], config)

@@ -55,7 +55,7 @@ def test_a_browser_that_measures_makes_a_record(tanh_file: Path, fake_browser) -
     assert (record["runs"], record["threads"], record["browser"]) == (3, 1, {"user_agent": "fake"})
     first, second = record["entries"]
     assert (first["name"], second["name"]) == ("tanh (tanh.tflite)", "tanh (tanh.tflite) #2")
-    assert (first["accelerator"], first["ends"]) == ("wasm", ["float32", "float32"])
+    assert (first["accelerator"], first["io_types"]) == ("wasm", ["float32", "float32"])
     assert second["latency_ms"] == {"min": 2.0, "median": 2.0, "p95": 2.0, "max": 2.0}
     assert (first["speedup"], second["speedup"], second["speedup_range"]) == (1.0, 0.5, [0.5, 0.5])
     assert first["size_bytes"] == tanh_file.stat().st_size
@@ -69,7 +69,7 @@ def test_a_browser_that_measures_makes_a_record(tanh_file: Path, fake_browser) -
     ("behaviour", "kind", "said"),
     [
         ("fails", UnusableModel, r"tanh does not run in the browser: no such operator\n.*\nwarn: Gelu is unknown"),
-        ("ends", UnusableInput, r'ended with 7 before the page was done; it said:\n.*"no shared memory"'),
+        ("exits", UnusableInput, r'ended with 7 before the page was done; it said:\n.*"no shared memory"'),
     ],
 )
 def test_what_goes_wrong_in_a_browser_is_told(
@@ -107,8 +107,8 @@ def test_without_a_browser_the_ways_out_are_named(
         stage.bench_browser([tanh_file], BrowserConfig(browser=tmp_path / "missing"))
 
 
-def test_int8_ends_name_the_export_flag(student_files: dict[str, Path]) -> None:
-    with pytest.raises(UnusableModel, match=r"int8_ends\.tflite takes int8.*--io-type uint8` or `--io-type float"):
+def test_an_int8_input_names_the_export_flag(student_files: dict[str, Path]) -> None:
+    with pytest.raises(UnusableModel, match=r"int8_student\.tflite takes int8.*--io-type uint8` or `--io-type float"):
         Task([student_files["int8"]], BrowserConfig())
 
 
@@ -141,9 +141,7 @@ def test_values_that_are_no_numbers_are_no_parity(served) -> None:
     assert task.compare(0, output) == {"share_within_1_255": 0.0, "largest_difference": 255.0}
 
 
-def test_the_page_is_told_the_ends_and_given_the_bytes_of_the_photo(
-    student_files: dict[str, Path], tmp_path: Path
-) -> None:
+def test_the_page_gets_the_io_types_and_the_bytes_of_the_photo(student_files: dict[str, Path], tmp_path: Path) -> None:
     photo = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
     write_png(tmp_path / "photo.png", photo)
     files = Task([student_files["uint8"], student_files["float"]], BrowserConfig(image=tmp_path / "photo.png")).files()
@@ -176,8 +174,8 @@ def test_the_server_isolates_its_page_and_knows_nothing_else(served) -> None:
         ("output/2", b""),
         ("report", b"{"),
         ("report", b"[]"),
-        ("report", b'{"contestants": [], "rounds": []}'),
-        ("report", b'{"contestants": [{"model": 0, "accelerator": "wasm"}], "rounds": [[0]]}'),
+        ("report", b'{"entries": [], "rounds": []}'),
+        ("report", b'{"entries": [{"model": 0, "accelerator": "wasm"}], "rounds": [[0]]}'),
         ("elsewhere", b"{}"),
     ],
 )

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.config import HostConfig
-from benchmarks.host.stage import TURN_INVOKES, bench_host, find_contenders, time_rounds
+from benchmarks.host.config import HostConfig
+from benchmarks.host.stage import TURN_INVOKES, bench_host, find_models, time_rounds
 from compress.artifact import Cost, ImageSpec, Manifest, write_manifest
 from compress.errors import UnusableArtifact, UnusableModel, UsageError
 from export.graph.operations import Activate, Graph
@@ -56,7 +56,7 @@ def test_latency_is_the_time_of_one_invoke() -> None:
         assert 2 <= fast < slow
 
 
-def test_every_entry_says_what_the_report_needs(models: Path) -> None:
+def test_every_entry_has_latency_cold_start_rate_and_delegation(models: Path) -> None:
     paths = models / "wide.tflite", models / "narrow.tflite", models / "mirrored.tflite"
     record = bench_host(HostConfig(baseline=paths[0], candidate=paths[1:], runs=5, warmup=1))
     assert json.loads(json.dumps(record)) == record
@@ -87,7 +87,10 @@ def test_every_entry_says_what_the_report_needs(models: Path) -> None:
     # 1.4 GMACs against 0.3 MMACs.
     assert narrow["speedup"] > 10
     assert narrow["op_counts"] == {"CONV_2D": 3}
+    assert (narrow["ops_total"], narrow["ops_delegated"], narrow["partitions"]) == (3, 3, 1)
+    # The delegate leaves mirror pads behind, which cut the file into partitions.
     assert mirrored["op_counts"] == {"MIRROR_PAD": 3, "CONV_2D": 3}
+    assert (mirrored["ops_total"], mirrored["ops_delegated"], mirrored["partitions"]) == (6, 3, 3)
 
 
 def test_several_counts_of_threads_are_timed_in_the_same_rounds(models: Path) -> None:
@@ -124,15 +127,15 @@ def test_unequal_inputs_are_pointed_out(models: Path, tmp_path: Path, caplog: py
 
 def test_an_artifact_is_called_by_its_manifest(models: Path, tmp_path: Path) -> None:
     artifact = write_artifact(tmp_path / "folder", models / "narrow.tflite", "zebra student")
-    (contender,) = find_contenders([artifact])
-    assert (contender.name, contender.path) == ("zebra student", artifact)
-    assert contender.model == artifact / "model.tflite"
+    (model,) = find_models([artifact])
+    assert (model.name, model.path) == ("zebra student", artifact)
+    assert model.file == artifact / "model.tflite"
 
 
 def test_equal_names_are_told_apart(models: Path, tmp_path: Path) -> None:
     fp32 = write_artifact(tmp_path / "fp32", models / "narrow.tflite", "student")
     int8 = write_artifact(tmp_path / "int8", models / "narrow.tflite", "student")
-    names = [contender.name for contender in find_contenders([models / "wide.tflite", fp32, int8, int8])]
+    names = [model.name for model in find_models([models / "wide.tflite", fp32, int8, int8])]
     assert names == ["wide", "student (fp32)", "student (int8)", "student (int8) #2"]
 
 
@@ -142,12 +145,12 @@ def test_an_artifact_of_another_format_names_the_export(models: Path, tmp_path: 
     manifest.write_text(manifest.read_text().replace('"tflite"', '"keras"'))
     (artifact / "model.keras").touch()
     with pytest.raises(UnusableArtifact, match=r"holds a keras model.*run `compress export tflite`"):
-        find_contenders([artifact])
+        find_models([artifact])
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnusableModel, match=r"nothing\.tflite does not exist"):
-        find_contenders([tmp_path / "nothing.tflite"])
+        find_models([tmp_path / "nothing.tflite"])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""MACs counted in files whose layers are known, and a roof whose height is reckoned by hand."""
+"""MACs counted in files whose layers are known, and a peak that is computed by hand."""
 
 from typing import get_args
 from unittest.mock import Mock
@@ -6,9 +6,9 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from benchmarks.host.roofline import Arithmetic, RoofLayer, count_macs, find_peaks, place_under_roof, roof_file
+from benchmarks.host.roofline import Arithmetic, PeakLayer, compare_with_peak, count_macs, find_peaks, peak_layer_file
 from export.graph.operations import Convolution, DepthwiseConvolution, Graph, TransposedConvolution
-from export.graph.quantized import quantize
+from export.graph.quantized import quantize_graph
 from export.tflite.delegation import delegate_coverage
 from export.tflite.emitter import float_file, int8_file
 
@@ -63,7 +63,7 @@ def test_macs_of_a_float_file_are_float(graph: Graph) -> None:
 
 def test_macs_of_an_integer_file_are_int8(graph: Graph) -> None:
     ranges = dict.fromkeys(graph.shapes, (-1.0, 1.0))
-    content = int8_file(quantize(graph, ranges), "float")
+    content = int8_file(quantize_graph(graph, ranges), "float")
     assert count_macs(content) == {"fp32": 0, "int8": CONVOLUTION + DEPTHWISE + TRANSPOSED}
 
 
@@ -73,8 +73,8 @@ def test_only_kernels_that_stay_int8_count_as_int8(graph: Graph) -> None:
 
 
 @pytest.mark.parametrize("arithmetic", get_args(Arithmetic))
-def test_a_roof_layer_is_one_operator_in_the_delegate(arithmetic: Arithmetic) -> None:
-    content = roof_file(arithmetic, 4, 16)
+def test_a_peak_layer_is_one_operator_in_the_delegate(arithmetic: Arithmetic) -> None:
+    content = peak_layer_file(arithmetic, 4, 16)
     coverage = delegate_coverage(content)
     assert (coverage.operators, coverage.complete) == (1, True)
     assert count_macs(content)[arithmetic] == 4 * 4 * 16 * 16
@@ -84,15 +84,15 @@ def test_the_peak_is_the_best_rate_of_any_layer_in_any_round() -> None:
     # 1e6, 4e6 and 1e6 MACs.
     shapes: tuple[tuple[Arithmetic, int], ...] = (("fp32", 10), ("fp32", 20), ("int8", 10))
     layers = [
-        RoofLayer(arithmetic=arithmetic, image_size_px=size, channels=100, interpreter=Mock())
+        PeakLayer(arithmetic=arithmetic, image_size_px=size, channels=100, interpreter=Mock())
         for arithmetic, size in shapes
     ]
     assert find_peaks(layers, [[1.0, 1.0, 0.5], [0.5, 2.0, 0.25]]) == {"fp32": 4.0, "int8": 4.0}
 
 
-def test_a_model_of_both_arithmetics_is_held_against_both_peaks() -> None:
+def test_a_model_of_both_arithmetics_is_compared_with_both_peaks() -> None:
     # 100 ms at the peak of fp32 and 50 ms at that of int8.
-    placed = place_under_roof({"fp32": 10**9, "int8": 2 * 10**9}, 300.0, {"fp32": 10.0, "int8": 40.0})
+    placed = compare_with_peak({"fp32": 10**9, "int8": 2 * 10**9}, 300.0, {"fp32": 10.0, "int8": 40.0})
     assert placed["gmacs_per_s"] == pytest.approx(10.0)
     assert placed["share_of_peak"] == pytest.approx(0.5)
     assert placed["macs"] == {"fp32": 10**9, "int8": 2 * 10**9}

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from benchmarks.ios import report as ios_report
-from benchmarks.ios.stage import bench_ios, format_table
+from benchmarks.ios.stage import bench_ios
+from benchmarks.ios.table import format_table
 from compress.errors import UnusableInput
 
 SWIFT = Path(__file__).resolve().parents[3] / "export/coreml/swift/Sources/PocketGenerator"
@@ -198,7 +199,7 @@ def drop(key: str) -> Callable[[dict[str, Any]], Any]:
 )
 def test_what_the_swift_package_does_not_write_is_refused(write, change, said: str) -> None:
     with pytest.raises(UnusableInput, match=re.escape(said)) as refused:
-        ios_report.read(write(change))
+        ios_report.read_report(write(change))
     assert "phone.json" in str(refused.value)
 
 
@@ -216,7 +217,7 @@ def test_files_that_are_missing_torn_or_foreign_are_refused(tmp_path: Path, writ
         (picture, "torn"),
     ):
         with pytest.raises(UnusableInput, match=said):
-            ios_report.read(path)
+            ios_report.read_report(path)
 
 
 def test_the_swift_package_writes_the_keys_that_are_read() -> None:

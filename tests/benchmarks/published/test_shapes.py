@@ -7,7 +7,7 @@ import pytest
 from benchmarks.published import shapes
 from compress import cost
 from compress.models import mobile_resnet_generator
-from export.calibration.observe import quantize_on
+from export.calibration.observe import calibrate_and_quantize
 from export.graph.lower import lower
 from export.parity import synthetic_photos
 from export.tflite.delegation import delegate_coverage
@@ -21,7 +21,7 @@ PUBLISHED_PX = 256
     [("OMGD", 0.137e6, 1.41), ("GAN Compression", 0.342e6, 2.67)],
 )
 def test_a_peer_has_the_published_size(peer: str, published_params: float, published_gmacs: float) -> None:
-    net = mobile_resnet_generator.build(shapes.PEERS[peer], (PUBLISHED_PX, PUBLISHED_PX))
+    net = mobile_resnet_generator.build_mobile_resnet(shapes.PEERS[peer], (PUBLISHED_PX, PUBLISHED_PX))
     rows = cost.layer_costs(net)
     # The papers round to three digits.
     assert net.count_params() == pytest.approx(published_params, rel=0.004)
@@ -33,10 +33,12 @@ def test_a_peer_has_the_published_size(peer: str, published_params: float, publi
 
 def test_a_deployable_peer_has_the_published_convolutions_and_runs_whole_in_int8() -> None:
     published, deployed = (
-        mobile_resnet_generator.build(shape, (32, 32)) for shape in (shapes.OMGD, shapes.made_deployable(shapes.OMGD))
+        mobile_resnet_generator.build_mobile_resnet(shape, (32, 32)) for shape in (shapes.OMGD, shapes.make_deployable(shapes.OMGD))
     )
     assert _kernels(deployed) == _kernels(published)
-    quantized = quantize_on(lower(deployed, input_shape=(32, 32, 3)), synthetic_photos((32, 32), count=1, seed=0))
+    quantized = calibrate_and_quantize(
+        lower(deployed, input_shape=(32, 32, 3)), synthetic_photos((32, 32), count=1, seed=0)
+    )
     assert delegate_coverage(int8_file(quantized, "float")).complete
 
 

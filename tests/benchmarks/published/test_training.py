@@ -1,4 +1,4 @@
-"""Peers are trained as long as a student was, with their own shape and losses and everything else as it had."""
+"""Training of peers: for as long as a student was, with their own shape and losses and all its other settings."""
 
 import dataclasses
 import json
@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import pytest
 
-from benchmarks.config import PeerMethod
 from benchmarks.published import methods, training
+from benchmarks.published.config import PeerMethod
 from compress import cost
 from compress.artifact import Artifact, ImageSpec, Manifest, atomic_dir, open_artifact, write_manifest
 from compress.config import to_mapping
@@ -27,7 +27,7 @@ SMALL = MobileResnetConfig(down=(4, 4, 8), inner=(4, 4), up=(4, 4))
 
 
 def _student(folder: Path, images_per_s: float | None, **manifest: Any) -> Path:
-    """A student's artifact as far as peers look at it."""
+    """Write the parts of a student's artifact that the training of a peer reads."""
     with atomic_dir(folder) as scratch:
         (scratch / "model.keras").touch()
         (scratch / "training.json").write_text(json.dumps({"history": [], "images_per_s": images_per_s}))
@@ -74,7 +74,7 @@ def test_a_peer_differs_in_shape_and_losses_alone(
         assert (found["family"], found["width"]) == ("pixel_shuffle", 8)
     else:
         assert tuple(found["down"]) == SMALL.down
-        assert peer.manifest.cost.params == mobile_resnet_generator.build(SMALL).count_params()
+        assert peer.manifest.cost.params == mobile_resnet_generator.build_mobile_resnet(SMALL).count_params()
     assert keras.saving.load_model(peer.model_path, compile=False).input_shape == (None, 32, 32, 3)
 
 
@@ -90,7 +90,7 @@ def test_a_peer_without_a_teacher_learns_from_real_images_alone(
 
 
 def test_the_narrow_peer_is_of_the_published_size() -> None:
-    net = resnet_generator.build(ResnetConfig(filters=methods.NARROW_FILTERS, blocks=methods.NARROW_BLOCKS))
+    net = resnet_generator.build_resnet(ResnetConfig(filters=methods.NARROW_FILTERS, blocks=methods.NARROW_BLOCKS))
     assert net.count_params() == pytest.approx(0.137e6, rel=0.03)
 
 

@@ -1,9 +1,8 @@
-"""`compress bench table` over nets of a few channels: what it compares, what it writes, and what it refuses."""
+"""`compress bench published --shapes` over nets of a few channels: its rows, its files and its refusals."""
 
 import json
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.config import TableConfig
+from benchmarks.published.config import PublishedConfig
 from benchmarks.published.untrained import nets, plots, stage
-from benchmarks.published.untrained.entrants import Entrant, time_entrants, write
-from benchmarks.published.untrained.stage import bench_table, command_of, compare, write_table
+from benchmarks.published.untrained.config import ShapesConfig, plan_rounds
+from benchmarks.published.untrained.model_files import ModelFile, export_net, time_files
+from benchmarks.published.untrained.stage import bench_shapes, compare_students, shapes_command, write_shapes
 from compress.errors import UnusableModel, UsageError
 from compress.models.mobile_resnet_generator import MobileResnetConfig
 from compress.models.pocket.config import PocketConfig
 
 SIDE = 32
 NARROW = MobileResnetConfig(down=(4, 4, 8), inner=(8,), up=(4, 4))
-SMALL = TableConfig(image_size_px=SIDE, sweep_size_px=(64, SIDE), sweep_width=(8, 12), runs=2, warmup=0)
+CONFIG = PublishedConfig(image_size_px=SIDE, runs=2)
+SWEEPS = ShapesConfig(sweep_size_px=(64, SIDE), sweep_width=(8, 12), warmup=0)
 # The TF converter says of every conversion that it has no statistics of inputs, which the photos give it.
 pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning")
 
@@ -30,10 +31,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs 
 def small_nets() -> Iterator[pytest.MonkeyPatch]:
     """The table's nets as they are, but few of them, and narrow."""
     with pytest.MonkeyPatch.context() as patch:
-        make = nets.teacher
+        make = nets.build_teacher
         patch.setattr(nets, "ResnetConfig", partial(nets.ResnetConfig, blocks=1))
         patch.setattr(nets, "TEACHER_WIDTH", 16)
-        patch.setattr(nets, "teacher", lambda width=16: make(width))
+        patch.setattr(nets, "build_teacher", lambda width=16: make(width))
         patch.setattr(nets, "FAMILIES", ("space_to_depth",))
         patch.setattr(stage, "PEERS", {"Narrow": NARROW})
         yield patch
@@ -41,9 +42,9 @@ def small_nets() -> Iterator[pytest.MonkeyPatch]:
 
 @pytest.fixture(scope="module")
 def out(small_nets: pytest.MonkeyPatch, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a whole run writes, `narrow.tflite` being a student that was given."""
+    """The folder of a whole run, with `narrow.tflite` as a student of the user's."""
     folder = tmp_path_factory.mktemp("runs") / "table"
-    write_table(replace(SMALL, student=(models / "narrow.tflite",)), folder)
+    write_shapes([models / "narrow.tflite"], CONFIG, SWEEPS, folder)
     return folder
 
 
@@ -87,7 +88,7 @@ def test_int8_that_our_export_refuses_is_written_by_the_converter_and_says_so(re
     assert all(entry["macs"]["int8"] > 0 == entry["macs"]["fp32"] for entry in shown)
 
 
-def test_every_student_is_held_against_every_other_model(record: dict[str, Any]) -> None:
+def test_every_student_is_compared_with_every_other_model(record: dict[str, Any]) -> None:
     pairs = {(ratio["model"], ratio["over"]) for ratio in record["ratios"]}
     assert len(pairs) == len(record["ratios"]) == 2 * 7
     assert ("space_to_depth, int8", "Narrow as published, int8") in pairs
@@ -122,23 +123,23 @@ def test_the_folder_holds_everything_and_markdown_shows_the_rows(out: Path, reco
     assert "![by size](by_size.png)" in text
     assert record["command"] in text
     with pytest.raises(UsageError, match="--overwrite"):
-        write_table(SMALL, out)
+        write_shapes([], CONFIG, SWEEPS, out)
 
 
 def test_a_file_that_cannot_run_leaves_nothing_behind(small_nets: pytest.MonkeyPatch, tmp_path: Path) -> None:
     torn = tmp_path / "torn.tflite"
     torn.write_bytes(b"TFL3")
     with pytest.raises(UnusableModel, match=r"torn\.tflite cannot be run"):
-        write_table(replace(SMALL, student=(torn,)), tmp_path / "out")
+        write_shapes([torn], CONFIG, SWEEPS, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["torn.tflite"]
     with pytest.raises(UnusableModel, match="missing does not exist"):
-        bench_table(TableConfig(teacher=tmp_path / "missing"))
+        bench_shapes([], PublishedConfig(teacher=tmp_path / "missing"), SWEEPS)
 
 
 def test_a_student_is_timed_under_the_name_and_cost_that_are_known(models: Path) -> None:
     paths = models / "wide.tflite", models / "narrow.tflite"
-    entrants = [Entrant(path=path, kind="student", params=7, macs=9) for path in paths]
-    wide, narrow = time_entrants(entrants, threads=1, runs=1, warmup=0)["entries"]
+    files = [ModelFile(path=path, kind="student", params=7, macs=9) for path in paths]
+    wide, narrow = time_files(files, threads=1, runs=1, warmup=0)["entries"]
     assert (narrow["name"], narrow["cost"], narrow["kind"]) == ("narrow", {"params": 7, "macs": 9}, "student")
     assert narrow["times_smaller"] == wide["size_bytes"] / narrow["size_bytes"] > 100
     assert "path" not in narrow
@@ -146,16 +147,18 @@ def test_a_student_is_timed_under_the_name_and_cost_that_are_known(models: Path)
 
 def test_params_are_those_that_are_learnt_and_shipped(tmp_path: Path) -> None:
     """A norm without gain and offset has none, a folded BatchNorm is its convolution's bias."""
-    bare = nets.peer(NARROW, SIDE)
-    (published,) = write(bare, "bare", "peer", ("fp32",), SIDE, tmp_path)
+    bare = nets.build_peer(NARROW, SIDE)
+    (published,) = export_net(bare, "bare", "peer", ("fp32",), SIDE, tmp_path)
     assert published.params == bare.count_params()
-    (folded,) = write(nets.peer(stage.made_deployable(NARROW), SIDE), "folded", "peer", ("fp32",), SIDE, tmp_path)
+    (folded,) = export_net(
+        nets.build_peer(stage.make_deployable(NARROW), SIDE), "folded", "peer", ("fp32",), SIDE, tmp_path
+    )
     assert folded.params == published.params
     assert folded.macs == published.macs
 
 
 def test_random_weights_leave_no_gain_that_is_all_ones_or_zeros() -> None:
-    net = nets.student(PocketConfig(image_size_px=SIDE, width=8, blocks=2))
+    net = nets.build_student(PocketConfig(image_size_px=SIDE, width=8, blocks=2))
     assert all(float(abs(variable.numpy() - variable.numpy().mean()).max()) > 0 for variable in net.weights)
 
 
@@ -171,7 +174,7 @@ def test_a_ratio_between_two_models_is_that_of_their_speedups_with_the_noise_of_
         _entry("unsteady", "peer", 50.0, 0.099),
         _entry("lost", "peer", 50.0, None, "one round says nothing of its own noise"),
     ]
-    over_teacher, over_peer, over_unsteady, over_lost = compare(entries)
+    over_teacher, over_peer, over_unsteady, over_lost = compare_students(entries)
     assert (over_teacher["over"], over_teacher["speedup"]) == ("teacher", 200.0)
     assert over_teacher["noise"] == pytest.approx(0.03)
     assert over_peer["speedup"] == 4.0
@@ -195,11 +198,11 @@ def _point(model: str, side: int, latency_ms: float, *, waiting: float | None = 
 
 def test_a_plot_has_log_axes_and_the_measured_values() -> None:
     points = [_point(model, side, factor * side) for side in (64, 128) for model, factor in (("a", 1.0), ("b", 0.1))]
-    figure = plots.draw(points, "image_size_px", "pixels")
+    figure = plots.draw_points(points, "image_size_px", "pixels")
     latency, memory = figure.axes
     assert {axes.get_xscale() for axes in figure.axes} == {axes.get_yscale() for axes in figure.axes} == {"log"}
     assert [np.asarray(line.get_ydata()).tolist() for line in memory.lines] == [[64.0, 128.0]] * 2
-    # The ends of the bars are lines without a label of their own.
+    # The caps of the bars are lines without a label of their own.
     measured = [
         line for line in latency.lines if len(np.unique(line.get_xdata())) == 2 and line.get_linestyle() != "None"
     ]
@@ -209,19 +212,20 @@ def test_a_plot_has_log_axes_and_the_measured_values() -> None:
 
 def test_a_plot_of_a_disturbed_run_says_so() -> None:
     points = [_point("a", 64, 1.0, waiting=None), _point("a", 128, 2.0, waiting=0.4)]
-    assert "40%" in plots.draw(points, "image_size_px", "pixels").get_suptitle()
+    assert "40%" in plots.draw_points(points, "image_size_px", "pixels").get_suptitle()
 
 
 def test_large_images_get_fewer_rounds_but_never_more_than_asked_for() -> None:
-    config = TableConfig(runs=12)
-    assert [config.runs_at(side) for side in config.sweep_size_px] == [12, 12, 12, 3, 3]
-    assert TableConfig(runs=2).runs_at(1024) == 2
+    rounds = plan_rounds(PublishedConfig(), ShapesConfig())
+    assert (rounds.image_size_px, rounds.runs) == (256, 12)
+    assert [rounds.runs_at(side) for side in ShapesConfig().sweep_size_px] == [12, 12, 12, 3, 3]
+    assert plan_rounds(PublishedConfig(runs=2), ShapesConfig()).runs_at(1024) == 2
 
 
 def test_the_record_tells_the_command_that_makes_it_again() -> None:
-    assert command_of(TableConfig()) == "compress bench table"
-    config = TableConfig(student=(Path("a b"), Path("c")), runs=3)
-    assert command_of(config) == "compress bench table --student 'a b' --student c --runs 3"
+    assert shapes_command([], PublishedConfig(), ShapesConfig()) == "compress bench published --shapes"
+    told = shapes_command([Path("a b"), Path("c")], PublishedConfig(runs=3), ShapesConfig(warmup=2))
+    assert told == "compress bench published 'a b' c --shapes --runs 3 --warmup 2"
 
 
 @pytest.mark.parametrize(
@@ -232,13 +236,15 @@ def test_the_record_tells_the_command_that_makes_it_again() -> None:
         (("--sweep-width", "6"), "width 6"),
         (("--runs", "0"), "runs = 0"),
         (("--out", "."), "--overwrite"),
-        (("--out", ".", "--overwrite", "--student", "runs/mine.tflite"), "would be replaced"),
+        (("--data", "."), "--data and --peer belong to the comparison of students"),
+        (("--out", ".", "--overwrite", "runs/mine.tflite"), "would be replaced"),
     ],
 )
 def test_flags_that_cannot_be_meant_end_with_2(
     command: Callable[..., subprocess.CompletedProcess[str]], arguments: tuple[str, ...], said: str
 ) -> None:
-    finished = command("table", *arguments, module="benchmarks")
+    out = () if "--out" in arguments else ("--out", "runs/table")
+    finished = command("published", "--shapes", *arguments, *out, module="benchmarks")
     assert (finished.returncode, finished.stdout) == (2, "")
     assert said in finished.stderr
     assert "Traceback" not in finished.stderr

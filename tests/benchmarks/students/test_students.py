@@ -1,4 +1,4 @@
-"""`compress bench students`: which commands it runs, what it makes of their numbers, and what it refuses.
+"""`compress bench published` with students: its commands, the table of their numbers, and its refusals.
 
 The commands themselves are tested where they belong; here they are read as the program reads them, and all but the
 laying out of photos write made-up results.
@@ -15,9 +15,11 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
+from benchmarks.published.config import PublishedConfig
 from benchmarks.students.config import StudentsConfig
 from benchmarks.students.stage import bench_students
-from benchmarks.students.text import format_table
+from benchmarks.students.table import format_table
+from benchmarks.timing.baseline import read_benchmark
 from compress import images
 from compress.artifact import Cost, ImageSpec, Manifest, write_manifest
 from compress.cli import app
@@ -69,8 +71,13 @@ def pair(tmp_path: Path) -> list[Path]:
 
 
 @pytest.fixture
-def config(teacher: Path, data: Path) -> StudentsConfig:
-    return StudentsConfig(teacher=teacher, data=data)
+def config(teacher: Path) -> PublishedConfig:
+    return PublishedConfig(teacher=teacher)
+
+
+@pytest.fixture
+def task(data: Path) -> StudentsConfig:
+    return StudentsConfig(data=data)
 
 
 @pytest.fixture
@@ -83,7 +90,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         lines.append(line)
         app.parse_args(line)
         out = Path(line[line.index("--out") + 1])
-        {"data": _lay_out, "export": _export, "translate": _translate, "eval": _score, "bench": _time}[line[0]](
+        {"data": _lay_out, "export": _export, "translate": _translate, "eval": _score, "bench": _bench}[line[0]](
             line, out
         )
         return 0
@@ -133,12 +140,27 @@ def _score(line: list[str], out: Path) -> None:
     out.write_text(json.dumps(record))
 
 
+def _bench(line: list[str], out: Path) -> None:
+    if line[1] == "train-peer":
+        _train_peer(line, out)
+    else:
+        _time(line, out)
+
+
+def _train_peer(line: list[str], out: Path) -> None:
+    """Write a peer that differs whenever its student does."""
+    if out.exists():
+        shutil.rmtree(out)
+    _artifact(out)
+    (out / "model.keras").write_text((Path(_flag(line, "--like")) / "model.keras").read_text())
+
+
 def _time(line: list[str], out: Path) -> None:
     paths = [Path(_flag(line, "--baseline"))]
     paths += [Path(word.removeprefix("--candidate=")) for word in line if word.startswith("--candidate=")]
     assert all(path.is_dir() for path in paths)
     entries = [_entry(path.name) for path in paths]
-    machine = {"cpu": "A processor", "cores": 2, "load_average": 0.1, "litert": "2.3.0"}
+    machine = {"cpu": "A processor", "isa": ["avx2"], "cores": 2, "load_average": 0.1, "litert": "2.3.0"}
     record = {"machine": machine, "threads": 1, "runs": 20, "peak_gmacs_per_s": {"int8": 300.0}, "entries": entries}
     out.write_text(json.dumps(record))
 
@@ -149,6 +171,7 @@ def _entry(key: str) -> dict[str, Any]:
         "name": key,
         "threads": 1,
         "size_bytes": SIZES.get(key, 800_000),
+        "input_shape": [1, SIDE, SIDE, 3],
         "latency_ms": {"min": 1.0, "median": 1.5, "p95": 2.0, "max": 2.0},
         "speedup": SPEEDUPS.get(key, 40.0),
         "noise": 0.0 if key == "teacher_fp32" else 0.05,
@@ -165,12 +188,13 @@ def _rows(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_every_model_is_exported_translated_and_scored_and_all_are_timed_at_once(
-    ran: list[list[str]], pair: list[Path], config: StudentsConfig, tmp_path: Path
+    ran: list[list[str]], pair: list[Path], config: PublishedConfig, task: StudentsConfig, tmp_path: Path
 ) -> None:
     peer = _artifact(tmp_path / "omgd", domain=None)
-    config = replace(config, peer=(peer,), io_type="uint8", calibration_images=3, lambda_layers="reflection_pad")
+    config = replace(config, lambda_layers="reflection_pad")
+    task = replace(task, peer=(peer,), io_type="uint8", calibration_images=3)
     out = tmp_path / "out"
-    bench_students(pair, config, out)
+    bench_students(pair, config, task, out)
     keys = ["teacher_fp32", "small_int8", "small_fp32", "large_int8", "large_fp32", "omgd_fp32", "teacher_dynamic"]
     expected = ["images/inputs", "images/real"]
     for key in keys:
@@ -183,7 +207,7 @@ def test_every_model_is_exported_translated_and_scored_and_all_are_timed_at_once
     assert _flag(exports["teacher_dynamic"], "--precision") == "dynamic"
     int8 = exports["large_int8"]
     assert [_flag(int8, f"--{name}") for name in ("io-type", "calibration-images")] == ["uint8", "3"]
-    assert {_flag(line, "--data") for line in exports.values()} == {str(config.data)}
+    assert {_flag(line, "--data") for line in exports.values()} == {str(task.data)}
     timed = ran[-1]
     assert _flag(timed, "--baseline") == str(out / "exports/teacher_fp32")
     assert [word for word in timed if word.startswith("--cand")] == [
@@ -195,9 +219,9 @@ def test_every_model_is_exported_translated_and_scored_and_all_are_timed_at_once
 
 
 def test_the_table_holds_every_measure_of_every_model(
-    ran: list[list[str]], pair: list[Path], config: StudentsConfig, tmp_path: Path
+    ran: list[list[str]], pair: list[Path], config: PublishedConfig, task: StudentsConfig, tmp_path: Path
 ) -> None:
-    record = bench_students(pair, replace(config, peer=(_artifact(tmp_path / "omgd"),)), tmp_path / "out")
+    record = bench_students(pair, config, replace(task, peer=(_artifact(tmp_path / "omgd"),)), tmp_path / "out")
     rows = _rows(record)
     assert list(rows) == [
         "inputs", "teacher float", "teacher dynamic range",
@@ -214,13 +238,13 @@ def test_the_table_holds_every_measure_of_every_model(
     assert rows["inputs"][KID]["mean"] == 0.05
     assert record["metrics"] == [KID, FD]
     assert (record["domain"], record["target"], record["images"], record["image_size_px"]) == ("A", "B", 4, SIDE)
-    assert json.loads((tmp_path / "out/students.json").read_text())["rows"] == record["rows"]
+    assert json.loads((tmp_path / "out/table.json").read_text())["rows"] == record["rows"]
 
 
 def test_a_line_says_where_each_int8_student_stands(
-    ran: list[list[str]], pair: list[Path], config: StudentsConfig, tmp_path: Path
+    ran: list[list[str]], pair: list[Path], config: PublishedConfig, task: StudentsConfig, tmp_path: Path
 ) -> None:
-    record = bench_students(pair, config, tmp_path / "out")
+    record = bench_students(pair, config, task, tmp_path / "out")
     small, large = record["verdicts"]
     assert (small["kid"], small["speedup"], small["within_bytes"]) == ("above", 300.0, {"250000": True, "100000": True})
     assert (large["kid"], large["within_bytes"]) == ("within", {"250000": True, "100000": False})
@@ -232,11 +256,11 @@ def test_a_line_says_where_each_int8_student_stands(
 
 
 def test_markdown_shows_the_rows_the_conditions_and_the_columns_of_the_picture(
-    ran: list[list[str]], pair: list[Path], config: StudentsConfig, tmp_path: Path
+    ran: list[list[str]], pair: list[Path], config: PublishedConfig, task: StudentsConfig, tmp_path: Path
 ) -> None:
     peer, out = _artifact(tmp_path / "omgd"), tmp_path / "out"
-    record = bench_students(pair, replace(config, peer=(peer,), runs=7), out)
-    text = (out / "students.md").read_text()
+    record = bench_students(pair, replace(config, runs=7), replace(task, peer=(peer,)), out)
+    text = (out / "table.md").read_text()
     rows = {line.split(" | ")[0].removeprefix("| "): line for line in text.splitlines() if line.startswith("| ")}
     assert len({row.count(" | ") for row in rows.values()}) == 1
     assert (
@@ -253,7 +277,7 @@ def test_markdown_shows_the_rows_the_conditions_and_the_columns_of_the_picture(
         "peers are timed",
     ):
         assert said in text
-    assert f"compress bench students {pair[0]} {pair[1]} --teacher" in text
+    assert f"compress bench published {pair[0]} {pair[1]} --teacher" in text
     assert "--runs 7" in text
     assert record["samples"] == ["inputs", "teacher float", "small int8", "large int8", "omgd float"]
     assert "*Columns: inputs, teacher float, small int8, large int8, omgd float.*" in text
@@ -264,63 +288,110 @@ def test_markdown_shows_the_rows_the_conditions_and_the_columns_of_the_picture(
     assert [int(sheet[middle, middle + column * (SIDE + 4), 0]) for column in (1, 2, 4)] == [0, 255, 255]
 
 
-def test_where_the_truth_is_known_every_model_is_held_against_it(
-    ran: list[list[str]], pair: list[Path], config: StudentsConfig, tmp_path: Path
+def test_where_the_truth_is_known_every_model_is_compared_with_it(
+    ran: list[list[str]], pair: list[Path], config: PublishedConfig, task: StudentsConfig, tmp_path: Path
 ) -> None:
-    shutil.copytree(config.data / "testA", config.data / "testA_paired")
-    record = bench_students(pair, config, tmp_path / "out")
+    shutil.copytree(task.data / "testA", task.data / "testA_paired")
+    record = bench_students(pair, config, task, tmp_path / "out")
     assert all(row["truth_psnr_db"] == 28.08 for row in record["rows"])
     assert "PSNR to the truth" in format_table(record).splitlines()[0]
 
 
 def test_against_the_teachers_images_it_is_not_scored_itself(
-    ran: list[list[str]], tmp_path: Path, config: StudentsConfig
+    ran: list[list[str]], tmp_path: Path, config: PublishedConfig, task: StudentsConfig
 ) -> None:
     both = _artifact(tmp_path / "both", domain="both")
-    record = bench_students([both], replace(config, reference="teacher"), tmp_path / "out")
+    record = bench_students([both], config, replace(task, reference="teacher"), tmp_path / "out")
     outputs = _outputs(ran, tmp_path / "out")
     assert not {"images/real", "scores/teacher_fp32.json"} & set(outputs)
     assert (record["target"], record["images"]) == (None, 8)
     assert KID not in _rows(record)["teacher float"]
     assert record["verdicts"][0]["kid"] is None
-    assert f"both int8: {KID} not held against its teacher's" in format_table(record)
+    assert f"both int8: {KID} not compared with its teacher's" in format_table(record)
 
 
 def test_what_is_there_is_not_made_again_unless_its_student_was_trained_anew(
-    ran: list[list[str]], pair: list[Path], config: StudentsConfig, tmp_path: Path
+    ran: list[list[str]], pair: list[Path], config: PublishedConfig, task: StudentsConfig, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    bench_students(pair[:1], config, out)
+    bench_students(pair[:1], config, task, out)
     ran.clear()
-    bench_students(pair, config, out)
+    bench_students(pair, config, task, out)
     assert _outputs(ran, out)[0] == "exports/large_int8"
     ran.clear()
-    bench_students(pair, config, out)
+    bench_students(pair, config, task, out)
     assert ran == []
     (pair[1] / "model.keras").write_text("trained anew")
-    bench_students(pair, config, out)
+    bench_students(pair, config, task, out)
     assert _outputs(ran, out)[0] == "exports/large_int8"
     assert _outputs(ran, out)[-1] == "bench.json"
 
 
 def test_a_teacher_that_does_not_survive_dynamic_range_is_left_out_with_a_note(
-    ran: list[list[str]], pair: list[Path], config: StudentsConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ran: list[list[str]],
+    pair: list[Path],
+    config: PublishedConfig,
+    task: StudentsConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run, code = stages._run_to_end, ParityError.exit_code
     monkeypatch.setattr(stages, "_run_to_end", lambda line: code if "dynamic" in line else run(line))
-    record = bench_students(pair, config, tmp_path / "out")
+    record = bench_students(pair, config, task, tmp_path / "out")
     assert list(_rows(record)) == ["inputs", "teacher float", "small int8", "small float", "large int8", "large float"]
-    assert "left out: the teacher in dynamic range" in (tmp_path / "out/students.md").read_text()
+    assert "left out: the teacher in dynamic range" in (tmp_path / "out/table.md").read_text()
     ran.clear()
-    bench_students(pair, config, tmp_path / "out")
+    bench_students(pair, config, task, tmp_path / "out")
     assert _outputs(ran, tmp_path / "out") == ["bench.json"]
+
+
+def test_a_peer_named_by_its_method_is_trained_beside_the_first_student(
+    ran: list[list[str]], pair: list[Path], config: PublishedConfig, task: StudentsConfig, tmp_path: Path
+) -> None:
+    out, config = tmp_path / "out", replace(config, lambda_layers="reflection_pad")
+    record = bench_students(pair, config, replace(task, peer=("omgd_losses",)), out)
+    outputs = _outputs(ran, out)
+    assert outputs[:4] == ["images/inputs", "images/real", "peers/omgd_losses/student", "exports/teacher_fp32"]
+    trained = ran[2]
+    assert trained[:3] == ["bench", "train-peer", "omgd_losses"]
+    flags = {"like": pair[0], "teacher": config.teacher, "data": task.data, "lambda-layers": "reflection_pad"}
+    assert {name: _flag(trained, f"--{name}") for name in flags} == {name: str(value) for name, value in flags.items()}
+    (exported,) = (line for line in ran if "exports/omgd_losses_fp32" in line[line.index("--out") + 1])
+    assert exported[2] == str(out / "peers/omgd_losses/student")
+    assert _rows(record)["omgd_losses float"]["kind"] == "peer"
+    assert "--peer omgd_losses" in record["command"]
+
+
+def test_a_trained_peer_is_kept_whoever_joins_unless_its_student_was_trained_anew(
+    ran: list[list[str]], pair: list[Path], config: PublishedConfig, task: StudentsConfig, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    bench_students(pair[:1], config, replace(task, peer=("omgd",)), out)
+    ran.clear()
+    bench_students(pair, config, replace(task, peer=("narrow", "omgd")), out)
+    assert [output for output in _outputs(ran, out) if output.startswith("peers")] == ["peers/narrow/student"]
+    ran.clear()
+    (pair[0] / "model.keras").write_text("trained anew")
+    bench_students(pair, config, replace(task, peer=("narrow", "omgd")), out)
+    assert _outputs(ran, out)[:2] == ["peers/narrow/student", "peers/omgd/student"]
+    assert {"exports/small_int8", "exports/omgd_fp32"} <= set(_outputs(ran, out))
+
+
+def test_the_table_can_be_accepted_and_checked_as_a_benchmark(
+    ran: list[list[str]], pair: list[Path], config: PublishedConfig, task: StudentsConfig, tmp_path: Path
+) -> None:
+    bench_students(pair, config, task, tmp_path / "out")
+    measured = read_benchmark(tmp_path / "out/table.json")
+    assert measured.models["large int8"].speedup == SPEEDUPS["large_int8"]
+    assert measured.withheld == {"large float": "the ratio may be off by 34%"}
 
 
 @pytest.mark.parametrize("refused", ["int8", "dynamic"])
 def test_any_other_failure_ends_it_with_the_exit_code_of_its_command(
     ran: list[list[str]],
     pair: list[Path],
-    config: StudentsConfig,
+    config: PublishedConfig,
+    task: StudentsConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     refused: str,
@@ -328,15 +399,16 @@ def test_any_other_failure_ends_it_with_the_exit_code_of_its_command(
     run, code = stages._run_to_end, {"int8": ParityError.exit_code, "dynamic": UnusableModel.exit_code}[refused]
     monkeypatch.setattr(stages, "_run_to_end", lambda line: code if refused in line else run(line))
     with pytest.raises(stages.StageFailed, match=f"stopped at exports/.*_{refused}") as failure:
-        bench_students(pair, config, tmp_path / "out")
+        bench_students(pair, config, task, tmp_path / "out")
     assert failure.value.exit_code == code
-    assert not (tmp_path / "out/students.json").exists()
+    assert not (tmp_path / "out/table.json").exists()
 
 
 @pytest.mark.parametrize(
     ("others", "changes", "error", "said"),
     [
         ([], {"peer": ("elsewhere/small",)}, UsageError, "are both called small"),
+        ([], {"peer": ("omgd", "omgd")}, UsageError, "are both called omgd"),
         (["teacher"], {}, UsageError, "the baseline are both called teacher"),
         (["reversed"], {}, UsageError, "domain A, but .*reversed domain B"),
         (["larger"], {}, UsageError, "larger takes 32x32 images, expected 16x16 as of .*small"),
@@ -349,7 +421,8 @@ def test_any_other_failure_ends_it_with_the_exit_code_of_its_command(
 )
 def test_what_does_not_go_together_is_refused_before_anything_runs(
     ran: list[list[str]],
-    config: StudentsConfig,
+    config: PublishedConfig,
+    task: StudentsConfig,
     tmp_path: Path,
     others: list[str],
     changes: dict[str, Any],
@@ -363,28 +436,35 @@ def test_what_does_not_go_together_is_refused_before_anything_runs(
     _artifact(tmp_path / "larger", side=32)
     _artifact(tmp_path / "exported", form="tflite")
     if "peer" in changes:
-        changes = {"peer": tuple(tmp_path / name for name in changes["peer"])}
+        changes = {"peer": tuple(tmp_path / name if "/" in name else name for name in changes["peer"])}
     with pytest.raises(error, match=said):
-        bench_students([small, *(tmp_path / name for name in others)], replace(config, **changes), tmp_path / "out")
+        bench_students(
+            [small, *(tmp_path / name for name in others)],
+            replace(config, **{name: value for name, value in changes.items() if name not in ("data", "peer")}),
+            replace(task, **{name: value for name, value in changes.items() if name in ("data", "peer")}),
+            tmp_path / "out",
+        )
     assert ran == []
     assert not (tmp_path / "out").exists()
 
 
 def test_students_of_any_size_need_one_and_both_domains_have_no_real_reference(
-    ran: list[list[str]], config: StudentsConfig, tmp_path: Path
+    ran: list[list[str]], config: PublishedConfig, task: StudentsConfig, tmp_path: Path
 ) -> None:
     anywhere = _artifact(tmp_path / "anywhere", side=None)
     with pytest.raises(UsageError, match="--image-size-px"):
-        bench_students([anywhere], config, tmp_path / "out")
+        bench_students([anywhere], config, task, tmp_path / "out")
     with pytest.raises(UsageError, match="--reference teacher"):
-        bench_students([_artifact(tmp_path / "both", domain="both")], config, tmp_path / "out")
-    assert bench_students([anywhere], replace(config, image_size_px=SIDE), tmp_path / "out")["image_size_px"] == SIDE
+        bench_students([_artifact(tmp_path / "both", domain="both")], config, task, tmp_path / "out")
+    assert (
+        bench_students([anywhere], replace(config, image_size_px=SIDE), task, tmp_path / "out")["image_size_px"] == SIDE
+    )
 
 
-def test_a_student_of_the_other_direction_is_held_against_the_photos_of_a(
-    ran: list[list[str]], config: StudentsConfig, tmp_path: Path
+def test_a_student_of_the_other_direction_is_compared_with_the_photos_of_a(
+    ran: list[list[str]], config: PublishedConfig, task: StudentsConfig, tmp_path: Path
 ) -> None:
-    record = bench_students([_artifact(tmp_path / "back", domain="B")], config, tmp_path / "out")
+    record = bench_students([_artifact(tmp_path / "back", domain="B")], config, task, tmp_path / "out")
     assert (record["domain"], record["target"]) == ("B", "A")
     assert [_flag(line, "--domain") for line in ran if line[0] == "data"] == ["B", "A"]
 
@@ -392,15 +472,18 @@ def test_a_student_of_the_other_direction_is_held_against_the_photos_of_a(
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "said"),
     [
-        ((), 2, "no student was given"),
-        (("student", "--runs", "0"), 2, "runs = 0"),
-        (("student",), 3, "g.h5 does not exist"),
+        (("--data", "photos"), 2, "no student was given"),
+        (("student",), 2, "--data is missing"),
+        (("student", "--data", "photos", "--overwrite"), 2, "belong to --shapes"),
+        (("student", "--data", "photos", "--sweep-width", "8"), 2, "belong to --shapes"),
+        (("student", "--data", "photos", "--runs", "0"), 2, "runs = 0"),
+        (("student", "--data", "photos"), 3, "g.h5 does not exist"),
     ],
 )
 def test_faults_end_with_their_exit_code_and_a_line(
     command: Callable[..., subprocess.CompletedProcess[str]], arguments: tuple[str, ...], exit_code: int, said: str
 ) -> None:
-    finished = command("students", *arguments, "--teacher", "g.h5", "--data", "photos", module="benchmarks")
+    finished = command("published", *arguments, "--teacher", "g.h5", "--out", "runs/out", module="benchmarks")
     assert (finished.returncode, finished.stdout) == (exit_code, "")
     assert said in finished.stderr
     assert "Traceback" not in finished.stderr

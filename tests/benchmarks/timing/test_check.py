@@ -67,7 +67,7 @@ def test_a_planted_slowdown_of_20_percent_fails_and_is_named(bench: Command, wri
     assert "regression" in finished.stdout
 
 
-def test_the_main_table_is_held_by_its_one_run(write: Write, baseline: Path) -> None:
+def test_the_table_of_a_published_comparison_is_read_by_its_one_run(write: Write, baseline: Path) -> None:
     table = write({"date": "2026-11-23", "table": record(), "ratios": [], "by_size": []}, "table.json")
     assert read_benchmark(table) == read_baseline(baseline)
 
@@ -166,7 +166,7 @@ def test_what_is_too_noisy_neither_passes_nor_counts_as_slower(bench: Command, w
     )
     outcome = json.loads(finished.stdout)
     assert (outcome["verdict"], outcome["passed"], outcome["checks"]) == ("inconclusive", False, [])
-    assert outcome["undecided"] == {"student": NOISY}
+    assert outcome["inconclusive"] == {"student": NOISY}
     refused = bench("accept", measured, "--out", baseline, "--overwrite")
     assert refused.returncode == 3
     assert (

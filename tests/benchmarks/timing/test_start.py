@@ -1,4 +1,4 @@
-"""How a model starts, measured in child processes."""
+"""A model's cold start, measured in child processes."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How far runs of a benchmark lie apart: what their own noise explains, and what it does not."""
+"""The spread of runs of a benchmark, within and between them."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Timing the toolkit itself: processes that take turns, ratios to fixed work, and what becomes of failures."""
+"""Timing of the toolkit itself: processes that take turns, ratios to fixed work, and failures."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import pytest
 from benchmarks.toolkit import children, stage, workloads
 from benchmarks.toolkit.config import ToolkitConfig
 from benchmarks.toolkit.table import format_table
-from benchmarks.toolkit.workloads import Suite, Workload, suites
+from benchmarks.toolkit.workloads import Suite, Workload, build_suites
 from compress.cli import app
 from compress.errors import UsageError
 
@@ -33,14 +33,14 @@ def telling(name: str, *seconds: float) -> Workload:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Commands that take 20 times as long as what they are held against; 3 % more; 20 % more."""
+    """Commands that take 20 times as long as their calibrator; 3 % more; 20 % more."""
     suite = Suite(
         calibrator=telling("calibrator", 0.1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.4, 0.4, 0.4),
         workloads=(telling("before", 2, 4, 8), telling("again", 2.06, 4.12, 8.24), telling("slower", 2.4, 4.8, 9.6)),
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "TURN_S", 0)
-        return stage.measure([suite], tmp_path_factory.mktemp("told"), ToolkitConfig(runs=3))
+        return stage.measure_workloads([suite], tmp_path_factory.mktemp("told"), ToolkitConfig(runs=3))
 
 
 def test_a_ratio_is_that_of_neighbours_however_fast_the_machine_was_then(told: dict[str, Any]) -> None:
@@ -84,13 +84,13 @@ def test_commands_write_to_a_folder_of_their_own(tmp_path: Path, monkeypatch: py
     log = tmp_path / "log"
     code = f"import pathlib; pathlib.Path(sys.argv[1]).mkdir(); open({str(log)!r}, 'a').write(%r); time.sleep(0.05)"
     first, second = (program(code % name, name=name) for name in "ab")
-    measured = stage.measure([Suite(calibrator=first, workloads=(second,))], tmp_path, ToolkitConfig(runs=2))
+    measured = stage.measure_workloads([Suite(calibrator=first, workloads=(second,))], tmp_path, ToolkitConfig(runs=2))
     assert log.read_text() == "abab"
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
     assert measured["entries"][0]["seconds"]["min"] >= 0.05
 
 
-def test_a_command_and_what_it_is_held_against_mingle_and_get_as_much_time(
+def test_a_command_and_what_it_is_compared_with_mingle_and_get_as_much_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = {"a": 5.0, "b": 2.0}
@@ -101,16 +101,16 @@ def test_a_command_and_what_it_is_held_against_mingle_and_get_as_much_time(
         # The second run of each takes a second longer.
         return children.Finished(seconds=seconds[order[-1]] + (order.count(order[-1]) == 2), waited_s=0, printed="")
 
-    monkeypatch.setattr(children, "run", run)
+    monkeypatch.setattr(children, "run_python", run)
     monkeypatch.setattr(stage, "TURN_S", 6)
     first, second = (Workload(name=name, command=lambda out, name=name: [name]) for name in "ab")
-    measured = stage.measure([Suite(calibrator=first, workloads=(second,))], tmp_path, ToolkitConfig(runs=1))
+    measured = stage.measure_workloads([Suite(calibrator=first, workloads=(second,))], tmp_path, ToolkitConfig(runs=1))
     assert "".join(order) == "abbab"
     # Medians of 5 and 6 seconds, and of 2, 3 and 2.
     assert measured["entries"][0]["speedup"] == pytest.approx(5.5 / 2)
 
 
-def test_every_command_goes_with_what_it_is_held_against(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_goes_with_what_it_is_compared_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "TURN_S", 0)
     log = tmp_path / "log"
     a, b, c, d = (program(f"open({str(log)!r}, 'a').write({name!r})", name=name) for name in "abcd")
@@ -119,7 +119,7 @@ def test_every_command_goes_with_what_it_is_held_against(tmp_path: Path, monkeyp
         Suite(calibrator=d, workloads=()),
         Suite(calibrator=c, workloads=(d,)),
     ]
-    measured = stage.measure(wanted, tmp_path, ToolkitConfig(runs=2))
+    measured = stage.measure_workloads(wanted, tmp_path, ToolkitConfig(runs=2))
     assert log.read_text() == "abaccd" + "accdab"
     assert [one["name"] for one in measured["calibrators"]] == ["a", "c"]
     assert [one["over"] for one in measured["entries"]] == ["a", "a", "c"]
@@ -131,34 +131,36 @@ def test_what_a_command_wrote_can_be_what_counts(tmp_path: Path) -> None:
 
     writer = program("open(sys.argv[1], 'w').write('7'); print(3)", read_seconds=read)
     wanted = [Suite(calibrator=program("print()"), workloads=(writer,))]
-    measured = stage.measure(wanted, tmp_path, ToolkitConfig(runs=1))
+    measured = stage.measure_workloads(wanted, tmp_path, ToolkitConfig(runs=1))
     assert measured["entries"][0]["seconds"]["median"] == 21
 
 
 def test_a_command_that_fails_or_hangs_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RuntimeError, match=r"ended with 7 after \d+ s:\nwhat is wrong"):
-        children.run(["-I", "-S", "-c", "import sys; sys.stderr.write('what is wrong'); sys.exit(7)"], {})
+        children.run_python(["-I", "-S", "-c", "import sys; sys.stderr.write('what is wrong'); sys.exit(7)"], {})
     monkeypatch.setattr(children, "TIME_LIMIT_S", 0.3)
     with pytest.raises(RuntimeError, match="ended with -9"):
-        children.run(["-I", "-S", "-c", "import time; time.sleep(60)"], {})
+        children.run_python(["-I", "-S", "-c", "import time; time.sleep(60)"], {})
 
 
 def test_waiting_for_a_processor_is_read_of_a_process_that_has_ended() -> None:
     spin = [sys.executable, "-I", "-S", "-c", "while True: pass"]
-    rivals = [subprocess.Popen(spin) for _ in range(os.cpu_count() or 1)]
+    competitors = [subprocess.Popen(spin) for _ in range(os.cpu_count() or 1)]
     try:
-        finished = children.run(["-I", "-S", "-c", "for _ in range(3_000_000): pass"], {})
+        finished = children.run_python(["-I", "-S", "-c", "for _ in range(3_000_000): pass"], {})
     finally:
-        for rival in rivals:
-            rival.kill()
-            rival.wait()
+        for competitor in competitors:
+            competitor.kill()
+            competitor.wait()
     if finished.waited_s is None:
         pytest.skip("this system does not tell how long processes wait for a processor")
     assert 0 < finished.waited_s < finished.seconds
 
 
 def test_every_command_line_is_one_that_the_program_takes(tmp_path: Path) -> None:
-    lines = [list(map(str, one.command(tmp_path / "out"))) for suite in suites(tmp_path) for one in suite.workloads]
+    lines = [
+        list(map(str, one.command(tmp_path / "out"))) for suite in build_suites(tmp_path) for one in suite.workloads
+    ]
     ours = [line[line.index("compress") + 1 :] for line in lines if line[:3] == ["-P", "-m", "compress"]]
     assert len(ours) >= 9
     for line in ours:
@@ -171,8 +173,8 @@ def test_what_needs_an_extra_that_is_not_installed_is_named(monkeypatch: pytest.
         assert "coremltools" not in " ".join(map(str, arguments))
         return children.Finished(seconds=2.0, waited_s=0.1, printed="2.0")
 
-    monkeypatch.setattr(children, "run", run)
-    monkeypatch.setattr(workloads, "_trainings", lambda material: ())
+    monkeypatch.setattr(children, "run_python", run)
+    monkeypatch.setattr(workloads, "_trainings", lambda inputs: ())
     monkeypatch.setattr(workloads.importlib.util, "find_spec", lambda name: None if name == "coremltools" else object())
     record = stage.bench_toolkit(ToolkitConfig(runs=2))
     assert json.loads(json.dumps(record)) == record

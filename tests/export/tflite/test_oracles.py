@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
-from benchmarks.quantizers.oracles import litert_quantizer_file, tensorflow_file
+from benchmarks.quantizers.compare import litert_quantizer_file, tensorflow_file
 
 from compress.images import psnr_db, to_float
-from compress.models.pocket_generator import PocketConfig, build
+from compress.models.pocket_generator import PocketConfig, build_student
 from export.calibration import observe
 from export.graph.lower import lower
 from export.graph.quantized import QuantizedGraph, quantize_graph
@@ -86,7 +86,7 @@ def test_tensorflow_converter_is_no_closer_and_no_smaller(student, quantized, ou
 )
 def test_file_is_lean_beside_its_weights(randomise, photos, shape) -> None:
     """The students that the README offers, metadata included."""
-    shipped = randomise(build(PocketConfig(image_size_px=32, **shape)))
+    shipped = randomise(build_student(PocketConfig(image_size_px=32, **shape)))
     graph = lower(shipped, input_shape=(32, 32, 3))
     result = quantize_graph(graph, observe.observe_ranges(graph, photos[:1]))
     weights = sum(item.kernel.size for item in result.weights.values())

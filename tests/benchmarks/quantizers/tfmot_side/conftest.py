@@ -1,4 +1,4 @@
-"""What loads tf_keras: with TensorFlow told first that it is its Keras."""
+"""Fixtures that load tf_keras, after TensorFlow is told that it is its Keras."""
 
 import os
 from collections.abc import Callable
@@ -26,11 +26,11 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def student() -> Callable[[str], Any]:
     """Build a 32x32 student of a family, with random weights and statistics."""
-    from compress.models.pocket_generator import PocketConfig, build
+    from compress.models.pocket_generator import PocketConfig, build_student
 
     def make(family: str) -> Any:
         shape: Any = {"family": family}
-        model = build(PocketConfig(image_size_px=SIZE_PX, width=8, blocks=2, **shape))
+        model = build_student(PocketConfig(image_size_px=SIZE_PX, width=8, blocks=2, **shape))
         random = np.random.default_rng(7)
         for variable in model.variables:
             variable.assign(variable + np.abs(random.normal(0, 0.1, tuple(variable.shape))))
@@ -41,7 +41,7 @@ def student() -> Callable[[str], Any]:
 
 @pytest.fixture(scope="session")
 def described(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any], Any]:
-    """Describe a model as the process that trains it is told of it."""
+    """Describe a model as the process that trains it gets it."""
     from compress import teachers
 
     def describe(model: Any) -> Any:

@@ -1,4 +1,4 @@
-"""How the copy is trained: as ours, but for what TFMOT does."""
+"""Training of the copy: as ours, but for what TFMOT does."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from benchmarks.quantizers.tfmot.job import Job
-from benchmarks.quantizers.tfmot.student import copied, made_quantizable
-from benchmarks.quantizers.tfmot.training import fit_model, start_ranges, train
+from benchmarks.quantizers.tfmot.student import build_copy, insert_fake_quantization
+from benchmarks.quantizers.tfmot.training import fit_model, start_ranges, train_copy
 from compress.distill import fit as fitting
+from compress.distill.config import FitConfig
 from compress.distill.training_data.build import TrainingData
-from compress.models.copies import clone as copied_in_keras_3
-from export.quantize.config import QuantizeConfig
+from compress.models.io import clone as clone_in_keras_3
 
-CONFIG = QuantizeConfig(steps=3, batch_size=4, calibration_images=8, ema_momentum=0.9, learning_rate=1e-3)
+CONFIG = FitConfig(steps=3, batch_size=4, ema_momentum=0.9, learning_rate=1e-3, warmup_steps=50, precision="float32")
 
 
 def test_a_float_copy_learns_what_the_student_learns(student, described, pairs, work) -> None:
@@ -24,10 +24,10 @@ def test_a_float_copy_learns_what_the_student_learns(student, described, pairs, 
     """
     config = replace(CONFIG, ema_momentum=0.0)
     model = student("pixel_shuffle")
-    copy = copied(described(model))
+    copy = build_copy(described(model))
     before = [np.array(weight) for weight in copy.get_weights()]
     training_data = TrainingData(pairs, model, None)
-    taught = fitting.fit(training_data, config, work, "test", start=lambda: copied_in_keras_3(model))
+    taught = fitting.fit(training_data, config, work, "test", start=lambda: clone_in_keras_3(model))
     fit_model(copy, pairs.split(config.holdout, config.seed)[0], config)
     ours = {variable.path: np.asarray(variable) for variable in taught.student.trainable_variables}
     theirs = {variable.name.removesuffix(":0"): variable.numpy() for variable in copy.trainable_variables}
@@ -40,10 +40,10 @@ def test_a_float_copy_learns_what_the_student_learns(student, described, pairs, 
 
 def test_ranges_start_from_photos_where_asked(student, described, pairs) -> None:
     """A ReLU's least value is 0; the greatest comes from photos instead of TFMOT's own 6."""
-    model, _ = made_quantizable(copied(described(student("pixel_shuffle"))))
+    model, _ = insert_fake_quantization(build_copy(described(student("pixel_shuffle"))))
     greatest = [weight for weight in model.weights if "max" in weight.name and "kernel" not in weight.name]
     assert sum(float(weight) == 6 for weight in greatest) > 10
-    start_ranges(model, pairs, CONFIG)
+    start_ranges(model, pairs, CONFIG, calibration_images=8)
     assert not any(float(weight) == 6 for weight in greatest)
 
 
@@ -53,6 +53,7 @@ def test_a_copy_of_another_student_is_refused(student, described, pairs, tmp_pat
     job = Job(
         description=described(model),
         config=CONFIG,
+        calibration_images=8,
         photos=tmp_path / "photos.npy",
         targets=tmp_path / "targets.npy",
         rows=pairs.rows,
@@ -61,4 +62,4 @@ def test_a_copy_of_another_student_is_refused(student, described, pairs, tmp_pat
         expected=np.asarray(model.predict_on_batch(shown)) + 1e-3,
     )
     with pytest.raises(RuntimeError, match="differ from the student's"):
-        train(job)
+        train_copy(job)

@@ -1,4 +1,4 @@
-"""What takes part: nets become files, and the files are timed against each other."""
+"""Model files: nets exported in several precisions, and timed against each other."""
 
 import contextlib
 import io
@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from benchmarks.config import HostConfig
+from benchmarks.host.config import HostConfig
 from benchmarks.host.stage import bench_host
-from benchmarks.quantizers.oracles import tensorflow_file
+from benchmarks.quantizers.compare import tensorflow_file
 from compress import cost
 from compress.errors import UnsupportedLayer
-from compress.models.copies import with_size
+from compress.models.io import with_size
 from export import parity
 from export.calibration import observe
 from export.config import Precision
@@ -26,71 +26,71 @@ from export.tflite import emitter
 
 Kind = Literal["teacher", "student", "peer"]
 _PRECISION_NAMES: dict[Precision, str] = {"dynamic": "dynamic range"}
-"""Where the field has another word than our flag."""
+"""Names of the precisions in the table, where they differ from our flag."""
 _CALIBRATION_PHOTOS = 1
-"""Costs do not depend on ranges: one picture is enough, and the teacher takes seconds for each."""
+"""Photos that set int8 ranges: costs do not depend on them, and the teacher takes seconds for each."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entrant:
-    """A file that takes part, and what is known of the net in it."""
+class ModelFile:
+    """A `.tflite` file to time, and the facts of the net in it."""
 
     path: Path
-    """Its stem is the row's name."""
+    """Path of the file; its stem is the row's name."""
     kind: Kind
     params: int | None
-    """What is learnt and shipped, a folded BatchNorm with its convolution; None where the file does not tell."""
+    """Learnt parameters in the file, a folded BatchNorm with its convolution; None where they are unknown."""
     macs: int | None
-    """As the papers count: a transposed convolution at its output's resolution."""
+    """MACs as the papers count them: a transposed convolution at its output's resolution."""
     note: str | None = None
-    """What a reader has to know of how the file came about."""
+    """Remark on how the file was made, for readers of the table."""
 
 
-def write(
+def export_net(
     net: Any, name: str, kind: Kind, precisions: Sequence[Precision], image_size_px: int, folder: Path
-) -> list[Entrant]:
+) -> list[ModelFile]:
     """Export a net in several precisions, as `compress export tflite` would.
 
-    int8 that our export refuses is written by the TF converter, and its note says so.
+    An int8 file that our export refuses is written by the TF converter, and its note says so.
 
     Args:
         net: A `keras.Model` of one image in, one out.
-        name: What its rows are called, before the precision.
-        kind: Of which part of the table they are.
-        precisions: In which it is written.
+        name: Name of its rows, before the precision.
+        kind: Kind of its rows.
+        precisions: Precisions to export in.
         image_size_px: Side of the square that the files take.
-        folder: Where they are put.
+        folder: Folder of the files.
 
     Raises:
         UnsupportedLayer: If a layer cannot be expressed.
     """
     size = (image_size_px, image_size_px)
     graph = expand_reflection_pads(lower(net, input_shape=(*size, 3)))
-    params, macs = _params(graph), cost.measure_cost(net, image_size_px=image_size_px).macs
-    entrants = []
+    params, macs = _count_params(graph), cost.measure_cost(net, image_size_px=image_size_px).macs
+    files = []
     for precision in precisions:
         row = f"{name}, {_PRECISION_NAMES.get(precision, precision)}"
         _log.info("write %s at %dx%d", row, *size)
-        content, note = _content(net, graph, precision, size)
+        content, note = _export_content(net, graph, precision, size)
         path = folder / f"{row}.tflite"
         path.write_bytes(content)
-        entrants.append(Entrant(path=path, kind=kind, params=params, macs=macs, note=note))
-    return entrants
+        files.append(ModelFile(path=path, kind=kind, params=params, macs=macs, note=note))
+    return files
 
 
-def time_entrants(entrants: Sequence[Entrant], *, threads: int, runs: int, warmup: int) -> dict[str, Any]:
+def time_files(files: Sequence[ModelFile], *, threads: int, runs: int, warmup: int) -> dict[str, Any]:
     """Time files in one interleaved run.
 
     Returns:
-        As `benchmarks.host.stage.bench_host`, the first entrant being the baseline. Each entry also has `kind`, `cost`
-        (`params` and `macs`), `times_smaller` and `note`, and no `path`.
+        The record of `benchmarks.host.stage.bench_host` with the first file as the baseline. Each entry also has
+        `kind`, `cost` (`params` and `macs`), `times_smaller` and `note`, and no `path`.
 
     Raises:
         UnusableInput: If a file cannot be run.
     """
-    first, *others = (entrant.path for entrant in entrants)
+    first, *others = (file.path for file in files)
     record = bench_host(
         HostConfig(baseline=first, candidate=tuple(others), threads=(threads,), runs=runs, warmup=warmup)
     )
@@ -98,35 +98,35 @@ def time_entrants(entrants: Sequence[Entrant], *, threads: int, runs: int, warmu
     entries = [
         {
             **{key: value for key, value in entry.items() if key != "path"},
-            "kind": entrant.kind,
-            "cost": {"params": entrant.params, "macs": entrant.macs},
+            "kind": file.kind,
+            "cost": {"params": file.params, "macs": file.macs},
             "times_smaller": largest / entry["size_bytes"],
-            "note": entrant.note,
+            "note": file.note,
         }
-        for entry, entrant in zip(record["entries"], entrants, strict=True)
+        for entry, file in zip(record["entries"], files, strict=True)
     ]
     return record | {"entries": entries}
 
 
-def _content(net: Any, graph: Graph, precision: Precision, size: tuple[int, int]) -> tuple[bytes, str | None]:
+def _export_content(net: Any, graph: Graph, precision: Precision, size: tuple[int, int]) -> tuple[bytes, str | None]:
     if precision != "int8":
         return emitter.float_file(graph, precision), None
     photos = parity.synthetic_photos(size, count=_CALIBRATION_PHOTOS, seed=0)
     try:
-        return emitter.int8_file(observe.quantize_on(graph, photos), "float"), None
+        return emitter.int8_file(observe.calibrate_and_quantize(graph, photos), "float"), None
     except UnsupportedLayer as error:
         why, _, _ = str(error).partition(". ")
         note = f"written by the TF converter; compress export refuses it: {why}"
-        return _by_tensorflow(with_size(net, size), photos), note
+        return _convert_quietly(with_size(net, size), photos), note
 
 
-def _by_tensorflow(net: Any, photos: Sequence[np.ndarray]) -> bytes:
-    # The converter lists every variable on the way; what it raises comes through.
+def _convert_quietly(net: Any, photos: Sequence[np.ndarray]) -> bytes:
+    # The converter lists every variable on stderr; its exceptions still come through.
     with contextlib.redirect_stderr(io.StringIO()):
         return tensorflow_file(net, photos)
 
 
-def _params(graph: Graph) -> int:
+def _count_params(graph: Graph) -> int:
     # An InstanceNorm without gain and offset is lowered with ones and zeros, which nobody learnt.
     unlearnt = [
         operation.gamma.size + operation.beta.size

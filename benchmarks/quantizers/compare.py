@@ -1,7 +1,7 @@
-"""Hold the int8 export against other quantisers: same student, same photos, one table.
+"""Compare the int8 export with other quantisers: same student, same photos, one table.
 
 litert-quantizer quantises the float `.tflite` that our export writes, with the ranges that our calibration chose and
-with its own; the TF converter quantises the Keras model. By `steps`, trainings join them: ours, its control in float,
+with its own; the TF converter quantises the Keras model. With `steps`, trainings join them: ours, its control in float,
 whose Keras model the TF converter quantises as well, and TFMOT's quantisation-aware training of a copy in tf_keras.
 """
 
@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.config import HostConfig, OraclesConfig
+from benchmarks.host.config import HostConfig
 from benchmarks.host.stage import bench_host
 from benchmarks.quantizers import trainings
+from benchmarks.quantizers.config import QuantizersConfig
 from compress.errors import UsageError
-from compress.images import to_float
-from export import parity
+from compress.images import psnr_db, to_float
 from export.calibration import observe
 from export.graph.lower import lower
 from export.graph.operations import Graph
@@ -31,7 +31,7 @@ from export.graph.reflection_pad import expand_reflection_pads
 from export.inspect.operators import list_operators
 from export.interpreter.litert import TfliteGenerator
 from export.quantize.config import QuantizeConfig
-from export.source import Source, open_source
+from export.source import SourceGenerator, load_source
 from export.tflite import emitter
 
 BASELINE = "student, fp32"
@@ -39,8 +39,8 @@ _PACKAGES = {"litert_quantizer": "litert-quantizer", "tensorflow": "tensorflow"}
 _TRAINING_PACKAGES = {"tensorflow_model_optimization": "tensorflow-model-optimization", "tf_keras": "tf-keras"}
 
 
-def check_available(config: OraclesConfig) -> None:
-    """See that the other quantisers are there, before anything is loaded.
+def check_available(config: QuantizersConfig) -> None:
+    """Check that the other quantisers are installed, before anything is loaded.
 
     Raises:
         UsageError: If one is not installed.
@@ -53,7 +53,7 @@ def check_available(config: OraclesConfig) -> None:
             )
 
 
-def compare_oracles(student: Path, config: OraclesConfig) -> dict[str, Any]:
+def compare_quantizers(student: Path, config: QuantizersConfig) -> dict[str, Any]:
     """Export one student with every quantiser, int8 from end to end, and measure the files.
 
     Args:
@@ -61,11 +61,11 @@ def compare_oracles(student: Path, config: OraclesConfig) -> dict[str, Any]:
         config: Photos, trainings and rounds.
 
     Returns:
-        JSON-ready, as `benchmarks.host.stage.bench_host` returns it, the float student being the baseline. Each entry also
-        has `psnr_db` to the Keras student over photos that no range was chosen on, peak 2.0, with trainings
-        `teacher_psnr_db` to the teacher's pictures as well, and `float_operators`, how many of which compute in float.
-        `student`, `data`, `seed`, `calibration_images`, `images` (both as found), `versions` of the other quantisers
-        and `trainings` (None without) say what was compared.
+        JSON-ready, the record of `benchmarks.host.stage.bench_host` with the float student as the baseline. Each entry
+        also has `psnr_db` to the Keras student over photos that no range was chosen on, peak 2.0, with trainings
+        `teacher_psnr_db` to the teacher's pictures as well, and `float_operators`, the counts by kind of those that
+        compute in float. `student`, `data`, `seed`, `calibration_images`, `images` (both as found), `versions` of the
+        other quantisers and `trainings` (None without) describe the comparison.
 
     Raises:
         UsageError: If a quantiser is not installed, or the image size or the teacher does not fit the student.
@@ -73,7 +73,7 @@ def compare_oracles(student: Path, config: OraclesConfig) -> dict[str, Any]:
         UnsupportedLayer: If a layer cannot be expressed.
     """
     check_available(config)
-    source = open_source(student)
+    source = load_source(student)
     size = source.image_size(config.image_size_px)
     seen, unseen = (
         draw(config.data, domain=source.domain, count=count, size=size, seed=config.seed)
@@ -83,14 +83,14 @@ def compare_oracles(student: Path, config: OraclesConfig) -> dict[str, Any]:
         )
     )
     graph = expand_reflection_pads(lower(source.model, input_shape=(*size, 3)))
-    trained = _trained(student, config, source, unseen)
-    contents = _export(source, graph, seen)
+    trained = _train(student, config, source, unseen)
+    contents = _export_all(source, graph, seen)
     pictures = {"psnr_db": np.stack([source.translate(photo) for photo in unseen])}
     if trained is not None:
         contents |= {**trained.files, "TF converter, of the control": tensorflow_file(trained.control, seen)}
         pictures["teacher_psnr_db"] = trained.pictures
     with tempfile.TemporaryDirectory() as folder:
-        files = _write(contents, Path(folder))
+        files = _write_files(contents, Path(folder))
         record = bench_host(
             HostConfig(
                 baseline=files[0],
@@ -100,10 +100,10 @@ def compare_oracles(student: Path, config: OraclesConfig) -> dict[str, Any]:
                 warmup=config.warmup,
             )
         )
-        measured = [_measured(file, unseen, pictures) for file in files]
+        measured = [_measure_file(file, unseen, pictures) for file in files]
     entries = [
-        measured_of_it | {key: value for key, value in entry.items() if key != "path"}
-        for entry, measured_of_it in zip(record["entries"], measured, strict=True)
+        own | {key: value for key, value in entry.items() if key != "path"}
+        for entry, own in zip(record["entries"], measured, strict=True)
     ]
     return {
         "student": str(student),
@@ -126,7 +126,7 @@ def litert_quantizer_file(
     Args:
         graph: A float graph.
         photos: `(height, width, 3)` uint8, to calibrate on.
-        scales: Those of our int8 file, for the same ranges; else it takes what it sees itself.
+        scales: The scales of our int8 file, for the same ranges; its own calibration when None.
     """
     from litert_quantizer import quantizer, recipe
 
@@ -163,9 +163,9 @@ def tensorflow_file(model: Any, photos: Sequence[np.ndarray]) -> bytes:
         return converter.convert()
 
 
-def _export(source: Source, graph: Graph, photos: Sequence[np.ndarray]) -> dict[str, bytes]:
+def _export_all(source: SourceGenerator, graph: Graph, photos: Sequence[np.ndarray]) -> dict[str, bytes]:
     # The others get the graph as it is: biases that are corrected for our rounding are part of our file.
-    quantized = observe.quantize_on(graph, photos, source.scales)
+    quantized = observe.calibrate_and_quantize(graph, photos, source.scales)
     return {
         BASELINE: emitter.float_file(graph),
         "compress export": emitter.int8_file(quantized, "int8"),
@@ -175,32 +175,32 @@ def _export(source: Source, graph: Graph, photos: Sequence[np.ndarray]) -> dict[
     }
 
 
-def _write(contents: Mapping[str, bytes], folder: Path) -> list[Path]:
+def _write_files(contents: Mapping[str, bytes], folder: Path) -> list[Path]:
     files = [folder / f"{name}.tflite" for name in contents]
     for file, content in zip(files, contents.values(), strict=True):
         file.write_bytes(content)
     return files
 
 
-def _packages(config: OraclesConfig) -> dict[str, str]:
+def _packages(config: QuantizersConfig) -> dict[str, str]:
     return _PACKAGES | (_TRAINING_PACKAGES if config.steps else {})
 
 
-def _trained(
-    student: Path, config: OraclesConfig, source: Source, photos: Sequence[np.ndarray]
+def _train(
+    student: Path, config: QuantizersConfig, source: SourceGenerator, photos: Sequence[np.ndarray]
 ) -> trainings.Trainings | None:
     if config.steps is None or config.teacher is None:
         return None
     settings = QuantizeConfig(steps=config.steps, calibration_images=config.calibration_images, seed=config.seed)
-    return trainings.train(student, config.teacher, config.data, settings, source, photos)
+    return trainings.train_candidates(student, config.teacher, config.data, settings, source, photos)
 
 
-def _measured(file: Path, photos: Sequence[np.ndarray], pictures: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """A file's distance to each of the `pictures`, and what of it computes in float."""
+def _measure_file(file: Path, photos: Sequence[np.ndarray], pictures: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Return a file's distance to each of the `pictures`, and its operators that compute in float."""
     generator = TfliteGenerator.open(file)
     made = np.stack([generator.translate(photo) for photo in photos])
     floating = [operator.code for operator in list_operators(file.read_bytes()) if operator.dtype.startswith("float")]
     return {
-        **{name: parity.psnr_db(made - wanted) for name, wanted in pictures.items()},
+        **{name: psnr_db(made - wanted) for name, wanted in pictures.items()},
         "float_operators": dict(Counter(floating)),
     }

@@ -1,7 +1,7 @@
 """Time `.tflite` models on a phone, in turns: a turn is one process of `benchmark_model` on one model and backend.
 
 Before the first round, each model is examined once on each backend, with the op profile and the watch over memory that
-would disturb a timed turn. What fails there takes no further part.
+would disturb a timed turn. A pair that fails there is not timed.
 """
 
 import hashlib
@@ -16,17 +16,17 @@ from typing import Any
 from tqdm import tqdm
 
 from benchmarks.android import transcript
-from benchmarks.android.binary import command_line, read_binary
+from benchmarks.android.binary import device_command, read_binary
 from benchmarks.android.config import AndroidConfig, Backend
 from benchmarks.android.device import Phone, find_phone, require_adbutils
-from benchmarks.android.facts import describe_phone, fastest_cores, thermal_state
-from benchmarks.android.parity import Comparison
-from benchmarks.host.stage import Contender, find_contenders
-from benchmarks.timing.noise import speedup_of, why_withheld
+from benchmarks.android.facts import find_fastest_cores, read_phone, read_thermal_state
+from benchmarks.android.parity import HostOutput
+from benchmarks.host.stage import TimedModel, find_models
+from benchmarks.timing.noise import summarize_speedup, withheld_reason
 from compress.errors import UnusableModel, UsageError
 
 _MEDIANS = ("init_ms", "first_inference_ms", "warmup_ms", "std_ms")
-"""Of a turn's timings, those of which the record has the median over rounds."""
+"""Timings of a turn whose median over rounds is in the record."""
 _log = logging.getLogger(__name__)
 
 
@@ -34,10 +34,10 @@ _log = logging.getLogger(__name__)
 class _Run:
     """One model on one backend."""
 
-    contender: Contender
+    model: TimedModel
     position: int
     backend: Backend
-    comparison: Comparison | None
+    host_output: HostOutput | None
     error: str | None = None
     examined: dict[str, Any] = field(default_factory=dict)
     turns: list[transcript.Timings] = field(default_factory=list)
@@ -52,20 +52,20 @@ class _Bench:
     def push(self, binary: bytes, runs: Sequence[_Run]) -> None:
         self._phone.push(binary, f"{self._folder}/benchmark_model", mode=0o755)
         for run in {run.position: run for run in runs}.values():
-            self._phone.push(run.contender.model.read_bytes(), self._model(run))
-            if run.comparison is not None:
-                self._phone.push(run.comparison.fed.tobytes(), self._input(run))
+            self._phone.push(run.model.file.read_bytes(), self._model(run))
+            if run.host_output is not None:
+                self._phone.push(run.host_output.input.tobytes(), self._input(run))
 
     def examine(self, run: _Run) -> None:
-        """Find out what a backend makes of a model: delegation, memory, op profile, parity."""
+        """Run a model once on a backend for its delegation, memory, op profile and parity."""
         flags = {"enable_op_profiling": True, "report_peak_memory_footprint": True}
-        text = self._invoke(run, flags | self._fed(run))
+        text = self._invoke(run, flags | self._input_flags(run))
         if text is None:
             return
         delegation = transcript.read_delegation(text, run.backend)
         # It would be timed all the same, on the CPU.
         if delegation.extent == "not" and run.backend != "cpu":
-            run.error = transcript.why_not_delegated(text, run.backend)
+            run.error = transcript.find_refusal_reason(text, run.backend)
             return
         memory = transcript.read_memory(text)
         run.examined = {
@@ -82,10 +82,10 @@ class _Bench:
             run.turns.append(transcript.read_timings(text))
 
     def _invoke(self, run: _Run, flags: dict[str, Any]) -> str | None:
-        """Run one process; None where it failed, which is then written down."""
+        """Run one process and return its output; None where it failed, with the error noted in `run`."""
         config = self._config
         effort = {"graph": self._model(run), "num_threads": config.threads, "num_runs": config.invokes}
-        code, text = self._phone.shell(*command_line(self._folder, run.backend, effort | flags, cores=self._cores))
+        code, text = self._phone.shell(*device_command(self._folder, run.backend, effort | flags, cores=self._cores))
         if code == 0:
             try:
                 transcript.read_timings(text)
@@ -93,29 +93,29 @@ class _Bench:
             except ValueError as error:
                 run.error = str(error)
         else:
-            run.error = transcript.why_it_failed(text, code)
-        _log.warning("%s on %s: %s.", run.contender.name, run.backend, run.error)
+            run.error = transcript.find_failure_reason(text, code)
+        _log.warning("%s on %s: %s.", run.model.name, run.backend, run.error)
         return None
 
-    def _fed(self, run: _Run) -> dict[str, Any]:
-        if run.comparison is None:
+    def _input_flags(self, run: _Run) -> dict[str, Any]:
+        if run.host_output is None:
             return {}
         # The name need not be the file's; benchmark_model only warns of it.
         return {
             "input_layer": "photo",
-            "input_layer_shape": ",".join(map(str, run.comparison.shape)),
+            "input_layer_shape": ",".join(map(str, run.host_output.shape)),
             "input_layer_value_files": f"photo:{self._input(run)}",
             "output_filepath": self._output(run),
         }
 
     def _parity(self, run: _Run) -> dict[str, Any] | None:
-        if run.comparison is None:
+        if run.host_output is None:
             return None
         written = self._phone.fetch(self._output(run))
         if written is None:
             return {"error": "benchmark_model wrote no output; a newer one knows --output_filepath"}
         try:
-            return run.comparison.with_output_of(written).as_json()
+            return run.host_output.compare(written).as_json()
         except ValueError as error:
             return {"error": str(error)}
 
@@ -135,7 +135,7 @@ def bench_android(models: Sequence[Path], config: AndroidConfig) -> dict[str, An
     Nothing that was pushed stays on the phone.
 
     Returns:
-        JSON-ready: `device` (see `describe`), `thermal` (`before` and `after`), `pinned_cores`, `benchmark_binary`,
+        JSON-ready: `device` (see `read_phone`), `thermal` (`before` and `after`), `pinned_cores`, `benchmark_binary`,
         `threads`, `runs`, `interleaved`, `litert` (this machine's, of the comparison), and `entries`, one for each
         model and backend. Each has `name`, `path`, `size_bytes`, `backend` and either `error` or `latency_ms` (min,
         median and max over rounds), `init_ms`, `first_inference_ms`, `warmup_ms`, `std_ms` and `p95_ms` (medians over
@@ -150,27 +150,27 @@ def bench_android(models: Sequence[Path], config: AndroidConfig) -> dict[str, An
     require_adbutils()
     if not models:
         raise UsageError("no model was given; pass the baseline's .tflite first, then those to compare with it.")
-    contenders = find_contenders(models)
+    timed = find_models(models)
     photo = config.check
-    comparisons = [Comparison(each.model, photo) if photo else None for each in contenders]
+    host_outputs = [HostOutput(model.file, photo) if photo else None for model in timed]
     runs = [
-        _Run(contender=contender, position=position, backend=backend, comparison=comparisons[position])
-        for position, contender in enumerate(contenders)
+        _Run(model=model, position=position, backend=backend, host_output=host_outputs[position])
+        for position, model in enumerate(timed)
         for backend in dict.fromkeys(config.backend)
     ]
     phone = find_phone(config.serial)
-    device = describe_phone(phone)
+    device = read_phone(phone)
     path = config.benchmark_binary or Path()
     binary = read_binary(path, abi=device["abi"])
-    cores = fastest_cores(phone, count=config.threads)
+    cores = find_fastest_cores(phone, count=config.threads)
     if not cores:
         _log.warning("%s does not let its fast cores be chosen; latencies may be those of slow ones.", phone.name)
     with phone.scratch_folder() as folder:
         bench = _Bench(phone, folder, config, cores)
         bench.push(binary, runs)
-        thermal = {"before": thermal_state(phone)}
+        thermal = {"before": read_thermal_state(phone)}
         _measure(bench, runs, rounds=config.runs)
-        thermal["after"] = thermal_state(phone)
+        thermal["after"] = read_thermal_state(phone)
     return {
         "device": device,
         "thermal": thermal,
@@ -198,7 +198,7 @@ def _measure(bench: _Bench, runs: Sequence[_Run], *, rounds: int) -> None:
 
 def _require_any(runs: Sequence[_Run]) -> None:
     if all(run.error for run in runs):
-        told = "\n".join(f"{run.contender.name} on {run.backend}: {run.error}." for run in runs)
+        told = "\n".join(f"{run.model.name} on {run.backend}: {run.error}." for run in runs)
         raise UnusableModel(f"nothing ran on the phone.\n{told}")
 
 
@@ -208,9 +208,9 @@ def _baseline(run: _Run, runs: Sequence[_Run]) -> _Run:
 
 def _entry(run: _Run, baseline: _Run) -> dict[str, Any]:
     entry = {
-        "name": run.contender.name,
-        "path": str(run.contender.path),
-        "size_bytes": run.contender.model.stat().st_size,
+        "name": run.model.name,
+        "path": str(run.model.path),
+        "size_bytes": run.model.file.stat().st_size,
         "backend": run.backend,
         "error": run.error,
     }
@@ -230,9 +230,9 @@ def _entry(run: _Run, baseline: _Run) -> dict[str, Any]:
 
 def _speedup(run: _Run, baseline: _Run) -> dict[str, Any]:
     if baseline.error is not None:
-        why = f"{baseline.contender.name} did not run on {run.backend}"
+        why = f"{baseline.model.name} did not run on {run.backend}"
         return {"speedup": None, "speedup_range": None, "noise": None, "withheld": why}
     pairs = zip(baseline.turns, run.turns, strict=True)
     ratios = [before.typical_ms / after.typical_ms for before, after in pairs]
-    told = speedup_of(ratios)
-    return told | {"withheld": why_withheld(told["noise"]) if run is not baseline else None}
+    told = summarize_speedup(ratios)
+    return told | {"withheld": withheld_reason(told["noise"]) if run is not baseline else None}

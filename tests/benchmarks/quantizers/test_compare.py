@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.config import OraclesConfig
-from benchmarks.host.table import format_quantizers
-from benchmarks.quantizers.oracles import BASELINE, check_available
+from benchmarks.quantizers.compare import BASELINE, check_available, compare_quantizers
+from benchmarks.quantizers.config import QuantizersConfig
+from benchmarks.quantizers.table import format_table
 from benchmarks.quantizers.tfmot.job import check_copyable
 from compress import images
 from compress.artifact import Cost, ImageSpec, Manifest, atomic_dir, write_manifest
-from compress.errors import UnsupportedLayer, UsageError
-from compress.models.pocket_generator import PocketConfig, build
+from compress.errors import UnsupportedLayer, UnusableData, UsageError
+from compress.models.pocket_generator import PocketConfig, build_student
 from compress.teachers.description import GeneratorDescription, LayerDescription
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -29,7 +29,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="module")
 def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An artifact of a 32x32 student of a few channels with random weights."""
-    model, random = build(PocketConfig(image_size_px=32, width=8, blocks=1)), np.random.default_rng(7)
+    model, random = build_student(PocketConfig(image_size_px=32, width=8, blocks=1)), np.random.default_rng(7)
     for variable in model.trainable_variables:
         variable.assign(variable + random.normal(0, 0.1, tuple(variable.shape)))
     out = tmp_path_factory.mktemp("students") / "student"
@@ -44,7 +44,7 @@ def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_one_table_holds_every_quantiser(command: Command, student: Path, photo_folders: Path, tmp_path: Path) -> None:
-    out = tmp_path / "oracles.json"
+    out = tmp_path / "quantizers.json"
     line = (student, "--data", photo_folders, "--calibration-images", 8, "--images", 9, "--runs", 2)
     finished = command(*line, "--out", out, "--json", module="benchmarks.quantizers")
     assert finished.returncode == 0, finished.stderr
@@ -66,7 +66,7 @@ def test_one_table_holds_every_quantiser(command: Command, student: Path, photo_
     assert record["trainings"] is None
     # As TFMOT's files have where a layer was not annotated.
     others[-1]["float_operators"] = {"DEQUANTIZE": 2, "MUL": 1}
-    lines = format_quantizers(record).splitlines()
+    lines = format_table(record).splitlines()
     assert f"{ours['psnr_db']:.2f} dB" in lines[2]
     assert "8 photos, PSNR over 4 others" in lines[6]
     assert "float within TF converter: 2 DEQUANTIZE, 1 MUL" in lines
@@ -106,7 +106,7 @@ def test_trainings_join_the_table(
     for facts in record["trainings"]["tfmot"].values():
         assert facts["copy_difference"] < 1e-4
         assert facts["annotated_by_hand"] == {"SpaceToDepth": 1, "DepthToSpace": 2}
-    text = format_quantizers(record)
+    text = format_table(record)
     assert "to the teacher" in text
     assert "trained by 2 steps of 8 of 11 photos, learning rate 0.0002" in text
     assert "annotated by hand: 2 DepthToSpace, 1 SpaceToDepth" in text
@@ -143,12 +143,12 @@ def test_faults_end_with_their_exit_code_and_a_line(
 def test_a_missing_quantiser_is_named(monkeypatch: pytest.MonkeyPatch, module: str, package: str) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else object())
     with pytest.raises(UsageError, match=f"{package}, which is not installed"):
-        check_available(OraclesConfig(data=Path(), steps=1, teacher=Path("teacher.h5")))
+        check_available(QuantizersConfig(data=Path(), steps=1, teacher=Path("teacher.h5")))
 
 
 def test_tfmot_is_asked_for_only_by_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if "optimization" in name else object())
-    check_available(OraclesConfig(data=Path()))
+    check_available(QuantizersConfig(data=Path()))
 
 
 def test_a_student_that_the_copy_cannot_be_of_is_refused() -> None:
@@ -162,9 +162,6 @@ def test_a_student_that_the_copy_cannot_be_of_is_refused() -> None:
 
 def test_a_folder_without_test_photos_is_refused(student: Path, tmp_path: Path) -> None:
     """Its photos would be those of the calibration."""
-    from benchmarks.quantizers.oracles import compare_oracles
-    from compress.errors import UnusableData
-
     images.write_png(tmp_path / "photo.png", np.zeros((32, 32, 3), np.uint8))
     with pytest.raises(UnusableData, match="testA"):
-        compare_oracles(student, OraclesConfig(data=tmp_path))
+        compare_quantizers(student, QuantizersConfig(data=tmp_path))

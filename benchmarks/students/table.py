@@ -1,13 +1,13 @@
-"""The table as people read it: on a terminal, and as Markdown."""
+"""The table of students for people: on a terminal, and as Markdown."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.host.table import conditions, times_faster
+from benchmarks.host.table import format_conditions, format_speedup
 from compress.text_table import format_columns, format_markdown
 
 _UNKNOWN = ""
-_LIKENESSES = {
+_SIMILARITIES = {
     "teacher_psnr_db": ("PSNR to the teacher", "{:.2f} dB"),
     "teacher_ssim": ("SSIM to the teacher", "{:.4f}"),
     "truth_psnr_db": ("PSNR to the truth", "{:.2f} dB"),
@@ -15,38 +15,38 @@ _LIKENESSES = {
 
 
 def format_table(record: Mapping[str, Any]) -> str:
-    """The table, a line on each int8 student, and under what all was measured."""
-    return "\n".join([*format_columns(_cells(record)), "", *_verdicts(record), "", *_notes(record)])
+    """Format a record of `bench_students`: its table, a line on each int8 student, and the conditions."""
+    return "\n".join([*format_columns(_table_rows(record)), "", *_verdicts(record), "", *_notes(record)])
 
 
 def format_page(record: Mapping[str, Any], samples: str) -> str:
-    """The same as Markdown.
+    """Format a record of `bench_students` as a Markdown page.
 
     Args:
-        record: Of `bench_students`.
-        samples: File name of the picture beside it.
+        record: The record.
+        samples: File name of the picture beside the page.
     """
     lines = [*_notes(record), f"{record['date']}, `{record['command']}`"]
     parts = [
         f"{_task(record)}; how many times smaller and faster: than the teacher in float.",
-        format_markdown(_cells(record)),
-        _listed(_verdicts(record)),
-        _listed(lines),
+        format_markdown(_table_rows(record)),
+        _bullet_list(_verdicts(record)),
+        _bullet_list(lines),
         f"![Test photos and what became of them]({samples})",
         f"*Columns: {', '.join(record['samples'])}.*",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _cells(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
+def _table_rows(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
     rows, metrics = record["rows"], record["metrics"]
-    likenesses = {key: known for key, known in _LIKENESSES.items() if any(key in row for row in rows)}
+    similarities = {key: known for key, known in _SIMILARITIES.items() if any(key in row for row in rows)}
     head = ("model", "file", "smaller", "params", "MMACs", "latency", "faster (95 % interval)")
-    titles = (*(f"{metric} (95 %)" for metric in metrics), *(title for title, _ in likenesses.values()))
+    titles = (*(f"{metric} (95 %)" for metric in metrics), *(title for title, _ in similarities.values()))
     cells: list[tuple[str, ...]] = [(*head, *titles)]
     for row in rows:
-        likeness = [form.format(row[key]) if key in row else _UNKNOWN for key, (_, form) in likenesses.items()]
-        cells.append((*_file_cells(row), *(_distance(row.get(metric)) for metric in metrics), *likeness))
+        similarity = [form.format(row[key]) if key in row else _UNKNOWN for key, (_, form) in similarities.items()]
+        cells.append((*_file_cells(row), *(_distance(row.get(metric)) for metric in metrics), *similarity))
     return cells
 
 
@@ -60,7 +60,7 @@ def _file_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         f"{row['params']:,}",
         _UNKNOWN if row["macs"] is None else f"{row['macs'] / 1e6:,.1f}",
         f"{row['latency_ms']['median']:,.2f} ms",
-        times_faster(row),
+        format_speedup(row),
     )
 
 
@@ -77,7 +77,7 @@ def _verdicts(record: Mapping[str, Any]) -> list[str]:
 
 
 def _verdict(verdict: Mapping[str, Any], record: Mapping[str, Any]) -> str:
-    kid = f"{record['metrics'][0]} not held against its teacher's, whose images are the reference"
+    kid = f"{record['metrics'][0]} not compared with its teacher's, whose images are the reference"
     if verdict["kid"] is not None:
         teacher = next(row for row in record["rows"] if row["kind"] == "teacher")[record["metrics"][0]]
         interval = f"{teacher['low']:.4f} to {teacher['high']:.4f}"
@@ -104,7 +104,7 @@ def _notes(record: Mapping[str, Any]) -> list[str]:
     real = f"the {key['real_images']} test photos of domain {record['target']}"
     reference = real if record["target"] else "the teacher's images in float"
     notes = [
-        *conditions(record["bench"]),
+        *format_conditions(record["table"]),
         f"distances: of the images of {_task(record)} to {reference}, in features of {key['network']}",
         *record["notes"],
         "PSNR and SSIM: mean over the images; the teacher's are those of its float file",
@@ -121,5 +121,5 @@ def _notes(record: Mapping[str, Any]) -> list[str]:
     return notes
 
 
-def _listed(lines: Sequence[str]) -> str:
+def _bullet_list(lines: Sequence[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)

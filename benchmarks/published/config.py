@@ -1,0 +1,31 @@
+"""The flags of `compress bench published` that its comparisons of students and of shapes share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from benchmarks.timing.flags import require_at_least
+from export.config import LambdaLayers
+
+PeerMethod = Literal["narrow", "gan_compression", "omgd", "omgd_losses"]
+"""A method that a peer is trained by, see `benchmarks.published.methods`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedConfig:
+    """The baseline of a comparison, and how thoroughly everything is timed."""
+
+    teacher: Path | None = None
+    """The baseline, from which the students learnt: .h5, .keras, .pth, SavedModel or artifact. Of shapes CycleGAN's own
+    net with random weights when not given."""
+    lambda_layers: LambdaLayers | None = None
+    """Function of the Lambda layers in the teacher's file; they are never run."""
+    image_size_px: int | None = None
+    """Side of the square that all models take; when not given the students' own, of shapes 256."""
+    threads: int = 1
+    """Threads that latency is measured on."""
+    runs: int | None = None
+    """Interleaved rounds of the latency measurement; when not given 20 of students, 12 of shapes."""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, image_size_px=1, threads=1, runs=1)
