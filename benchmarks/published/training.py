@@ -148,7 +148,7 @@ def _build_start(
         own = {item.name for item in dataclasses.fields(PocketConfig)} | {"from_teacher"}
         return partial(untrained, config), {name: value for name, value in to_mapping(config).items() if name in own}
 
-    def build_generator(_: keras.Model) -> keras.Model:
+    def build(_: keras.Model) -> keras.Model:
         from compress.models import mobile_resnet_generator
 
         return mobile_resnet_generator.build_mobile_resnet(shape, (size, size))

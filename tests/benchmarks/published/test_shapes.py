@@ -33,7 +33,8 @@ def test_a_peer_has_the_published_size(peer: str, published_params: float, publi
 
 def test_a_deployable_peer_has_the_published_convolutions_and_runs_whole_in_int8() -> None:
     published, deployed = (
-        mobile_resnet_generator.build_mobile_resnet(shape, (32, 32)) for shape in (shapes.OMGD, shapes.make_deployable(shapes.OMGD))
+        mobile_resnet_generator.build_mobile_resnet(shape, (32, 32))
+        for shape in (shapes.OMGD, shapes.make_deployable(shapes.OMGD))
     )
     assert _kernels(deployed) == _kernels(published)
     quantized = calibrate_and_quantize(
