@@ -67,7 +67,7 @@ class StudentDiscriminator(keras.layers.Layer):
 
     def __init__(self, config: DiscriminatorConfig, image_size_px: int, batch_size: int) -> None:
         super().__init__(name="discriminator", dtype="float32")
-        self.network = patch_discriminator.build(filters=config.discriminator_filters)
+        self.network = patch_discriminator.build_discriminator(filters=config.discriminator_filters)
         self._network_with_features = patch_discriminator.with_features(self.network)
         self.pool = ImagePool(pool_size(batch_size), (image_size_px, image_size_px))
         self._kind: adversarial.AdversarialLoss = config.adversarial_loss

@@ -78,7 +78,7 @@ def untrained(config: DistillConfig, generator: keras.Model) -> keras.Model:
 
     if config.from_teacher:
         return from_teacher.replace_norms(generator, (config.image_size_px, config.image_size_px))
-    return pocket_generator.build(config)
+    return pocket_generator.build_student(config)
 
 
 def distill_into(

@@ -1,4 +1,4 @@
-"""The layers that generators need and Keras 3 does not have. `keras.ops` only: they run on every backend."""
+"""Layers that generators need and Keras 3 lacks, in `keras.ops` only: they run on every backend."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from keras import ops
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
 BATCH_NORM_MOMENTUM = 0.95
-"""Short memory: after averaged weights are put in, a hundred batches refresh the statistics."""
+"""Momentum of BatchNorm's statistics, low enough for a hundred batches to refresh them after weights are averaged."""
 _PACKAGE = "pocketgan"
 
 
@@ -74,9 +74,9 @@ class InstanceNormalization(keras.layers.Layer):
         # Half precision overflows in the sum of squares of a whole image, so statistics are taken in float32.
         wide = ops.cast(features, "float32")
         mean, variance = ops.moments(wide, axes=(1, 2), keepdims=True)
-        return self._gained((wide - mean) * ops.rsqrt(variance + self.epsilon))
+        return self._apply_affine((wide - mean) * ops.rsqrt(variance + self.epsilon))
 
-    def _gained(self, normalised: Any) -> Any:
+    def _apply_affine(self, normalised: Any) -> Any:
         if self.gamma is not None:
             normalised = normalised * ops.cast(self.gamma, "float32")
         if self.beta is not None:
@@ -128,7 +128,7 @@ class SpaceToDepth(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
 class DepthToSpace(keras.layers.Layer):
-    """Pixel shuffle: the inverse of `SpaceToDepth`, in TFLite's order of channels (not PyTorch's).
+    """Move channels into blocks of pixels, the inverse of `SpaceToDepth`, in TFLite's order (not PyTorch's).
 
     Args:
         block_size: Side of the block, pixels; its square divides the channels.
@@ -198,7 +198,7 @@ class ContribInstanceNormalization(InstanceNormalization):
     def call(self, features: Any) -> Any:
         wide = ops.cast(features, "float32")
         mean, variance = ops.moments(wide, axes=(1, 2) if self.per_channel else (1, 2, 3), keepdims=True)
-        return self._gained((wide - mean) / (ops.sqrt(variance) + self.epsilon))
+        return self._apply_affine((wide - mean) / (ops.sqrt(variance) + self.epsilon))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "per_channel": self.per_channel}

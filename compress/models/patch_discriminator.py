@@ -1,4 +1,4 @@
-"""CycleGAN's judge: a PatchGAN whose every output sees a patch of 70x70 pixels and says how real it looks.
+"""CycleGAN's discriminator: a PatchGAN, each of whose outputs scores how real a patch of 70x70 pixels looks.
 
 Source: Isola et al. 2017, Image-to-Image Translation with Conditional Adversarial Networks, arXiv:1611.07004.
 """
@@ -15,7 +15,9 @@ _SLOPE = 0.2
 _STRIDED_LAYERS = 3
 
 
-def build(*, filters: int = 64, normalization: Normalization = "instance", spectral: bool = False) -> keras.Model:
+def build_discriminator(
+    *, filters: int = 64, normalization: Normalization = "instance", spectral: bool = False
+) -> keras.Model:
     """Build an untrained discriminator.
 
     Args:
@@ -41,7 +43,7 @@ def build(*, filters: int = 64, normalization: Normalization = "instance", spect
 
 
 def frozen_scores(discriminator: keras.Model, images: Any) -> Any:
-    """Scores in training whose gradients reach the images alone: the discriminator's weights are constants in them."""
+    """Score images in training with the discriminator's weights as constants: gradients reach the images alone."""
     frozen = [ops.stop_gradient(variable.value) for variable in discriminator.trainable_variables]
     others = [variable.value for variable in discriminator.non_trainable_variables]
     scores, _ = discriminator.stateless_call(frozen, others, images, training=True)
@@ -49,13 +51,13 @@ def frozen_scores(discriminator: keras.Model, images: Any) -> Any:
 
 
 def with_features(discriminator: keras.Model) -> keras.Model:
-    """The same layers and weights; returns each layer's activations, too, and the scores last."""
+    """Return a model of the same layers and weights whose outputs are each layer's activations, then the scores."""
     active = [layer.output for layer in discriminator.layers if isinstance(layer, layers.LeakyReLU)]
     return keras.Model(discriminator.inputs[0], [*active, *discriminator.outputs])
 
 
 class SpectralConv2D(layers.Layer):
-    """A 4x4 convolution with its kernel divided by an estimate of the kernel's largest singular value.
+    """4x4 convolution with its kernel divided by an estimate of the kernel's largest singular value.
 
     The estimate gets better by one power iteration at each call in training. Keras's own `SpectralNormalization`
     overwrites the kernel at each call instead: in mixed precision that rounds away what training adds to it, and
@@ -63,7 +65,7 @@ class SpectralConv2D(layers.Layer):
 
     Args:
         filters: Output channels.
-        strides: Of the convolution, both ways.
+        strides: Stride along both axes.
     """
 
     def __init__(self, filters: int, strides: int) -> None:
@@ -71,7 +73,7 @@ class SpectralConv2D(layers.Layer):
         self._filters, self._strides = filters, strides
 
     def build(self, input_shape: Any) -> None:
-        initializer = resnet_generator.initializer()
+        initializer = resnet_generator.normal_initializer()
         # Half precision would be too coarse for singular vectors.
         self.kernel: Any = self.add_weight(
             name="kernel", shape=(4, 4, input_shape[-1], self._filters), initializer=initializer, autocast=False
@@ -97,4 +99,4 @@ def _conv(features: Any, filters: int, *, strides: int, spectral: bool) -> Any:
     padded = layers.ZeroPadding2D(1)(features)
     if spectral:
         return SpectralConv2D(filters, strides)(padded)
-    return layers.Conv2D(filters, 4, strides=strides, kernel_initializer=resnet_generator.initializer())(padded)
+    return layers.Conv2D(filters, 4, strides=strides, kernel_initializer=resnet_generator.normal_initializer())(padded)

@@ -1,4 +1,4 @@
-"""The students: small generators whose every operation an int8 delegate runs on a phone.
+"""Students: small generators whose every operation an int8 delegate runs on a phone.
 
 Four families, one module each in `compress.models.pocket`, all with BatchNorm (it folds away) and zero padding
 (reflection is not delegated), for one fixed image size.
@@ -21,7 +21,7 @@ _FAMILIES: dict[Family, Callable[[Any, PocketConfig], Any]] = {
 }
 
 
-def build(config: PocketConfig) -> keras.Model:
+def build_student(config: PocketConfig) -> keras.Model:
     """Build an untrained student.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The teachers' family: CycleGAN's ResNet generator, built of nothing but what stock Keras saves and loads.
+"""Teachers: CycleGAN's ResNet generator, built of nothing but what stock Keras saves and loads.
 
 Source: Zhu et al. 2017, Unpaired Image-to-Image Translation, arXiv:1703.10593; the network of Johnson et al. 2016,
 arXiv:1603.08155, with 6 or 9 blocks. With 64 filters, 9 blocks and InstanceNorm it has 11,388,675 parameters.
@@ -15,19 +15,19 @@ from typing import Any, Literal
 import keras
 from keras import initializers, layers, ops
 
-from compress.models.identity_init import start_as_copy
+from compress.models.identity_init import initialize_identity
 
 Normalization = Literal["instance", "batch", "none"]
 
 NORM_EPSILON = 1e-5
 _WEIGHT_DEVIATION = 0.02
 _PAD = {"module": "keras.ops", "class_name": "function", "config": "pad", "registered_name": "pad"}
-"""How Keras names a function of its own that it finds again."""
+"""Reference to `keras.ops.pad`, in the form that Keras loads."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResnetConfig:
-    """The shape of a teacher. It is fully convolutional: one set of weights serves every image size."""
+    """Architecture of a teacher. It is fully convolutional: one set of weights serves every image size."""
 
     filters: int = 64
     """Channels at full resolution; doubled at a half and at a quarter."""
@@ -38,14 +38,14 @@ class ResnetConfig:
     colour of flat drawings away."""
     near_identity: bool = False
     """Whether each residual block starts as the identity: the gain of its last norm starts at zero. Without a norm the
-    whole net starts as a copy of its input, see `copy_start`."""
+    whole net starts as a copy of its input, see `identity_init`."""
 
 
-def build(config: ResnetConfig, image_size: tuple[int | None, int | None] = (None, None)) -> keras.Model:
-    """Build an untrained generator.
+def build_resnet(config: ResnetConfig, image_size: tuple[int | None, int | None] = (None, None)) -> keras.Model:
+    """Build an untrained teacher.
 
     Args:
-        config: Its shape.
+        config: Its architecture.
         image_size: Height and width in pixels, multiples of 4; None leaves a side open.
 
     Returns:
@@ -53,7 +53,7 @@ def build(config: ResnetConfig, image_size: tuple[int | None, int | None] = (Non
     """
     image = keras.Input((*image_size, 3), name="image")
     filters = config.filters
-    features = _norm_relu(_conv(_mirrored(image, 3), filters, 7, config), config)
+    features = _norm_relu(_conv(_reflect_pad(image, 3), filters, 7, config), config)
     for scale in (2, 4):
         features = _norm_relu(_conv(features, scale * filters, 3, config, strides=2, padding="same"), config)
     for _ in range(config.blocks):
@@ -64,22 +64,22 @@ def build(config: ResnetConfig, image_size: tuple[int | None, int | None] = (Non
         )(features)
         features = _norm_relu(enlarged, config)
     generated = layers.Activation("tanh", name="generated", dtype="float32")(
-        _conv(_mirrored(features, 3), 3, 7, config)
+        _conv(_reflect_pad(features, 3), 3, 7, config)
     )
     generator = keras.Model(image, generated, name="generator")
     if config.near_identity and config.normalization == "none":
-        start_as_copy(generator)
+        initialize_identity(generator)
     return generator
 
 
 def save_h5(generator: keras.Model, path: Path) -> None:
-    """Write a generator of this family as an `.h5` that stock Keras 3 loads, with no code in it and none to bring.
+    """Write a teacher as an `.h5` that stock Keras 3 loads, without custom code.
 
     Keras itself would write that the paddings call `builtins.pad`, and not find that when it loads the file.
 
     Args:
-        generator: From `build`.
-        path: IoType in `.h5`.
+        generator: Model from `build_resnet`.
+        path: The file to write; ends in `.h5`.
     """
     import h5py
 
@@ -94,13 +94,13 @@ def save_h5(generator: keras.Model, path: Path) -> None:
         file.attrs["model_config"] = json.dumps(model)
 
 
-def initializer() -> keras.Initializer:
-    """The published initialisation of every convolution: normal with deviation 0.02; a new one each, seeded alike."""
+def normal_initializer() -> keras.Initializer:
+    """Return the published initialiser of every convolution: normal with deviation 0.02; a new one for each layer."""
     return initializers.RandomNormal(stddev=_WEIGHT_DEVIATION)
 
 
 def normalize(features: Any, normalization: Normalization, *, gamma: Any = "ones") -> Any:
-    """InstanceNorm with gain and offset, which Keras calls group normalisation of one channel each; BatchNorm; none."""
+    """Apply InstanceNorm with gain and offset (Keras: group norm of one channel each), BatchNorm or none."""
     if normalization == "none":
         return features
     if normalization == "batch":
@@ -109,9 +109,9 @@ def normalize(features: Any, normalization: Normalization, *, gamma: Any = "ones
 
 
 def _residual_block(features: Any, filters: int, config: ResnetConfig) -> Any:
-    branch = _norm_relu(_conv(_mirrored(features, 1), filters, 3, config), config)
+    branch = _norm_relu(_conv(_reflect_pad(features, 1), filters, 3, config), config)
     last = "zeros" if config.near_identity and config.normalization == "none" else None
-    branch = _conv(_mirrored(branch, 1), filters, 3, config, kernel=last)
+    branch = _conv(_reflect_pad(branch, 1), filters, 3, config, kernel=last)
     gamma = "zeros" if config.near_identity else "ones"
     return layers.Add()([features, normalize(branch, config.normalization, gamma=gamma)])
 
@@ -137,14 +137,14 @@ def _conv(
 
 def _kernel_initializer(config: ResnetConfig) -> keras.Initializer:
     # The published deviation leans on the norms: without them, each layer would make its features smaller.
-    return initializers.HeNormal() if config.normalization == "none" else initializer()
+    return initializers.HeNormal() if config.normalization == "none" else normal_initializer()
 
 
 def _norm_relu(features: Any, config: ResnetConfig) -> Any:
     return layers.ReLU()(normalize(features, config.normalization))
 
 
-def _mirrored(features: Any, width: int) -> Any:
+def _reflect_pad(features: Any, width: int) -> Any:
     # A layer of our own would need this package to load the file, and a bare operation has no place in an `.h5`.
     amounts = [[0, 0], [width, width], [width, width], [0, 0]]
     height, across, channels = features.shape[1:]

@@ -35,9 +35,9 @@ def load(path: Path, *, lambda_layers: LambdaLayers | None = None) -> keras.Mode
     """
     description = describe(path, lambda_layers=lambda_layers)
     # Keras takes seconds to start: a file that cannot be used is refused before.
-    from compress.teachers.build import build
+    from compress.teachers.build import build_generator
 
-    return build(description)
+    return build_generator(description)
 
 
 def describe(path: Path, *, lambda_layers: LambdaLayers | None = None) -> GeneratorDescription:

@@ -12,7 +12,7 @@ from compress.teachers.description import INPUT, GeneratorDescription, LayerDesc
 _MERGES = ("Add", "Multiply", "Concatenate")
 
 
-def build(description: GeneratorDescription) -> keras.Model:
+def build_generator(description: GeneratorDescription) -> keras.Model:
     """Build a generator and give it the description's weights.
 
     Returns:

@@ -58,9 +58,9 @@ def read_generator_facts(
     description = teachers.describe(path, lambda_layers=lambda_layers)
     # Keras takes seconds to start: a file that cannot be used is refused before.
     from compress import cost
-    from compress.teachers.build import build
+    from compress.teachers.build import build_generator
 
-    model = build(description)
+    model = build_generator(description)
     size = image_size_px or (DEFAULT_SIDE_PX if None in model.input_shape[1:3] else None)
     rows = cost.layer_costs(model, image_size_px=size)
     measured = cost.measure_cost(model, image_size_px=size)

@@ -57,14 +57,14 @@ def randomise() -> Callable[[keras.Model], keras.Model]:
 def student(request: pytest.FixtureRequest) -> keras.Model:
     """A student of each family, 32x32."""
     config = pocket_generator.PocketConfig(family=request.param, image_size_px=SIZE_PX, width=16, blocks=2)
-    return _randomise(pocket_generator.build(config), seed=7)
+    return _randomise(pocket_generator.build_student(config), seed=7)
 
 
 @pytest.fixture(scope="session")
 def small_student() -> keras.Model:
     """A 32x32 student of the fastest family, where the kind of student does not matter."""
     config = pocket_generator.PocketConfig(image_size_px=SIZE_PX, width=16, blocks=1)
-    return _randomise(pocket_generator.build(config), seed=7)
+    return _randomise(pocket_generator.build_student(config), seed=7)
 
 
 @pytest.fixture(scope="session")

@@ -65,7 +65,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, photo_folders: Path) -> 
 
     folder = tmp_path_factory.mktemp("workplace")
     shutil.copytree(photo_folders, folder / "photos")
-    tiny = resnet_generator.build(resnet_generator.ResnetConfig(filters=8, blocks=1))
+    tiny = resnet_generator.build_resnet(resnet_generator.ResnetConfig(filters=8, blocks=1))
     resnet_generator.save_h5(tiny, folder / "g_m2f.h5")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

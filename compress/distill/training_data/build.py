@@ -15,7 +15,7 @@ from compress.distill.distiller import check_teacher_features
 from compress.distill.training_data.pairs import Pairs, collect_pairs
 from compress.distill.training_data.real_images import collect_real
 from compress.distill.training_data.teacher_images import Translate, cache_folder
-from compress.teachers.build import build
+from compress.teachers.build import build_generator
 from compress.teachers.description import GeneratorDescription
 
 _log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def build_training_data(
         UnusableData: If too many photos are broken, or fewer than two are left.
     """
     work.mkdir(parents=True, exist_ok=True)
-    generator = build(description)
+    generator = build_generator(description)
     check_teacher_features(generator, config, image_size_px)
     cache = cache_folder(fingerprint, image_size_px)
     _log.info("%d photos; the teacher's images are kept in %s", len(paths), cache)

@@ -1,4 +1,4 @@
-"""The parts that families are drawn from."""
+"""Building blocks of the students' families."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,16 +14,16 @@ _CONTEXT_REDUCTION = 4
 
 
 class Blocks:
-    """Draws convolutions and what is made of them as a configuration has them.
+    """Building blocks of a student, drawn from its configuration.
 
-    All take and return features `(batch, height, width, channels)`; padding is `same`.
+    All methods take and return features `(batch, height, width, channels)`; padding is `same`.
     """
 
     def __init__(self, config: PocketConfig) -> None:
         self._config = config
 
     def conv_norm(self, features: Any, filters: int, kernel_size: int, *, strides: int = 1, gamma: str = "ones") -> Any:
-        """A convolution and BatchNorm, whose gain starts from `gamma`."""
+        """Apply a convolution and BatchNorm, whose gain starts from `gamma`."""
         convolved = layers.Conv2D(filters, kernel_size, strides=strides, padding="same", use_bias=False)(features)
         return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, gamma_initializer=gamma)(convolved)
 
@@ -31,32 +31,32 @@ class Blocks:
         return layers.ReLU()(self.conv_norm(features, filters, kernel_size, strides=strides))
 
     def residual_block(self, features: Any, width: int) -> Any:
-        """Two convolutions beside a skip; starts as the identity, since the last gain starts at zero."""
+        """Apply two convolutions beside a skip; starts as the identity, since the last gain starts at zero."""
         side = self._config.trunk_kernel_size
         branch = self.conv_norm_relu(features, width, side)
         return layers.Add()([features, self.conv_norm(branch, width, side, gamma="zeros")])
 
     def separable_block(self, features: Any, width: int) -> Any:
-        """Twice a depthwise and a 1x1 convolution beside a skip; starts as the identity, too."""
+        """Apply a depthwise and a 1x1 convolution, twice, beside a skip; starts as the identity, too."""
         branch = self.conv_norm_relu(self._depthwise_norm(features), width, 1)
         return layers.Add()([features, self.conv_norm(self._depthwise_norm(branch), width, 1, gamma="zeros")])
 
     def trunk(self, features: Any, width: int, block: Callable[[Any, int], Any]) -> Any:
-        """As many blocks as configured, every second one followed by a global context."""
+        """Apply as many blocks as configured, every second one followed by a global context."""
         for index in range(self._config.blocks):
             features = block(features, width)
             if self._config.context and index % 2:
                 features = global_context(features, width)
         return features
 
-    def upsampled(self, features: Any, filters: int) -> Any:
-        """Features of twice the height and width. Narrow first, enlarge after: convolving then costs a quarter."""
+    def upsample(self, features: Any, filters: int) -> Any:
+        """Double height and width: first convolve to fewer channels, then enlarge, which costs a quarter."""
         if self._config.chosen_upsampler == "bilinear":
             return layers.UpSampling2D(2, interpolation="bilinear")(self.conv_norm(features, filters, 3))
         return DepthToSpace(2)(self.conv_norm(features, 4 * filters, 1))
 
-    def shuffled_image(self, features: Any, image: Any) -> Any:
-        """Features at half of the resolution to the image's three channels, before tanh.
+    def shuffle_to_image(self, features: Any, image: Any) -> Any:
+        """Turn features at half of the resolution into the image before tanh.
 
         With `image_skip` a convolution of the image itself, at first the identity, is added before the last shuffle.
         """
@@ -69,12 +69,12 @@ class Blocks:
         return DepthToSpace(2)(shuffled)
 
     def last_conv(self, features: Any, filters: int, kernel_size: int) -> Any:
-        """The convolution that draws the image: of zeros at first where `with_image` adds the photo to it."""
+        """Apply the convolution that draws the image; it starts at zero where `add_image` adds the photo to it."""
         initializer = "zeros" if self._config.image_skip else "glorot_uniform"
         return layers.Conv2D(filters, kernel_size, padding="same", kernel_initializer=initializer)(features)
 
-    def with_image(self, generated: Any, image: Any) -> Any:
-        """The image added to what was generated at its resolution, if the configuration wants it."""
+    def add_image(self, generated: Any, image: Any) -> Any:
+        """Add the image to the generated one, where the configuration has `image_skip`."""
         return layers.Add()([generated, image]) if self._config.image_skip else generated
 
     def _depthwise_norm(self, features: Any) -> Any:
@@ -84,7 +84,7 @@ class Blocks:
 
 
 def global_context(features: Any, width: int) -> Any:
-    """A gain and an offset per channel from the mean of the whole image; starts as the identity.
+    """Apply a gain and an offset per channel, computed from the mean of the whole image; starts as the identity.
 
     Source: Cao et al. 2019, GCNet, arXiv:1904.11492, with the gain of Hu et al. 2018, SENet, arXiv:1709.01507, linear
     here because a sigmoid is one more operation that a delegate can refuse.
@@ -98,7 +98,7 @@ def global_context(features: Any, width: int) -> Any:
 
 @keras.saving.register_keras_serializable(package="pocketgan", name="identity_kernel")
 def _identity_kernel(shape: Any, dtype: Any = None) -> Any:
-    """A convolution kernel that returns its input: 1 at the centre of each channel's own map."""
+    """Initialise a kernel to return its input: 1 at the centre of each channel's own map."""
     height, width, _, _ = shape
     kernel = np.zeros(shape, dtype=np.float32)
     kernel[height // 2, width // 2] = np.eye(shape[2], shape[3])

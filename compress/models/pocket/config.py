@@ -1,4 +1,4 @@
-"""What a student looks like: its flags, without the Keras that builds it."""
+"""Configuration of a student's architecture, free of Keras."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,12 +9,12 @@ Family = Literal["pixel_shuffle", "separable", "space_to_depth", "unet"]
 Upsampler = Literal["depth_to_space", "bilinear"]
 
 _DOWNSCALING = {"pixel_shuffle": 4, "separable": 4, "space_to_depth": 4, "unet": 8}
-"""How far a family scales images down, which has to divide them."""
+"""Factor by which each family scales images down, which has to divide their size."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PocketConfig:
-    """The shape of a student."""
+    """Architecture of a student."""
 
     image_size_px: int = 256
     """Side of the square that photos are cropped and resized to and the student takes; a multiple of 4 (unet: 8)."""
@@ -27,7 +27,7 @@ class PocketConfig:
     kernel_size: int | None = None
     """Side of the trunk's kernels, an odd number; the family's own when not given: 5 for unet, else 3."""
     upsampler: Upsampler | None = None
-    """How features are enlarged; the family's own when not given: bilinear for separable, else depth_to_space."""
+    """Upsampling of features; the family's own when not given: bilinear for separable, else depth_to_space."""
     context: bool = True
     """Let every second block see the whole image, as the teacher's InstanceNorm does."""
     image_skip: bool = True
@@ -35,12 +35,12 @@ class PocketConfig:
 
     @property
     def trunk_kernel_size(self) -> int:
-        """`kernel_size`, or the family's own."""
+        """`kernel_size`, or the family's own where not given."""
         return self.kernel_size or (5 if self.family == "unet" else 3)
 
     @property
     def chosen_upsampler(self) -> Upsampler:
-        """`upsampler`, or the family's own."""
+        """`upsampler`, or the family's own where not given."""
         return self.upsampler or ("bilinear" if self.family == "separable" else "depth_to_space")
 
     def __post_init__(self) -> None:

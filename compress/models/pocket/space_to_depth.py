@@ -1,4 +1,4 @@
-"""Folds the image into channels, works at a quarter of the resolution alone, and unfolds the result: the fastest.
+"""Family `space_to_depth`: the image folded into channels, one resolution throughout, then unfolded; the fastest.
 
 No layer but the two shuffles ever sees another resolution, so detail has to travel through the trunk's channels.
 """
@@ -13,9 +13,9 @@ _BLOCK_SIZE = 4
 
 
 def build_body(image: Any, config: PocketConfig) -> Any:
-    """The student's image before tanh."""
+    """Build the layers from the input image to the student's image before tanh."""
     blocks = Blocks(config)
     features = blocks.conv_norm_relu(SpaceToDepth(_BLOCK_SIZE)(image), config.width, 3)
     features = blocks.trunk(features, config.width, blocks.residual_block)
     shuffled = blocks.last_conv(features, 3 * _BLOCK_SIZE**2, 3)
-    return blocks.with_image(DepthToSpace(_BLOCK_SIZE)(shuffled), image)
+    return blocks.add_image(DepthToSpace(_BLOCK_SIZE)(shuffled), image)

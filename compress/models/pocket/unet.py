@@ -1,4 +1,5 @@
-"""A U-shape whose trunk of separable blocks lies at an eighth of the resolution, where large kernels are cheap.
+"""Family `unet`: a U-Net whose trunk of separable blocks lies at an eighth of the resolution, where large kernels are
+cheap.
 
 Its eight depthwise 5x5 kernels of default size see some 290 pixels wide, its global context the whole image. Detail
 comes back over additive skips at a quarter and at half of the resolution, and over the image itself beside the last
@@ -17,7 +18,7 @@ from compress.models.pocket.config import PocketConfig
 
 
 def build_body(image: Any, config: PocketConfig) -> Any:
-    """The student's image before tanh."""
+    """Build the layers from the input image to the student's image before tanh."""
     blocks, width, half_width = Blocks(config), config.width, config.width // 2
     # Twice the width, as is usual, would not leave room for four blocks in 250 kB.
     trunk_width = width + half_width
@@ -26,6 +27,6 @@ def build_body(image: Any, config: PocketConfig) -> Any:
     features = blocks.conv_norm_relu(quarter, trunk_width, 3, strides=2)
     features = blocks.trunk(features, trunk_width, blocks.separable_block)
     for filters, skip in ((width, quarter), (half_width, half)):
-        features = layers.ReLU()(layers.Add()([blocks.upsampled(features, filters), skip]))
+        features = layers.ReLU()(layers.Add()([blocks.upsample(features, filters), skip]))
         features = blocks.conv_norm_relu(features, filters, 3)
-    return blocks.shuffled_image(features, image)
+    return blocks.shuffle_to_image(features, image)

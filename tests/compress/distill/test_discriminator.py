@@ -113,7 +113,7 @@ def test_the_share_of_an_undecided_discriminators_loss_is_what_holds_it() -> Non
 @pytest.mark.filterwarnings("error")
 def test_the_discriminator_rests_until_its_time_and_then_learns(eagerly: None) -> None:
     keras.utils.set_random_seed(0)
-    student = pocket_generator.build(PocketConfig(image_size_px=32, width=8, blocks=1))
+    student = pocket_generator.build_student(PocketConfig(image_size_px=32, width=8, blocks=1))
     model = distiller.compile_distiller(student, CONFIG)
     assert model.discriminator is not None
     begun = [np.asarray(variable) for variable in model.discriminator.network.get_weights()]
@@ -134,7 +134,7 @@ def test_the_discriminator_rests_until_its_time_and_then_learns(eagerly: None) -
 
 
 def test_the_discriminator_moves_at_its_own_rate_and_the_student_at_its_own(eagerly: None) -> None:
-    student = pocket_generator.build(PocketConfig(image_size_px=32, width=8, blocks=1))
+    student = pocket_generator.build_student(PocketConfig(image_size_px=32, width=8, blocks=1))
     model = distiller.compile_distiller(
         student, dataclasses.replace(CONFIG, learning_rate=1e-3, discriminator_learning_rate=1e-5)
     )
@@ -164,7 +164,7 @@ def test_a_discriminator_of_squares_sees_squares_of_real_and_made_images(eagerly
     keras.utils.set_random_seed(0)
     config = dataclasses.replace(CONFIG, image_size_px=40, discriminator_crop_px=32, adversarial_from_step=0)
     real, photos = RANDOM.integers(0, 256, (5, 40, 40, 3)).astype(np.uint8), np.zeros((2, 40, 40, 3), np.float32)
-    model = distiller.compile_distiller(pocket_generator.build(config), config)
+    model = distiller.compile_distiller(pocket_generator.build_student(config), config)
     assert model.discriminator is not None
     made = np.asarray(model.student(photos, training=True))
     inputs = step_inputs(photos, 0, config, real)

@@ -21,7 +21,7 @@ def _model(teacher: keras.Model | None = None, **values: Any) -> Distiller:
     keras.utils.set_random_seed(0)
     alone: dict[str, Any] = {"l1_weight": 0.0, "ssim_weight": 0.0, "gradient_weight": 0.0}
     config = DistillConfig(image_size_px=16, width=8, blocks=2, batch_size=2, **(alone | values))
-    student = pocket_generator.build(PocketConfig(image_size_px=16, width=8, blocks=2))
+    student = pocket_generator.build_student(PocketConfig(image_size_px=16, width=8, blocks=2))
     return distiller.compile_distiller(student, config, teacher)
 
 
@@ -31,7 +31,7 @@ def _loss(model: Distiller, inputs: object = PHOTOS) -> float:
 
 def test_the_default_loss_is_bit_by_bit_what_it_was() -> None:
     config = DistillConfig(image_size_px=16, width=8, blocks=2)
-    model = Distiller(pocket_generator.build(PocketConfig(image_size_px=16, width=8, blocks=2)), config)
+    model = Distiller(pocket_generator.build_student(PocketConfig(image_size_px=16, width=8, blocks=2)), config)
     made = model(PHOTOS, training=False)
     total = keras.ops.zeros(())
     for weight, loss in (
@@ -105,7 +105,7 @@ def test_losses_through_the_encoder_see_the_square_of_the_step_alone(teacher: ke
         image_size_px=40, width=8, blocks=1, batch_size=2, l1_weight=0, ssim_weight=0, gradient_weight=0,
         feature_weight=1.0, discriminator_crop_px=32,
     )  # fmt: skip
-    student = pocket_generator.build(PocketConfig(image_size_px=40, width=8, blocks=1))
+    student = pocket_generator.build_student(PocketConfig(image_size_px=40, width=8, blocks=1))
     model = distiller.compile_distiller(student, config, teacher)
     photos, targets = (RANDOM.uniform(-1, 1, (2, 40, 40, 3)).astype(np.float32) for _ in range(2))
     inputs = {"photos": photos, "l1_scale": np.ones(1, np.float32), "cut": np.array([3, 8], np.int32)}

@@ -27,7 +27,7 @@ def _u_net() -> keras.Model:
 
 
 def _student(family: Family) -> keras.Model:
-    return pocket_generator.build(PocketConfig(family=family, image_size_px=32, width=40, blocks=3))
+    return pocket_generator.build_student(PocketConfig(family=family, image_size_px=32, width=40, blocks=3))
 
 
 def test_a_teacher_of_open_size_is_tapped_at_each_resolution_and_in_its_trunk(teacher: keras.Model) -> None:

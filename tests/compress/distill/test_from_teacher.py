@@ -19,7 +19,7 @@ PHOTO = np.random.default_rng(0).uniform(-1, 1, (1, *SIZE, 3)).astype(np.float32
 def generator() -> keras.Model:
     """Of any image size, with InstanceNorm."""
     keras.utils.set_random_seed(0)
-    return mobile_resnet_generator.build(SHAPE)
+    return mobile_resnet_generator.build_mobile_resnet(SHAPE)
 
 
 def test_with_an_images_own_statistics_a_twin_returns_what_its_teacher_does(generator: keras.Model) -> None:
@@ -30,7 +30,7 @@ def test_with_an_images_own_statistics_a_twin_returns_what_its_teacher_does(gene
 
 
 def test_nothing_is_left_that_int8_kernels_do_not_run() -> None:
-    mirrored = mobile_resnet_generator.build(MobileResnetConfig(down=(4, 8, 16), inner=(8,), up=(8, 4)))
+    mirrored = mobile_resnet_generator.build_mobile_resnet(MobileResnetConfig(down=(4, 8, 16), inner=(8,), up=(8, 4)))
     kinds = {type(layer) for layer in replace_norms(mirrored, SIZE).layers}
     assert not kinds & {InstanceNormalization, ReflectionPadding2D}
     assert {layers.BatchNormalization, layers.ZeroPadding2D} <= kinds

@@ -20,7 +20,7 @@ def _photos(side: int, count: int = 1) -> np.ndarray:
 
 
 def _build(family: Family, side: int = 16, **values: Any) -> keras.Model:
-    return pocket_generator.build(
+    return pocket_generator.build_student(
         PocketConfig(**{"family": family, "image_size_px": side, "width": 16, "blocks": 2} | values)
     )
 

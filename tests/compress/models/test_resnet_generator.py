@@ -42,7 +42,7 @@ def generators() -> dict[Normalization, keras.Model]:
     random = np.random.default_rng(1)
     built: dict[Normalization, keras.Model] = {}
     for normalization in NORMALIZATIONS:
-        generator = resnet_generator.build(ResnetConfig(filters=4, blocks=2, normalization=normalization))
+        generator = resnet_generator.build_resnet(ResnetConfig(filters=4, blocks=2, normalization=normalization))
         for weight in generator.weights:
             if len(weight.shape) == 1:
                 weight.assign(weight + random.uniform(0.1, 0.5, weight.shape))
@@ -68,13 +68,15 @@ def files(
 def test_the_published_nets_have_the_published_numbers_of_parameters(blocks: int, params: int) -> None:
     # PyTorch's reference has 11,378,179 and 7,837,699; its norms lack these nets' 2 x 5,248 and 2 x 3,712 gains and
     # offsets.
-    assert resnet_generator.build(ResnetConfig(blocks=blocks)).count_params() == params
+    assert resnet_generator.build_resnet(ResnetConfig(blocks=blocks)).count_params() == params
 
 
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
 def test_a_near_identity_trunk_is_the_identity(normalization: Normalization, photos: np.ndarray) -> None:
     long, short = (
-        resnet_generator.build(ResnetConfig(filters=24, blocks=blocks, normalization=normalization, near_identity=True))
+        resnet_generator.build_resnet(
+            ResnetConfig(filters=24, blocks=blocks, normalization=normalization, near_identity=True)
+        )
         for blocks in (3, 1)
     )
     weights, variables = long.get_weights(), len(short.get_weights())
@@ -91,7 +93,7 @@ def _first_of_trunk(normalization: Normalization) -> int:
 
 @pytest.mark.parametrize(("filters", "size"), [(24, (32, 40)), (32, (64, 32))])
 def test_without_a_norm_a_near_identity_net_starts_as_a_copy_of_its_input(filters: int, size: tuple[int, int]) -> None:
-    generator = resnet_generator.build(
+    generator = resnet_generator.build_resnet(
         ResnetConfig(filters=filters, blocks=2, normalization="none", near_identity=True)
     )
     image = np.random.default_rng(0).uniform(-1, 1, (1, *size, 3)).astype(np.float32)
@@ -99,7 +101,9 @@ def test_without_a_norm_a_near_identity_net_starts_as_a_copy_of_its_input(filter
 
 
 def test_a_copying_net_still_learns_with_all_of_its_layers(photos: np.ndarray) -> None:
-    generator = resnet_generator.build(ResnetConfig(filters=24, blocks=1, normalization="none", near_identity=True))
+    generator = resnet_generator.build_resnet(
+        ResnetConfig(filters=24, blocks=1, normalization="none", near_identity=True)
+    )
     before = generator.get_weights()
     generator.compile(optimizer=keras.optimizers.Adam(1e-3), loss="mae", run_eagerly=True)
     first, *_, last = (generator.train_on_batch(photos, -photos) for _ in range(6))
@@ -108,7 +112,7 @@ def test_a_copying_net_still_learns_with_all_of_its_layers(photos: np.ndarray) -
 
 
 def test_an_ordinary_trunk_is_not_the_identity(photos: np.ndarray) -> None:
-    long, short = (resnet_generator.build(ResnetConfig(filters=4, blocks=blocks)) for blocks in (3, 1))
+    long, short = (resnet_generator.build_resnet(ResnetConfig(filters=4, blocks=blocks)) for blocks in (3, 1))
     weights = long.get_weights()
     short.set_weights(weights[:12] + weights[28:])
     assert not np.allclose(np.asarray(short(photos)), np.asarray(long(photos)), atol=1e-3)
@@ -125,7 +129,7 @@ def test_an_open_generator_returns_an_image_of_its_inputs_size_within_range(
 
 
 def test_a_generator_of_one_size_says_so() -> None:
-    generator = resnet_generator.build(ResnetConfig(filters=4, blocks=1), (32, 48))
+    generator = resnet_generator.build_resnet(ResnetConfig(filters=4, blocks=1), (32, 48))
     assert generator.input_shape == generator.output_shape == (None, 32, 48, 3)
 
 

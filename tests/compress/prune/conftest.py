@@ -39,6 +39,6 @@ def make_student() -> MakeStudent:
         family: Family = "pixel_shuffle", width: int = 16, blocks: int = 2, context: bool = True, side: int = 16
     ) -> keras.Model:
         config = PocketConfig(family=family, image_size_px=side, width=width, blocks=blocks, context=context)
-        return _randomise(pocket_generator.build(config))
+        return _randomise(pocket_generator.build_student(config))
 
     return make

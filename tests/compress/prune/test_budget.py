@@ -36,7 +36,7 @@ def test_the_price_list_knows_what_a_pruned_student_costs(make_student, family) 
 
 def test_the_price_of_a_published_students_shape_is_known_too() -> None:
     shape = MobileResnetConfig(down=(8, 8, 16), inner=(8, 16), up=(8, 8), normalization="batch", padding="zero")
-    _require_known_price(mobile_resnet_generator.build(shape, (16, 16)))
+    _require_known_price(mobile_resnet_generator.build_mobile_resnet(shape, (16, 16)))
 
 
 def _require_known_price(student: keras.Model) -> None:

@@ -125,7 +125,7 @@ def test_gradients_are_those_of_the_distillation_loss(make_student, training_dat
 
 def test_gradients_know_which_axis_of_a_transposed_kernel_is_read(make_student, training_data, randomise) -> None:
     shape = MobileResnetConfig(down=(8, 8, 16), inner=(8,), up=(8, 8), normalization="batch", padding="zero")
-    student = randomise(mobile_resnet_generator.build(shape, (16, 16)))
+    student = randomise(mobile_resnet_generator.build_mobile_resnet(shape, (16, 16)))
     groups = find_groups(student)
     transposed = [layer.name for layer in student.layers if isinstance(layer, keras.layers.Conv2DTranspose)]
     place, group = next((i, group) for i, group in enumerate(groups) if transposed[0] in group.makers)

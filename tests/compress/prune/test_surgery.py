@@ -42,7 +42,7 @@ def test_a_sliced_student_equals_the_masked_one(make_student, family, context) -
 
 def test_a_published_students_shape_is_sliced_too(randomise) -> None:
     shape = MobileResnetConfig(down=(8, 8, 16), inner=(8, 16), up=(8, 8), normalization="batch", padding="zero")
-    student = randomise(mobile_resnet_generator.build(shape, (16, 16)))
+    student = randomise(mobile_resnet_generator.build_mobile_resnet(shape, (16, 16)))
     _require_sliced_as_masked(student)
 
 

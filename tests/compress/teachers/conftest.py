@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from compress.teachers import read
-from compress.teachers.build import build
+from compress.teachers.build import build_generator
 
 
 class Keras2File:
@@ -101,6 +101,6 @@ def load_here() -> Callable[..., keras.Model]:
     """Load a harmless file without the child process that `teachers.load` starts: tests of many files stay quick."""
 
     def load(path: Path, **options: Any) -> keras.Model:
-        return build(read.describe(path, **options))
+        return build_generator(read.describe(path, **options))
 
     return load

@@ -15,7 +15,7 @@ from compress.teachers import half_precision
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("teacher") / "g.h5"
-    resnet_generator.save_h5(resnet_generator.build(resnet_generator.ResnetConfig(filters=32, blocks=1)), path)
+    resnet_generator.save_h5(resnet_generator.build_resnet(resnet_generator.ResnetConfig(filters=32, blocks=1)), path)
     return path
 
 

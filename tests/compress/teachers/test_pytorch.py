@@ -12,7 +12,7 @@ import pytest
 
 from compress import teachers
 from compress.errors import UnusableModel
-from compress.teachers.build import build
+from compress.teachers.build import build_generator
 from compress.teachers.description import GeneratorDescription
 
 TOLERANCE = 1e-4
@@ -64,7 +64,7 @@ def references(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_generator_equals_pytorch(references, name, family):
     description = GeneratorDescription.load(references / f"{name}.description.npz")
     arrays = np.load(references / f"{name}.npz")
-    output = build(description)(arrays["input"], training=False)
+    output = build_generator(description)(arrays["input"], training=False)
     assert family in description.source_format
     np.testing.assert_allclose(output, arrays["output"], atol=TOLERANCE)
 

@@ -12,7 +12,7 @@ from keras import layers
 from compress import teachers
 from compress.errors import UnusableModel
 from compress.models.layers import InstanceNormalization, ReflectionPadding2D
-from compress.teachers.build import build
+from compress.teachers.build import build_generator
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, keras.Mode
 def test_exported_model_gives_the_same_output(exported):
     path, model = exported
     images = np.random.default_rng(8).uniform(-1, 1, (2, 16, 16, 3)).astype(np.float32)
-    loaded = build(teachers.describe(path))
+    loaded = build_generator(teachers.describe(path))
     assert loaded.input_shape == (None, 16, 16, 3)
     np.testing.assert_allclose(loaded(images, training=False), model(images, training=False), atol=1e-4)
 
@@ -49,7 +49,7 @@ class TutorialNorm(tf.keras.layers.Layer):
         super().__init__()
         self.form = form
 
-    def build(self, shape) -> None:
+    def build_generator(self, shape) -> None:
         self.gain = self.add_weight(name="scale", shape=(shape[-1],), initializer="random_normal")
         self.offset = self.add_weight(name="offset", shape=(shape[-1],), initializer="random_normal")
 

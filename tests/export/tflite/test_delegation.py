@@ -26,7 +26,7 @@ def test_int8_student_is_one_partition(student, photos, io_type):
 
 @pytest.mark.parametrize("family", get_args(Family))
 def test_branches_that_have_learned_nothing_are_not_left_behind(photos, family):
-    untrained = pocket_generator.build(PocketConfig(family=family, image_size_px=32, width=16, blocks=2))
+    untrained = pocket_generator.build_student(PocketConfig(family=family, image_size_px=32, width=16, blocks=2))
     graph = lower(untrained, input_shape=(32, 32, 3))
     quantized = quantize_graph(graph, observe.observe_ranges(graph, photos))
     assert delegate_coverage(emitter.int8_file(quantized, "int8")).complete
@@ -47,6 +47,6 @@ def test_dynamic_range_leaves_no_transposed_convolution_behind(chain):
 def test_reflection_padding_of_a_teacher_is_left_behind(chain):
     row = [layers.Conv2D(8, 3), ReflectionPadding2D(((1, 1), (1, 1))), layers.Conv2D(3, 3), InstanceNormalization()]
     coverage = delegate_coverage(emitter.float_file(lower(chain(row), input_shape=(9, 12, 3))))
-    assert coverage.left_behind == ("MIRROR_PAD",)
+    assert coverage.undelegated == ("MIRROR_PAD",)
     assert coverage.partitions == 2
-    assert coverage.as_json()["left_behind"] == {"MIRROR_PAD": 1}
+    assert coverage.as_json()["undelegated"] == {"MIRROR_PAD": 1}

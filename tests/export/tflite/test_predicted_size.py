@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from compress import cost
-from compress.models.pocket_generator import Family, PocketConfig, build
+from compress.models.pocket_generator import Family, PocketConfig, build_student
 from export.calibration.observe import observe_ranges
 from export.graph.lower import lower
 from export.graph.operations import Weighted
@@ -38,7 +38,7 @@ from export.tflite import emitter
 )
 def test_predicted_int8_size_is_within_two_percent(randomise, photos, family, width, blocks, context) -> None:
     config = PocketConfig(family=family, image_size_px=32, width=width, blocks=blocks, context=context)
-    student = randomise(build(config))
+    student = randomise(build_student(config))
     assert cost.predict_int8_bytes(cost.layer_costs(student)) == pytest.approx(_written(student, photos), rel=0.02)
 
 
@@ -53,14 +53,14 @@ def test_predicted_int8_size_is_within_two_percent(randomise, photos, family, wi
 )
 def test_every_setting_is_in_the_prediction(randomise, photos, family, changed) -> None:
     config = PocketConfig(family=family, image_size_px=32, width=24, blocks=2, **changed)
-    student = randomise(build(config))
+    student = randomise(build_student(config))
     assert cost.predict_int8_bytes(cost.layer_costs(student)) == pytest.approx(_written(student, photos), rel=0.02)
 
 
 @pytest.mark.parametrize("family", get_args(Family))
 def test_macs_are_those_of_the_deploy_graph(family) -> None:
     """Counted once more from what is written to the file: every kernel at every output pixel."""
-    student = build(PocketConfig(family=family, image_size_px=32, width=16, blocks=2))
+    student = build_student(PocketConfig(family=family, image_size_px=32, width=16, blocks=2))
     graph = lower(student, input_shape=(32, 32, 3))
     weighted = [operation for operation in graph.operations if isinstance(operation, Weighted)]
     assert cost.measure_cost(student).macs == sum(
@@ -70,7 +70,7 @@ def test_macs_are_those_of_the_deploy_graph(family) -> None:
 
 @pytest.mark.parametrize("family", get_args(Family))
 def test_the_default_student_of_a_family_fits_a_quarter_of_a_megabyte(family) -> None:
-    rows = cost.layer_costs(build(PocketConfig(family=family)))
+    rows = cost.layer_costs(build_student(PocketConfig(family=family)))
     assert cost.predict_int8_bytes(rows) <= 0.98 * 250_000
 
 
