@@ -3,7 +3,8 @@
 The packages above this one are named here alone, as strings: they are loaded when their command is called.
 """
 
-from importlib import metadata
+from dataclasses import fields
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,15 +14,41 @@ from cyclopts.config import Dict
 from compress import console
 from compress.config import to_mapping
 from compress.data.config import AvatarsConfig, CelebaConfig, PhotosConfig
-from compress.distill.config import DistillConfig
+from compress.distill.config import DiscriminatorConfig, DistillConfig, LossConfig, TrainConfig
+from compress.errors import UsageError
 from compress.prune.config import PruneConfig
-from compress.run import recipe
+from compress.run.recipe import Recipe, load_recipe
 from compress.teach.config import TeachConfig
 from compress.teachers import LambdaLayers
 
 Flags = Parameter(name="*")
 Switch = Annotated[bool, Parameter(negative="")]
 """A flag that is given or not: no --no- form in the help."""
+
+_COMMON = (
+    "student", "teacher", "data", "out", "recipe", "max_bytes", "max_macs", "method", "image_size_px", "image_width_px",
+    "steps", "batch_size", "family", "width", "filters", "blocks", "domain", "importance", "channel_multiple", "ranges",
+    "symmetric", "float_ops", "sensitivity", "calibration_images", "seed", "lambda_layers", "overwrite", "json",
+)  # fmt: skip
+HEADINGS = {
+    "Parameters": _COMMON,
+    "Network": (
+        "kernel_size", "upsampler", "context", "image_skip", "from_teacher", "normalization", "near_identity",
+    ),
+    "Training": (
+        *(item.name for item in fields(TrainConfig) if item.name not in _COMMON),
+        "load_scale", "quarter_size_steps", "half_size_steps", "decay_steps", "beta_1", "watch_kid", "patience",
+        "stop_when_converged",
+    ),
+    "Losses": (
+        *(item.name for item in fields(LossConfig)),
+        "cycle_weight", "identity_weight", "paired_weight", "pixel_weight", "anneal_steps",
+    ),
+    "Discriminator": (*(item.name for item in fields(DiscriminatorConfig)), "pool_size"),
+}  # fmt: skip
+"""Headings in the help of the commands that train, and the flags under each; the common ones first."""
+_ABOVE = {"quantize": "export.quantize.config:QuantizeConfig", "export": "export.config:TfliteConfig"}
+"""Configuration classes of a recipe's tables whose stages belong to the packages above."""
 
 app = console.new_app(
     "compress",
@@ -31,7 +58,12 @@ app = console.new_app(
 data_app = App(name="data", help="Image folders to work on.")
 app.command(data_app)
 app.command("export.cli:app", name="export", help="Write what arrives on the phone: .tflite.")
-app.command("export.cli:quantize", name="quantize", help="Make a student ready for int8, by training where that pays.")
+app.command(
+    "export.cli:quantize",
+    name="quantize",
+    help="Make a student ready for int8, by training where that pays.",
+    help_formatter=console.Headings(HEADINGS),
+)
 app.command(
     "export.inspect.cli:inspect",
     name="inspect",
@@ -113,21 +145,33 @@ def photos(
     console.show(prepare_photos(data, config or PhotosConfig(), out, overwrite=overwrite), as_json=json)
 
 
+def _load_recipe(name: str) -> Recipe:
+    """Read and check a recipe, the tables of the packages above with it."""
+    above: dict[Any, Any] = {}
+    for table, place in _ABOVE.items():
+        module, _, kind = place.partition(":")
+        above[table] = getattr(import_module(module), kind)
+    return load_recipe(name, above)
+
+
 def _recipe_beneath_flags(table: str) -> Any:
     """Let one table of `--recipe` give the values of the flags that were not given."""
 
     def fill(app: App, commands: tuple[str, ...], arguments: Any) -> None:
         chosen = next((item for item in arguments if item.name == "--recipe" and item.tokens), None)
-        if chosen is not None:
-            name = chosen.tokens[0].value
-            values = to_mapping(getattr(recipe.load_recipe(name), table))
-            given = {key: value for key, value in values.items() if value is not None}
-            Dict(given, source=name, use_commands_as_keys=False)(app, commands, arguments)
+        if chosen is None:
+            return
+        name = chosen.tokens[0].value
+        config = getattr(_load_recipe(name), table)
+        if config is None:
+            raise UsageError(f"{name} has no table [{table}]. Add one, or leave --recipe out.")
+        values = {key: value for key, value in to_mapping(config).items() if value is not None}
+        Dict(values, source=name, use_commands_as_keys=False)(app, commands, arguments)
 
     return fill
 
 
-@app.command(config=_recipe_beneath_flags("teach"))
+@app.command(config=_recipe_beneath_flags("teach"), help_formatter=console.Headings(HEADINGS))
 def teach(
     *,
     data: Path,
@@ -151,7 +195,7 @@ def teach(
     console.show(run_stage(data, config or TeachConfig(), out, overwrite=overwrite), as_json=json)
 
 
-@app.command(config=_recipe_beneath_flags("distill"))
+@app.command(config=_recipe_beneath_flags("distill"), help_formatter=console.Headings(HEADINGS))
 def distill(
     *,
     teacher: Path,
@@ -180,7 +224,7 @@ def distill(
     console.show(_summary(student), as_json=json)
 
 
-@app.command
+@app.command(help_formatter=console.Headings(HEADINGS))
 def prune(
     *,
     student: Path,
@@ -192,7 +236,7 @@ def prune(
     overwrite: Switch = False,
     json: Switch = False,
 ) -> None:
-    """Take a student's least important channels out until it fits a budget, then teach the rest.
+    """Take a student's least important channels out until it fits a budget, then train the rest.
 
     Args:
         student: The student's artifact.
@@ -215,28 +259,25 @@ def prune(
 def run(
     recipe: str,
     *,
-    teacher: Path,
+    teacher: Path | None = None,
     data: Path,
     out: Path,
     lambda_layers: LambdaLayers | None = None,
     json: Switch = False,
 ) -> None:
-    """Run every stage of a recipe, from teacher to report; a stopped run goes on where it was.
+    """Run every stage of a recipe, from teacher to report; a stopped run resumes.
 
     Args:
         recipe: A recipe's name or .toml file.
-        teacher: A CycleGAN generator: .h5, .keras, .pth, SavedModel or artifact.
+        teacher: A CycleGAN generator: .h5, .keras, .pth, SavedModel or artifact; trained by [teach] when not given.
         data: A folder with trainA, trainB, testA, testB.
         out: The run's folder.
         lambda_layers: What the teacher's Lambda layers do; they are never run.
         json: Print JSON.
     """
-    from compress.run import pipeline
-    from compress.run.recipe import load_recipe
+    from compress.run.pipeline import run_recipe
 
-    _show_run(
-        pipeline.run_recipe(teacher, data, load_recipe(recipe), out, lambda_layers=lambda_layers), out, as_json=json
-    )
+    _show_run(run_recipe(teacher, data, _load_recipe(recipe), out, lambda_layers=lambda_layers), out, as_json=json)
 
 
 @app.command
@@ -247,9 +288,9 @@ def demo(*, out: Path = Path("runs/demo"), json: Switch = False) -> None:
         out: The run's folder.
         json: Print JSON.
     """
-    from compress.run.demo.stage import run_demo
+    from compress.run.demo.stage import RECIPE, run_demo
 
-    _show_run(run_demo(out), out, as_json=json)
+    _show_run(run_demo(_load_recipe(RECIPE), out), out, as_json=json)
 
 
 def _show_run(result: dict[str, Any], out: Path, *, as_json: bool) -> None:

@@ -10,35 +10,39 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from compress.errors import UsageError
+from compress.renamed import explain_key
 
 Config = TypeVar("Config")
 Precision = Literal["auto", "mixed_bfloat16", "float32"]
-"""The arithmetic of a training; `auto` is whichever of the other two is faster on this machine."""
+"""Arithmetic of a training; `auto` is whichever of the other two is faster on this machine."""
 
 
-def from_mapping(kind: type[Config], values: Mapping[str, Any], *, origin: str) -> Config:
-    """Build a configuration from a recipe's table.
+def from_mapping(kind: type[Config], values: Mapping[str, Any], *, origin: str, table: str = "") -> Config:
+    """Build a configuration from a recipe's table or a manifest's entry.
 
     Args:
         kind: The dataclass.
-        values: Its keys and values as TOML gives them.
+        values: Its keys and values as TOML or JSON gives them.
         origin: Where they come from, for the error: `recipes/vintage.toml [distill]`.
+        table: The recipe's table, for what has become of a key that is unknown there.
 
     Raises:
-        UsageError: If a key is unknown or a value is of the wrong type.
+        UsageError: If a key is unknown or was renamed, or a value is of the wrong type.
     """
     hints = get_type_hints(kind)
     known = [item.name for item in fields(kind)]  # pyright: ignore[reportArgumentType]
     for key, value in values.items():
         if key not in hints:
+            if explanation := explain_key(key, table, known=known):
+                raise UsageError(f"{origin}: {explanation}")
             raise UsageError(f"{origin} has an unknown key {key!r}; expected one of {', '.join(known)}.")
         if not _fits(value, hints[key]):
             raise UsageError(f"{origin}: {key} = {value!r}, expected {_describe(hints[key])}.")
-    return kind(**values)
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
-    """A configuration as JSON- and TOML-ready values; paths become strings, also those in tuples."""
+    """Return a configuration as JSON- and TOML-ready values; paths become strings, also those in tuples."""
     return {key: _plain(value) for key, value in asdict(config).items()}
 
 
@@ -57,6 +61,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool)
     if get_args(hint) and type(None) in get_args(hint):
         return any(_fits(value, option) for option in get_args(hint))
+    if get_origin(hint) is tuple:
+        return isinstance(value, (list, tuple)) and all(_fits(item, get_args(hint)[0]) for item in value)
     return isinstance(value, hint) if isinstance(hint, type) else True
 
 
@@ -65,4 +71,6 @@ def _describe(hint: Any) -> str:
         return "one of " + ", ".join(repr(choice) for choice in get_args(hint))
     if get_args(hint) and type(None) in get_args(hint):
         return " or ".join(_describe(option) for option in get_args(hint) if option is not type(None))
+    if get_origin(hint) is tuple:
+        return f"a list of {_describe(get_args(hint)[0])}"
     return getattr(hint, "__name__", str(hint))

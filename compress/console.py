@@ -1,4 +1,4 @@
-"""What every command does the same way: results to stdout, all else to stderr, an exit code that means something.
+"""Behaviour that all commands share: results to stdout, all else to stderr, exit codes with a meaning, help by heading.
 
 Each `cli.py` builds a cyclopts App and hands it to `run`; a command ends with `show`.
 """
@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from compress.artifact import atomic_write_text
 from compress.errors import PocketGANError, UsageError
+from compress.renamed import explain_command, explain_flag
 
 if TYPE_CHECKING:
-    from cyclopts import App
+    from cyclopts import App, CycloptsError
+    from cyclopts.help import HelpEntry, HelpPanel
+    from rich.console import Console, ConsoleOptions
 
 INTERRUPTED = 130
 
@@ -60,11 +63,12 @@ def run(app: Callable[..., Any], arguments: Sequence[str] | None = None) -> int:
     try:
         app(arguments)
     except CycloptsError as error:
-        return _fail(UsageError(f"{error} Run with --help for what is possible."))
+        explanation = _explain_renamed(error)
+        return _fail(UsageError(explanation or f"{error} Run with --help for what is possible."))
     except PocketGANError as error:
         return _fail(error)
     except KeyboardInterrupt:
-        print("stopped; nothing half written is left, and training goes on from its checkpoint.", file=sys.stderr)
+        print("stopped; nothing half written is left, and training resumes from its checkpoint.", file=sys.stderr)
         return INTERRUPTED
     return 0
 
@@ -94,6 +98,58 @@ def keep_and_show(
     if out is not None:
         atomic_write_text(out, json.dumps(record, indent=2) + "\n", overwrite=overwrite)
     show(record, as_json=as_json, text=text)
+
+
+class Headings:
+    """Help that shows a command's flags under headings: a `help_formatter` of cyclopts.
+
+    Args:
+        headings: Title to the fields under it. Those of the first heading come in its order, which is followed by
+            whatever stands under none; those of others come in the order of the configuration.
+    """
+
+    def __init__(self, headings: Mapping[str, Sequence[str]]) -> None:
+        self._headings = {title: [_flag(name) for name in names] for title, names in headings.items()}
+
+    def __call__(self, console: "Console", options: "ConsoleOptions", panel: "HelpPanel") -> None:
+        from cyclopts.help import DefaultFormatter
+
+        first, *others = self._headings
+        grouped: dict[str, list[HelpEntry]] = {title: [] for title in self._headings}
+        for entry in panel.entries:
+            titles = (title for title in others if _is_named(entry, self._headings[title]))
+            grouped[next(titles, first)].append(entry)
+        grouped[first].sort(key=self._place)
+        for title, entries in grouped.items():
+            if entries:
+                DefaultFormatter()(console, options, panel.copy(title=title, entries=entries))
+
+    def _place(self, entry: "HelpEntry") -> int:
+        order = next(iter(self._headings.values()))
+        return next((place for place, flag in enumerate(order) if _is_named(entry, [flag])), len(order))
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _is_named(entry: "HelpEntry", flags: Sequence[str]) -> bool:
+    return any(name in flags for name in entry.positive_names)
+
+
+def _explain_renamed(error: "CycloptsError") -> str | None:
+    """Return what became of a flag or a command that is no longer known."""
+    from cyclopts import UnknownCommandError, UnknownOptionError
+
+    command, unused = " ".join(error.command_chain or ()), error.unused_tokens or []
+    if isinstance(error, UnknownCommandError):
+        return explain_command(f"{command} {unused[0]}".strip())
+    unknown = [error.token.keyword or ""] if isinstance(error, UnknownOptionError) else unused
+    if error.app is None or not unknown:
+        return None
+    known = [name for argument in error.app.assemble_argument_collection() for name in argument.names]
+    explanations = (explain_flag(token, command, known=known) for token in unknown if token.startswith("--"))
+    return next(filter(None, explanations), None)
 
 
 def _fail(error: PocketGANError) -> int:

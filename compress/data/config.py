@@ -40,7 +40,7 @@ class PhotosConfig:
     """Domain of the photos: A, B or both."""
     image_size_px: int = 256
     """Side of the square that photos are cropped and resized to."""
-    truth: bool = False
+    paired: bool = False
     """Lay out their true translations instead, under the photos' names: from testA_paired and so on."""
 
 

@@ -50,7 +50,7 @@ def photos(data: Path, domain: Domain, split: Split) -> list[Path]:
     return [path for one in _domains(domain) for path in list_images(folders.folder(split, one))]
 
 
-def truths(photos: Sequence[Path]) -> list[Path]:
+def paired_images(photos: Sequence[Path]) -> list[Path]:
     """Find the true translation of each photo: the file of its name in `FOLDER_paired` beside its folder.
 
     Args:
@@ -64,8 +64,8 @@ def truths(photos: Sequence[Path]) -> list[Path]:
     if missing:
         folders = " and ".join(dict.fromkeys(photo.parent.name for photo in photos))
         raise UnusableData(
-            f"{len(missing)} of {len(found)} images in {folders} have no true translation, the first is "
-            f"{missing[0]}. Expected a file of each image's name there, as `compress data avatars --train-paired` draws."
+            f"{len(missing)} of {len(found)} images in {folders} have no true translation, the first is {missing[0]}. "
+            "Expected a file of each image's name there, as `compress data avatars --train-paired` draws."
         )
     return found
 

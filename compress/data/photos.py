@@ -8,7 +8,7 @@ from tqdm import tqdm
 from compress import images
 from compress.artifact import atomic_dir, refuse_existing, refuse_overwriting_inputs
 from compress.data.config import PhotosConfig
-from compress.data.folders import LAYOUT, paired_folder, photos, truths
+from compress.data.folders import LAYOUT, paired_folder, paired_images, photos
 
 _log = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ def prepare_photos(data: Path, config: PhotosConfig, out: Path, *, overwrite: bo
     """Write a split's photos as PNG of one size, so that every model and every score starts from the same pixels.
 
     A file is named after its domain and its photo, `A_0001.png`: a name that occurs in both domains stays apart. With
-    `truth` it holds the photo's true translation, so that images made of the photos pair with it by name.
+    `paired` it holds the photo's true translation, so that images made of the photos pair with it by name.
 
     Returns:
         `{"images": how many were written}`.
@@ -32,8 +32,8 @@ def prepare_photos(data: Path, config: PhotosConfig, out: Path, *, overwrite: bo
     refuse_overwriting_inputs(out, [data, *(part for part in parts if part.exists())])
     with atomic_dir(out, overwrite=overwrite) as scratch:
         paths = photos(data, config.domain, config.split)
-        if config.truth:
-            paths = truths(paths)
+        if config.paired:
+            paths = paired_images(paths)
         count = 0
         with tqdm(total=len(paths), desc="photos", unit="image") as bar:
             for path, image in images.read_images(paths, config.image_size_px):

@@ -78,11 +78,11 @@ class LossConfig:
     """Weight of the differences between neighbouring pixels; OMGD: 1e-5."""
     # The next three see both images through the teacher's own encoder, so no outside network is needed.
     gram_weight: float = 0.0
-    """Weight of the difference of textures, as Gram matrices; OMGD: 1e4."""
+    """Weight of the difference of textures that the teacher's encoder sees; OMGD: 1e4."""
     feature_weight: float = 0.0
-    """Weight of the difference of the teacher's features; OMGD: 10."""
+    """Weight of the difference of its features; OMGD: 10."""
     channel_weight: float = 0.0
-    """Weight of the divergence between the channels' attention maps."""
+    """Weight of the divergence between the attention maps of its channels."""
     # The student's features of the photos are brought to the teacher's width by 1x1 convolutions, which are trained
     # with it and then dropped.
     hint_weight: float = 0.0
@@ -112,7 +112,7 @@ class DiscriminatorConfig:
     adversarial_loss: Literal["lsgan", "hinge"] = "lsgan"
     """Least squares, or the hinge loss."""
     adversarial_from_step: float = 0.1
-    """First step with it: below 1 a share of all steps, else a count."""
+    """First step with the discriminator: below 1 a share of all steps, else a number."""
     # CycleGAN's 64 overwhelm a small student.
     discriminator_filters: int = 16
     """Channels of its first layer."""
@@ -120,10 +120,10 @@ class DiscriminatorConfig:
     """Peak of its learning rate, which follows the student's."""
     # It then overpowers the student; after GCC. An undecided one has a loss of 0.25 (lsgan) or 1 (hinge).
     discriminator_hold_ratio: float = 0.0
-    """Pause it below this share of an undecided one's loss."""
+    """Pause its training below this share of an undecided one's loss; 0 never does."""
     # Discriminator and encoder judge texture, and half the side costs a quarter of the time.
     discriminator_crop_px: int | None = None
-    """Show it and the encoder random squares of this side only."""
+    """Side of the random squares that it and the losses through the encoder see."""
 
     def __post_init__(self) -> None:
         _check_weights(self, DiscriminatorConfig)

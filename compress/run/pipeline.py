@@ -4,28 +4,35 @@
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from compress.config import to_mapping
 from compress.data.config import opposite
+from compress.data.folders import photos as list_photos
+from compress.distill.config import DistillConfig
+from compress.distill.training_data.real_images import list_real
+from compress.errors import UnusableModel, UsageError
 from compress.run.recipe import Recipe
 from compress.run.stages import Stage, run_stages
 
 RECORD = "run.json"
 FEATURES = "features"
+CYCLEGAN = "cyclegan"
+"""Folder of the teachers that a run trains itself; `teacher` is the export of the one that is distilled."""
 
 
 def run_recipe(
-    teacher: Path, data: Path, recipe: Recipe, out: Path, *, lambda_layers: str | None = None
+    teacher: Path | None, data: Path, recipe: Recipe, out: Path, *, lambda_layers: str | None = None
 ) -> dict[str, Any]:
     """Run a recipe's stages in order, skipping those whose output is there and up to date.
 
     Args:
-        teacher: A generator file.
+        teacher: A generator file; None to train one by the recipe's [teach].
         data: A folder with `trainA trainB testA testB`.
-        recipe: What to do.
-        out: The run's folder; made if missing, gone on with if not.
+        recipe: The stages' configurations.
+        out: The run's folder; made if missing, continued if not.
         lambda_layers: What the teacher's Lambda layers do.
 
     Returns:
@@ -33,64 +40,151 @@ def run_recipe(
 
     Raises:
         StageFailed: With the exit code of the stage that failed.
-        UsageError: If `out` exists and is no run's folder.
+        UsageError: If the recipe has no [distill], there is no teacher, or `out` exists and is no run's folder.
+        UnusableModel: If the teacher is missing.
+        UnusableData: If a folder of photos is missing or empty.
     """
-    seconds = run_stages(_stages(teacher, data, recipe, out, lambda_layers), out, record=RECORD)
+    run = _Run(_checked(teacher, data, recipe), teacher, data, recipe, out, lambda_layers)
+    seconds = run_stages(run.stages(), out, record=RECORD)
     return {"seconds": seconds, "report": str(out / "report.html")}
 
 
-def _stages(teacher: Path, data: Path, recipe: Recipe, out: Path, lambda_layers: str | None) -> Iterator[Stage]:
-    """The whole way, in order. `student` is the float student, `student_int8` what ships."""
-    measure, size = recipe.measure, str(recipe.distill.image_size_px)
-    lambda_flag = ("--lambda-layers", lambda_layers) if lambda_layers else ()
-    yield Stage(
-        "student",
-        ("distill", "--teacher", str(teacher), "--data", str(data), *_flags(to_mapping(recipe.distill)), *lambda_flag),
-    )
-    export = ("export", "tflite")
-    yield Stage("teacher", (*export, str(teacher), "--image-size-px", size, *lambda_flag))
-    yield Stage("student_fp32", (*export, str(out / "student")))
-    calibration = ("--data", str(data), "--calibration-images", str(measure.calibration_images))
-    int8 = ("--precision", "int8", "--io-type", measure.io_type, *calibration)
-    yield Stage("student_int8", (*export, str(out / "student"), *int8))
-    photos = ("data", "photos", str(data), "--image-size-px", size)
-    yield Stage("images/inputs", (*photos, "--domain", measure.domain))
-    if measure.reference == "real":
-        yield Stage("images/real", (*photos, "--domain", str(opposite(measure.domain))))
-    for model in MODELS:
-        yield Stage(f"images/{model}", ("translate", str(out / model), str(out / "images/inputs")))
-    yield from _measurements(recipe, out)
+def _checked(teacher: Path | None, data: Path, recipe: Recipe) -> DistillConfig:
+    """Check what a run needs before its first stage; return the configuration of the distillation."""
+    distill, measure = recipe.require_distill(), recipe.measure
+    if teacher is None:
+        if recipe.teach is None:
+            raise UsageError(f"{recipe.name} has no table [teach] to train a teacher by. Pass --teacher.")
+        if distill.domain == "both":
+            raise UsageError(
+                f'{recipe.name} has [teach] and domain = "both" in [distill], but a trained teacher translates one '
+                'domain. Set domain to "A" or "B", or pass --teacher.'
+            )
+        list_photos(data, "both", "train")
+    elif not teacher.exists():
+        raise UnusableModel(f"{teacher} does not exist; expected a CycleGAN generator: .h5, .keras, .pth, SavedModel.")
+    list_photos(data, distill.domain, "train")
+    list_real(data, distill.domain, distill)
+    list_photos(data, measure.domain, "test")
+    if measure.reference == "real" and (target := opposite(measure.domain)):
+        list_photos(data, target, "test")
+    return distill
 
 
-MODELS = ("teacher", "student_fp32", "student_int8")
+@dataclass(frozen=True)
+class _Run:
+    """The stages of one run, with the paths that they read and write."""
 
+    distill: DistillConfig
+    given_teacher: Path | None
+    data: Path
+    recipe: Recipe
+    out: Path
+    lambda_layers: str | None
 
-def _measurements(recipe: Recipe, out: Path) -> Iterator[Stage]:
-    images, measure = out / "images", recipe.measure
-    real = images / ("real" if measure.reference == "real" else "teacher")
-    scored = [model for model in MODELS if images / model != real]
-    for model in ["inputs", *scored]:
-        compared = ("--real", str(real), "--fake", str(images / model), "--teacher", str(images / "teacher"))
-        # All are scored against one reference, whose features only the first one has to compute.
-        yield Stage(f"scores/{model}.json", ("eval", "score", *compared), aids=("--cache", str(out / FEATURES)))
-    timed = ("--baseline", str(out / MODELS[0]), *(f"--candidate={out / model}" for model in MODELS[1:]))
-    effort = ("--threads", str(measure.threads), "--runs", str(measure.runs))
-    yield Stage("bench.json", ("bench", "host", *timed, *effort))
-    columns = [f"--column={model}={images / model}" for model in MODELS[1:]]
-    scores = [f"--scores={model}={out / 'scores' / model}.json" for model in ["inputs", *scored]]
-    manifests = [f"--manifest={model}={out / model}" for model in MODELS]
-    sources = ("--inputs", str(images / "inputs"), "--teacher", str(images / MODELS[0]))
-    bench = ("--bench", str(out / "bench.json"))
-    training = f"--training=student={out / 'student'}"
-    yield Stage("report.html", ("eval", "report", *sources, *columns, *scores, *bench, *manifests, training))
+    @property
+    def teacher(self) -> Path:
+        direction = "b2a" if self.distill.domain == "B" else "a2b"
+        return self.given_teacher or self.out / CYCLEGAN / f"g_{direction}.h5"
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the exported models: the teacher, then the student in float, then as it ships."""
+        precision = self.recipe.export["precision"]
+        return ("teacher", "student_fp32", *(() if precision == "fp32" else (f"student_{precision}",)))
+
+    def stages(self) -> Iterator[Stage]:
+        """Yield all stages, in order."""
+        students = list(self._student_stages())
+        if self.given_teacher is None:
+            config = _flags(to_mapping(self.recipe.teach))
+            yield Stage(CYCLEGAN, ("teach", "--data", str(self.data), *config))
+        yield from students
+        yield from self._exports(self.out / students[-1].output)
+        yield from self._images()
+        yield from self._measurements()
+
+    def _student_stages(self) -> Iterator[Stage]:
+        """Distil a student, then do to it whatever the recipe has a table for."""
+        given = ("--teacher", str(self.teacher), "--data", str(self.data))
+        yield Stage("student", ("distill", *given, *_flags(to_mapping(self.distill)), *self._lambda_flag))
+        last = "student"
+        for output, command, config in (
+            ("pruned", "prune", self.recipe.prune),
+            ("quantized", "quantize", self.recipe.quantize),
+        ):
+            if config is not None:
+                flags = (*_flags(to_mapping(config)), *self._lambda_flag)
+                yield Stage(output, (command, "--student", str(self.out / last), *given, *flags))
+                last = output
+
+    def _exports(self, student: Path) -> Iterator[Stage]:
+        export = ("export", "tflite")
+        teacher, *students = self.models
+        yield Stage(teacher, (*export, str(self.teacher), "--image-size-px", self._size, *self._lambda_flag))
+        for name in students[:-1]:
+            yield Stage(name, (*export, str(student)))
+        shipped = (*_flags(self.recipe.export), "--data", str(self.data))
+        yield Stage(students[-1], (*export, str(student), *shipped))
+
+    def _images(self) -> Iterator[Stage]:
+        measure, photos = self.recipe.measure, ("data", "photos", str(self.data), "--image-size-px", self._size)
+        yield Stage("images/inputs", (*photos, "--domain", measure.domain))
+        if measure.reference == "real":
+            yield Stage("images/real", (*photos, "--domain", str(opposite(measure.domain))))
+        for model in self.models:
+            yield Stage(f"images/{model}", ("translate", str(self.out / model), str(self.out / "images/inputs")))
+
+    def _measurements(self) -> Iterator[Stage]:
+        images, measure, out = self.out / "images", self.recipe.measure, self.out
+        real = images / ("real" if measure.reference == "real" else "teacher")
+        scored = ["inputs", *(model for model in self.models if images / model != real)]
+        for model in scored:
+            compared = ("--real", str(real), "--fake", str(images / model), "--teacher", str(images / "teacher"))
+            # All are scored against one reference, whose features only the first one has to compute.
+            cache = ("--cache", str(out / FEATURES))
+            yield Stage(f"scores/{model}.json", ("eval", "score", *compared), cache_flags=cache)
+        baseline, *candidates = self.models
+        timed = ("--baseline", str(out / baseline), *(f"--candidate={out / model}" for model in candidates))
+        effort = ("--threads", str(measure.threads), "--runs", str(measure.runs))
+        yield Stage("bench.json", ("bench", "host", *timed, *effort))
+        yield Stage("report.html", ("eval", "report", *self._report_flags(scored)))
+
+    def _report_flags(self, scored: list[str]) -> list[str]:
+        images, out = self.out / "images", self.out
+        baseline, *candidates = self.models
+        trainings = {"student": "student"}
+        if self.recipe.prune is not None and self.recipe.prune.steps:
+            trainings["pruned"] = "pruned"
+        if self.given_teacher is None:
+            trainings["teacher"] = CYCLEGAN
+        return [
+            *("--inputs", str(images / "inputs"), "--teacher", str(images / baseline)),
+            *(f"--column={model}={images / model}" for model in candidates),
+            *(f"--scores={model}={out / 'scores' / model}.json" for model in scored),
+            *("--bench", str(out / "bench.json")),
+            *(f"--manifest={model}={out / model}" for model in self.models),
+            *(f"--training={name}={out / folder}" for name, folder in trainings.items()),
+        ]
+
+    @property
+    def _size(self) -> str:
+        return str(self.distill.image_size_px)
+
+    @property
+    def _lambda_flag(self) -> tuple[str, ...]:
+        return ("--lambda-layers", self.lambda_layers) if self.lambda_layers else ()
 
 
 def _flags(values: Mapping[str, Any]) -> list[str]:
-    """A configuration as the flags that give it; what was not given stays so."""
+    """Return the flags that give a configuration; a value of None is left out, a list repeats its flag."""
     flags = []
     for key, value in values.items():
-        if value is None:
-            continue
         name = key.replace("_", "-")
-        flags += [f"--{name}" if value else f"--no-{name}"] if isinstance(value, bool) else [f"--{name}", str(value)]
+        if isinstance(value, bool):
+            flags.append(f"--{name}" if value else f"--no-{name}")
+        elif isinstance(value, (list, tuple)):
+            flags += [part for item in value for part in (f"--{name}", str(item))]
+        elif value is not None:
+            flags += [f"--{name}", str(value)]
     return flags

@@ -1,4 +1,4 @@
-"""Recipes: TOML files that hold a stage's configuration, one table a stage, under the same names as its flags."""
+"""Recipes: TOML files that hold the stages' configurations, one table a stage, under the same names as its flags."""
 
 import tomllib
 from collections.abc import Mapping
@@ -8,26 +8,28 @@ from typing import Any, Literal
 
 from compress.config import from_mapping
 from compress.data.config import Domain, opposite
-from compress.distill.config import DistillConfig
+from compress.distill.config import DistillConfig, check_discriminator_size
 from compress.errors import UsageError
+from compress.prune.config import PruneConfig
 from compress.teach.config import TeachConfig
 
-TABLES = ("teach", "distill", "measure")
 FOLDER = Path(__file__).parent.parent / "recipes"
+_ELSEWHERE = {
+    "data": "names the photos of the whole run, --data",
+    "image_size_px": "belongs to [distill]",
+    "lambda_layers": "belongs to the teacher, --lambda-layers",
+}
+"""Keys of an export's configuration that a recipe's [export] cannot have, and where they belong."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureConfig:
-    """How `compress run` exports, scores and times what it made: the `[measure]` table."""
+    """How `compress run` scores and times what it made: the `[measure]` table."""
 
     domain: Domain = "A"
     """Whose test photos are translated: testA, testB or both."""
     reference: Literal["teacher", "real"] = "teacher"
     """What images are compared with: the teacher's own, or the real test photos of the other domain."""
-    io_type: Literal["float", "int8", "uint8"] = "float"
-    """What the int8 file takes and returns."""
-    calibration_images: int = 64
-    """Training photos that set the int8 ranges."""
     threads: int = 1
     """Threads that latency is measured on."""
     runs: int = 20
@@ -43,11 +45,37 @@ class MeasureConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A whole way from a teacher to a measured student, and how the teacher itself was made where we made it."""
+    """Configurations of the stages from a teacher to a measured student; None where a recipe has no such table."""
 
-    teach: TeachConfig = field(default_factory=TeachConfig)
-    distill: DistillConfig = field(default_factory=DistillConfig)
+    name: str
+    """Name or path of the recipe, for errors."""
+    teach: TeachConfig | None = None
+    distill: DistillConfig | None = None
+    prune: PruneConfig | None = None
+    quantize: Any = None
+    """`QuantizeConfig` of the package above this one."""
+    export: Mapping[str, Any] = field(default_factory=lambda: {"precision": "int8"})
+    """Flags of `compress export tflite`, checked; int8 where the recipe names no precision."""
     measure: MeasureConfig = field(default_factory=MeasureConfig)
+
+    def require_distill(self) -> DistillConfig:
+        """Return [distill].
+
+        Raises:
+            UsageError: If the recipe has no such table.
+        """
+        if self.distill is None:
+            raise UsageError(f"{self.name} has no table [distill], without which a run makes no student. Add one.")
+        return self.distill
+
+    def __post_init__(self) -> None:
+        if self.distill and self.prune and self.prune.domain:
+            check_discriminator_size(self.distill, self.prune.domain, self.distill.image_size_px)
+
+
+Kinds = Mapping[Literal["quantize", "export"], type[Any]]
+"""Configuration classes of the tables whose stages belong to packages above this one."""
+TABLES = ("teach", "distill", "prune", "quantize", "export", "measure")
 
 
 def read_recipe(name: str) -> dict[str, Mapping[str, Any]]:
@@ -73,15 +101,36 @@ def read_recipe(name: str) -> dict[str, Mapping[str, Any]]:
     return tables
 
 
-def load_recipe(name: str) -> Recipe:
+def load_recipe(name: str, above: Kinds) -> Recipe:
     """Read and check a recipe.
 
+    Args:
+        name: See `read_recipe`.
+        above: Configuration classes of [quantize] and [export].
+
     Raises:
-        UsageError: As `read`, and if a key is unknown or a value wrong.
+        UsageError: See `read_recipe`; also if a key is unknown or was renamed, or a value is wrong.
     """
     tables = read_recipe(name)
+    kinds = {"teach": TeachConfig, "distill": DistillConfig, "prune": PruneConfig, "quantize": above["quantize"]}
+    stages: dict[str, Any] = {
+        table: from_mapping(kind, tables[table], origin=f"{name} [{table}]", table=table)
+        for table, kind in kinds.items()
+        if table in tables
+    }
     return Recipe(
-        teach=from_mapping(TeachConfig, tables.get("teach", {}), origin=f"{name} [teach]"),
-        distill=from_mapping(DistillConfig, tables.get("distill", {}), origin=f"{name} [distill]"),
-        measure=from_mapping(MeasureConfig, tables.get("measure", {}), origin=f"{name} [measure]"),
+        name=name,
+        **stages,
+        export=_checked_export(name, tables.get("export", {}), above["export"]),
+        measure=from_mapping(MeasureConfig, tables.get("measure", {}), origin=f"{name} [measure]", table="measure"),
     )
+
+
+def _checked_export(name: str, table: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:
+    for key, place in _ELSEWHERE.items():
+        if key in table:
+            raise UsageError(f"{name} [export] has {key}, which {place}. Leave it out.")
+    flags = {"precision": "int8", **table}
+    # A run always has photos to calibrate on; which ones the command line tells.
+    from_mapping(kind, {**flags, "data": Path()}, origin=f"{name} [export]", table="export")
+    return flags

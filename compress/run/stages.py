@@ -1,4 +1,4 @@
-"""Commands that follow each other in one folder, one process each, resumable, as `compress run` needs them.
+"""Stages: commands that follow each other in one folder, one process each, resumable, as `compress run` needs them.
 
 A stage is the command a user would type, so TensorFlow and PyTorch never meet in one process, a stage's memory is gone
 when it ends, and whatever is done here can be done by hand. A record beside the outputs remembers the command behind
@@ -29,14 +29,14 @@ class Stage:
 
     output: str
     command: tuple[str, ...]
-    aids: tuple[str, ...] = ()
-    """Flags that change how long the command takes and never what it writes: the record of what ran is without them."""
+    cache_flags: tuple[str, ...] = ()
+    """Flags that change how long the command takes and never what it writes; the record of what ran is without them."""
     inputs: tuple[str, ...] = ()
-    """Fingerprints of what no stage wrote, where it may change under the same path: recorded with the command."""
+    """Fingerprints of files that no stage wrote and that may change under the same path; recorded with the command."""
 
     @property
     def recorded(self) -> list[str]:
-        """What the record holds of it once it has ended well."""
+        """The record's entry of a stage that has ended well."""
         return [*self.command, *self.inputs]
 
 
@@ -54,7 +54,7 @@ def run_stages(stages: Iterable[Stage], out: Path, *, record: str) -> dict[str, 
 
     Args:
         stages: In order; each may read what those before it wrote.
-        out: The folder of their outputs; made if missing, gone on with if not.
+        out: The folder of their outputs; made if missing, continued if not.
         record: Name of the file in it that remembers what ran.
 
     Returns:
@@ -82,14 +82,10 @@ def run_stages(stages: Iterable[Stage], out: Path, *, record: str) -> dict[str, 
 
 
 def _execute(stage: Stage, out: Path) -> float:
-    """Run a stage's command; its output and its errors go straight to the terminal.
-
-    Returns:
-        How long it took, seconds.
-    """
+    """Run a stage's command, whose output and errors go straight to the terminal; return how long it took, seconds."""
     started = time.monotonic()
     written = ("--out", str(out / stage.output), "--overwrite")
-    command = [sys.executable, "-P", "-m", "compress", *stage.command, *stage.aids, *written]
+    command = [sys.executable, "-P", "-m", "compress", *stage.command, *stage.cache_flags, *written]
     (out / stage.output).parent.mkdir(parents=True, exist_ok=True)
     exit_code = _run_to_end(command)
     if exit_code != 0:

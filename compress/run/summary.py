@@ -1,4 +1,4 @@
-"""The table that a run closes with, on the terminal: what was had, what was lost."""
+"""Table at the end of a run, on the terminal: size, latency and images of the teacher and its students."""
 
 import json
 from collections.abc import Mapping
@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 from compress.text_table import format_columns
 
-TEACHER, SHIPPED, UNTOUCHED = "teacher", "student_int8", "inputs"
+TEACHER, UNTOUCHED = "teacher", "inputs"
 IntervalPlace = Literal["within", "below", "above"]
 _NONE = "-"
 
 
 def summary_table(out: Path) -> str:
-    """Baseline against students: size, latency, PSNR to the teacher, KID; the untouched inputs as the control.
+    """Return baseline against students: size, latency, PSNR to the teacher, KID; untouched inputs as the control.
 
     Args:
         out: A finished run's folder.
@@ -27,11 +27,11 @@ def summary_table(out: Path) -> str:
     rows = [["", "size", "smaller", "latency", "faster", "PSNR to teacher", metric]]
     for name in (UNTOUCHED, *bench):
         rows.append([name, *_file_cells(bench, name), *_image_cells(scores.get(name, {}), metric)])
-    return "\n".join([*format_columns(rows, align="right"), *_verdict(scores, metric)])
+    return "\n".join([*format_columns(rows, align="right"), *_verdict(scores, metric, shipped=list(bench)[-1])])
 
 
 def place_in_interval(score: float, interval: Mapping[str, float]) -> IntervalPlace:
-    """Tell where a score lies by another one's interval.
+    """Return where a score lies relative to another one's interval.
 
     Args:
         score: A distance's mean, the student's.
@@ -64,13 +64,13 @@ def _image_cells(record: Mapping[str, Any], metric: str) -> list[str]:
     ]
 
 
-def _verdict(scores: Mapping[str, Any], metric: str) -> list[str]:
-    """Only where the teacher was scored as well: against real images, not against its own."""
-    if metric not in scores.get(TEACHER, {}) or metric not in scores.get(SHIPPED, {}):
+def _verdict(scores: Mapping[str, Any], metric: str, *, shipped: str) -> list[str]:
+    """Compare student and teacher where both were scored, so against real images and not the teacher's own."""
+    if metric not in scores.get(TEACHER, {}) or metric not in scores.get(shipped, {}):
         return []
-    student, interval = scores[SHIPPED][metric]["mean"], scores[TEACHER]["intervals"][metric]
+    student, interval = scores[shipped][metric]["mean"], scores[TEACHER]["intervals"][metric]
     where = f"lies {place_in_interval(student, interval)} its teacher's 95 % interval"
-    return [f"{metric}: {SHIPPED} {where}, {interval['low']:.4f} to {interval['high']:.4f}."]
+    return [f"{metric}: {shipped} {where}, {interval['low']:.4f} to {interval['high']:.4f}."]
 
 
 def _read(path: Path) -> Any:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from compress import artifact, images
 from compress.config import to_mapping
+from compress.data.folders import paired_images
 from compress.data.folders import photos as list_photos
-from compress.data.folders import truths as find_truths
 from compress.teach import kid
 from compress.teach.config import TeachConfig
 
@@ -47,7 +47,7 @@ def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False
     """
     artifact.refuse_existing(out, overwrite=overwrite)
     paths = {"A": list_photos(data, "A", "train"), "B": list_photos(data, "B", "train")}
-    paired = {domain: find_truths(paths[domain]) for domain in paths} if config.paired_weight else {}
+    paired = {domain: paired_images(paths[domain]) for domain in paths} if config.paired_weight else {}
     if config.watch_kid:
         kid.check_available()
 

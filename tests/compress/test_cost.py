@@ -48,7 +48,7 @@ def test_free_size_model_has_macs_only_at_a_given_size():
 def test_fixed_size_model_refuses_another_size():
     image = keras.Input((8, 8, 3))
     model = keras.Model(image, layers.Conv2D(3, 1)(image))
-    with pytest.raises(UsageError, match="takes 8x8 images, but image_size_px is 16x16"):
+    with pytest.raises(UsageError, match="takes 8x8 images, but image_size_px = 16"):
         cost.measure_cost(model, image_size_px=16)
 
 

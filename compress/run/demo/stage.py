@@ -1,4 +1,4 @@
-"""`compress demo`: the whole way with nothing to bring, over avatars and a CycleGAN that was trained on them.
+"""`compress demo`: all stages with nothing to bring, over avatars and a CycleGAN that was trained on them.
 
 The teacher lies beside this file in half precision; `compress teach` made it, as the recipe tells.
 """
@@ -8,7 +8,8 @@ from typing import Any
 
 from compress.data.avatars import draw_avatars
 from compress.data.config import AvatarsConfig
-from compress.run import pipeline, recipe
+from compress.run import pipeline
+from compress.run.recipe import Recipe
 from compress.teachers import half_precision
 
 RECIPE = "demo"
@@ -16,22 +17,25 @@ TEACHER_NAME = "g_m2f.h5"
 PACKED_TEACHER = Path(__file__).parent / "g_m2f.float16.h5"
 
 
-def run_demo(out: Path) -> dict[str, Any]:
-    """Draw avatars, expand the teacher, then distil, export, score, time and report; goes on where it was stopped.
+def run_demo(recipe: Recipe, out: Path) -> dict[str, Any]:
+    """Draw avatars, expand the teacher, then distil, export, score, time and report; a stopped demo resumes.
 
     Beside `out` lies `OUT.data`: the avatars, and the teacher `g_m2f.h5` as a user would bring it.
 
+    Args:
+        recipe: The recipe `RECIPE`.
+        out: The run's folder.
+
     Returns:
-        As `pipeline.run`.
+        JSON-ready, see `pipeline.run_recipe`.
 
     Raises:
         UsageError: If `out` holds something else.
     """
-    chosen = recipe.load_recipe(RECIPE)
     data = out.parent / f"{out.name}.data"
     teacher = data / TEACHER_NAME
     if not data.exists():
-        draw_avatars(AvatarsConfig(image_size_px=chosen.distill.image_size_px), data)
+        draw_avatars(AvatarsConfig(image_size_px=recipe.require_distill().image_size_px), data)
     if not teacher.exists():
-        half_precision.expand(PACKED_TEACHER, teacher)
-    return pipeline.run_recipe(teacher, data, chosen, out)
+        half_precision.write_float32(PACKED_TEACHER, teacher)
+    return pipeline.run_recipe(teacher, data, recipe, out)

@@ -35,13 +35,13 @@ def test_photos_finds_the_avatars(avatars: Path) -> None:
     assert photos(avatars, "both", "train") == photos(avatars, "A", "train") + photos(avatars, "B", "train")
 
 
-def test_truth_has_the_name_of_its_image(avatars: Path) -> None:
+def test_a_paired_image_has_the_name_of_its_image(avatars: Path) -> None:
     for folder in ("testA", "testB"):
         names = [path.name for path in sorted((avatars / folder).iterdir())]
         assert [path.name for path in sorted((avatars / f"{folder}_paired").iterdir())] == names
 
 
-def test_training_images_have_their_truth_where_it_is_asked_for(avatars: Path, tmp_path: Path) -> None:
+def test_training_images_have_their_pairs_where_they_are_asked_for(avatars: Path, tmp_path: Path) -> None:
     out = tmp_path / "paired"
     counts = draw_avatars(replace(SMALL, train_paired=True), out)["images"]
     assert counts == dict.fromkeys(("trainA", "trainB", "trainA_paired", "trainB_paired"), 3) | dict.fromkeys(

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compress.data.folders import LAYOUT, photos, truths
+from compress.data.folders import LAYOUT, paired_images, photos
 from compress.errors import UnusableData
 from compress.images import write_png
 
@@ -63,14 +63,14 @@ def test_an_empty_folder_is_an_error(data: Path) -> None:
         photos(data, "both", "train")
 
 
-def test_truths_have_the_names_of_their_photos_and_their_order(data: Path) -> None:
+def test_paired_images_have_the_names_of_their_photos_and_their_order(data: Path) -> None:
     (data / "trainA").rename(data / "trainA_paired")
     (data / "testA").rename(data / "trainA")
-    assert truths(photos(data, "A", "train")) == [data / "trainA_paired" / name for name in ("a.png", "b.png")]
+    assert paired_images(photos(data, "A", "train")) == [data / "trainA_paired" / name for name in ("a.png", "b.png")]
 
 
-def test_a_photo_without_its_truth_is_named(data: Path) -> None:
+def test_a_photo_without_its_paired_image_is_named(data: Path) -> None:
     (data / "trainA_paired").mkdir()
     (data / "trainA_paired" / "a.png").hardlink_to(data / "trainA" / "a.png")
     with pytest.raises(UnusableData, match=r"1 of 2 images in trainA have no true translation, the first is .*b\.png"):
-        truths(photos(data, "A", "train"))
+        paired_images(photos(data, "A", "train"))

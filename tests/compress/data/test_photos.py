@@ -31,15 +31,15 @@ def test_true_translations_bear_the_names_of_the_photos(photo_folders: Path, tmp
             images.write_png(root / f"test{domain}_paired" / photo.name, np.full((40, 40, 3), grey, np.uint8))
     config = PhotosConfig(domain="both", image_size_px=20)
     prepare_photos(root, config, tmp_path / "inputs")
-    prepare_photos(root, replace(config, truth=True), tmp_path / "truth")
+    prepare_photos(root, replace(config, paired=True), tmp_path / "paired")
     names = [path.name for path in images.list_images(tmp_path / "inputs")]
-    assert [path.name for path in images.list_images(tmp_path / "truth")] == names
-    assert {int(images.read_image(tmp_path / "truth" / name)[0, 0, 0]) for name in names if name[0] == "B"} == {200}
+    assert [path.name for path in images.list_images(tmp_path / "paired")] == names
+    assert {int(images.read_image(tmp_path / "paired" / name)[0, 0, 0]) for name in names if name[0] == "B"} == {200}
     with pytest.raises(UsageError, match="would be replaced"):
         prepare_photos(root, config, root / "testB_paired", overwrite=True)
     (root / "testB_paired/002.png").unlink()
     with pytest.raises(UnusableData, match=r"1 of 8 images in testA and testB have no true translation"):
-        prepare_photos(root, replace(config, truth=True), tmp_path / "torn")
+        prepare_photos(root, replace(config, paired=True), tmp_path / "torn")
     assert not (tmp_path / "torn").exists()
 
 

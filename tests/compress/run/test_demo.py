@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from compress import teachers
+from compress import cli, teachers
 from compress.artifact import file_fingerprint
 from compress.run import pipeline
 from compress.run.demo import stage
@@ -33,7 +33,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, Path, Recipe, Path
 
 def test_the_teacher_is_the_full_size_cyclegan_in_half_precision(runs: list[Any], tmp_path: Path) -> None:
     assert stage.PACKED_TEACHER.stat().st_size <= LARGEST_IN_GIT
-    stage.run_demo(tmp_path / "demo")
+    stage.run_demo(cli._load_recipe(stage.RECIPE), tmp_path / "demo")
     teacher, data, recipe, _ = runs[0]
     assert teacher == data / "g_m2f.h5"
     assert teacher.stat().st_size == pytest.approx(45_700_000, rel=0.01)
@@ -42,8 +42,9 @@ def test_the_teacher_is_the_full_size_cyclegan_in_half_precision(runs: list[Any]
 
 
 def test_a_second_run_uses_what_is_there(runs: list[Any], tmp_path: Path) -> None:
-    stage.run_demo(tmp_path / "demo")
+    recipe = cli._load_recipe(stage.RECIPE)
+    stage.run_demo(recipe, tmp_path / "demo")
     teacher = runs[0][0]
     before = teacher.stat().st_mtime_ns, file_fingerprint(teacher)
-    stage.run_demo(tmp_path / "demo")
+    stage.run_demo(recipe, tmp_path / "demo")
     assert (teacher.stat().st_mtime_ns, file_fingerprint(teacher)) == before

@@ -4,14 +4,20 @@ import dataclasses
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
-from compress.errors import UsageError
+from compress.distill.config import DistillConfig
+from compress.errors import UnusableData, UnusableModel, UsageError
+from compress.prune.config import PruneConfig
 from compress.run import pipeline, stages
 from compress.run.recipe import MeasureConfig, Recipe
+from compress.teach.config import TeachConfig
+
+RECIPE = Recipe(name="mine.toml", distill=DistillConfig())
 
 
 @pytest.fixture
@@ -30,42 +36,130 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return lines
 
 
-def _run(out: Path, recipe: Recipe | None = None) -> dict[str, object]:
-    return pipeline.run_recipe(Path("g.h5"), Path("photos"), recipe or Recipe(), out)
+@pytest.fixture
+def run(executed: list[list[str]], photo_folders: Path, tmp_path: Path) -> Callable[..., dict[str, object]]:
+    """Run a recipe in `tmp_path / "run"`, by a teacher `g.h5` unless told otherwise."""
+    teacher = tmp_path / "g.h5"
+    teacher.touch()
+
+    def call(recipe: Recipe = RECIPE, teacher: Path | None = teacher, data: Path = photo_folders) -> dict[str, object]:
+        return pipeline.run_recipe(teacher, data, recipe, tmp_path / "run")
+
+    return call
 
 
-def _outputs(lines: list[list[str]], out: Path) -> list[str]:
-    return [str(Path(line[line.index("--out") + 1]).relative_to(out)) for line in lines]
+def _outputs(lines: list[list[str]], tmp_path: Path) -> list[str]:
+    return [str(Path(line[line.index("--out") + 1]).relative_to(tmp_path / "run")) for line in lines]
 
 
-def test_a_run_goes_from_the_teacher_to_the_report(executed: list[list[str]], tmp_path: Path) -> None:
-    result = _run(tmp_path)
+def _value(line: list[str], flag: str) -> str:
+    return line[line.index(flag) + 1]
+
+
+def test_a_run_goes_from_the_teacher_to_the_report(
+    run, executed: list[list[str]], photo_folders: Path, tmp_path: Path
+) -> None:
+    result = run()
     assert _outputs(executed, tmp_path) == [
         "student", "teacher", "student_fp32", "student_int8",
         "images/inputs", "images/teacher", "images/student_fp32", "images/student_int8",
         "scores/inputs.json", "scores/student_fp32.json", "scores/student_int8.json", "bench.json", "report.html",
     ]  # fmt: skip
-    assert result["report"] == str(tmp_path / "report.html")
-    assert executed[0][:5] == ["distill", "--teacher", "g.h5", "--data", "photos"]
-    assert f"--training=student={tmp_path / 'student'}" in executed[-1]
+    out = tmp_path / "run"
+    assert result["report"] == str(out / "report.html")
+    assert executed[0][:5] == ["distill", "--teacher", str(tmp_path / "g.h5"), "--data", str(photo_folders)]
+    assert f"--training=student={out / 'student'}" in executed[-1]
     # What a recipe leaves to the family is left to it on the command line, too.
     assert not {"None", "--kernel-size", "--upsampler"} & set(executed[0])
 
 
-def test_against_real_images_the_teacher_is_scored_too(executed: list[list[str]], tmp_path: Path) -> None:
-    _run(tmp_path, Recipe(measure=MeasureConfig(reference="real")))
+def test_without_a_teacher_one_is_trained_first(run, executed: list[list[str]], tmp_path: Path) -> None:
+    recipe = dataclasses.replace(RECIPE, teach=TeachConfig(flip=False), distill=DistillConfig(domain="B"))
+    run(recipe, teacher=None)
+    assert _outputs(executed, tmp_path)[:3] == ["cyclegan", "student", "teacher"]
+    assert executed[0][0] == "teach"
+    assert "--no-flip" in executed[0]
+    trained = str(tmp_path / "run/cyclegan/g_b2a.h5")
+    assert (_value(executed[1], "--teacher"), executed[2][2]) == (trained, trained)
+    assert f"--training=teacher={tmp_path / 'run/cyclegan'}" in executed[-1]
+
+
+def test_a_teacher_that_is_there_is_taken_whatever_the_recipe_could_train(run, executed: list[list[str]]) -> None:
+    run(dataclasses.replace(RECIPE, teach=TeachConfig()))
+    assert "teach" not in {line[0] for line in executed}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Quantize:
+    float_ops: int = 3
+
+
+def test_the_distilled_student_is_pruned_and_the_last_one_quantized_and_exported(
+    run, executed: list[list[str]], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    run(dataclasses.replace(RECIPE, prune=PruneConfig(max_bytes=9), quantize=_Quantize()))
+    assert _outputs(executed, tmp_path)[:6] == [
+        "student", "pruned", "quantized", "teacher", "student_fp32", "student_int8",
+    ]  # fmt: skip
+    pruning, quantizing = executed[1:3]
+    assert (pruning[0], _value(pruning, "--student"), _value(pruning, "--max-bytes")) == (
+        "prune", str(out / "student"), "9",
+    )  # fmt: skip
+    assert "--max-macs" not in pruning
+    assert (quantizing[0], _value(quantizing, "--student"), _value(quantizing, "--float-ops")) == (
+        "quantize", str(out / "pruned"), "3",
+    )  # fmt: skip
+    assert [line[2] for line in executed[4:6]] == [str(out / "quantized")] * 2
+    assert f"--training=pruned={out / 'pruned'}" in executed[-1]
+
+
+def test_a_student_that_is_only_quantized_is_quantized_as_it_was_distilled(
+    run, executed: list[list[str]], tmp_path: Path
+) -> None:
+    run(dataclasses.replace(RECIPE, quantize=_Quantize()))
+    assert _value(executed[1], "--student") == str(tmp_path / "run/student")
+
+
+def test_the_export_has_the_flags_that_the_recipe_gives_it(
+    run, executed: list[list[str]], photo_folders: Path, tmp_path: Path
+) -> None:
+    export = {"precision": "int8", "io_type": "uint8", "other_sizes_px": [64, 96]}
+    run(dataclasses.replace(RECIPE, export=export))
+    shipped = next(line for line in executed if line[-2] == str(tmp_path / "run/student_int8"))
+    assert shipped[3:-3] == [
+        "--precision", "int8", "--io-type", "uint8", "--other-sizes-px", "64", "--other-sizes-px", "96",
+        "--data", str(photo_folders),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("precision", "models"),
+    [("fp32", ["teacher", "student_fp32"]), ("fp16", ["teacher", "student_fp32", "student_fp16"])],
+)
+def test_what_ships_is_named_after_its_precision(
+    run, executed: list[list[str]], tmp_path: Path, precision: str, models: list[str]
+) -> None:
+    run(dataclasses.replace(RECIPE, export={"precision": precision}))
+    outputs = _outputs(executed, tmp_path)
+    assert [name for name in outputs if f"images/{name}" in outputs] == models
+    assert precision in executed[outputs.index(models[-1])]
+
+
+def test_against_real_images_the_teacher_is_scored_too(run, executed: list[list[str]], tmp_path: Path) -> None:
+    run(dataclasses.replace(RECIPE, measure=MeasureConfig(reference="real")))
     assert {"images/real", "scores/teacher.json"} <= set(_outputs(executed, tmp_path))
     scored = next(line for line in executed if line[:2] == ["eval", "score"])
-    assert scored[scored.index("--real") + 1] == str(tmp_path / "images/real")
+    assert _value(scored, "--real") == str(tmp_path / "run/images/real")
 
 
 @pytest.mark.parametrize(("domain", "target"), [("A", "B"), ("B", "A")])
 def test_real_images_are_of_the_domain_that_is_translated_to(
-    executed: list[list[str]], tmp_path: Path, domain: Literal["A", "B"], target: str
+    run, executed: list[list[str]], domain: Literal["A", "B"], target: str
 ) -> None:
-    _run(tmp_path, Recipe(measure=MeasureConfig(domain=domain, reference="real")))
+    run(dataclasses.replace(RECIPE, measure=MeasureConfig(domain=domain, reference="real")))
     shown = [line for line in executed if line[:2] == ["data", "photos"]]
-    assert [line[line.index("--domain") + 1] for line in shown] == [domain, target]
+    assert [_value(line, "--domain") for line in shown] == [domain, target]
 
 
 def test_no_real_images_are_what_both_translations_should_make() -> None:
@@ -73,61 +167,90 @@ def test_no_real_images_are_what_both_translations_should_make() -> None:
         MeasureConfig(domain="both", reference="real")
 
 
-def test_scores_share_one_cache_and_their_record_is_without_it(executed: list[list[str]], tmp_path: Path) -> None:
-    _run(tmp_path)
+def test_scores_share_one_cache_and_their_record_is_without_it(run, executed: list[list[str]], tmp_path: Path) -> None:
+    run()
     scored = [line for line in executed if line[:2] == ["eval", "score"]]
     assert len(scored) == 3
-    assert {line[line.index("--cache") + 1] for line in scored} == {str(tmp_path / pipeline.FEATURES)}
+    assert {_value(line, "--cache") for line in scored} == {str(tmp_path / "run" / pipeline.FEATURES)}
     # A run that an older version finished is not scored anew for a flag that changes no score.
-    assert "--cache" not in (tmp_path / pipeline.RECORD).read_text()
+    assert "--cache" not in (tmp_path / "run" / pipeline.RECORD).read_text()
 
 
-def test_a_finished_run_does_nothing_the_second_time(executed: list[list[str]], tmp_path: Path) -> None:
-    _run(tmp_path)
+def test_a_finished_run_does_nothing_the_second_time(run, executed: list[list[str]]) -> None:
+    run()
     executed.clear()
-    assert _run(tmp_path)["seconds"] == {}
+    assert run()["seconds"] == {}
     assert executed == []
 
 
-def test_a_changed_setting_repeats_its_stage_and_all_after_it(executed: list[list[str]], tmp_path: Path) -> None:
-    _run(tmp_path)
+def test_a_changed_setting_repeats_its_stage_and_all_after_it(run, executed: list[list[str]], tmp_path: Path) -> None:
+    run()
     executed.clear()
-    _run(tmp_path, Recipe(measure=MeasureConfig(calibration_images=3)))
+    run(dataclasses.replace(RECIPE, export={"precision": "int8", "calibration_images": 3}))
     assert _outputs(executed, tmp_path)[0] == "student_int8"
     assert _outputs(executed, tmp_path)[-1] == "report.html"
     assert "student" not in _outputs(executed, tmp_path)
 
 
-def test_a_lost_output_is_made_again(executed: list[list[str]], tmp_path: Path) -> None:
-    _run(tmp_path)
+def test_a_lost_output_is_made_again(run, executed: list[list[str]], tmp_path: Path) -> None:
+    run()
     executed.clear()
-    (tmp_path / "bench.json").unlink()
-    _run(tmp_path)
+    (tmp_path / "run/bench.json").unlink()
+    run()
     assert _outputs(executed, tmp_path) == ["bench.json", "report.html"]
 
 
 def test_a_failed_stage_ends_the_run_with_its_exit_code(
-    executed: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run, executed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "_stages", lambda *_: [stages.Stage("student", ("x", "fail"))])
+    monkeypatch.setattr(pipeline._Run, "stages", lambda *_: [stages.Stage("student", ("x", "fail"))])
     with pytest.raises(stages.StageFailed) as failure:
-        _run(tmp_path)
+        run()
     assert failure.value.exit_code == 4
     assert len(executed) == 1
 
 
-def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").write_text("precious")
-    with pytest.raises(UsageError, match=str(tmp_path)):
-        _run(tmp_path)
+def test_a_folder_that_holds_something_else_is_refused(run, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/mine.txt").write_text("precious")
+    with pytest.raises(UsageError, match=str(tmp_path / "run")):
+        run()
 
 
-def test_every_setting_of_a_recipe_reaches_the_command(executed: list[list[str]], tmp_path: Path) -> None:
-    recipe = Recipe()
-    recipe = dataclasses.replace(recipe, distill=dataclasses.replace(recipe.distill, flip=False, steps=9))
-    _run(tmp_path, recipe)
+def test_every_setting_of_a_recipe_reaches_the_command(run, executed: list[list[str]]) -> None:
+    run(dataclasses.replace(RECIPE, distill=DistillConfig(flip=False, steps=9)))
     assert "--no-flip" in executed[0]
-    assert executed[0][executed[0].index("--steps") + 1] == "9"
+    assert _value(executed[0], "--steps") == "9"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"distill": None}, r"mine\.toml has no table \[distill\]"),
+        ({"teach": None}, r"no table \[teach\].*--teacher"),
+        ({"distill": DistillConfig(domain="both")}, 'domain = "both"'),
+    ],
+)
+def test_a_recipe_that_cannot_run_without_a_teacher_is_refused_in_one_sentence(
+    run, executed: list[list[str]], changes: dict[str, Any], named: str
+) -> None:
+    recipe = dataclasses.replace(RECIPE, **({"teach": TeachConfig()} | changes))
+    with pytest.raises(UsageError, match=named):
+        run(recipe, teacher=None)
+    assert executed == []
+
+
+def test_missing_photos_and_a_missing_teacher_are_refused_before_the_first_stage(
+    run, executed: list[list[str]], photo_folders: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UnusableModel, match=r"nosuch\.h5"):
+        run(teacher=tmp_path / "nosuch.h5")
+    (tmp_path / "photos").mkdir()
+    for name, missing in (("trainA", "testA"), ("testA", "testB")):
+        (tmp_path / "photos" / name).symlink_to(photo_folders / name)
+        with pytest.raises(UnusableData, match=f"no folder {missing}"):
+            run(dataclasses.replace(RECIPE, measure=MeasureConfig(reference="real")), data=tmp_path / "photos")
+    assert executed == []
 
 
 def test_ctrl_c_ends_the_running_stage_too_and_leaves_nothing_half_written(

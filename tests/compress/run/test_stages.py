@@ -67,7 +67,9 @@ def test_the_folder_of_another_record_is_refused(executed: list[str], tmp_path: 
 def test_a_run_that_is_terminated_terminates_its_stage_and_ends_as_a_shell_tells_it(tmp_path: Path) -> None:
     started = tmp_path / "started"
     stage = f"import os, pathlib, time; pathlib.Path({str(started)!r}).write_text(str(os.getpid())); time.sleep(60)"
-    run = f"import sys; from compress.run import stages; sys.exit(stages._run_to_end([sys.executable, '-c', {stage!r}]))"
+    run = (
+        f"import sys; from compress.run import stages; sys.exit(stages._run_to_end([sys.executable, '-c', {stage!r}]))"
+    )
     with subprocess.Popen([sys.executable, "-c", run]) as process:
         for _ in range(600):
             if started.exists() and started.read_text():

@@ -1,0 +1,66 @@
+"""Help under headings: what a screen holds, in which order, and that every flag is in it once."""
+
+import re
+
+import pytest
+
+from compress import cli, console
+
+COMMANDS = ("teach", "distill", "prune", "quantize")
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Show the help of a command, 100 columns wide."""
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def show(command: str) -> list[str]:
+        assert console.run(cli.app, [command, "--help"]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    return show
+
+
+def _flags(lines: list[str]) -> list[str]:
+    names = [found.group(1) for line in lines if (found := re.match(r"│ \*?\s*(--[a-z0-9-]+)", line))]
+    # A long switch has its negative on a line of its own.
+    return [name for name in names if not name.startswith("--no-")]
+
+
+def _headings(lines: list[str]) -> list[str]:
+    return [found.group(1) for line in lines if (found := re.match(r"╭─ (\w+) ─", line))]
+
+
+def test_the_help_of_distill_fits_two_screens_under_headings(shown) -> None:
+    lines = shown("distill")
+    assert len(lines) <= 100
+    assert _headings(lines) == ["Parameters", "Network", "Training", "Losses", "Discriminator"]
+
+
+def test_the_common_flags_come_first(shown) -> None:
+    assert _flags(shown("distill"))[:15] == [
+        "--teacher", "--data", "--out", "--recipe", "--image-size-px", "--steps", "--batch-size", "--family", "--width",
+        "--blocks", "--domain", "--seed", "--lambda-layers", "--overwrite", "--json",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_flag_is_shown_once_and_under_a_heading_that_was_chosen_for_it(shown, command: str) -> None:
+    flags = _flags(shown(command))
+    arguments = cli.app[command].assemble_argument_collection()
+    assert sorted(flags) == sorted(argument.name for argument in arguments if argument.show)
+    chosen = {f"--{name.replace('_', '-')}" for names in cli.HEADINGS.values() for name in names}
+    assert set(flags) <= chosen
+
+
+def test_no_heading_names_a_flag_that_is_gone() -> None:
+    known = {argument.name for command in COMMANDS for argument in cli.app[command].assemble_argument_collection()}
+    chosen = {f"--{name.replace('_', '-')}" for names in cli.HEADINGS.values() for name in names}
+    assert chosen <= known
+
+
+@pytest.mark.parametrize("command", ["prune", "quantize"])
+def test_a_stage_that_fine_tunes_shows_no_losses_and_no_discriminator(shown, command: str) -> None:
+    lines = shown(command)
+    assert _headings(lines) == ["Parameters", "Training"]
+    assert len(lines) <= 60
