@@ -1,4 +1,4 @@
-"""Whether an exported file does what its source does: run in LiteRT, compared, refused below a bound.
+"""Parity of an exported file with its source: run in LiteRT, compared, refused below a bound.
 
 Two questions for int8. Does the file do what its integers mean? It is compared with the integer-exact reference, within
 a step. Are the integers good enough? It is compared with the float source, in PSNR. A float file has only the second.
@@ -18,71 +18,72 @@ from export.interpreter import numpy_int8
 from export.interpreter.litert import TfliteGenerator
 
 LEAST_PSNR_DB: dict[Precision, float] = {"fp32": 90.0, "fp16": 40.0, "dynamic": 30.0, "int8": 30.0}
-"""Against the float source, 2.0 being the peak of images in [-1, 1]. An error of one step of a byte in every pixel is
-48 dB. Measured: fp32, which differs by the order of its sums alone, 104 to 143 dB over teachers and students; fp16,
-which rounds weights, 49 dB with random weights and large activations, 80 dB and more with trained ones; dynamic range,
-42 to 49 dB with trained teachers; int8, which rounds everything, 43 to 49 dB. A student is 25 to 30 dB from its
+"""The least PSNR to the float source, 2.0 being the peak of images in [-1, 1]. An error of one step of a byte in every
+pixel is 48 dB. Measured: fp32, which differs by the order of its sums alone, 104 to 143 dB over teachers and students;
+fp16, which rounds weights, 49 dB with random weights and large activations, 80 dB and more with trained ones; dynamic
+range, 42 to 49 dB with trained teachers; int8, which rounds everything, 43 to 49 dB. A student is 25 to 30 dB from its
 teacher: below 30 dB, rounding would add to that."""
 LEAST_SHARE_WITHIN_A_STEP = 0.999
-"""Of the output values, against the integer-exact reference: what is left for kernels of another processor, which may
-round a tie the other way."""
+"""The least share of output values within a step of the integer-exact reference. The rest is left for kernels of
+another processor, which may round a tie the other way."""
 _SYNTHETIC_CELLS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """How close a file is to its source."""
+    """The distance of a file to its source."""
 
     images: int
+    """Number of images that were compared."""
     material: str
-    """`photos` or `synthetic`."""
+    """Kind of images: `photos` or `synthetic`."""
     psnr_db: float
-    """Over all images, against the float source; peak 2.0."""
+    """PSNR of all images to the float source; peak 2.0."""
     largest_difference: float
-    """Of one value, against the float source; images lie in [-1, 1]."""
+    """The largest difference of one value to the float source; images lie in [-1, 1]."""
     share_within_a_step: float | None = None
-    """int8: values at most one step from the integer-exact reference."""
+    """Share of an int8 file's values that are at most one step from the integer-exact reference."""
 
     def as_json(self) -> dict[str, Any]:
-        """What the manifest holds."""
+        """Return the entry of the manifest."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 def as_scores(checked: Mapping[str, Parity]) -> dict[str, Any]:
-    """What the manifest holds of a file's sizes, the usual one first: its `parity`, and `parity_at` each other one."""
+    """Return the manifest's scores of a file's sizes, the usual one first: `parity`, and `parity_at` each other one."""
     usual, *others = checked
     scores: dict[str, Any] = {"parity": checked[usual].as_json()}
     return scores | ({"parity_at": {name: checked[name].as_json() for name in others}} if others else {})
 
 
 def measure_parity(
-    content: bytes,
+    generator: TfliteGenerator,
     photos: Sequence[np.ndarray],
     expected: Sequence[np.ndarray],
     *,
     material: str,
     quantized: QuantizedGraph | None = None,
 ) -> Parity:
-    """Run a file and compare.
+    """Run a loaded file and compare its pictures with the source's.
 
     Args:
-        content: The `.tflite` file.
+        generator: The loaded `.tflite` file.
         photos: `(height, width, 3)` uint8, all of one of the sizes that it takes.
-        expected: What the float source makes of each, `(height, width, 3)` float in [-1, 1].
+        expected: The float source's picture of each, `(height, width, 3)` float in [-1, 1].
         material: `photos` or `synthetic`.
-        quantized: What an int8 file was written from, at that size.
+        quantized: The graph that an int8 file was written from, at that size.
     """
     height, width, _ = photos[0].shape
-    generator = TfliteGenerator(content, size=(height, width))
-    outputs = [generator.run(photo) for photo in photos]
-    compared = compare_images([generator.to_picture(output) for output in outputs], expected, material=material)
+    sized = generator.at_size((height, width))
+    outputs = [sized.run(photo) for photo in photos]
+    compared = compare_images([sized.to_picture(output) for output in outputs], expected, material=material)
     if quantized is None:
         return compared
     return replace(compared, share_within_a_step=_share_within_a_step(photos, outputs, quantized))
 
 
 def compare_images(pictures: Sequence[np.ndarray], expected: Sequence[np.ndarray], *, material: str) -> Parity:
-    """Compare what an export made with what its float source makes, each `(height, width, 3)` float in [-1, 1]."""
+    """Compare an export's pictures with its float source's, each `(height, width, 3)` float in [-1, 1]."""
     difference = np.stack(pictures) - np.stack(expected)
     return Parity(
         images=len(pictures),
@@ -96,9 +97,9 @@ def require_parity(parity: Parity, precision: Precision, *, at: str = "") -> Non
     """Refuse a file that is too far from its source.
 
     Args:
-        parity: As measured.
-        precision: The file's.
-        at: Which of its sizes, as errors name it.
+        parity: The measured parity.
+        precision: The file's precision.
+        at: The words with which errors name one of several sizes.
 
     Raises:
         ParityError: If a bound is missed; NaN misses it too.
@@ -117,10 +118,10 @@ def require_psnr(parity: Parity, export: str, *, least_db: float, remedy: str) -
     """Refuse an export whose PSNR to its float source is too low.
 
     Args:
-        parity: As measured.
-        export: What to call it in the error.
+        parity: The measured parity.
+        export: The export as errors call it.
         least_db: The bound.
-        remedy: What the user can do.
+        remedy: Advice that ends the error.
 
     Raises:
         ParityError: If the bound is missed; NaN misses it too.
@@ -141,7 +142,7 @@ _REMEDIES: dict[Precision, str] = {
 
 
 def synthetic_photos(size: tuple[int, int], *, count: int, seed: int) -> list[np.ndarray]:
-    """Smooth colours with a little noise, where no real photos are at hand: `(height, width, 3)` uint8."""
+    """Make photos of smooth colours with a little noise: `(height, width, 3)` uint8."""
     from PIL import Image
 
     random = np.random.default_rng(seed)
@@ -167,7 +168,7 @@ def _share_within_a_step(
 
 
 def _steps(output: np.ndarray, exact: np.ndarray, scale: TensorScale) -> np.ndarray:
-    """How far a file's bytes or floats are from the reference's integers, in steps of what the file returns."""
+    """Return the distance of a file's bytes or floats to the reference's integers, in steps of the file's output."""
     if output.dtype == np.uint8:
         return np.abs(output.astype(np.int16) - to_uint8(scale.dequantize(exact)))
     return np.abs(scale.quantize(output).astype(np.int16) - exact)

@@ -1,4 +1,4 @@
-"""The image sizes that a file takes besides its usual one: the same weights, lowered and tried at each."""
+"""The image sizes that a file takes besides its usual one: the same weights, lowered and checked at each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,41 +6,41 @@ from dataclasses import dataclass
 import numpy as np
 
 from compress.errors import UnsupportedLayer, UsageError
-from export.calibration import photos as material
+from export.calibration.photos import draw_parity_photos
 from export.config import CoremlConfig, TfliteConfig
 from export.graph.lower import lower
 from export.graph.operations import Graph
-from export.source import Source
+from export.source import SourceGenerator
 
 
 @dataclass(frozen=True, kw_only=True)
 class OtherSize:
-    """What a generator is at another size, and what it makes of photos there."""
+    """A generator at another size than its usual one, with photos and its pictures of them."""
 
     graph: Graph
     photos: Sequence[np.ndarray]
     """Each `(height, width, 3)` uint8."""
     expected: Sequence[np.ndarray]
-    """What the source makes of each, `(height, width, 3)` float32 in [-1, 1]."""
+    """The source's picture of each, `(height, width, 3)` float32 in [-1, 1]."""
 
     @property
     def name(self) -> str:
-        """Its height and width, as people write them."""
+        """Its height and width as text, see `size_name`."""
         return size_name(self.graph)
 
 
 def size_name(graph: Graph) -> str:
-    """Height and width of the images that a graph takes, as `256x256`."""
+    """Return height and width of the images that a graph takes, as `256x256`."""
     height, width, _ = graph.input_shape
     return f"{height}x{width}"
 
 
-def lower_others(config: TfliteConfig | CoremlConfig, opened: Source, usual: Graph) -> list[OtherSize]:
+def lower_other_sizes(config: TfliteConfig | CoremlConfig, generator: SourceGenerator, usual: Graph) -> list[OtherSize]:
     """Lower a generator at each of `other_sizes_px`, and run it on photos of that size.
 
     Args:
-        config: Its sizes, and where the photos come from.
-        opened: The generator.
+        config: The sizes and the photos.
+        generator: The generator to lower.
         usual: Its graph at the usual size.
 
     Raises:
@@ -48,14 +48,16 @@ def lower_others(config: TfliteConfig | CoremlConfig, opened: Source, usual: Gra
         UnusableData: If the photos cannot be used.
         UnsupportedLayer: If a layer cannot be expressed.
     """
-    return [_lower_at((side, side), config, opened, usual) for side in config.other_sizes_px]
+    return [_lower_at((side, side), config, generator, usual) for side in config.other_sizes_px]
 
 
-def _lower_at(size: tuple[int, int], config: TfliteConfig | CoremlConfig, opened: Source, usual: Graph) -> OtherSize:
+def _lower_at(
+    size: tuple[int, int], config: TfliteConfig | CoremlConfig, generator: SourceGenerator, usual: Graph
+) -> OtherSize:
     if size == usual.input_shape[:2]:
         raise UsageError(f"other_sizes_px = {size[0]}, which the file takes anyway. Leave it out.")
-    resized = opened.resized(size)
-    photos = material.draw_parity_photos(config, opened, size)
+    resized = generator.at_size(size)
+    photos = draw_parity_photos(config, generator, size)
     return OtherSize(
         graph=lower(resized.model, input_shape=(*size, 3)),
         photos=photos,

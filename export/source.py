@@ -1,4 +1,4 @@
-"""What is exported or run: an artifact of ours or any teacher's file, as a Keras model with what its manifest tells."""
+"""The generator to export or to run: an artifact or any teacher's file, as a Keras model with facts of its manifest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +12,7 @@ from compress import images, teachers
 from compress.artifact import Artifact, file_fingerprint, is_artifact, open_artifact
 from compress.data.config import Domain
 from compress.errors import UnusableArtifact, UsageError
+from compress.image_size import resolve_size
 from compress.models.io import load_student
 from compress.teachers import LambdaLayers
 from export.graph.quantized import TensorScale
@@ -20,22 +21,22 @@ _DOMAINS: tuple[Domain, ...] = ("A", "B", "both")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """A generator and where it comes from."""
+class SourceGenerator:
+    """A loaded Keras generator and where it comes from."""
 
     model: keras.Model
     name: str
     fingerprint: str
-    """What the export writes down as its parent."""
+    """Hash of its manifest or file, which an export names as its parent."""
     domain: Domain
-    """Whose photos it was trained to translate; A where nothing says otherwise."""
+    """Domain of the photos that it was trained to translate; A where nothing says otherwise."""
     scales: Mapping[str, TensorScale] | None = None
-    """Of each tensor in int8, where `compress quantize` has chosen them."""
+    """Scale of each tensor in int8, where `compress quantize` has chosen them."""
     float_ops: tuple[str, ...] = ()
-    """The operations that `compress quantize --float-ops` left in float, each by the tensor that it writes."""
+    """Operations that `compress quantize` has chosen to compute in float, each by the tensor that it writes."""
 
     def image_size(self, image_size_px: int | None) -> tuple[int, int]:
-        """Height and width to work at, pixels.
+        """Return the height and width to work at, pixels.
 
         Args:
             image_size_px: Side of the square that was asked for, if any.
@@ -43,20 +44,10 @@ class Source:
         Raises:
             UsageError: If it is not the model's size, or the model takes any size and none was asked for.
         """
-        height, width = self.model.input_shape[1:3]
-        if image_size_px is None:
-            if height is None or width is None:
-                raise UsageError(f"{self.name} takes images of any size. Choose one with --image-size-px, such as 256.")
-            return height, width
-        if (height or image_size_px, width or image_size_px) != (image_size_px, image_size_px):
-            raise UsageError(
-                f"{self.name} takes {height}x{width} images, but image_size_px = {image_size_px}. "
-                "Leave --image-size-px out."
-            )
-        return image_size_px, image_size_px
+        return resolve_size(self.name, self.model.input_shape[1:3], image_size_px)
 
-    def resized(self, size: tuple[int, int]) -> "Source":
-        """The same generator, its weights untouched, for images of another size.
+    def at_size(self, size: tuple[int, int]) -> "SourceGenerator":
+        """Return the same generator, its weights untouched, for images of another size.
 
         Args:
             size: Height and width, pixels.
@@ -83,12 +74,12 @@ class Source:
         return np.asarray(self.model.predict_on_batch(images.to_float(photo)[np.newaxis]), dtype=np.float32)[0]
 
 
-def open_source(path: Path, *, lambda_layers: LambdaLayers | None = None) -> Source:
-    """Load a generator.
+def load_source(path: Path, *, lambda_layers: LambdaLayers | None = None) -> SourceGenerator:
+    """Load a generator to export or to run.
 
     Args:
         path: An artifact directory with a model.keras, or any file that `compress.teachers.load` reads.
-        lambda_layers: What the Lambda layers of a teacher's file do.
+        lambda_layers: The work of the Lambda layers of a teacher's file; they are never run.
 
     Raises:
         UnusableArtifact: If an artifact is torn or holds a finished export.
@@ -96,14 +87,14 @@ def open_source(path: Path, *, lambda_layers: LambdaLayers | None = None) -> Sou
     """
     if not is_artifact(path):
         model = teachers.load(path, lambda_layers=lambda_layers)
-        return Source(model=model, name=path.name, fingerprint=file_fingerprint(path), domain="A")
+        return SourceGenerator(model=model, name=path.name, fingerprint=file_fingerprint(path), domain="A")
     artifact = open_artifact(path)
     if artifact.manifest.format != "keras":
         raise UnusableArtifact(
             f"{path} is an export already ({artifact.model_path.name}); expected the artifact that it was made from."
         )
     domain = artifact.manifest.config.get("domain")
-    return Source(
+    return SourceGenerator(
         model=load_student(artifact.model_path),
         name=artifact.manifest.name,
         fingerprint=artifact.fingerprint,
@@ -114,7 +105,7 @@ def open_source(path: Path, *, lambda_layers: LambdaLayers | None = None) -> Sou
 
 
 def _with_size(config: Mapping[str, Any], size: tuple[int | None, int | None]) -> dict[str, Any]:
-    """A model's configuration with its images' size exchanged; models nested in it take any."""
+    """Return a model's configuration with another image size; models nested in it take any."""
     return {**config, "layers": [_layer_with_size(layer, size) for layer in config["layers"]]}
 
 

@@ -15,7 +15,7 @@ from compress.images import list_images, read_images, to_uint8, write_png
 from export.config import TranslateConfig
 
 Translator = Callable[[np.ndarray], np.ndarray]
-"""A `(height, width, 3)` uint8 photo to a float picture in [-1, 1]."""
+"""Turns a `(height, width, 3)` uint8 photo into a float picture in [-1, 1]."""
 
 
 def translate(
@@ -27,11 +27,11 @@ def translate(
         model: An artifact, a `.tflite` file, or any teacher's file.
         images: A folder of photos; broken ones are named and skipped, up to 1 %.
         out: The folder to write: for each photo a PNG of the same stem.
-        config: Image size, and how to load and run the model.
+        config: Image size, threads and the like.
         overwrite: Whether `out` may exist.
 
     Returns:
-        JSON-ready: how many images were written and skipped, at which height and width.
+        JSON-ready: numbers of images that were written and skipped, their height and width.
 
     Raises:
         UsageError: If `out` exists, or the image size does not fit the model or is missing.
@@ -40,7 +40,7 @@ def translate(
     refuse_existing(out, overwrite=overwrite)
     paths = list_images(images)
     _require_distinct_stems(paths)
-    run, size = _open(model, config)
+    run, size = _open_translator(model, config)
     written = 0
     with atomic_dir(out, overwrite=overwrite) as scratch:
         progress = tqdm(read_images(paths, size), total=len(paths), desc="translate", unit="image", file=sys.stderr)
@@ -64,7 +64,7 @@ def _require_distinct_stems(paths: Sequence[Path]) -> None:
         )
 
 
-def _open(model: Path, config: TranslateConfig) -> tuple[Translator, tuple[int, int]]:
+def _open_translator(model: Path, config: TranslateConfig) -> tuple[Translator, tuple[int, int]]:
     if is_artifact(model):
         artifact = open_artifact(model)
         if artifact.manifest.format == "tflite":
@@ -85,12 +85,12 @@ def _open_tflite(path: Path, config: TranslateConfig) -> tuple[Translator, tuple
         if (wanted, wanted) not in generator.sizes:
             taken = " or ".join(f"{height}x{width}" for height, width in generator.sizes)
             raise UsageError(f"{path} takes {taken} images, but image_size_px = {wanted}. Leave --image-size-px out.")
-        generator = TfliteGenerator.open(path, threads=config.threads, size=(wanted, wanted))
+        generator = generator.at_size((wanted, wanted))
     return generator.translate, generator.size
 
 
 def _open_keras(path: Path, config: TranslateConfig) -> tuple[Translator, tuple[int, int]]:
-    from export.source import open_source
+    from export.source import load_source
 
-    source = open_source(path, lambda_layers=config.lambda_layers)
-    return source.translate, source.image_size(config.image_size_px)
+    generator = load_source(path, lambda_layers=config.lambda_layers)
+    return generator.translate, generator.image_size(config.image_size_px)

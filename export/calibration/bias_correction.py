@@ -1,4 +1,4 @@
-"""What rounding moves on average, taken back: the bias of each operation makes up for it.
+"""Bias correction: the bias of each operation makes up for what rounding moves on average.
 
 Rounded weights times activations that are hardly ever negative are off by about the same at every pixel, and an error
 that is the same everywhere is what eyes and Inception-like features see first.
@@ -18,24 +18,24 @@ from export.graph.quantized import QuantizedGraph, dequantize_kernel, quantize_w
 from export.interpreter.numpy_float import activate, compute, execute_graph
 
 PHOTOS = 8
-"""At most as many are watched, all at once: means over their pixels hardly move with more."""
+"""The most photos that are run, all at once: means over their pixels hardly move with more."""
 
 
-def with_corrected_biases(quantized: QuantizedGraph, photos: Sequence[np.ndarray]) -> QuantizedGraph:
+def correct_biases(quantized: QuantizedGraph, photos: Sequence[np.ndarray]) -> QuantizedGraph:
     """Move the biases of a quantised graph so that each operation's mean over photos is that of the float graph.
 
     Args:
-        quantized: A graph and the scale of each tensor, nothing of it kept in float.
-        photos: `(height, width, 3)` uint8, at least one; the first `PHOTOS` are watched.
+        quantized: A graph and the scale of each tensor, all of it in int8.
+        photos: `(height, width, 3)` uint8, at least one; the first `PHOTOS` are run.
 
     Returns:
-        The same scales over a graph with other biases. In float it is no longer the net that was given.
+        The same scales over a graph with other biases. In float that graph is no longer the original net.
     """
     graph, tensors = quantized.graph, quantized.tensors
     biases: dict[str, np.ndarray] = {}
 
     def step(operation: Operation, *inputs: np.ndarray) -> np.ndarray:
-        """The first half of a batch is exact; the second is the same photos, rounded after every operation."""
+        """Compute a batch: its first half exact, its second the same photos rounded after every operation."""
         if isinstance(operation, Weighted):
             exact, rounded = np.split(inputs[0], 2)
             linear = replace(operation, activation="none")

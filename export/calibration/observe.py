@@ -1,4 +1,4 @@
-"""Watch a graph work on real photos and choose the range of every tensor.
+"""Activation ranges: photos run through a graph, and the range of every tensor chosen from what it held.
 
 The range is what 95 of 100 photos stay within: a rare photo saturates instead of taking resolution from all others.
 Measured on the finished 205,000-parameter `vintage` student, calibrated on 48 photos, int8 against float on 20 others,
@@ -16,12 +16,13 @@ from compress.data.config import Domain
 from compress.data.folders import LAYOUT, photos
 from compress.errors import UnusableArtifact, UnusableData
 from compress.images import list_images, read_images, to_float
-from export.calibration.bias_correction import with_corrected_biases
+from export.calibration.bias_correction import correct_biases
 from export.graph.operations import Graph
 from export.graph.quantized import QuantizedGraph, Range, TensorScale, quantize_graph, quantize_with_scales
 from export.interpreter.numpy_float import run_graph
 
 PHOTOS_WITHIN = 0.95
+"""Share of the photos that a tensor's range covers."""
 
 
 def sample_photos(data: Path, *, domain: Domain, count: int, size: tuple[int, int], seed: int) -> list[np.ndarray]:
@@ -29,10 +30,10 @@ def sample_photos(data: Path, *, domain: Domain, count: int, size: tuple[int, in
 
     Args:
         data: A CycleGAN folder, of which the training photos of `domain` are used, or any folder of images.
-        domain: What the model was trained to translate.
-        count: How many at most.
+        domain: The photos that the model was trained to translate.
+        count: The most photos to draw.
         size: Height and width to crop and resize to, pixels.
-        seed: Of the draw.
+        seed: Random seed of the draw.
 
     Returns:
         `(height, width, 3)` uint8 images.
@@ -45,7 +46,7 @@ def sample_photos(data: Path, *, domain: Domain, count: int, size: tuple[int, in
 
 
 def held_back_photos(data: Path, *, domain: Domain, count: int, size: tuple[int, int], seed: int) -> list[np.ndarray]:
-    """Draw photos that `sample_photos` never draws: those of a CycleGAN folder's test half, else as it does.
+    """Draw photos that `sample_photos` never draws: those of a CycleGAN folder's test half.
 
     Raises:
         UnusableData: If `data` is no CycleGAN folder, or as `sample_photos` does.
@@ -58,22 +59,22 @@ def _draw(paths: Sequence[Path], count: int, size: tuple[int, int], seed: int) -
     return [image for _, image in read_images([paths[index] for index in sorted(drawn)], size)]
 
 
-def quantize_on(
+def calibrate_and_quantize(
     graph: Graph,
     images: Sequence[np.ndarray],
     scales: Mapping[str, TensorScale] | None = None,
     float_ops: Collection[str] = (),
 ) -> QuantizedGraph:
-    """Choose integers for a graph.
+    """Quantize a graph with ranges and corrected biases from photos, or with scales that are chosen already.
 
     Args:
         graph: A float graph.
-        images: `(height, width, 3)` uint8 photos; what they make of the graph sets the scales and corrects the biases.
-        scales: Those that `compress quantize` has chosen already, where it has.
-        float_ops: With them, the operations that compute in float, each by the tensor that it writes.
+        images: `(height, width, 3)` uint8 photos, which set the scales and correct the biases.
+        scales: The scales that `compress quantize` has chosen, where it has; photos play no part then.
+        float_ops: Beside such scales, the operations that compute in float, each by the tensor that it writes.
 
     Raises:
-        UnusableArtifact: If these are scales or operations of another graph.
+        UnusableArtifact: If the scales or operations are those of another graph.
     """
     if scales is not None:
         if scales.keys() != graph.shapes.keys():
@@ -84,7 +85,7 @@ def quantize_on(
             )
         return quantize_with_scales(graph, scales, float_ops)
     ranges = observe_ranges(graph, tqdm(images, desc="calibrate", unit="image"))
-    return with_corrected_biases(quantize_graph(graph, ranges), images)
+    return correct_biases(quantize_graph(graph, ranges), images)
 
 
 def observe_ranges(graph: Graph, images: Iterable[np.ndarray]) -> dict[str, Range]:
@@ -109,11 +110,11 @@ def observe_ranges(graph: Graph, images: Iterable[np.ndarray]) -> dict[str, Rang
         run_graph(graph, to_float(image)[np.newaxis], note)
     if not extremes:
         raise UnusableData("there is no image to calibrate on; expected at least one, like those it was trained on.")
-    return {name: covering(np.array(noted)) for name, noted in extremes.items()}
+    return {name: cover_most_photos(np.array(noted)) for name, noted in extremes.items()}
 
 
-def covering(extremes: np.ndarray) -> Range:
-    """The range that covers most photos' `(photos, 2)` least and greatest values."""
+def cover_most_photos(extremes: np.ndarray) -> Range:
+    """Return the range that `PHOTOS_WITHIN` of the photos stay within, from their `(photos, 2)` extremes."""
     least = np.quantile(extremes[:, 0], 1 - PHOTOS_WITHIN)
     greatest = np.quantile(extremes[:, 1], PHOTOS_WITHIN)
     return float(least), float(greatest)

@@ -1,5 +1,4 @@
-"""The process that loads coremltools: it writes a package, reads it back from disk and runs photos through it; or it
-lists what a package consists of.
+"""The process that loads coremltools: it writes a package and runs photos through it, or lists a package's contents.
 
 coremltools imports TensorFlow and torch where it finds them. Both in one process end it ("LLVM ERROR: inconsistency in
 registered CommandLine options"), and neither is needed to write a graph: here they are hidden before it is imported.
@@ -14,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from compress.errors import PocketGANError, UnsupportedLayer, UnusableModel, UsageError
-from export.coreml.job import Contents, Job, Written
+from export.coreml.job import Contents, Job, JobResult
 
 TIME_LIMIT_S = 3600
-"""After which the child is taken to hang: a 256x256 teacher with four photos takes less than a minute of computing."""
+"""Time after which the child is taken to hang: a 256x256 teacher with four photos takes less than a minute."""
 _FRAMEWORKS = ("tensorflow", "torch")
 _ERRORS: tuple[type[PocketGANError], ...] = (UnsupportedLayer, UnusableModel)
-"""Those that cross from the process, by their exit codes."""
+"""Errors that cross from the process, by their exit codes."""
 
 
 def check_available() -> None:
-    """Find out whether coremltools is there, without loading it.
+    """Check that coremltools is installed, without loading it.
 
     Raises:
         UsageError: If it is not installed.
@@ -36,22 +35,22 @@ def check_available() -> None:
         )
 
 
-def run(job: Job, package: Path) -> Written:
-    """Do a job in a process of its own.
+def run_job(job: Job, package: Path) -> JobResult:
+    """Write a package in a process of its own and run photos through it.
 
     Args:
-        job: What to write and to try.
+        job: The package to write and the photos.
         package: The `.mlpackage` to write, which does not exist yet.
 
     Raises:
         UnsupportedLayer: If an operation has no form in Core ML.
         RuntimeError: If the process failed in another way; a bug, with its traceback.
     """
-    return _ask(job, package)
+    return _run_child(job, package)
 
 
 def list_contents(package: Path) -> Contents:
-    """Read what a package consists of, in a process of its own.
+    """List the contents of a package, in a process of its own.
 
     Args:
         package: A `.mlpackage` with an ML program.
@@ -62,16 +61,16 @@ def list_contents(package: Path) -> Contents:
         RuntimeError: If the process failed in another way; a bug, with its traceback.
     """
     check_available()
-    return _ask(None, package)
+    return _run_child(None, package)
 
 
-def _ask(job: Job | None, package: Path) -> Any:
+def _run_child(job: Job | None, package: Path) -> Any:
     with tempfile.TemporaryDirectory(prefix="pocketgan-") as scratch:
-        asked, answered = Path(scratch) / "job", Path(scratch) / "answer"
+        job_file, result_file = Path(scratch) / "job", Path(scratch) / "result"
         # Both ends of this are our own, in a folder that nobody else may write to.
-        asked.write_bytes(pickle.dumps(job))
+        job_file.write_bytes(pickle.dumps(job))
         # -P keeps modules that lie in the working directory from standing in for ours.
-        command = [sys.executable, "-P", "-m", "export.coreml.child", str(asked), str(package), str(answered)]
+        command = [sys.executable, "-P", "-m", "export.coreml.child", str(job_file), str(package), str(result_file)]
         child = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=TIME_LIMIT_S, check=False
         )
@@ -80,35 +79,36 @@ def _ask(job: Job | None, package: Path) -> Any:
                 raise error(child.stderr.strip().splitlines()[-1])
         if child.returncode != 0:
             raise RuntimeError(f"coremltools' process ended with {child.returncode}:\n{child.stderr.strip()}")
-        return pickle.loads(answered.read_bytes())
+        return pickle.loads(result_file.read_bytes())
 
 
-def _work(job: Job | None, package: Path) -> Written | Contents:
+def _do_job(job: Job | None, package: Path) -> JobResult | Contents:
     for framework in _FRAMEWORKS:
         sys.modules.setdefault(framework, None)  # pyright: ignore[reportArgumentType] - None makes an import fail
-    from export.coreml import contents, program
-    from export.coreml import package as packages
+    from export.coreml.contents import read_contents
     from export.coreml.mil_interpreter import MilGenerator
+    from export.coreml.package import write_package
+    from export.coreml.program import build_program
 
     if job is None:
-        return contents.read(package)
-    written = program.build(
+        return read_contents(package)
+    program = build_program(
         job.graph, job.precision, in_float32=job.in_float32, quantized=job.quantized, others=job.others
     )
     shapes = [each[job.graph.input] for each in (job.graph.shapes, *job.others)]
-    packages.write(written, job.metadata, package, shapes=shapes)
+    write_package(program, job.metadata, package, shapes=shapes)
     generators = {(height, width): MilGenerator.open(package, (height, width)) for height, width, _ in shapes}
     usual = generators[job.graph.input_shape[:2]]
     if set(usual.sizes) != set(generators):
         raise RuntimeError(f"the package takes pictures of {usual.sizes} pixels, but was written for {shapes}.")
     pictures = tuple(generators[photo.shape[0], photo.shape[1]].translate(photo) for photo in job.photos)
-    return Written(pictures=pictures, operations=usual.operations)
+    return JobResult(pictures=pictures, operations=usual.operations)
 
 
 def _main() -> int:
-    asked, package, answered = map(Path, sys.argv[1:])
+    job_file, package, result_file = map(Path, sys.argv[1:])
     try:
-        answered.write_bytes(pickle.dumps(_work(pickle.loads(asked.read_bytes()), package)))
+        result_file.write_bytes(pickle.dumps(_do_job(pickle.loads(job_file.read_bytes()), package)))
     except _ERRORS as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return error.exit_code

@@ -1,4 +1,4 @@
-"""List the operations of a saved Core ML package, of ours or of other converters. Needs coremltools."""
+"""Reader of saved Core ML packages, of ours or of other converters. Needs coremltools."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +15,11 @@ from compress.errors import UnusableModel
 from export.coreml.job import Contents, MilOperation, Value
 
 _LARGEST_SETTING = 16
-"""Values; a constant with more is a weight."""
+"""The most values of a constant that is a setting; one with more is a weight."""
 
 
-def read(package: Path) -> Contents:
-    """Read a `.mlpackage`.
+def read_contents(package: Path) -> Contents:
+    """List the operations of a `.mlpackage`.
 
     Raises:
         UnusableModel: If it is missing, torn or no ML program.
@@ -65,7 +65,7 @@ def _operation(step: Any, unpacked: set[Any]) -> MilOperation:
 
 
 def _bound(step: Any) -> Iterator[tuple[str, Any]]:
-    """The inputs; those of a list, as `concat` has, one by one."""
+    """Yield the inputs by name; those of a list, as `concat` has, one by one."""
     for name, bound in step.inputs.items():
         if isinstance(bound, (list, tuple)):
             yield from ((f"{name}_{position}", each) for position, each in enumerate(bound))

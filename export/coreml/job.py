@@ -1,4 +1,4 @@
-"""What is handed to the process that loads coremltools, and what comes back; neither needs coremltools."""
+"""Data that goes to the process that loads coremltools and comes back; none of it needs coremltools."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from export.graph.operations import Graph, Shape
 from export.graph.quantized import QuantizedGraph
 
 PALETTE_BITS: Mapping[str, int] = {"palette8": 8, "palette6": 6}
+"""Bits of a weight's index by precision."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,27 +28,27 @@ class Job:
     photos: tuple[np.ndarray, ...]
     """Each `(height, width, 3)` uint8, of one of the sizes that the package takes."""
     others: tuple[Mapping[str, Shape], ...] = ()
-    """The shapes of the graph's tensors at each other size that the package takes too."""
+    """Shapes of the graph's tensors at each other size that the package takes too."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
-    """What became of a job."""
+class JobResult:
+    """The result of a job."""
 
     pictures: tuple[np.ndarray, ...]
-    """What the package on disk makes of each photo, `(height, width, 3)` float32 in [-1, 1], not rounded to bytes."""
+    """The package's picture of each photo, `(height, width, 3)` float32 in [-1, 1], not rounded to bytes."""
     operations: Mapping[str, int]
-    """How many of each MIL operation the package holds."""
+    """Number of each MIL operation in the package."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Value:
-    """What an operation of a package reads or writes."""
+    """A value that an operation of a package reads or writes."""
 
     dtype: str
-    """As MIL calls it: fp16, fp32, int8, …"""
+    """MIL's name of the type: fp16, fp32, int8, …"""
     shape: tuple[int | None, ...]
-    """None where it is not fixed."""
+    """Sides, None where one is not fixed."""
     is_constant: bool = False
     constant: Any = None
     """A constant's value, where it is a setting rather than a weight."""
@@ -58,7 +59,7 @@ class MilOperation:
     """One operation of a saved package."""
 
     kind: str
-    """As MIL calls it: conv, instance_norm, …"""
+    """MIL's name of the operation: conv, instance_norm, …"""
     name: str
     inputs: Mapping[str, Value]
     output: Value
@@ -68,13 +69,13 @@ class MilOperation:
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """What a saved package consists of."""
+    """The contents of a saved package."""
 
     specification: int
     """The version of Core ML's format, which decides on the systems that load it."""
     sizes: Literal["fixed", "enumerated", "range"]
-    """Which pictures it takes."""
+    """Whether it takes pictures of one size, of several, or of a range."""
     operations: tuple[MilOperation, ...]
-    """In the order in which they run, without constants."""
+    """Operations in the order in which they run, without constants."""
     enumerated_px: tuple[tuple[int, int], ...] = ()
     """Height and width of each picture of an enumerated set."""

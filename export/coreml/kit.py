@@ -17,11 +17,11 @@ _SOURCES = Path(__file__).with_name("swift")
 _LIBRARY = Path("Sources/PocketGenerator")
 _FILLED = frozenset({Path("Package.swift"), Path("README.md"), _LIBRARY / "ExportedModel.swift"})
 _PLATFORMS = {True: {"ios": 17, "macos": 14}, False: {"ios": 16, "macos": 13}}
-"""By whether activations are int8: the oldest systems that run the model."""
+"""The oldest systems that run the model, by whether its activations are int8."""
 
 
-def refuse_place(kit: Path, artifact: Path, source: Path, *, overwrite: bool) -> None:
-    """Refuse a folder for the package that is taken, that holds the model, or that the artifact's folder would share.
+def check_place(kit: Path, artifact: Path, source: Path, *, overwrite: bool) -> None:
+    """Check that a Swift package may be written to a folder.
 
     Raises:
         UsageError: If `kit` exists and `overwrite` is false, if it holds `source`, or if one of `kit` and `artifact`
@@ -34,13 +34,15 @@ def refuse_place(kit: Path, artifact: Path, source: Path, *, overwrite: bool) ->
         raise UsageError(f"{kit} and {artifact} lie in one another. Pass --swift a folder beside --out.")
 
 
-def write(exported: Artifact, photo: np.ndarray, picture: np.ndarray, out: Path, *, overwrite: bool = False) -> None:
-    """Write the package.
+def write_kit(
+    exported: Artifact, photo: np.ndarray, picture: np.ndarray, out: Path, *, overwrite: bool = False
+) -> None:
+    """Write the Swift package.
 
     Args:
         exported: An artifact with a Core ML package.
-        photo: What the device shows the model, `(height, width, 3)` uint8 of its size.
-        picture: What the export's own evaluation made of it, `(height, width, 3)` float32 in [-1, 1].
+        photo: Photo that the device gives the model, `(height, width, 3)` uint8 of its size.
+        picture: Picture that the export got of it, `(height, width, 3)` float32 in [-1, 1].
         out: The folder to write.
         overwrite: Whether it may exist.
 
@@ -81,7 +83,7 @@ def _names(exported: Artifact) -> dict[str, object]:
 
 
 def string_literal(text: str) -> str:
-    """Spell a text as a literal of Swift, in which a backslash also begins an interpolation."""
+    """Write a text as a literal of Swift, in which a backslash also begins an interpolation."""
     return '"' + "".join(map(_escaped, text)) + '"'
 
 
@@ -92,6 +94,6 @@ def _escaped(letter: str) -> str:
 
 
 def _blue_green_red(pixels: np.ndarray) -> bytes:
-    """`(height, width, 3)` uint8 as the rows of kCVPixelFormatType_32BGRA."""
+    """Return `(height, width, 3)` uint8 as the rows of kCVPixelFormatType_32BGRA."""
     opaque = np.full((*pixels.shape[:2], 1), 255, np.uint8)
     return np.concatenate([pixels[..., ::-1], opaque], axis=-1).tobytes()

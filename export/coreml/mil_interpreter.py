@@ -1,8 +1,8 @@
 """Run a saved Core ML package in NumPy, operation by operation, on any operating system: there is no runtime off macOS.
 
-It reads what lies on disk: the ends from the package's description, weights as coremltools' own code unpacks them, and
-after each operation the values are rounded to the type that the program declares. What it cannot show is what Apple's
-kernels do inside an operation: how wide they accumulate, and how they round the picture to bytes.
+It reads the package from disk: input and output from its description, weights as coremltools' own code unpacks them;
+after each operation the values are rounded to the type that the program declares. It cannot show what Apple's kernels
+do inside an operation: how wide they accumulate, and how they round the picture to bytes.
 
 Needs coremltools, so it is imported only where TensorFlow and torch are not both loaded.
 """
@@ -30,15 +30,16 @@ _FEATURE_RANK = 4
 
 
 class MilGenerator:
-    """A package, read.
+    """A package that is loaded.
 
     Args:
         spec: The package's description and program.
         weights: The folder of its weight file.
-        size: Height and width to run it at, of those that it takes; its usual one when None.
+        size: Height and width to run it at, one of those that it takes; its usual one when None.
 
     Raises:
-        UnusableModel: If its ends are no pictures in RGB, it does not take `size`, or an operation is unknown here.
+        UnusableModel: If its input and output are no pictures in RGB, it does not take `size`, or an operation is
+            unknown here.
     """
 
     def __init__(self, spec: Any, weights: str, size: Size | None = None) -> None:
@@ -60,7 +61,7 @@ class MilGenerator:
         self._steps = [step for step in self._main.operations if step.op_type != "const" and step not in packed]
         self._spent_after = _spent_after(self._steps)
         self.operations: Mapping[str, int] = Counter(step.op_type for step in [*packed, *self._steps])
-        """How many of each operation the program holds."""
+        """Number of each operation in the program."""
         unknown = {step.op_type for step in self._steps} - set(_OPERATIONS)
         if unknown:
             raise UnusableModel(f"the package has operations that are unknown here: {', '.join(sorted(unknown))}.")
@@ -92,7 +93,7 @@ class MilGenerator:
 
 
 def _picture(features: Any) -> Any:
-    """The one end of a generator, checked."""
+    """Return the only input or output of a generator, which must be an RGB image."""
     (feature,) = features
     if feature.type.WhichOneof("Type") != "imageType":
         raise UnusableModel(f"{feature.name} is a {feature.type.WhichOneof('Type')}; expected an image.")
@@ -103,7 +104,7 @@ def _picture(features: Any) -> Any:
 
 
 def _declared_sizes(feature: Any) -> tuple[Size, ...]:
-    """The sizes that an image end allows, the usual one first."""
+    """Return the sizes that an image input or output allows, the usual one first."""
     image = feature.type.imageType
     usual, flexibility = (image.height, image.width), image.WhichOneof("SizeFlexibility")
     if flexibility is None:
@@ -117,8 +118,9 @@ def _declared_sizes(feature: Any) -> tuple[Size, ...]:
 
 
 def _settle_shapes(program: Any, name: str, size: Size) -> None:
-    """Have coremltools infer every shape anew from the input's: in a package of several sizes they are unknown, and
-    there would be nothing to compare what comes out with.
+    """Have coremltools infer every shape anew from the input's.
+
+    In a package of several sizes they are unknown, and there would be nothing to compare computed shapes with.
     """
     settle = PASS_REGISTRY["common::materialize_symbolic_shape_program"]
     settle.function_name_to_materialization_map = {"main": {name: (1, 3, *size)}}
@@ -126,7 +128,10 @@ def _settle_shapes(program: Any, name: str, size: Size) -> None:
 
 
 def _spent_after(steps: Sequence[Any]) -> dict[Any, list[Any]]:
-    """By operation, the results that no later one reads: a 256x256 teacher's are 270 MB in float16, all together."""
+    """Return, for each operation, the results that none after it reads.
+
+    All results of a 256x256 teacher together are 270 MB in float16.
+    """
     last_reader = {}
     for step in steps:
         for bound in step.inputs.values():
@@ -165,12 +170,12 @@ def _operation(name: str) -> Callable[[Callable[[Values], np.ndarray]], Callable
 
 
 def _wide(values: np.ndarray) -> np.ndarray:
-    """Inside an operation, sums are taken in float32."""
+    """Return values in float32, in which an operation takes its sums."""
     return values.astype(np.float32)
 
 
 def _last(features: np.ndarray) -> np.ndarray:
-    """Channels last, as `kernels` has them."""
+    """Return features in float32 with channels last, as `kernels` has them."""
     return _wide(features).transpose(0, 2, 3, 1)
 
 

@@ -1,4 +1,4 @@
-"""Which tensors come near to what float16 holds: measured on photos, written down, and kept in float32."""
+"""Tensors that come near to the largest float16: measured on photos, recorded, and left in float32."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,11 +10,11 @@ from export.interpreter.numpy_float import run_graph
 
 FLOAT16_LARGEST = float(np.finfo(np.float16).max)
 NEAR = FLOAT16_LARGEST / 4
-"""From here on a tensor stays in float32: another photo may well double what a handful of photos showed, and inside a
-kernel sums may pass through larger values than they end with."""
+"""Magnitude from which a tensor stays in float32: another photo may well double what a handful of photos showed, and
+inside a kernel sums may pass through larger values than they end with."""
 
 
-def largest_activations(graph: Graph, photos: Iterable[np.ndarray]) -> dict[str, float]:
+def measure_activations(graph: Graph, photos: Iterable[np.ndarray]) -> dict[str, float]:
     """Run photos through the float graph and return the largest magnitude in each tensor.
 
     Args:
@@ -22,7 +22,7 @@ def largest_activations(graph: Graph, photos: Iterable[np.ndarray]) -> dict[str,
         photos: `(height, width, 3)` uint8, at least one.
 
     Returns:
-        By the name of each tensor; not a number where any photo made one.
+        Magnitude by the name of each tensor; not a number where any photo made one.
     """
     largest: dict[str, float] = {}
 
@@ -35,6 +35,6 @@ def largest_activations(graph: Graph, photos: Iterable[np.ndarray]) -> dict[str,
     return largest
 
 
-def near_overflow(largest: Mapping[str, float]) -> frozenset[str]:
-    """The tensors that float16 is too narrow for."""
+def find_overflows(largest: Mapping[str, float]) -> frozenset[str]:
+    """Return the tensors that float16 is too narrow for."""
     return frozenset(name for name, value in largest.items() if not value < NEAR)

@@ -1,4 +1,4 @@
-"""A MIL program becomes a `.mlpackage`: ends that are pictures, and what people read about it. Needs coremltools."""
+"""Writer of `.mlpackage`s: a MIL program with images for input and output, and its metadata. Needs coremltools."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,11 +12,11 @@ from export.graph.operations import Shape
 _STANDARD = ("author", "license", "version", "short_description")
 
 
-def write(program: Any, metadata: Mapping[str, str], path: Path, *, shapes: Sequence[Shape] = ()) -> None:
-    """Save a program.
+def write_package(program: Any, metadata: Mapping[str, str], path: Path, *, shapes: Sequence[Shape] = ()) -> None:
+    """Save a program as a package.
 
     Args:
-        program: From `program.build`.
+        program: A program from `build_program`.
         metadata: `author`, `license`, `version` and `short_description`, which Xcode shows; other keys are kept as
             they are.
         path: A `.mlpackage` that does not exist yet.
@@ -32,8 +32,8 @@ def write(program: Any, metadata: Mapping[str, str], path: Path, *, shapes: Sequ
         color_layout=coremltools.colorlayout.RGB,
         channel_first=True,
     )
-    # The program is written as it is to run. Only of int8's pairs of operations do coremltools' other passes change
-    # anything; without them, the same bytes come out in half the time.
+    # The program is written as it is to run. coremltools' other passes change nothing but int8's pairs of
+    # operations; where there are none, the same bytes come out in half the time.
     has_pairs = any(step.op_type == "quantize" for step in main.operations)
     model = coremltools.convert(
         program,

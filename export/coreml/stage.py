@@ -22,17 +22,17 @@ from compress.artifact import (
 )
 from compress.config import to_mapping
 from export import parity, sizes
-from export.calibration import observe
-from export.calibration import photos as material
+from export.calibration.observe import calibrate_and_quantize
+from export.calibration.photos import PARITY_IMAGES, draw_photos, parity_sheet, photo_kind
 from export.config import CoremlConfig, CoremlPrecision
 from export.coreml import child, kit, overflow
-from export.coreml.job import Job, Written
+from export.coreml.job import Job, JobResult
 from export.graph.lower import lower
 from export.graph.operations import Graph
 from export.graph.passes import apply_passes, mixed_precision
 from export.graph.quantized import QuantizedGraph
 from export.sizes import OtherSize
-from export.source import Source, open_source
+from export.source import SourceGenerator, load_source
 
 LEAST_PSNR_DB: dict[CoremlPrecision, float] = {
     "fp32": 90.0,
@@ -42,9 +42,9 @@ LEAST_PSNR_DB: dict[CoremlPrecision, float] = {
     "palette6": 30.0,
     "int8": 30.0,
 }
-"""Against the float source, as `parity.LEAST_PSNR_DB`. Measured on the `vintage` student and its teacher at 256x256:
-fp32 148 and 110 dB, fp16 78 and 77, int8_weights 67 and 55, palette8 71 and 61, palette6 59 and 50, int8 46; on tiny
-untrained students fp16 72, int8_weights 57, palette8 54, palette6 45."""
+"""The least PSNR to the float source, as `parity.LEAST_PSNR_DB`. Measured on the `vintage` student and its teacher at
+256x256: fp32 148 and 110 dB, fp16 78 and 77, int8_weights 67 and 55, palette8 71 and 61, palette6 59 and 50, int8 46;
+on tiny untrained students fp16 72, int8_weights 57, palette8 54, palette6 45."""
 _REMEDIES: dict[CoremlPrecision, str] = {
     "fp32": "This should not happen: please report it with the model.",
     "fp16": "Pass --data with photos like those it was trained on, or use --precision fp32.",
@@ -57,13 +57,19 @@ _REMEDIES: dict[CoremlPrecision, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class _Lowered:
-    """What is written, and what was found out about it."""
+    """A generator that is ready to be written, and what it is checked with."""
 
     graph: Graph
-    others: Sequence[OtherSize]
     quantized: QuantizedGraph | None
+    photos: Sequence[np.ndarray]
+    """Each `(height, width, 3)` uint8, of the usual size."""
+    expected: Sequence[np.ndarray]
+    """The source's picture of each."""
+    others: Sequence[OtherSize]
     largest: Mapping[str, float]
+    """Largest magnitude in each tensor, over all sizes."""
     in_float32: frozenset[str]
+    """Tensors that float16 is too narrow for."""
 
     @property
     def graphs(self) -> list[Graph]:
@@ -78,7 +84,7 @@ def export_coreml(
 
     Args:
         source: An artifact with a model.keras, or any teacher's file.
-        config: Precision, sizes and what Xcode shows.
+        config: Precision, sizes and the texts that Xcode shows.
         out: The artifact to write.
         swift: A folder to write too: a Swift package that runs and times the model.
         overwrite: Whether `out` and `swift` may exist.
@@ -91,59 +97,67 @@ def export_coreml(
     """
     refuse_existing(out, overwrite=overwrite)
     if swift is not None:
-        kit.refuse_place(swift, out, source, overwrite=overwrite)
+        kit.check_place(swift, out, source, overwrite=overwrite)
     child.check_available()
-    opened = open_source(source, lambda_layers=config.lambda_layers)
-    size = opened.image_size(config.image_size_px)
-    photos = material.draw_photos(config, opened, size)
-    shown = photos[: material.PARITY_IMAGES]
-    graph = lower(opened.model, input_shape=(*size, 3))
-    others = sizes.lower_others(config, opened, graph)
-    sizes.require_same_operations(graph, others)
-    quantized = None
-    if config.precision == "int8":
-        quantized = observe.quantize_on(graph, photos, opened.scales, opened.float_ops)
-        graph = quantized.graph
-        passes = mixed_precision(quantized.float_ops)
-        others = [replace(other, graph=apply_passes(other.graph, passes)) for other in others]
-    found = [overflow.largest_activations(graph, shown)]
-    found += [overflow.largest_activations(other.graph, other.photos) for other in others]
-    largest = {name: float(np.max([each[name] for each in found])) for name in found[0]}
-    lowered = _Lowered(
-        graph=graph,
-        others=others,
-        quantized=quantized,
-        largest=largest,
-        in_float32=overflow.near_overflow(largest),
-    )
-    expected = [opened.translate(photo) for photo in shown]
+    generator = load_source(source, lambda_layers=config.lambda_layers)
+    lowered = _lower(generator, config)
+    photos, expected = lowered.photos, lowered.expected
     with atomic_dir(out, overwrite=overwrite) as scratch:
-        job = Job(
-            graph=graph,
-            precision=config.precision,
-            in_float32=lowered.in_float32,
-            quantized=quantized,
-            metadata=_metadata(config, opened, lowered),
-            photos=(*shown, *(photo for other in others for photo in other.photos)),
-            others=tuple(other.graph.shapes for other in others),
-        )
         package = scratch / MODEL_NAMES["mlpackage"]
-        written = child.run(job, package)
-        scores = _check(written, expected, lowered, config)
+        result = child.run_job(_job(lowered, config, generator), package)
+        scores = _check(result, lowered, config)
         if config.data is not None:
-            images.write_png(
-                scratch / "samples.png", material.contact_sheet(shown, expected, written.pictures[: len(shown)])
-            )
-        scores["coreml"] = _what_is_inside(package, written, lowered)
-        write_manifest(scratch, _manifest(out.name, config, opened, lowered, package, scores))
+            sheet = parity_sheet(photos, expected, result.pictures[: len(photos)])
+            images.write_png(scratch / "samples.png", sheet)
+        scores["coreml"] = _package_facts(package, result, lowered)
+        write_manifest(scratch, _manifest(out.name, config, generator, lowered, package, scores))
     exported = open_artifact(out)
     if swift is not None:
-        kit.write(exported, shown[0], written.pictures[0], swift, overwrite=overwrite)
+        kit.write_kit(exported, photos[0], result.pictures[0], swift, overwrite=overwrite)
     return exported
 
 
-def _check(written: Written, expected: Sequence[np.ndarray], lowered: _Lowered, config: CoremlConfig) -> dict[str, Any]:
-    """Compare what the package makes with its source, at every size.
+def _lower(generator: SourceGenerator, config: CoremlConfig) -> _Lowered:
+    """Lower and quantize a generator at every size of the package, and measure its activations."""
+    size = generator.image_size(config.image_size_px)
+    photos = draw_photos(config, generator, size)
+    shown = photos[:PARITY_IMAGES]
+    graph = lower(generator.model, input_shape=(*size, 3))
+    others = sizes.lower_other_sizes(config, generator, graph)
+    sizes.require_same_operations(graph, others)
+    quantized = None
+    if config.precision == "int8":
+        quantized = calibrate_and_quantize(graph, photos, generator.scales, generator.float_ops)
+        graph, passes = quantized.graph, mixed_precision(quantized.float_ops)
+        others = [replace(other, graph=apply_passes(other.graph, passes)) for other in others]
+    found = [overflow.measure_activations(graph, shown)]
+    found += [overflow.measure_activations(other.graph, other.photos) for other in others]
+    largest = {name: float(np.max([each[name] for each in found])) for name in found[0]}
+    return _Lowered(
+        graph=graph,
+        quantized=quantized,
+        photos=shown,
+        expected=[generator.translate(photo) for photo in shown],
+        others=others,
+        largest=largest,
+        in_float32=overflow.find_overflows(largest),
+    )
+
+
+def _job(lowered: _Lowered, config: CoremlConfig, generator: SourceGenerator) -> Job:
+    return Job(
+        graph=lowered.graph,
+        precision=config.precision,
+        in_float32=lowered.in_float32,
+        quantized=lowered.quantized,
+        metadata=_metadata(config, generator, lowered),
+        photos=(*lowered.photos, *(photo for other in lowered.others for photo in other.photos)),
+        others=tuple(other.graph.shapes for other in lowered.others),
+    )
+
+
+def _check(result: JobResult, lowered: _Lowered, config: CoremlConfig) -> dict[str, Any]:
+    """Compare the package's pictures with its source's, at every size.
 
     Returns:
         The manifest's `parity` and, where there are other sizes, `parity_at` each of them.
@@ -151,14 +165,14 @@ def _check(written: Written, expected: Sequence[np.ndarray], lowered: _Lowered, 
     Raises:
         ParityError: If a bound is missed.
     """
-    wanted = {sizes.size_name(lowered.graph): expected} | {other.name: other.expected for other in lowered.others}
-    made, checked = iter(written.pictures), {}
-    for name, pictures in wanted.items():
+    expected = {sizes.size_name(lowered.graph): lowered.expected}
+    expected |= {other.name: other.expected for other in lowered.others}
+    pictures, checked = iter(result.pictures), {}
+    for name, unclipped in expected.items():
         # A picture holds no more than this; a generator without tanh may go beyond.
-        clipped = [np.clip(picture, -1, 1) for picture in pictures]
-        checked[name] = parity.compare_images(
-            list(islice(made, len(clipped))), clipped, material=material.material_kind(config)
-        )
+        clipped = [np.clip(picture, -1, 1) for picture in unclipped]
+        own = list(islice(pictures, len(clipped)))
+        checked[name] = parity.compare_images(own, clipped, material=photo_kind(config))
         parity.require_psnr(
             checked[name],
             f"{config.precision} package" + (f" at {name}" if lowered.others else ""),
@@ -168,27 +182,27 @@ def _check(written: Written, expected: Sequence[np.ndarray], lowered: _Lowered, 
     return parity.as_scores(checked)
 
 
-def _metadata(config: CoremlConfig, opened: Source, lowered: _Lowered) -> dict[str, str]:
+def _metadata(config: CoremlConfig, generator: SourceGenerator, lowered: _Lowered) -> dict[str, str]:
     width_by_height = [f"{graph.input_shape[1]}x{graph.input_shape[0]}" for graph in lowered.graphs]
     return {
         "author": config.author,
         "license": config.license,
         "version": config.model_version,
         "short_description": (
-            f"{opened.name}: a {' or '.join(width_by_height)} RGB photo in, a picture of that size out."
+            f"{generator.name}: a {' or '.join(width_by_height)} RGB photo in, a picture of that size out."
         ),
-        # What the package's own manifest calls its parent: the manifest, or a teacher's file, that it was made from.
-        "pocketgan.parent_sha256": opened.fingerprint,
+        # The parent of the artifact's manifest: the manifest, or a teacher's file, that it was made from.
+        "pocketgan.parent_sha256": generator.fingerprint,
         "pocketgan.precision": config.precision,
     }
 
 
-def _what_is_inside(package: Path, written: Written, lowered: _Lowered) -> dict[str, Any]:
+def _package_facts(package: Path, result: JobResult, lowered: _Lowered) -> dict[str, Any]:
     weights_bytes = sum(path.stat().st_size for path in package.rglob("weight.bin"))
     return {
         "graph_bytes": _size_bytes(package) - weights_bytes,
         "weights_bytes": weights_bytes,
-        "operations": dict(written.operations),
+        "operations": dict(result.operations),
         "largest_activations": {name: float(f"{value:.4g}") for name, value in lowered.largest.items()},
         "float16_largest": overflow.FLOAT16_LARGEST,
         "in_float32": sorted(lowered.in_float32),
@@ -200,18 +214,23 @@ def _size_bytes(package: Path) -> int:
 
 
 def _manifest(
-    name: str, config: CoremlConfig, opened: Source, lowered: _Lowered, package: Path, scores: dict[str, Any]
+    name: str,
+    config: CoremlConfig,
+    generator: SourceGenerator,
+    lowered: _Lowered,
+    package: Path,
+    scores: dict[str, Any],
 ) -> Manifest:
     graph = lowered.graph
-    macs = cost.measure_cost(opened.model, image_size_px=graph.input_shape[:2]).macs
+    macs = cost.measure_cost(generator.model, image_size_px=graph.input_shape[:2]).macs
     return Manifest(
         name=name,
         format="mlpackage",
         stage="export",
-        parent=opened.fingerprint,
+        parent=generator.fingerprint,
         input=ImageSpec(shape=graph.input_shape, layout="NCHW", dtype="uint8", range=(0.0, 255.0)),
         cost=Cost(params=graph.params, macs=macs, size_bytes=_size_bytes(package)),
-        config=to_mapping(config) | {"domain": opened.domain},
+        config=to_mapping(config) | {"domain": generator.domain},
         seed=config.seed,
         quantization=None if lowered.quantized is None else lowered.quantized.as_json(),
         float_ops=[] if lowered.quantized is None else list(lowered.quantized.float_ops),

@@ -7,8 +7,9 @@ model is loaded or while it runs, and the arithmetic is that of floats.
 import numpy as np
 
 LARGEST_INTEGER = 127
+"""Largest magnitude of a symmetric int8 weight."""
 FEWEST_WEIGHTS = 2048
-"""A smaller kernel stays float16: its tables and their entries in the file weigh as much as they save."""
+"""The smallest kernel that is compressed; tables of a smaller one weigh as much as they save."""
 _LLOYD_STEPS = 100
 
 
@@ -16,8 +17,8 @@ def quantize_channels(kernel: np.ndarray, axis: int) -> tuple[np.ndarray, np.nda
     """Round a kernel to integers, symmetric per channel.
 
     Args:
-        kernel: Of any shape, float32.
-        axis: Its output channels.
+        kernel: Weights of any shape, float32.
+        axis: The axis of its output channels.
 
     Returns:
         int8 integers in [-127, 127] of the kernel's shape, and float16 scales, one per channel. A scale is rounded to
@@ -35,7 +36,7 @@ def palettize(kernel: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
     """Choose `2 ** bits` values for a kernel, the squared error being least as far as Lloyd's iteration finds.
 
     Args:
-        kernel: Of any shape, float32.
+        kernel: Weights of any shape, float32.
         bits: 6 or 8.
 
     Returns:
@@ -57,23 +58,23 @@ def palettize(kernel: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
         )
     )
     for _ in range(_LLOYD_STEPS):
-        ends = np.concatenate([[0], np.searchsorted(ordered, _between(table)), [ordered.size]])
-        counts = np.diff(ends)
-        means = np.where(counts > 0, np.diff(running[ends]) / np.maximum(counts, 1), table)
+        bounds = np.concatenate([[0], np.searchsorted(ordered, _midpoints(table)), [ordered.size]])
+        counts = np.diff(bounds)
+        means = np.where(counts > 0, np.diff(running[bounds]) / np.maximum(counts, 1), table)
         settled = np.array_equal(means, table)
         table = np.sort(means)
         if settled:
             break
     stored = table.astype(np.float16)
-    return stored, np.searchsorted(_between(stored.astype(np.float64)), kernel).astype(np.uint8)
+    return stored, np.searchsorted(_midpoints(stored.astype(np.float64)), kernel).astype(np.uint8)
 
 
-def _between(table: np.ndarray) -> np.ndarray:
-    """Where one entry's interval ends and the next one's begins."""
+def _midpoints(table: np.ndarray) -> np.ndarray:
+    """Return the borders between the intervals of neighbouring entries."""
     return (table[:-1] + table[1:]) / 2
 
 
-def pack(indices: np.ndarray, bits: int) -> np.ndarray:
-    """Put indices of `bits` bits behind one another, least significant bit first: `(ceil(size * bits / 8),)` uint8."""
+def pack_indices(indices: np.ndarray, bits: int) -> np.ndarray:
+    """Pack indices of `bits` bits, least significant bit first: `(ceil(size * bits / 8),)` uint8."""
     each = np.unpackbits(indices.reshape(-1, 1), axis=1, bitorder="little")[:, :bits]
     return np.packbits(each, axis=None, bitorder="little")

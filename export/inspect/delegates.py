@@ -1,7 +1,8 @@
-"""Which operators the delegates of phones take, by what is known of their sources: not measured, since none runs here.
+"""Tables of the operators that the delegates of phones take, from their sources: not measured, since none runs here.
 
-XNNPACK does run here and is asked itself (`export.tflite.delegation`). What a source lists can still be refused for its shape or
-its parameters. Each delegate's `source` says how its table came about, and the report shows it.
+XNNPACK does run here and is asked itself (`export.tflite.delegation`). An operator that a source lists can still be
+refused for its shape or its parameters. Each delegate's `source` says how its table came about, and the report shows
+it.
 """
 
 from collections.abc import Mapping

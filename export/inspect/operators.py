@@ -1,4 +1,4 @@
-"""The operators of a `.tflite` file: what each is, what it writes, where it runs, and how long it takes by itself."""
+"""The operators of a `.tflite` file: kind, output, the delegates that run it, and its time by itself."""
 
 import time
 from collections.abc import Iterable
@@ -9,16 +9,17 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from export.inspect.delegates import DELEGATES
-from export.interpreter.litert_benchmark import fill_inputs
+from export.interpreter.open_file import fill_inputs
 from export.tflite.delegation import delegate_coverage
 from export.tflite.file import pack
 
 _CODES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
 _TYPES = {value: name.lower() for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
 _INTEGERS = ("int8", "uint8")
-_RUNS, _TURN_MS = 15, 200.0
-"""An operator's time is the least of `_RUNS` runs, or of fewer that take `_TURN_MS`. It is the calling thread's time on
-the processor: an operator that takes longer than a turn of the scheduler would never run without other work in it."""
+_RUNS, _ENOUGH_MS = 15, 200.0
+"""An operator's time is the least of `_RUNS` runs, or of fewer that take `_ENOUGH_MS`. It is the calling thread's time
+on the processor: an operator that takes longer than a turn of the scheduler would never run without other work in
+it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +30,15 @@ class Operator:
     code: str
     version: int
     dtype: str
-    """Of what it writes."""
+    """Type of the tensor that it writes."""
     shape: tuple[int, ...]
+    """Shape of the tensor that it writes."""
     runs_in: dict[str, bool] = field(default_factory=dict)
-    """By delegate: `xnnpack` measured, the others by their sources."""
+    """Whether each delegate runs it: `xnnpack` measured, the others by their sources."""
     at_load: bool = False
     """Whether it reads constants alone, which a delegate computes once."""
     latency_ms: float | None = None
-    """By itself, one thread, with LiteRT's default delegate; None where it was not measured or runs at load."""
+    """Time by itself, one thread, LiteRT's default delegate; None where it was not measured or runs at load."""
 
 
 def list_operators(content: bytes, *, timed: bool = False) -> list[Operator]:
@@ -50,8 +52,8 @@ def list_operators(content: bytes, *, timed: bool = False) -> list[Operator]:
         ValueError: If it is no such file.
         RuntimeError: If LiteRT lacks one of its operators.
     """
-    # LiteRT first: it refuses what is torn, where the schema's classes would read on.
-    left_behind = set(delegate_coverage(content).left_behind_at)
+    # LiteRT first: it refuses a torn file, where the schema's classes would read on.
+    undelegated = set(delegate_coverage(content).undelegated_positions)
     model = schema.ModelT.InitFromPackedBuf(content)
     graph = model.subgraphs[0]
     constant = {index for index, tensor in enumerate(graph.tensors) if _holds_data(model, tensor)}
@@ -62,7 +64,7 @@ def list_operators(content: bytes, *, timed: bool = False) -> list[Operator]:
         written = graph.tensors[operator.outputs[0]]
         dtype = _TYPES[written.type]
         integer = dtype in _INTEGERS
-        runs_in = {"xnnpack": position not in left_behind}
+        runs_in = {"xnnpack": position not in undelegated}
         runs_in |= {each.name: each.accepts(name, code.version, integer=integer) for each in DELEGATES}
         at_load = _reads_constants(operator, constant)
         found.append(
@@ -74,18 +76,18 @@ def list_operators(content: bytes, *, timed: bool = False) -> list[Operator]:
                 shape=tuple(map(int, written.shape)),
                 runs_in=runs_in,
                 at_load=at_load,
-                latency_ms=_time(cut_out(model, position)) if timed and not at_load else None,
+                latency_ms=_time(extract_operator(model, position)) if timed and not at_load else None,
             )
         )
     return found
 
 
-def cut_out(model: Any, position: int) -> bytes:
-    """Write one operator as a file of its own, its constants and what unpacks them with it; the rest are its inputs.
+def extract_operator(model: Any, position: int) -> bytes:
+    """Write one operator as a file of its own, with its constants and the operators that unpack them.
 
     Args:
         model: A `schema.ModelT` of one subgraph.
-        position: Of the operator in that subgraph.
+        position: The operator's place in that subgraph.
     """
     graph = model.subgraphs[0]
     wanted = graph.operators[position]
@@ -115,7 +117,7 @@ def cut_out(model: Any, position: int) -> bytes:
 
 
 def _inputs(operator: Any) -> list[int]:
-    """An operator's inputs, without optional ones that are left out."""
+    """Return an operator's inputs without optional ones that are left out."""
     return [int(index) for index in operator.inputs if index >= 0]
 
 
@@ -149,7 +151,7 @@ def _time(content: bytes) -> float:
     fill_inputs(interpreter)
     interpreter.invoke()
     latencies: list[float] = []
-    while len(latencies) < _RUNS and sum(latencies) < _TURN_MS:
+    while len(latencies) < _RUNS and sum(latencies) < _ENOUGH_MS:
         started = time.thread_time_ns()
         interpreter.invoke()
         latencies.append((time.thread_time_ns() - started) / 1e6)

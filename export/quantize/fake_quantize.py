@@ -1,8 +1,8 @@
 """int8's rounding inside a Keras model: forward as the file computes, backward as if nothing were rounded.
 
-Weights are rounded to the scale of their output channel, tensors to the scale of their group, as `export.graph.quantized`
-chooses them; biases are left alone, since an int32's rounding is finer than float32's own sums. Everything rounds in
-float32, whatever the model's arithmetic.
+Weights are rounded to the scale of their output channel, tensors to the scale of their group, as
+`export.graph.quantized` chooses them; biases are left alone, since an int32's rounding is finer than float32's own
+sums. Everything rounds in float32, whatever the model's arithmetic.
 
 Source: Jacob et al. 2018, Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference,
 arXiv:1712.05877; the straight-through gradient of Bengio et al. 2013, arXiv:1308.3432.

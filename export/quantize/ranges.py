@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from compress.images import to_float
-from export.calibration.observe import covering
+from export.calibration.observe import cover_most_photos
 from export.graph.operations import Graph
 from export.graph.quantized import Range, scale_groups
 from export.interpreter.numpy_float import run_graph
@@ -67,7 +67,7 @@ def _by_rule(extremes: np.ndarray, values: np.ndarray) -> dict[RangeRule, Range]
     least, greatest = float(extremes[:, 0].min()), float(extremes[:, 1].max())
     low, high = np.quantile(values, [_CUT, 1 - _CUT])
     return {
-        "photos": covering(extremes),
+        "photos": cover_most_photos(extremes),
         "minmax": (least, greatest),
         "percentile": (float(low), float(high)),
         "mse": _least_error(values, (least, greatest)),

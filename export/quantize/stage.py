@@ -94,7 +94,7 @@ def quantize(
 
 def _draw(scratch: Path, finished: QuantizeResult) -> None:
     """What people look at: a sheet of pictures, and what int8 costs where if they asked."""
-    from export.calibration import photos as material
+    from export.calibration.photos import parity_sheet
     from export.interpreter.litert import TfliteGenerator
     from export.quantize import sensitivity
     from export.tflite import emitter
@@ -103,7 +103,7 @@ def _draw(scratch: Path, finished: QuantizeResult) -> None:
     photos, targets = held_back.batch(np.arange(min(_SHEET_ROWS, len(held_back))))
     shown = images.to_uint8(photos)
     pictures = map(TfliteGenerator(emitter.int8_file(finished.shipped.quantized, "float")).translate, shown)
-    images.write_png(scratch / "samples.png", material.contact_sheet(list(shown), list(targets), pictures))
+    images.write_png(scratch / "samples.png", parity_sheet(list(shown), list(targets), pictures))
     if finished.costs:
         sensitivity.write(finished.costs, scratch)
 

@@ -1,4 +1,4 @@
-"""How much of a `.tflite` file the XNNPACK delegate runs, and what it leaves to slower kernels."""
+"""The part of a `.tflite` file that the XNNPACK delegate runs, and the operators that it leaves to slower kernels."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -11,37 +11,58 @@ _DELEGATE = "DELEGATE"
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """`partitions` that the delegate took, and the names of the operators that it left behind."""
+    """The delegate's share of a file."""
 
     partitions: int
+    """Parts of the file that the delegate took."""
     operators: int
+    """Operators of the file, delegated or not."""
     op_counts: Counter[str]
-    """Number of the file's operators of each kind, delegated or not."""
-    left_behind: tuple[str, ...]
-    left_behind_at: tuple[int, ...]
-    """Where they stand among the file's operators."""
+    """Number of operators of each kind, delegated or not."""
+    undelegated: tuple[str, ...]
+    """Kinds of the operators that the delegate did not take, in the file's order."""
+    undelegated_positions: tuple[int, ...]
+    """Their places among the file's operators."""
 
     @property
     def complete(self) -> bool:
         """Whether the whole file is one partition."""
-        return self.partitions == 1 and not self.left_behind
+        return self.partitions == 1 and not self.undelegated
 
     def as_json(self) -> dict[str, Any]:
-        """What the manifest holds."""
-        left_behind = dict(Counter(self.left_behind))
-        return {"partitions": self.partitions, "operators": self.operators, "left_behind": left_behind}
+        """Return the entry of the manifest."""
+        undelegated = dict(Counter(self.undelegated))
+        return {"partitions": self.partitions, "operators": self.operators, "undelegated": undelegated}
 
 
 def delegate_coverage(content: bytes) -> Coverage:
-    """Load a file with LiteRT's default delegate and see what really runs.
-
-    LiteRT lists replaced operators beside the delegate's own nodes, so what runs is found by walking back from the
-    output: a tensor comes from a delegate node where there is one, else from an operator that was left behind.
-    """
+    """Load a file with LiteRT's default delegate and return the delegate's share of it."""
     interpreter = Interpreter(model_content=content)
     interpreter.allocate_tensors()
+    return read_coverage(interpreter)
+
+
+def read_coverage(interpreter: Interpreter) -> Coverage:
+    """Return the delegate's share of a file that is loaded already, its tensors allocated.
+
+    LiteRT lists replaced operators beside the delegate's own nodes, so what runs is found by walking back from the
+    output: a tensor comes from a delegate node where there is one, else from an operator that was not delegated.
+    """
     operators = interpreter._get_ops_details()
     delegates = [operator for operator in operators if operator["op_name"] == _DELEGATE]
+    running = _running(interpreter, operators, delegates)
+    undelegated = [operator for _, operator in sorted(running.items()) if operator["op_name"] != _DELEGATE]
+    return Coverage(
+        partitions=len(running) - len(undelegated),
+        operators=len(operators) - len(delegates),
+        op_counts=Counter(operator["op_name"] for operator in operators if operator["op_name"] != _DELEGATE),
+        undelegated=tuple(operator["op_name"] for operator in undelegated),
+        undelegated_positions=tuple(operator["index"] for operator in undelegated),
+    )
+
+
+def _running(interpreter: Interpreter, operators: list[dict], delegates: list[dict]) -> dict[int, dict]:
+    """Return the operators and delegate nodes that compute the output, by their index."""
     producers = {tensor: operator for operator in operators for tensor in operator["outputs"]}
     producers |= {tensor: operator for operator in delegates for tensor in operator["outputs"]}
     pending = [detail["index"] for detail in interpreter.get_output_details()]
@@ -51,11 +72,4 @@ def delegate_coverage(content: bytes) -> Coverage:
         if operator is not None and operator["index"] not in running:
             running[operator["index"]] = operator
             pending.extend(operator["inputs"])
-    left_behind = [operator for _, operator in sorted(running.items()) if operator["op_name"] != _DELEGATE]
-    return Coverage(
-        partitions=len(running) - len(left_behind),
-        operators=len(operators) - len(delegates),
-        op_counts=Counter(operator["op_name"] for operator in operators if operator["op_name"] != _DELEGATE),
-        left_behind=tuple(operator["op_name"] for operator in left_behind),
-        left_behind_at=tuple(operator["index"] for operator in left_behind),
-    )
+    return running

@@ -8,107 +8,115 @@ from ai_edge_litert import schema_py_generated as schema
 from export.config import IoType
 from export.graph.operations import Graph
 from export.graph.quantized import QuantizedGraph, TensorScale
-from export.tflite import metadata
 from export.tflite.file import SIGNATURE, Subgraph, TfliteFile, quantization_parameters
-from export.tflite.metadata import About, ImageEnd
-from export.tflite.operators import Emission, FloatWeights, emit
+from export.tflite.metadata import ENTRY, ImageMetadata, ModelMetadata, build_metadata
+from export.tflite.operators import EmitContext, FloatWeights, emit
 
 BYTE_SCALE = TensorScale(1 / 127.5, 128)
-"""What a uint8 end says of itself: byte b is about (b - 128) / 127.5. Training's b / 127.5 - 1 lies half a step higher,
-where no integer zero point can be; the file adds that half step, so it reads and returns what a float end does."""
+"""Scale that a uint8 input or output declares: byte b is about (b - 128) / 127.5. Training's b / 127.5 - 1 lies half a
+step higher, where no integer zero point can be; the file adds that half step, so that it computes the same as with a
+float input and output."""
 _HALF_STEP = 0.5 / 127.5
 PIXEL_RANGES: Mapping[IoType, tuple[float, float]] = {
     "float": (-1.0, 1.0),
     "int8": (-128.0, 127.0),
     "uint8": (0.0, 255.0),
 }
-"""What an end holds for a black and for a white pixel."""
-ABOUT = About()
+"""Values of a black and of a white pixel in a file's input and output."""
+DEFAULT_METADATA = ModelMetadata()
 
 
 def float_file(
-    graph: Graph, weights: FloatWeights = "fp32", about: About = ABOUT, *, others: Sequence[Graph] = ()
+    graph: Graph,
+    weights: FloatWeights = "fp32",
+    metadata: ModelMetadata = DEFAULT_METADATA,
+    *,
+    others: Sequence[Graph] = (),
 ) -> bytes:
     """Emit a graph whose activations are float.
 
     Args:
-        graph: What to emit.
-        weights: How kernels are stored: as they are; as float16 behind a DEQUANTIZE, which a delegate undoes once, when
-            it loads the file; or as int8, for kernels that quantise each image's activations on the way ("dynamic").
-        about: What the file says of itself.
+        graph: The graph at the usual size.
+        weights: Storage of kernels: fp32; float16 behind a DEQUANTIZE, which a delegate undoes once, when it loads the
+            file; or int8, for kernels that quantise each image's activations on the way ("dynamic").
+        metadata: Texts about the file.
         others: The same generator at other sizes, each under a signature of its own, see `signature_of`.
     """
     file = TfliteFile()
     for each in (graph, *others):
-        emission = Emission(_begin(file, each, graph), each, weights=weights)
+        context = EmitContext(_add_subgraph(file, each, graph), each, weights=weights)
         for operation in each.operations:
-            emit(operation, emission)
-        emission.file.close({each.input: emission.tensor(each.input)}, {each.output: emission.tensor(each.output)})
-    return file.finish(about.description, _metadata([graph, *others], "float", about))
+            emit(operation, context)
+        context.file.close({each.input: context.tensor(each.input)}, {each.output: context.tensor(each.output)})
+    return file.finish(metadata.description, _metadata_buffer([graph, *others], "float", metadata))
 
 
 def int8_file(
-    quantized: QuantizedGraph, io_type: IoType, about: About = ABOUT, *, others: Sequence[QuantizedGraph] = ()
+    quantized: QuantizedGraph,
+    io_type: IoType,
+    metadata: ModelMetadata = DEFAULT_METADATA,
+    *,
+    others: Sequence[QuantizedGraph] = (),
 ) -> bytes:
     """Emit a quantised graph whose input and output are float, int8 or uint8; `others` as in `float_file`."""
     file = TfliteFile()
     for each in (quantized, *others):
         graph = each.graph
-        subgraph = _begin(file, graph, quantized.graph)
-        emission = Emission(subgraph, graph, quantized=each, suffix="" if io_type == "int8" else "_int8")
-        image = _enter(emission, io_type)
+        subgraph = _add_subgraph(file, graph, quantized.graph)
+        context = EmitContext(subgraph, graph, quantized=each, suffix="" if io_type == "int8" else "_int8")
+        image = _add_input(context, io_type)
         for operation in graph.operations:
-            emit(operation, emission)
-        subgraph.close({graph.input: image}, {graph.output: _leave(emission, io_type)})
+            emit(operation, context)
+        subgraph.close({graph.input: image}, {graph.output: _add_output(context, io_type)})
     graphs = [each.graph for each in (quantized, *others)]
-    return file.finish(about.description, _metadata(graphs, io_type, about))
+    return file.finish(metadata.description, _metadata_buffer(graphs, io_type, metadata))
 
 
 def signature_of(graph: Graph) -> str:
-    """What runs a size that is not a file's usual one: `translate_256x256`, height and width."""
+    """Return the signature that runs another size than the usual one: `translate_256x256`, height and width."""
     height, width, _ = graph.input_shape
     return f"translate_{height}x{width}"
 
 
-def _begin(file: TfliteFile, graph: Graph, usual: Graph) -> Subgraph:
+def _add_subgraph(file: TfliteFile, graph: Graph, usual: Graph) -> Subgraph:
     return file.add_subgraph(SIGNATURE if graph is usual else signature_of(graph))
 
 
-def _enter(emission: Emission, io_type: IoType) -> int:
-    """Turn what the caller gives into int8; return the caller's tensor.
+def _add_input(context: EmitContext, io_type: IoType) -> int:
+    """Add the tensor that a caller fills, and the operators that turn it into int8; return that tensor.
 
-    Bytes travel over float: XNNPACK takes both halves of that way, but leaves a QUANTIZE from uint8 to int8 behind. So
-    they do in `_leave`.
+    Bytes become float on the way: XNNPACK takes both of these operators, but no QUANTIZE from uint8 to int8. The same
+    holds for `_add_output`.
     """
-    file, name = emission.file, emission.graph.input
-    inside = emission.tensor(name)
+    file, name = context.file, context.graph.input
+    inside = context.tensor(name)
     if io_type == "int8":
         return inside
     if io_type == "float":
-        given = real = _add_float(emission, name)
+        filled = real = _add_float(context, name)
     else:
-        given, shifted = _add_bytes(emission, name), _add_float(emission, f"{name}_shifted", like=name)
-        file.add_operator("DEQUANTIZE", 1, [given], shifted)
-        real = _add_float(emission, f"{name}_float", like=name)
+        filled, shifted = _add_bytes(context, name), _add_float(context, f"{name}_shifted", like=name)
+        file.add_operator("DEQUANTIZE", 1, [filled], shifted)
+        real = _add_float(context, f"{name}_float", like=name)
         _shift(file, shifted, _HALF_STEP, real)
     file.add_operator("QUANTIZE", 1, [real], inside)
-    return given
+    return filled
 
 
-def _leave(emission: Emission, io_type: IoType) -> int:
-    """Turn the int8 output into what the caller takes; return the caller's tensor."""
-    file, name = emission.file, emission.graph.output
-    inside = emission.tensor(name)
+def _add_output(context: EmitContext, io_type: IoType) -> int:
+    """Add the tensor that a caller reads, and the operators that make it from int8; return that tensor."""
+    file, name = context.file, context.graph.output
+    inside = context.tensor(name)
     if io_type == "int8":
         return inside
-    real = _add_float(emission, name if io_type == "float" else f"{name}_float", like=name)
+    real = _add_float(context, name if io_type == "float" else f"{name}_float", like=name)
     file.add_operator("DEQUANTIZE", 2, [inside], real)
     if io_type == "float":
         return real
-    shifted, taken = _add_float(emission, f"{name}_shifted", like=name), _add_bytes(emission, name)
+    shifted, read = _add_float(context, f"{name}_shifted", like=name), _add_bytes(context, name)
     _shift(file, real, -_HALF_STEP, shifted)
-    file.add_operator("QUANTIZE", 1, [shifted], taken)
-    return taken
+    file.add_operator("QUANTIZE", 1, [shifted], read)
+    return read
 
 
 def _shift(file: Subgraph, source: int, by: float, target: int) -> None:
@@ -117,26 +125,26 @@ def _shift(file: Subgraph, source: int, by: float, target: int) -> None:
     file.add_operator("ADD", 1, [source, constant], target, schema.AddOptionsT())
 
 
-def _add_float(emission: Emission, name: str, *, like: str | None = None) -> int:
-    return emission.file.add_tensor(name, (1, *emission.graph.shapes[like or name]), np.float32)
+def _add_float(context: EmitContext, name: str, *, like: str | None = None) -> int:
+    return context.file.add_tensor(name, (1, *context.graph.shapes[like or name]), np.float32)
 
 
-def _add_bytes(emission: Emission, name: str) -> int:
+def _add_bytes(context: EmitContext, name: str) -> int:
     parameters = quantization_parameters([BYTE_SCALE.scale], [BYTE_SCALE.zero_point])
-    return emission.file.add_tensor(name, (1, *emission.graph.shapes[name]), np.uint8, parameters)
+    return context.file.add_tensor(name, (1, *context.graph.shapes[name]), np.uint8, parameters)
 
 
-def _metadata(graphs: Sequence[Graph], io_type: IoType, about: About) -> dict[str, bytes]:
-    return {metadata.ENTRY: metadata.build(about, [_image_ends(graph, io_type) for graph in graphs])}
+def _metadata_buffer(graphs: Sequence[Graph], io_type: IoType, metadata: ModelMetadata) -> dict[str, bytes]:
+    return {ENTRY: build_metadata(metadata, [_image_metadata(graph, io_type) for graph in graphs])}
 
 
-def _image_ends(graph: Graph, io_type: IoType) -> tuple[ImageEnd, ImageEnd]:
-    """How bytes become what the file takes, and what it returns becomes bytes."""
-    # Of a uint8 end, normalisation and the tensor's own scale must give the byte back: its zero is half a step off.
+def _image_metadata(graph: Graph, io_type: IoType) -> tuple[ImageMetadata, ImageMetadata]:
+    """Describe how bytes become the file's input, and its output becomes bytes."""
+    # For uint8, normalisation and the tensor's own scale must give the byte back: its zero is half a step off.
     middle = float(BYTE_SCALE.zero_point) if io_type == "uint8" else 127.5
     least, greatest = PIXEL_RANGES[io_type]
-    given, returned = (
-        ImageEnd(
+    taken, returned = (
+        ImageMetadata(
             name=name, description=text, shape=graph.shapes[name], mean=mean, std=std, least=least, greatest=greatest
         )
         for name, text, mean, std in (
@@ -144,4 +152,4 @@ def _image_ends(graph: Graph, io_type: IoType) -> tuple[ImageEnd, ImageEnd]:
             (graph.output, "RGB picture; (value - mean) / std is a byte.", -middle / 127.5, 1 / 127.5),
         )
     )
-    return given, returned
+    return taken, returned

@@ -1,4 +1,4 @@
-"""A `.tflite` file as it is written: tensors, constants, operators, signatures. Knows nothing of generators.
+"""Writer of `.tflite` files: tensors, constants, operators, signatures. Knows nothing of generators.
 
 The flatbuffer comes from the schema that ai-edge-litert carries, so that no TensorFlow is needed.
 """
@@ -18,13 +18,13 @@ _TYPES: Mapping[np.dtype, int] = {
     np.dtype(np.uint8): schema.TensorType.UINT8,
 }
 SIGNATURE = "serving_default"
-"""What runtimes and tools take a file's only signature to be called."""
+"""Name that runtimes and tools expect of a file's only signature."""
 _FILE_IDENTIFIER = b"TFL3"
 _SCHEMA_VERSION = 3
 _LARGEST_DEPRECATED_CODE = 127
 """Older runtimes read an operator's code from a byte; newer codes do not fit and are marked by this one."""
 _OLDEST_RUNTIME = (1, 15, 0)
-"""What reads every operator that is not in `_RUNTIMES`."""
+"""Runtime that reads every operator which is not in `_RUNTIMES`."""
 _RUNTIMES: Mapping[tuple[str, int], tuple[int, int, int]] = {
     ("CONV_2D", 5): (2, 4, 0),
     ("DEPTH_TO_SPACE", 1): (2, 1, 0),
@@ -42,8 +42,10 @@ _RUNTIME_ENTRY, _RUNTIME_BYTES = "min_runtime_version", 16
 
 
 class _Builder(flatbuffers.Builder):
-    """Puts constants at multiples of 16 bytes, as the schema asks and the Python object API forgets, and writes equal
-    vectors once: of a channel's 28 bytes beside its weights, 16 are the zero points of kernel and bias, all of them 0.
+    """A builder that aligns constants to 16 bytes, as the schema asks and the Python object API forgets.
+
+    It also writes equal vectors once: of a channel's 28 bytes beside its weights, 16 are the zero points of kernel and
+    bias, all of them 0.
     """
 
     def __init__(self) -> None:
@@ -76,14 +78,14 @@ class TfliteFile:
         return self._subgraphs[-1]
 
     def buffer(self, content: bytes) -> int:
-        """The index of the buffer that holds these bytes, which all constants equal to it share."""
+        """Return the index of the buffer that holds these bytes; equal constants share it."""
         if content not in self._buffer_of:
             self._buffer_of[content] = len(self._buffers)
             self._buffers.append(np.frombuffer(content, dtype=np.uint8))
         return self._buffer_of[content]
 
     def code(self, name: str, version: int) -> int:
-        """The index of an operator's code."""
+        """Return the index of an operator's code."""
         if (name, version) not in self._codes:
             self._codes.append((name, version))
         return self._codes.index((name, version))
@@ -92,7 +94,7 @@ class TfliteFile:
         """Return the file.
 
         Args:
-            description: What the file is.
+            description: A sentence about the file.
             metadata: Buffers by name; the least runtime that reads the file is added to them.
         """
         versions = [_RUNTIMES.get(code, _OLDEST_RUNTIME) for code in self._codes]
@@ -159,11 +161,11 @@ class Subgraph:
         self._operators.append(operator)
 
     def close(self, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> None:
-        """Say which tensors are the ends, by the signature's names."""
+        """Name the tensors that are input and output, as the signature calls them."""
         self._inputs, self._outputs = inputs, outputs
 
     def record(self) -> schema.SubGraphT:
-        """What the file holds of it."""
+        """Return the subgraph's record in the file."""
         record = schema.SubGraphT()
         record.name = "main" if self._signature == SIGNATURE else self._signature
         record.tensors, record.operators = self._tensors, self._operators
@@ -171,7 +173,7 @@ class Subgraph:
         return record
 
     def signature(self, index: int) -> schema.SignatureDefT:
-        """How it is called, being the subgraph of that index."""
+        """Return the signature of the subgraph, which is that of `index` in the file."""
         record = schema.SignatureDefT()
         record.signatureKey, record.subgraphIndex = self._signature, index
         record.inputs, record.outputs = _tensor_map(self._inputs), _tensor_map(self._outputs)
@@ -179,7 +181,7 @@ class Subgraph:
 
 
 def pack(model: schema.ModelT) -> bytes:
-    """The file of a schema object."""
+    """Return the bytes of the file that a schema object describes."""
     builder = _Builder()
     builder.Finish(model.Pack(builder), file_identifier=_FILE_IDENTIFIER)
     return bytes(builder.Output())
@@ -188,7 +190,7 @@ def pack(model: schema.ModelT) -> bytes:
 def quantization_parameters(
     scales: Sequence[float] | np.ndarray, zero_points: Sequence[int] | np.ndarray, *, axis: int = 0
 ) -> schema.QuantizationParametersT:
-    """One scale for a whole tensor, or one for each index along `axis`."""
+    """Return the record of one scale for a whole tensor, or of one for each index along `axis`."""
     parameters = schema.QuantizationParametersT()
     parameters.scale = np.asarray(scales, dtype=np.float32)
     parameters.zeroPoint = np.asarray(zero_points, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""What a `.tflite` file says of itself: TFLite Metadata, which Android Studio and the tools of tflite-support show.
+"""TFLite Metadata of a `.tflite` file, which Android Studio and the tools of tflite-support show.
 
 Written with flatbuffers' builder, field by field: the schema's Python classes come with packages that are kept no more.
 
@@ -25,8 +25,8 @@ Field = Callable[[flatbuffers.Builder, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class About:
-    """What people read of a file; an empty text is left out."""
+class ModelMetadata:
+    """Texts that describe a file to people; an empty one is left out."""
 
     name: str = "generator"
     description: str = "PocketGAN generator: one RGB image in, one RGB image out."
@@ -35,47 +35,52 @@ class About:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageEnd:
-    """An image that a file takes or returns."""
+class ImageMetadata:
+    """Description of an image that a file takes or returns."""
 
     name: str
     description: str
     shape: Shape
     mean: float
     std: float
-    """Of the normalisation: `(x - mean) / std` turns a byte into what the file takes, or what it returns into a byte,
-    in real numbers; a quantised end's scale and zero point come on top."""
+    """Normalisation: `(x - mean) / std` turns a byte into a value that the file takes, or a value that it returns into
+    a byte, in real numbers; the scale and zero point of a quantised tensor come on top."""
     least: float
     greatest: float
-    """The values that the tensor holds."""
+    """Least and greatest value that the tensor holds."""
 
 
-def build(about: About, ends: Sequence[tuple[ImageEnd, ImageEnd]]) -> bytes:
-    """Write the metadata of a file from the one input and the one output of each of its subgraphs."""
+def build_metadata(model: ModelMetadata, images: Sequence[tuple[ImageMetadata, ImageMetadata]]) -> bytes:
+    """Build the metadata buffer of a file.
+
+    Args:
+        model: Texts about the file.
+        images: Input and output of each of its subgraphs.
+    """
     builder = flatbuffers.Builder(1 << 10)
     subgraphs = []
-    for pair in ends:
-        image, generated = (_offsets(builder, [_end(builder, end)]) for end in pair)
-        subgraphs.append(_table(builder, 9, {2: _reference(image), 3: _reference(generated)}))
-    texts = {0: about.name, 1: about.description, 4: about.author, 5: about.license, 7: _PARSER_VERSION}
+    for pair in images:
+        taken, returned = (_offsets(builder, [_image(builder, image)]) for image in pair)
+        subgraphs.append(_table(builder, 9, {2: _reference(taken), 3: _reference(returned)}))
+    texts = {0: model.name, 1: model.description, 4: model.author, 5: model.license, 7: _PARSER_VERSION}
     fields = {slot: _reference(builder.CreateString(text)) for slot, text in texts.items() if text}
     fields[3] = _reference(_offsets(builder, subgraphs))
     builder.Finish(_table(builder, 8, fields), file_identifier=_IDENTIFIER)
     return bytes(builder.Output())
 
 
-def _end(builder: flatbuffers.Builder, end: ImageEnd) -> int:
-    height, width, _ = end.shape
+def _image(builder: flatbuffers.Builder, image: ImageMetadata) -> int:
+    height, width, _ = image.shape
     size = _table(builder, 2, {0: _unsigned(width), 1: _unsigned(height)})
-    image = _table(builder, 2, {0: _byte(_RGB), 1: _reference(size)})
-    content = _table(builder, 3, {0: _byte(_IMAGE_PROPERTIES), 1: _reference(image)})
-    mean, std = _floats(builder, [end.mean]), _floats(builder, [end.std])
+    properties = _table(builder, 2, {0: _byte(_RGB), 1: _reference(size)})
+    content = _table(builder, 3, {0: _byte(_IMAGE_PROPERTIES), 1: _reference(properties)})
+    mean, std = _floats(builder, [image.mean]), _floats(builder, [image.std])
     normalization = _table(builder, 2, {0: _reference(mean), 1: _reference(std)})
     unit = _table(builder, 2, {0: _byte(_NORMALIZATION_OPTIONS), 1: _reference(normalization)})
-    greatest, least = _floats(builder, [end.greatest]), _floats(builder, [end.least])
+    greatest, least = _floats(builder, [image.greatest]), _floats(builder, [image.least])
     fields = {
-        0: builder.CreateString(end.name),
-        1: builder.CreateString(end.description),
+        0: builder.CreateString(image.name),
+        1: builder.CreateString(image.description),
         3: content,
         4: _offsets(builder, [unit]),
         5: _table(builder, 2, {0: _reference(greatest), 1: _reference(least)}),

@@ -1,4 +1,4 @@
-"""One function for each operation of the deploy graph: how TFLite spells it.
+"""One function for each operation of the deploy graph, which writes it as TFLite's operators.
 
 Operator versions are the least that hold what is written, so that old runtimes read the file.
 """
@@ -49,12 +49,13 @@ _ALL_AXES = np.array([1, 2, 3], dtype=np.int32)
 
 
 FloatWeights = Literal["fp32", "fp16", "dynamic"]
-"""How a float file stores its kernels: `fp16` and `dynamic` (int8, one scale per output channel) compute in float."""
+"""Storage of a float file's kernels: `fp16` and `dynamic` (int8, one scale per output channel) compute in float."""
 Layout = Callable[[np.ndarray], np.ndarray]
+"""Turns a kernel of the graph into TFLite's order of axes."""
 
 
-class Emission:
-    """A subgraph in the making and how its numbers are stored."""
+class EmitContext:
+    """The subgraph that operations are written to, its tensors by name, and the storage of its numbers."""
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class Emission:
         self.file, self.graph, self.weights, self.quantized, self.suffix = file, graph, weights, quantized, suffix
         self._indices: dict[str, int] = {}
 
-    def integer(self, operation: Operation) -> bool:
+    def is_integer(self, operation: Operation) -> bool:
         """Whether an operation writes int8."""
         return self.quantized is not None and self.quantized.is_integer(operation)
 
@@ -90,50 +91,50 @@ class Emission:
     ) -> None:
         """Write an operator that reads the operation's inputs, then constants. int8 came with version 2 of most."""
         inputs = [self.tensor(name) for name in operation.inputs]
-        least = 2 if self.integer(operation) else 1
+        least = 2 if self.is_integer(operation) else 1
         self.file.add_operator(code, version or least, [*inputs, *constants], self.tensor(operation.output), options)
 
 
 @singledispatch
-def emit(operation: Operation, emission: Emission) -> None:
+def emit(operation: Operation, context: EmitContext) -> None:
     """Write one operation of the graph."""
-    raise NotImplementedError(f"{type(operation).__name__} has no TFLite spelling")
+    raise NotImplementedError(f"{type(operation).__name__} has no form in TFLite")
 
 
 @emit.register
-def _(operation: Convolution, emission: Emission) -> None:
+def _(operation: Convolution, context: EmitContext) -> None:
     options = schema.Conv2DOptionsT()
     _set_geometry(options, operation)
     options.dilationHFactor, options.dilationWFactor = operation.dilation
-    weights = _weights(operation, emission, layout=lambda kernel: kernel.transpose(3, 0, 1, 2), axis=0)
+    weights = _weights(operation, context, layout=lambda kernel: kernel.transpose(3, 0, 1, 2), axis=0)
     # Float activations with int8 weights of one scale per channel came with version 5.
-    version = 3 if emission.integer(operation) else 5 if emission.weights == "dynamic" else 1
-    emission.operator("CONV_2D", operation, *weights, options=options, version=version)
+    version = 3 if context.is_integer(operation) else 5 if context.weights == "dynamic" else 1
+    context.operator("CONV_2D", operation, *weights, options=options, version=version)
 
 
 @emit.register
-def _(operation: DepthwiseConvolution, emission: Emission) -> None:
+def _(operation: DepthwiseConvolution, context: EmitContext) -> None:
     height, width, _, multiplier = operation.kernel.shape
     options = schema.DepthwiseConv2DOptionsT()
     _set_geometry(options, operation)
     options.depthMultiplier = multiplier
     options.dilationHFactor, options.dilationWFactor = operation.dilation
-    weights = _weights(operation, emission, layout=lambda kernel: kernel.reshape(1, height, width, -1), axis=3)
-    version = 3 if emission.integer(operation) else 2 if operation.dilation != (1, 1) else 1
-    emission.operator("DEPTHWISE_CONV_2D", operation, *weights, options=options, version=version)
+    weights = _weights(operation, context, layout=lambda kernel: kernel.reshape(1, height, width, -1), axis=3)
+    version = 3 if context.is_integer(operation) else 2 if operation.dilation != (1, 1) else 1
+    context.operator("DEPTHWISE_CONV_2D", operation, *weights, options=options, version=version)
 
 
 @emit.register
-def _(operation: TransposedConvolution, emission: Emission) -> None:
+def _(operation: TransposedConvolution, context: EmitContext) -> None:
     options = schema.TransposeConvOptionsT()
     _set_geometry(options, operation)
-    kernel, bias = _weights(operation, emission, layout=lambda kernel: kernel.transpose(2, 0, 1, 3), axis=0)
+    kernel, bias = _weights(operation, context, layout=lambda kernel: kernel.transpose(2, 0, 1, 3), axis=0)
     size = np.array([1, *operation.shape], dtype=np.int32)
-    shape = emission.file.add_constant(f"{operation.output}/shape", size)
+    shape = context.file.add_constant(f"{operation.output}/shape", size)
     # Version 3 brought the bias, version 4 the fused activation.
     version = 3 if operation.activation == "none" else 4
-    inputs = [shape, kernel, emission.tensor(operation.inputs[0]), bias]
-    emission.file.add_operator("TRANSPOSE_CONV", version, inputs, emission.tensor(operation.output), options)
+    inputs = [shape, kernel, context.tensor(operation.inputs[0]), bias]
+    context.file.add_operator("TRANSPOSE_CONV", version, inputs, context.tensor(operation.output), options)
 
 
 def _set_geometry(options: Any, operation: Weighted) -> None:
@@ -142,27 +143,27 @@ def _set_geometry(options: Any, operation: Weighted) -> None:
     options.fusedActivationFunction = _ACTIVATIONS[operation.activation]
 
 
-def _weights(operation: Weighted, emission: Emission, *, layout: Layout, axis: int) -> tuple[int, int]:
+def _weights(operation: Weighted, context: EmitContext, *, layout: Layout, axis: int) -> tuple[int, int]:
     """Store kernel and bias; return their tensors."""
-    file, name = emission.file, operation.output
-    if emission.quantized is not None and emission.integer(operation):
-        weights = emission.quantized.weights[name]
-        input_scale = np.float32(emission.quantized.tensors[operation.inputs[0]].scale)
+    file, name = context.file, operation.output
+    if context.quantized is not None and context.is_integer(operation):
+        weights = context.quantized.weights[name]
+        input_scale = np.float32(context.quantized.tensors[operation.inputs[0]].scale)
         kernel = _add_int8_kernel(file, f"{name}/kernel", layout(weights.kernel), weights.scales, axis=axis)
         zeros = np.zeros(weights.bias.size, dtype=np.int32)
         bias_scales = quantization_parameters(weights.scales * input_scale, zeros)
         return kernel, file.add_constant(f"{name}/bias", weights.bias, bias_scales)
     bias = file.add_constant(f"{name}/bias", operation.bias)
-    if emission.weights == "fp32":
+    if context.weights == "fp32":
         return file.add_constant(f"{name}/kernel", layout(operation.kernel)), bias
-    if emission.weights == "fp16":
+    if context.weights == "fp16":
         stored = file.add_constant(f"{name}/kernel_fp16", layout(operation.kernel).astype(np.float16))
         return _dequantized(file, stored, operation, layout, version=3), bias
     integers, scales = quantize_kernel(operation)
     stored = _add_int8_kernel(file, f"{name}/kernel_int8", layout(integers), scales, axis=axis)
     if isinstance(operation, Convolution):
         return stored, bias
-    # With float activations XNNPACK leaves int8 depthwise kernels behind; tflite-runtime 2.14 refuses transposed ones.
+    # With float activations XNNPACK takes no int8 depthwise kernels; tflite-runtime 2.14 refuses transposed ones.
     return _dequantized(file, stored, operation, layout, version=5), bias
 
 
@@ -179,77 +180,77 @@ def _dequantized(file: Subgraph, stored: int, operation: Weighted, layout: Layou
 
 
 @emit.register
-def _(operation: Add, emission: Emission) -> None:
+def _(operation: Add, context: EmitContext) -> None:
     options = schema.AddOptionsT()
     options.fusedActivationFunction = _ACTIVATIONS[operation.activation]
     options.potScaleInt16 = False
-    emission.operator("ADD", operation, options=options)
+    context.operator("ADD", operation, options=options)
 
 
 @emit.register
-def _(operation: Multiply, emission: Emission) -> None:
+def _(operation: Multiply, context: EmitContext) -> None:
     options = schema.MulOptionsT()
     options.fusedActivationFunction = _ACTIVATIONS[operation.activation]
-    emission.operator("MUL", operation, options=options)
+    context.operator("MUL", operation, options=options)
 
 
 @emit.register
-def _(operation: Mean, emission: Emission) -> None:
+def _(operation: Mean, context: EmitContext) -> None:
     options = schema.ReducerOptionsT()
     options.keepDims = True
-    axes = emission.file.add_constant("spatial_axes", _SPATIAL_AXES)
-    emission.operator("MEAN", operation, axes, options=options)
+    axes = context.file.add_constant("spatial_axes", _SPATIAL_AXES)
+    context.operator("MEAN", operation, axes, options=options)
 
 
 @emit.register
-def _(operation: Pool, emission: Emission) -> None:
+def _(operation: Pool, context: EmitContext) -> None:
     options = schema.Pool2DOptionsT()
     options.filterHeight, options.filterWidth = operation.size
     options.strideH, options.strideW = operation.strides
     options.padding = _PADDINGS[operation.padding]
     code = "AVERAGE_POOL_2D" if operation.kind == "average" else "MAX_POOL_2D"
-    emission.operator(code, operation, options=options)
+    context.operator(code, operation, options=options)
 
 
 @emit.register
-def _(operation: Resize, emission: Emission) -> None:
+def _(operation: Resize, context: EmitContext) -> None:
     bilinear = operation.method == "bilinear"
     options = schema.ResizeBilinearOptionsT() if bilinear else schema.ResizeNearestNeighborOptionsT()
     options.halfPixelCenters = True
-    size = emission.file.add_constant(f"{operation.output}/size", np.array(operation.shape[:2], dtype=np.int32))
+    size = context.file.add_constant(f"{operation.output}/size", np.array(operation.shape[:2], dtype=np.int32))
     code = "RESIZE_BILINEAR" if bilinear else "RESIZE_NEAREST_NEIGHBOR"
     # Half-pixel centres came with version 3.
-    emission.operator(code, operation, size, options=options, version=3)
+    context.operator(code, operation, size, options=options, version=3)
 
 
 @emit.register
-def _(operation: SpaceToDepth, emission: Emission) -> None:
+def _(operation: SpaceToDepth, context: EmitContext) -> None:
     options = schema.SpaceToDepthOptionsT()
     options.blockSize = operation.block_size
-    emission.operator("SPACE_TO_DEPTH", operation, options=options)
+    context.operator("SPACE_TO_DEPTH", operation, options=options)
 
 
 @emit.register
-def _(operation: DepthToSpace, emission: Emission) -> None:
+def _(operation: DepthToSpace, context: EmitContext) -> None:
     options = schema.DepthToSpaceOptionsT()
     options.blockSize = operation.block_size
-    emission.operator("DEPTH_TO_SPACE", operation, options=options)
+    context.operator("DEPTH_TO_SPACE", operation, options=options)
 
 
 @emit.register
-def _(operation: Pad, emission: Emission) -> None:
+def _(operation: Pad, context: EmitContext) -> None:
     margins = np.array([(0, 0), *operation.margins, (0, 0)], dtype=np.int32)
-    constant = emission.file.add_constant(f"{operation.output}/margins", margins)
+    constant = context.file.add_constant(f"{operation.output}/margins", margins)
     if operation.mode == "zero":
-        emission.operator("PAD", operation, constant, options=schema.PadOptionsT())
+        context.operator("PAD", operation, constant, options=schema.PadOptionsT())
         return
     options = schema.MirrorPadOptionsT()
     options.mode = schema.MirrorPadMode.REFLECT
-    emission.operator("MIRROR_PAD", operation, constant, options=options)
+    context.operator("MIRROR_PAD", operation, constant, options=options)
 
 
 @emit.register
-def _(operation: Crop, emission: Emission) -> None:
+def _(operation: Crop, context: EmitContext) -> None:
     (top, _), (left, _) = operation.margins
     height, width, channels = operation.shape
     bounds = {
@@ -258,35 +259,35 @@ def _(operation: Crop, emission: Emission) -> None:
         "strides": (1, 1, 1, 1),
     }
     constants = [
-        emission.file.add_constant(f"{operation.output}/{role}", np.array(values, dtype=np.int32))
+        context.file.add_constant(f"{operation.output}/{role}", np.array(values, dtype=np.int32))
         for role, values in bounds.items()
     ]
-    emission.operator("STRIDED_SLICE", operation, *constants, options=schema.StridedSliceOptionsT())
+    context.operator("STRIDED_SLICE", operation, *constants, options=schema.StridedSliceOptionsT())
 
 
 @emit.register
-def _(operation: Concatenate, emission: Emission) -> None:
+def _(operation: Concatenate, context: EmitContext) -> None:
     options = schema.ConcatenationOptionsT()
     options.axis = AXES[operation.axis]
-    emission.operator("CONCATENATION", operation, options=options)
+    context.operator("CONCATENATION", operation, options=options)
 
 
 @emit.register
-def _(operation: Quantize, emission: Emission) -> None:
-    emission.operator("QUANTIZE", operation, version=1)
+def _(operation: Quantize, context: EmitContext) -> None:
+    context.operator("QUANTIZE", operation, version=1)
 
 
 @emit.register
-def _(operation: Dequantize, emission: Emission) -> None:
+def _(operation: Dequantize, context: EmitContext) -> None:
     # int8 came with version 2.
-    emission.operator("DEQUANTIZE", operation, version=2)
+    context.operator("DEQUANTIZE", operation, version=2)
 
 
 @emit.register
-def _(operation: Activate, emission: Emission) -> None:
-    if emission.integer(operation) and operation.function in ("relu", "relu6"):
-        # XNNPACK leaves a lone int8 RELU behind. QUANTIZE to a range that starts at zero saturates to the same values.
-        emission.operator("QUANTIZE", operation)
+def _(operation: Activate, context: EmitContext) -> None:
+    if context.is_integer(operation) and operation.function in ("relu", "relu6"):
+        # XNNPACK takes no int8 RELU by itself. QUANTIZE to a range that starts at zero saturates to the same values.
+        context.operator("QUANTIZE", operation)
         return
     codes = {
         "relu": "RELU",
@@ -299,19 +300,19 @@ def _(operation: Activate, emission: Emission) -> None:
     if operation.function == "leaky_relu":
         options = schema.LeakyReluOptionsT()
         options.alpha = operation.slope
-    emission.operator(codes[operation.function], operation, options=options)
+    context.operator(codes[operation.function], operation, options=options)
 
 
 @emit.register
-def _(operation: InstanceNorm, emission: Emission) -> None:
-    """Spell InstanceNorm as the TensorFlow converter does: the baseline is the file that people ship.
+def _(operation: InstanceNorm, context: EmitContext) -> None:
+    """Write InstanceNorm as the TensorFlow converter does: the baseline is the file that people ship.
 
     `inverse = rsqrt(mean((x - mean)^2) + epsilon) * gamma`, then `x * inverse + (beta - mean * inverse)`; where epsilon
     is added to the deviation, `inverse = gamma / (sqrt(mean((x - mean)^2)) + epsilon)`.
     """
-    file, name = emission.file, operation.output
+    file, name = context.file, operation.output
     channels = operation.shape[2]
-    features = emission.tensor(operation.inputs[0])
+    features = context.tensor(operation.inputs[0])
     together = operation.channels_together
     axes = file.add_constant(*(("all_axes", _ALL_AXES) if together else ("spatial_axes", _SPATIAL_AXES)))
     epsilon = file.add_constant(f"{name}/epsilon", np.array(operation.epsilon, dtype=np.float32))
@@ -339,4 +340,4 @@ def _(operation: InstanceNorm, emission: Emission) -> None:
         inverse = step("DIV", [gamma, widened], "inverse", each, schema.DivOptionsT())
     offset = step("SUB", [beta, step("MUL", [mean, inverse], "scaled_mean", each, multiply)], "offset", each, subtract)
     scaled = step("MUL", [features, inverse], "scaled", whole, multiply)
-    file.add_operator("ADD", 1, [scaled, offset], emission.tensor(name), add)
+    file.add_operator("ADD", 1, [scaled, offset], context.tensor(name), add)

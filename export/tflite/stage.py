@@ -23,34 +23,33 @@ from compress.artifact import (
 )
 from compress.config import to_mapping
 from export import parity, sizes
-from export.calibration import observe
-from export.calibration import photos as material
+from export.calibration.observe import calibrate_and_quantize
+from export.calibration.photos import PARITY_IMAGES, draw_photos, parity_sheet, photo_kind
 from export.config import IoType, TfliteConfig
 from export.graph.lower import lower
 from export.graph.operations import Graph
 from export.graph.passes import TFLITE, apply_passes
 from export.graph.quantized import QuantizedGraph, quantize_like
 from export.interpreter.litert import TfliteGenerator
-from export.sizes import OtherSize
-from export.source import Source, open_source
+from export.source import SourceGenerator, load_source
 from export.tflite import emitter
-from export.tflite.delegation import delegate_coverage
-from export.tflite.metadata import About
+from export.tflite.delegation import Coverage, read_coverage
+from export.tflite.metadata import ModelMetadata
 
 _DTYPES: dict[IoType, Literal["float32", "int8", "uint8"]] = {"float": "float32", "int8": "int8", "uint8": "uint8"}
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Form:
-    """A generator at one of the file's sizes."""
+class _SizedGraph:
+    """A generator at one of the file's sizes, and what the file is checked with there."""
 
     graph: Graph
     quantized: QuantizedGraph | None
     photos: Sequence[np.ndarray]
-    """What the file is checked with, `(height, width, 3)` uint8."""
+    """Each `(height, width, 3)` uint8."""
     expected: Sequence[np.ndarray]
-    """What the source makes of each."""
+    """The source's picture of each."""
 
 
 def export_tflite(source: Path, config: TfliteConfig, out: Path, *, overwrite: bool = False) -> Artifact:
@@ -58,7 +57,7 @@ def export_tflite(source: Path, config: TfliteConfig, out: Path, *, overwrite: b
 
     Args:
         source: An artifact with a model.keras, or any teacher's file.
-        config: Precision, sizes, ends and calibration.
+        config: Precision, sizes, input and output type, and calibration.
         out: The artifact to write.
         overwrite: Whether `out` may exist.
 
@@ -69,44 +68,56 @@ def export_tflite(source: Path, config: TfliteConfig, out: Path, *, overwrite: b
         ParityError: If the file does something else than its source; nothing is written then.
     """
     refuse_existing(out, overwrite=overwrite)
-    opened = open_source(source, lambda_layers=config.lambda_layers)
-    size = opened.image_size(config.image_size_px)
-    photos = material.draw_photos(config, opened, size)
-    usual = lower(opened.model, input_shape=(*size, 3))
-    others = sizes.lower_others(config, opened, usual)
-    graph, quantized = apply_passes(usual, TFLITE), None
-    if config.precision == "int8":
-        quantized = observe.quantize_on(graph, photos, opened.scales, opened.float_ops)
-    shown = photos[: material.PARITY_IMAGES]
-    expected = [opened.translate(photo) for photo in shown]
-    forms = [_Form(graph=graph, quantized=quantized, photos=shown, expected=expected)]
-    forms += [_form(other, quantized) for other in others]
-    content = _emit(forms, config, _about(config, opened))
-    checked = _check(content, forms, config)
+    generator = load_source(source, lambda_layers=config.lambda_layers)
+    graphs = _lower(generator, config)
+    content = _emit(graphs, config, _metadata(config, generator))
+    # The finished file is opened once: for its checks, the delegate's share and the samples.
+    exported = TfliteGenerator(content)
+    checked = _check(exported, graphs, config)
+    coverage = read_coverage(exported.interpreter)
+    _log_undelegated(coverage)
+    usual = graphs[0]
     with atomic_dir(out, overwrite=overwrite) as scratch:
         (scratch / MODEL_NAMES["tflite"]).write_bytes(content)
         if config.data is not None:
-            pictures = map(TfliteGenerator(content).translate, shown)
-            images.write_png(scratch / "samples.png", material.contact_sheet(shown, expected, pictures))
-        write_manifest(scratch, _manifest(out.name, config, opened, forms[0], content, checked))
+            pictures = map(exported.translate, usual.photos)
+            images.write_png(scratch / "samples.png", parity_sheet(usual.photos, usual.expected, pictures))
+        scores = parity.as_scores(checked) | {"xnnpack": coverage.as_json()}
+        write_manifest(scratch, _manifest(out.name, config, generator, usual, len(content), scores))
     return open_artifact(out)
 
 
-def _form(other: OtherSize, usual: QuantizedGraph | None) -> _Form:
+def _lower(generator: SourceGenerator, config: TfliteConfig) -> list[_SizedGraph]:
+    """Lower and quantize a generator at every size of the file, the usual one first."""
+    size = generator.image_size(config.image_size_px)
+    photos = draw_photos(config, generator, size)
+    lowered = lower(generator.model, input_shape=(*size, 3))
+    others = sizes.lower_other_sizes(config, generator, lowered)
+    graph, quantized = apply_passes(lowered, TFLITE), None
+    if config.precision == "int8":
+        quantized = calibrate_and_quantize(graph, photos, generator.scales, generator.float_ops)
+    shown = photos[:PARITY_IMAGES]
+    expected = [generator.translate(photo) for photo in shown]
+    usual = _SizedGraph(graph=graph, quantized=quantized, photos=shown, expected=expected)
+    return [usual, *(_quantize_other(other, quantized) for other in others)]
+
+
+def _quantize_other(other: sizes.OtherSize, usual: QuantizedGraph | None) -> _SizedGraph:
     graph = apply_passes(other.graph, TFLITE)
     quantized = None if usual is None else quantize_like(graph, usual)
-    return _Form(graph=graph, quantized=quantized, photos=other.photos, expected=other.expected)
+    return _SizedGraph(graph=graph, quantized=quantized, photos=other.photos, expected=other.expected)
 
 
-def _emit(forms: Sequence[_Form], config: TfliteConfig, about: About) -> bytes:
-    integers = [form.quantized for form in forms if form.quantized is not None]
+def _emit(graphs: Sequence[_SizedGraph], config: TfliteConfig, metadata: ModelMetadata) -> bytes:
+    integers = [sized.quantized for sized in graphs if sized.quantized is not None]
     if integers:
-        return emitter.int8_file(integers[0], config.io_type, about, others=integers[1:])
-    graph, *others = (form.graph for form in forms)
-    return emitter.float_file(graph, "fp32" if config.precision == "int8" else config.precision, about, others=others)
+        return emitter.int8_file(integers[0], config.io_type, metadata, others=integers[1:])
+    graph, *others = (sized.graph for sized in graphs)
+    weights = "fp32" if config.precision == "int8" else config.precision
+    return emitter.float_file(graph, weights, metadata, others=others)
 
 
-def _check(content: bytes, forms: Sequence[_Form], config: TfliteConfig) -> dict[str, parity.Parity]:
+def _check(exported: TfliteGenerator, graphs: Sequence[_SizedGraph], config: TfliteConfig) -> dict[str, parity.Parity]:
     """Run the file at every size.
 
     Returns:
@@ -116,48 +127,50 @@ def _check(content: bytes, forms: Sequence[_Form], config: TfliteConfig) -> dict
         ParityError: If a bound is missed.
     """
     checked = {}
-    for form in forms:
-        name = sizes.size_name(form.graph)
+    for sized in graphs:
+        name = sizes.size_name(sized.graph)
         checked[name] = parity.measure_parity(
-            content, form.photos, form.expected, material=material.material_kind(config), quantized=form.quantized
+            exported, sized.photos, sized.expected, material=photo_kind(config), quantized=sized.quantized
         )
-        parity.require_parity(checked[name], config.precision, at=f" at {name}" if len(forms) > 1 else "")
+        parity.require_parity(checked[name], config.precision, at=f" at {name}" if len(graphs) > 1 else "")
     return checked
 
 
-def _about(config: TfliteConfig, opened: Source) -> About:
+def _metadata(config: TfliteConfig, generator: SourceGenerator) -> ModelMetadata:
     description = (
-        config.description or f"PocketGAN generator {opened.name}, {config.precision}: RGB image to RGB image."
+        config.description or f"PocketGAN generator {generator.name}, {config.precision}: RGB image to RGB image."
     )
-    return About(name=opened.name, description=description, author=config.author, license=config.license)
+    return ModelMetadata(name=generator.name, description=description, author=config.author, license=config.license)
+
+
+def _log_undelegated(coverage: Coverage) -> None:
+    if coverage.undelegated:
+        counts = ", ".join(f"{count} {kind}" for kind, count in Counter(coverage.undelegated).items())
+        _log.info("XNNPACK leaves %s to slower kernels", counts)
 
 
 def _manifest(
     name: str,
     config: TfliteConfig,
-    opened: Source,
-    usual: _Form,
-    content: bytes,
-    checked: Mapping[str, parity.Parity],
+    generator: SourceGenerator,
+    usual: _SizedGraph,
+    size_bytes: int,
+    scores: Mapping[str, object],
 ) -> Manifest:
     graph, quantized = usual.graph, usual.quantized
-    macs = cost.measure_cost(opened.model, image_size_px=graph.input_shape[:2]).macs
-    coverage = delegate_coverage(content)
-    if coverage.left_behind:
-        counts = ", ".join(f"{count} {name}" for name, count in Counter(coverage.left_behind).items())
-        _log.info("XNNPACK leaves %s to slower kernels", counts)
+    macs = cost.measure_cost(generator.model, image_size_px=graph.input_shape[:2]).macs
     return Manifest(
         name=name,
         format="tflite",
         stage="export",
-        parent=opened.fingerprint,
+        parent=generator.fingerprint,
         input=ImageSpec(
             shape=graph.input_shape, dtype=_DTYPES[config.io_type], range=emitter.PIXEL_RANGES[config.io_type]
         ),
-        cost=Cost(params=graph.params, macs=macs, size_bytes=len(content)),
-        config=to_mapping(config) | {"domain": opened.domain},
+        cost=Cost(params=graph.params, macs=macs, size_bytes=size_bytes),
+        config=to_mapping(config) | {"domain": generator.domain},
         seed=config.seed,
         quantization=None if quantized is None else quantized.as_json(),
         float_ops=[] if quantized is None else list(quantized.float_ops),
-        scores=parity.as_scores(checked) | {"xnnpack": coverage.as_json()},
+        scores=dict(scores),
     )

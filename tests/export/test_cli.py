@@ -24,7 +24,7 @@ def test_export_prints_json_and_writes_an_artifact(command, small_student, as_ar
     assert finished.returncode == 0, finished.stderr
     result = json.loads(finished.stdout)
     assert result["size_bytes"] == (out / "model.tflite").stat().st_size
-    assert result["xnnpack"]["left_behind"] == {}
+    assert result["xnnpack"]["undelegated"] == {}
     assert result["parity"]["share_within_a_step"] >= 0.999
 
 

@@ -1,6 +1,7 @@
 """A file that does something else than its source is refused; a right one passes by a margin."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from export.config import Precision
 from export.graph.lower import lower
 from export.graph.operations import Weighted
 from export.graph.quantized import TensorScale, quantize_graph
+from export.interpreter.litert import TfliteGenerator
 from export.tflite import emitter
 
 
@@ -31,33 +33,34 @@ def quantized(graph, photos):
     return quantize_graph(graph, observe.observe_ranges(graph, photos))
 
 
+def _measure(content: bytes, photos, expected, **options: Any) -> parity.Parity:
+    return parity.measure_parity(TfliteGenerator(content), photos, expected, material="photos", **options)
+
+
 def test_fp32_passes_by_a_margin(graph, photos, expected):
-    checked = parity.measure_parity(emitter.float_file(graph), photos, expected, material="photos")
+    checked = _measure(emitter.float_file(graph), photos, expected)
     parity.require_parity(checked, "fp32")
     assert checked.psnr_db > parity.LEAST_PSNR_DB["fp32"] + 10
     assert checked.share_within_a_step is None
 
 
 def test_fp16_passes_and_differs_by_more_than_fp32(graph, photos, expected):
-    whole, half = (
-        parity.measure_parity(emitter.float_file(graph, weights), photos, expected, material="photos")
-        for weights in ("fp32", "fp16")
-    )
+    whole, half = (_measure(emitter.float_file(graph, weights), photos, expected) for weights in ("fp32", "fp16"))
     parity.require_parity(half, "fp16")
     assert half.psnr_db < whole.psnr_db - 20
 
 
 def test_int8_weights_alone_are_nearer_than_int8_throughout(graph, quantized, photos, expected):
-    weights_alone = parity.measure_parity(emitter.float_file(graph, "dynamic"), photos, expected, material="photos")
+    weights_alone = _measure(emitter.float_file(graph, "dynamic"), photos, expected)
     parity.require_parity(weights_alone, "dynamic")
-    throughout = parity.measure_parity(emitter.int8_file(quantized, "float"), photos, expected, material="photos")
+    throughout = _measure(emitter.int8_file(quantized, "float"), photos, expected)
     assert weights_alone.psnr_db > throughout.psnr_db
 
 
 @pytest.mark.parametrize("io_type", ["float", "int8", "uint8"])
-def test_int8_is_within_a_step_of_its_reference_whatever_its_ends(quantized, photos, expected, io_type):
+def test_int8_is_within_a_step_of_its_reference_whatever_its_io_type(quantized, photos, expected, io_type):
     content = emitter.int8_file(quantized, io_type)
-    checked = parity.measure_parity(content, photos, expected, material="photos", quantized=quantized)
+    checked = _measure(content, photos, expected, quantized=quantized)
     parity.require_parity(checked, "int8")
     assert checked.share_within_a_step is not None
     assert checked.share_within_a_step >= 0.9999
@@ -71,7 +74,7 @@ def test_one_wrong_weight_is_caught_in_float(graph, photos, expected):
     broken = dataclasses.replace(
         graph, operations=tuple(wrong if operation is first else operation for operation in graph.operations)
     )
-    checked = parity.measure_parity(emitter.float_file(broken), photos, expected, material="photos")
+    checked = _measure(emitter.float_file(broken), photos, expected)
     with pytest.raises(ParityError, match=r"fp32 file is .* dB from its source"):
         parity.require_parity(checked, "fp32")
 
@@ -83,7 +86,7 @@ def test_one_wrong_zero_point_is_caught_in_int8(quantized, photos, expected):
     wrong = TensorScale(right.scale * 1.1, right.zero_point)
     broken = dataclasses.replace(quantized, tensors={**quantized.tensors, name: wrong})
     content = emitter.int8_file(broken, "int8")
-    checked = parity.measure_parity(content, photos, expected, material="photos", quantized=quantized)
+    checked = _measure(content, photos, expected, quantized=quantized)
     assert checked.psnr_db > parity.LEAST_PSNR_DB["int8"]
     with pytest.raises(ParityError, match="integer-exact reference"):
         parity.require_parity(checked, "int8")

@@ -25,7 +25,7 @@ from export.graph.quantized import quantize_graph, quantize_like, quantize_with_
 from export.graph.reflection_pad import expand_reflection_pads
 from export.interpreter import numpy_int8
 from export.interpreter.litert import TfliteGenerator
-from export.source import Source
+from export.source import SourceGenerator
 from export.tflite import emitter, stage
 from export.tflite.delegation import delegate_coverage
 from export.tflite.operators import FloatWeights
@@ -34,8 +34,8 @@ OTHER = 48
 
 
 @pytest.fixture(scope="module")
-def at_other_size(small_student) -> Source:
-    return Source(model=small_student, name="it", fingerprint="", domain="A").resized((OTHER, OTHER))
+def at_other_size(small_student) -> SourceGenerator:
+    return SourceGenerator(model=small_student, name="it", fingerprint="", domain="A").at_size((OTHER, OTHER))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_each_signature_is_the_generator_at_its_size(
     content = emitter.float_file(usual, weights, others=[other])
     for model, shown in ((small_student, photos[:2]), (at_other_size.model, larger_photos)):
         expected = list(np.asarray(model(to_float(np.stack(shown)))))
-        assert parity.measure_parity(content, shown, expected, material="photos").psnr_db > least_db
+        assert parity.measure_parity(TfliteGenerator(content), shown, expected, material="photos").psnr_db > least_db
 
 
 @pytest.mark.parametrize(("io_type", "in_float"), [("float", 0), ("int8", 0), ("uint8", 0), ("uint8", 3)])
@@ -84,7 +84,9 @@ def test_int8_has_the_same_integers_at_every_size(graphs, photos, larger_photos,
         )
         for photo in larger_photos
     ]
-    checked = parity.measure_parity(content, larger_photos, expected, material="photos", quantized=larger)
+    checked = parity.measure_parity(
+        TfliteGenerator(content), larger_photos, expected, material="photos", quantized=larger
+    )
     assert checked.share_within_a_step is not None
     assert checked.share_within_a_step > 0.999
     # Half a step of the output is what is between a float end and the integers it stands for, uint8's also rounds.
@@ -122,7 +124,7 @@ def test_reflections_have_their_scales_at_every_size(chain):
     photo = parity.synthetic_photos((24, 24), count=1, seed=4)
     expected = [np.asarray(model(to_float(photo[0])[np.newaxis]))[0]]
     content = emitter.int8_file(quantized, "float", others=[larger])
-    checked = parity.measure_parity(content, photo, expected, material="photos", quantized=larger)
+    checked = parity.measure_parity(TfliteGenerator(content), photo, expected, material="photos", quantized=larger)
     assert checked.share_within_a_step is not None
     assert checked.share_within_a_step > 0.999
 
@@ -149,11 +151,11 @@ def test_generator_runs_each_of_its_sizes_and_no_other(written: Path, larger_pho
     path = written / "model.tflite"
     generator = TfliteGenerator.open(path)
     assert (generator.size, set(generator.sizes)) == ((32, 32), {(32, 32), (OTHER, OTHER), (64, 64)})
-    larger = TfliteGenerator.open(path, size=(OTHER, OTHER))
+    larger = TfliteGenerator.open(path).at_size((OTHER, OTHER))
     assert larger.size == (OTHER, OTHER)
     assert larger.translate(larger_photos[0]).shape == (OTHER, OTHER, 3)
     with pytest.raises(UnusableModel, match=r"not of \(40, 40\)"):
-        TfliteGenerator.open(path, size=(40, 40))
+        TfliteGenerator.open(path).at_size((40, 40))
 
 
 def test_translate_takes_the_usual_size_or_the_one_that_is_asked_for(written: Path, photo_folder, tmp_path, capsys):

@@ -10,17 +10,17 @@ from compress.models.layers import ReflectionPadding2D
 from export import sizes
 from export.config import CoremlConfig
 from export.graph.lower import lower
-from export.source import Source
+from export.source import SourceGenerator
 
 
-def source_of(model: keras.Model) -> Source:
-    return Source(model=model, name="it", fingerprint="", domain="A")
+def source_of(model: keras.Model) -> SourceGenerator:
+    return SourceGenerator(model=model, name="it", fingerprint="", domain="A")
 
 
 def pictures_at(model: keras.Model, side: int) -> tuple[np.ndarray, np.ndarray]:
     """A random photo, and what a resized model makes of it."""
     photo = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
-    return photo, source_of(model).resized((side, side)).translate(photo)
+    return photo, source_of(model).at_size((side, side)).translate(photo)
 
 
 def test_every_student_runs_at_twice_its_size(student):
@@ -47,7 +47,7 @@ def test_models_within_models_are_resized(chain):
     for model in (nested, in_a_row):
         photo, picture = pictures_at(model, 24)
         np.testing.assert_allclose(
-            picture, np.maximum(source_of(inner).resized((24, 24)).translate(photo), 0), atol=1e-6
+            picture, np.maximum(source_of(inner).at_size((24, 24)).translate(photo), 0), atol=1e-6
         )
 
 
@@ -55,13 +55,13 @@ def test_models_within_models_are_resized(chain):
 def test_size_that_does_not_fit_is_refused(side: int, chain):
     model = chain([layers.Conv2D(4, 3, strides=4, padding="same"), layers.Conv2DTranspose(3, 4, 4)], (32, 32, 3))
     with pytest.raises(UsageError, match=f"it makes no {side}x{side} picture"):
-        source_of(model).resized((side, side))
+        source_of(model).at_size((side, side))
 
 
 def test_usual_size_is_no_other_size(small_student):
     graph = lower(small_student, input_shape=small_student.input_shape[1:])
     with pytest.raises(UsageError, match="other_sizes_px = 32, which the file takes anyway"):
-        sizes.lower_others(CoremlConfig(other_sizes_px=(32,)), source_of(small_student), graph)
+        sizes.lower_other_sizes(CoremlConfig(other_sizes_px=(32,)), source_of(small_student), graph)
 
 
 @pytest.mark.parametrize("given", [(64, 64), (0,)])

@@ -9,7 +9,7 @@ from keras import layers
 
 from compress.images import to_float
 from export.calibration import observe
-from export.calibration.bias_correction import PHOTOS, with_corrected_biases
+from export.calibration.bias_correction import PHOTOS, correct_biases
 from export.graph.lower import lower
 from export.graph.operations import Graph, Weighted
 from export.graph.quantized import QuantizedGraph, quantize_graph, quantize_like
@@ -59,7 +59,7 @@ def _mean_errors(quantized: QuantizedGraph, graph: Graph, photos: Sequence[np.nd
 def test_what_is_off_on_average_becomes_a_fraction_of_it(model: keras.Model, photos: list[np.ndarray]) -> None:
     graph = _graph(model)
     plain = quantize_graph(graph, observe.observe_ranges(graph, photos))
-    corrected = with_corrected_biases(plain, photos)
+    corrected = correct_biases(plain, photos)
     before, after = (_mean_errors(each, graph, photos) for each in (plain, corrected))
     assert after.max() < before.max() / 4
     assert corrected.tensors == plain.tensors
@@ -71,9 +71,9 @@ def test_export_calibrates_with_it_and_leaves_scales_that_were_chosen_alone(
     model: keras.Model, photos: list[np.ndarray]
 ) -> None:
     graph = _graph(model)
-    calibrated = observe.quantize_on(graph, photos)
-    expected = with_corrected_biases(quantize_graph(graph, observe.observe_ranges(graph, photos)), photos)
-    given = observe.quantize_on(graph, photos, calibrated.tensors)
+    calibrated = observe.calibrate_and_quantize(graph, photos)
+    expected = correct_biases(quantize_graph(graph, observe.observe_ranges(graph, photos)), photos)
+    given = observe.calibrate_and_quantize(graph, photos, calibrated.tensors)
     for name, weights in expected.weights.items():
         np.testing.assert_array_equal(calibrated.weights[name].bias, weights.bias)
     unmoved = {one.output: one.bias for one in graph.operations if isinstance(one, Weighted)}
@@ -82,7 +82,7 @@ def test_export_calibrates_with_it_and_leaves_scales_that_were_chosen_alone(
 
 
 def test_the_same_biases_hold_at_another_size(model: keras.Model, photos: list[np.ndarray]) -> None:
-    corrected = observe.quantize_on(_graph(model), photos)
+    corrected = observe.calibrate_and_quantize(_graph(model), photos)
     larger = quantize_like(_graph(model, 2 * SIDE), corrected)
     assert larger.graph.shapes[larger.graph.output] == (4 * SIDE, 4 * SIDE, 3)
     for name, weights in corrected.weights.items():
@@ -93,6 +93,6 @@ def test_no_more_photos_are_watched_than_fit(model: keras.Model, photos: list[np
     graph = _graph(model)
     plain = quantize_graph(graph, observe.observe_ranges(graph, photos))
     many = [photos[place % 2] for place in range(PHOTOS)]
-    first, more = with_corrected_biases(plain, many), with_corrected_biases(plain, [*many, *photos[2:]])
+    first, more = correct_biases(plain, many), correct_biases(plain, [*many, *photos[2:]])
     for name, weights in first.weights.items():
         np.testing.assert_array_equal(more.weights[name].bias, weights.bias)

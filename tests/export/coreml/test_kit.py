@@ -38,7 +38,7 @@ def written(exported: Artifact, tmp_path: Path) -> Path:
     random = np.random.default_rng(0)
     photo = random.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     picture = random.uniform(-1.2, 1.2, (HEIGHT, WIDTH, 3)).astype(np.float32)
-    kit.write(exported, photo, picture, tmp_path / "swift")
+    kit.write_kit(exported, photo, picture, tmp_path / "swift")
     return tmp_path / "swift"
 
 
@@ -94,14 +94,14 @@ def test_a_place_that_another_needs_is_refused(tmp_path: Path) -> None:
     source.parent.mkdir()
     source.touch()
     out = tmp_path / "out"
-    kit.refuse_place(tmp_path / "swift", out, source, overwrite=False)
+    kit.check_place(tmp_path / "swift", out, source, overwrite=False)
     with pytest.raises(UsageError, match="--overwrite"):
-        kit.refuse_place(source.parent, out, source, overwrite=False)
+        kit.check_place(source.parent, out, source, overwrite=False)
     with pytest.raises(UsageError, match=r"holds .*teacher\.h5"):
-        kit.refuse_place(source.parent, out, source, overwrite=True)
+        kit.check_place(source.parent, out, source, overwrite=True)
     for beside in (out, out / "swift", tmp_path):
         with pytest.raises(UsageError):
-            kit.refuse_place(beside, out, source, overwrite=True)
+            kit.check_place(beside, out, source, overwrite=True)
 
 
 def test_a_failure_leaves_no_half_package(exported: Artifact, tmp_path: Path) -> None:
@@ -109,6 +109,8 @@ def test_a_failure_leaves_no_half_package(exported: Artifact, tmp_path: Path) ->
     (exported.model_path / "Data").rmdir()
     exported.model_path.rmdir()
     with pytest.raises(FileNotFoundError):
-        kit.write(exported, np.zeros((HEIGHT, WIDTH, 3), np.uint8), np.zeros((HEIGHT, WIDTH, 3)), tmp_path / "swift")
+        kit.write_kit(
+            exported, np.zeros((HEIGHT, WIDTH, 3), np.uint8), np.zeros((HEIGHT, WIDTH, 3)), tmp_path / "swift"
+        )
     assert [path.name for path in tmp_path.iterdir()] == ["exported"]
     assert json.loads((exported.path / "manifest.json").read_text())["name"].startswith("a ")

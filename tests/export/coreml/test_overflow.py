@@ -17,7 +17,7 @@ def graph(chain):
 def test_largest_activation_is_that_of_the_worst_photo(graph, chain):
     dark, bright = np.full((16, 16, 3), 128, np.uint8), np.full((16, 16, 3), 255, np.uint8)
     first = chain([layers.Conv2D(4, 3, name="first")], (16, 16, 3))
-    both = overflow.largest_activations(graph, [bright, dark])
+    both = overflow.measure_activations(graph, [bright, dark])
     assert both["image"] == pytest.approx(1.0)
     assert both["first"] == pytest.approx(
         max(np.abs(first(to_float(photo)[np.newaxis])).max() for photo in (dark, bright)), rel=1e-4
@@ -26,7 +26,7 @@ def test_largest_activation_is_that_of_the_worst_photo(graph, chain):
 
 @pytest.mark.parametrize(("value", "near"), [(1.0, False), (16000.0, False), (17000.0, True), (1e9, True)])
 def test_a_quarter_of_float16_is_near_its_end(value: float, near: bool):
-    assert overflow.near_overflow({"it": value, "other": 0.5}) == ({"it"} if near else set())
+    assert overflow.find_overflows({"it": value, "other": 0.5}) == ({"it"} if near else set())
 
 
 @pytest.mark.parametrize("place", [0, 1])
@@ -35,8 +35,8 @@ def test_what_is_no_number_on_one_photo_is_not_lost(graph, monkeypatch: pytest.M
     values[place] = np.array([1.0, np.nan, 1.0])
     monkeypatch.setattr(overflow, "run_graph", lambda graph, image, note: note("it", values.pop(0)))
     photo = np.zeros((16, 16, 3), np.uint8)
-    assert np.isnan(overflow.largest_activations(graph, [photo, photo])["it"])
+    assert np.isnan(overflow.measure_activations(graph, [photo, photo])["it"])
 
 
 def test_what_is_no_number_counts_as_near():
-    assert overflow.near_overflow({"it": float("nan")}) == {"it"}
+    assert overflow.find_overflows({"it": float("nan")}) == {"it"}

@@ -191,7 +191,7 @@ def test_operation_without_a_form_crosses_the_process_with_its_name(small_studen
 
     lower = stage.lower
     monkeypatch.setattr(stage, "lower", with_dilation)
-    monkeypatch.setattr(stage.overflow, "largest_activations", lambda *_: {})
+    monkeypatch.setattr(stage.overflow, "measure_activations", lambda *_: {})
     with pytest.raises(UnsupportedLayer, match=r"layer generated \(TransposedConvolution\)"):
         stage.export_coreml(as_artifact(small_student), CoremlConfig(), tmp_path / "out")
     assert not (tmp_path / "out").exists()

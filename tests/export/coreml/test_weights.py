@@ -52,6 +52,6 @@ def test_each_weight_has_its_nearest_entry(kernel):
 
 def test_indices_follow_one_another_from_the_least_significant_bit():
     # 1, 2, 3, 4 in six bits each: 000001 000010 000011 000100, each written backwards into the bytes.
-    packed = weights.pack(np.array([1, 2, 3, 4], np.uint8), 6)
+    packed = weights.pack_indices(np.array([1, 2, 3, 4], np.uint8), 6)
     whole = int.from_bytes(packed.tobytes(), "little")
     assert (packed.size, whole) == (3, 1 | 2 << 6 | 3 << 12 | 4 << 18)

@@ -99,7 +99,7 @@ def test_a_mixed_file_is_one_partition_and_does_what_the_reference_does(mixed, p
     content = emitter.int8_file(mixed, io_type)
     assert delegate_coverage(content).complete
     expected = [numpy_float.run_graph(mixed.graph, to_float(photo)[np.newaxis])[0] for photo in photos]
-    measured = parity.measure_parity(content, photos, expected, material="synthetic", quantized=mixed)
+    measured = parity.measure_parity(TfliteGenerator(content), photos, expected, material="synthetic", quantized=mixed)
     assert measured.share_within_a_step is not None
     assert measured.share_within_a_step >= 0.999
 
@@ -136,4 +136,4 @@ def test_float_all_the_way_loses_what_int8_input_and_output_lose(graph, whole, p
 
 def test_a_manifest_that_keeps_what_its_model_lacks_is_refused(graph, whole, photos) -> None:
     with pytest.raises(UnusableArtifact, match=r"keeps nowhere in float.*quantize it anew"):
-        observe.quantize_on(graph, photos, whole.tensors, ("nowhere",))
+        observe.calibrate_and_quantize(graph, photos, whole.tensors, ("nowhere",))

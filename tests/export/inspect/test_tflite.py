@@ -1,4 +1,4 @@
-"""Operators listed, cut out and timed; where they fall back, and what CI makes of it."""
+"""Operators listed, extracted and timed; their fallbacks, and the exit code for CI."""
 
 import json
 from functools import partial
@@ -14,7 +14,7 @@ from PIL import Image
 from compress.errors import UnusableModel
 from export.graph.operations import Convolution, Graph
 from export.inspect.delegates import COREML, DELEGATES, GPU
-from export.inspect.operators import cut_out, list_operators
+from export.inspect.operators import extract_operator, list_operators
 from export.inspect.operators_chart import BARS, bars_of
 from export.inspect.tflite import lint_tflite
 from export.tflite.emitter import float_file
@@ -42,14 +42,14 @@ def test_fallback_comes_with_its_reason_and_fix(models: Path) -> None:
 
 
 @pytest.mark.parametrize("weights", ["fp32", "fp16", "dynamic"])
-def test_an_operator_that_is_cut_out_computes_what_it_did(weights) -> None:
+def test_an_operator_that_is_extracted_computes_what_it_did(weights) -> None:
     content = float_file(_two_convolutions(), weights)
     model = schema.ModelT.InitFromPackedBuf(content)
     image = np.random.default_rng(1).uniform(-1, 1, (1, 8, 8, 3)).astype(np.float32)
     convolutions = [item.position for item in list_operators(content) if item.code == "CONV_2D"]
     between = image
     for position in convolutions:
-        between = _run(cut_out(model, position), between)
+        between = _run(extract_operator(model, position), between)
     np.testing.assert_allclose(between, _run(content, image), atol=1e-6)
 
 

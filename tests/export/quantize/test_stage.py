@@ -139,7 +139,7 @@ def test_the_export_keeps_the_same_operators_in_float(mixed: Artifact, photo_fol
     assert exported.float_ops == mixed.manifest.float_ops
     assert exported.quantization == mixed.manifest.quantization
     assert exported.scores["parity"]["share_within_a_step"] >= 0.999
-    assert exported.scores["xnnpack"] == {**exported.scores["xnnpack"], "partitions": 1, "left_behind": {}}
+    assert exported.scores["xnnpack"] == {**exported.scores["xnnpack"], "partitions": 1, "undelegated": {}}
     whole = tmp_path / "whole"
     shutil.copytree(mixed.path, whole)
     manifest = json.loads((whole / artifact.MANIFEST_NAME).read_text())

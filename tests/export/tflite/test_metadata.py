@@ -60,7 +60,7 @@ def quantized(small_student, photos):
     return quantize_graph(graph, observe.observe_ranges(graph, photos[:1]))
 
 
-ABOUT = metadata.About(name="zebra", description="Horse to zebra.", author="A. Name", license="Apache-2.0")
+ABOUT = metadata.ModelMetadata(name="zebra", description="Horse to zebra.", author="A. Name", license="Apache-2.0")
 
 
 def test_model_tells_its_name_author_and_licence(quantized):

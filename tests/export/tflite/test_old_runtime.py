@@ -16,9 +16,9 @@ from export.graph.lower import lower
 from export.graph.quantized import quantize_graph
 from export.interpreter.litert import TfliteGenerator
 from export.parity import synthetic_photos
-from export.source import Source
+from export.source import SourceGenerator
 from export.tflite import emitter
-from export.tflite.metadata import About
+from export.tflite.metadata import ModelMetadata
 
 FORMS = ("fp32", "fp16", "dynamic", "float", "int8", "uint8")
 """Float weights by their storage; int8 by its ends."""
@@ -77,7 +77,7 @@ def files(small_student, photos, tmp_path_factory: pytest.TempPathFactory) -> Pa
     graph = lower(small_student, input_shape=small_student.input_shape[1:])
     quantized = quantize_graph(graph, observe.observe_ranges(graph, photos))
     folder = tmp_path_factory.mktemp("forms")
-    about = About(name="zebra", author="A. Name", license="Apache-2.0")
+    about = ModelMetadata(name="zebra", author="A. Name", license="Apache-2.0")
     for form in FORMS:
         is_integer = form in ("float", "int8", "uint8")
         content = emitter.int8_file(quantized, form, about) if is_integer else emitter.float_file(graph, form, about)
@@ -109,15 +109,15 @@ def test_old_runtime_makes_the_same_picture(form: str, files: Path, old_outputs,
 
 def test_old_runtime_runs_the_signature_of_another_size(old_python: Path, small_student, tmp_path) -> None:
     sides = (32, 48)
-    source = Source(model=small_student, name="it", fingerprint="", domain="A")
-    usual, other = (lower(source.resized((side, side)).model, input_shape=(side, side, 3)) for side in sides)
+    source = SourceGenerator(model=small_student, name="it", fingerprint="", domain="A")
+    usual, other = (lower(source.at_size((side, side)).model, input_shape=(side, side, 3)) for side in sides)
     file, given, returned = tmp_path / "several.tflite", tmp_path / "given.npy", tmp_path / "returned.npy"
     file.write_bytes(emitter.float_file(usual, others=[other]))
     photo = synthetic_photos((48, 48), count=1, seed=1)[0]
     np.save(given, to_float(photo)[np.newaxis])
     line = [old_python, "-c", _RUN_SIGNATURE, file, emitter.signature_of(other), given, returned]
     subprocess.run(line, check=True, capture_output=True)
-    new = TfliteGenerator.open(file, size=(48, 48)).run(photo)
+    new = TfliteGenerator.open(file).at_size((48, 48)).run(photo)
     assert np.abs(new - np.load(returned)[0]).max() * 127.5 < 0.01
 
 

@@ -36,7 +36,7 @@ def test_int8_artifact_is_whole_and_tells_what_it_is(small_student, as_artifact,
     assert manifest.quantization is not None
     assert manifest.quantization["image"] == {"scale": 1 / 128, "zero_point": 0}
     assert manifest.scores["parity"]["share_within_a_step"] >= 0.999
-    assert manifest.scores["xnnpack"] == {**manifest.scores["xnnpack"], "partitions": 1, "left_behind": {}}
+    assert manifest.scores["xnnpack"] == {**manifest.scores["xnnpack"], "partitions": 1, "undelegated": {}}
     assert TfliteGenerator.open(artifact.model_path).translate(photos[0]).shape == (32, 32, 3)
     with Image.open(tmp_path / "out" / "samples.png") as sheet:
         assert sheet.size == (3 * 36 + 4, 4 * 36 + 4)
@@ -137,7 +137,7 @@ def test_torn_model_is_refused(small_student, as_artifact, tmp_path):
 def test_pytorch_teacher_exports_with_its_instance_norm(teacher_file, tmp_path):
     manifest = export_tflite(teacher_file, TfliteConfig(image_size_px=32), tmp_path / "out").manifest
     assert manifest.scores["parity"]["psnr_db"] > 90
-    assert manifest.scores["xnnpack"] == {**manifest.scores["xnnpack"], "partitions": 1, "left_behind": {}}
+    assert manifest.scores["xnnpack"] == {**manifest.scores["xnnpack"], "partitions": 1, "undelegated": {}}
 
 
 def test_calibration_photos_are_bounded_by_their_folder(small_student, as_artifact, int8, tmp_path):

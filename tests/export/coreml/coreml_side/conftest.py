@@ -24,7 +24,7 @@ def saved(tmp_path: Path) -> Callable[..., Any]:
 
     def save(graph: Any, precision: str = "fp32", **options: Any) -> MilGenerator:
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.mlpackage"
-        package.write(program.build(graph, precision, **options), {}, path)  # pyright: ignore[reportArgumentType]
+        package.write_package(program.build_program(graph, precision, **options), {}, path)  # pyright: ignore[reportArgumentType]
         return MilGenerator.open(path)
 
     return save

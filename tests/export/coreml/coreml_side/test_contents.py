@@ -47,12 +47,12 @@ def graph() -> Graph:
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("contents") / "model.mlpackage"
-    package.write(program.build(graph(), "int8_weights", in_float32=frozenset({"grown"})), {}, path)
+    package.write_package(program.build_program(graph(), "int8_weights", in_float32=frozenset({"grown"})), {}, path)
     return path
 
 
 def test_every_operation_is_listed_with_its_settings(saved: Path) -> None:
-    listed = contents.read(saved)
+    listed = contents.read_contents(saved)
     counts = {
         kind: [each.kind for each in listed.operations].count(kind)
         for kind in {each.kind for each in listed.operations}
@@ -100,4 +100,4 @@ def test_a_package_that_is_not_whole_is_refused(saved: Path, tmp_path: Path, dam
     shutil.copytree(saved, torn)
     damage(torn)
     with pytest.raises(UnusableModel, match=r"torn\.mlpackage cannot be read as an ML program"):
-        contents.read(torn)
+        contents.read_contents(torn)

@@ -149,7 +149,7 @@ def test_weights_take_the_bytes_that_their_bits_promise(chain, tmp_path):
     large = 64 * 64 * 9
     sizes = {}
     for precision in ("fp16", "int8_weights", "palette8", "palette6"):
-        package.write(program.build(graph, precision), {}, tmp_path / f"{precision}.mlpackage")
+        package.write_package(program.build_program(graph, precision), {}, tmp_path / f"{precision}.mlpackage")
         (weights,) = (tmp_path / f"{precision}.mlpackage").rglob("weight.bin")
         sizes[precision] = weights.stat().st_size
     saved_bytes = {name: sizes["fp16"] - size for name, size in sizes.items()}
@@ -199,7 +199,7 @@ def test_operation_near_the_end_of_float16_stays_in_float32(chain, saved, psnr_t
     loud = model.get_layer("loud")
     loud.kernel.assign(loud.kernel * 1e5)
     graph = lower(model, input_shape=SHAPE)
-    in_float32 = overflow.near_overflow(overflow.largest_activations(graph, pictures))
+    in_float32 = overflow.find_overflows(overflow.measure_activations(graph, pictures))
     assert in_float32 == {"loud", graph.operations[2].output}
     lost = psnr_to_keras(saved(graph, "fp16"), model, pictures)
     kept = saved(graph, "fp16", in_float32=in_float32)

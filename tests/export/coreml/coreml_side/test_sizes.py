@@ -23,7 +23,7 @@ from export.coreml.mil_interpreter import MilGenerator
 from export.graph.lower import lower
 from export.graph.quantized import quantize_graph
 from export.parity import synthetic_photos
-from export.source import Source
+from export.source import SourceGenerator
 
 SIZES = ((32, 32), (48, 48))
 CHAINS = {
@@ -59,16 +59,16 @@ def several(tmp_path: Path) -> Callable[..., Path]:
     def save(graphs: Any, precision: Any = "fp32", **options: Any) -> Path:
         usual, *others = graphs
         path = tmp_path / "several.mlpackage"
-        built = program.build(usual, precision, others=[each.shapes for each in others], **options)
-        package.write(built, {}, path, shapes=[each.input_shape for each in graphs])
+        built = program.build_program(usual, precision, others=[each.shapes for each in others], **options)
+        package.write_package(built, {}, path, shapes=[each.input_shape for each in graphs])
         return path
 
     return save
 
 
 def models_at(model: Any) -> Mapping[tuple[int, int], Any]:
-    source = Source(model=model, name="it", fingerprint="", domain="A")
-    return {size: source.resized(size).model for size in SIZES}
+    source = SourceGenerator(model=model, name="it", fingerprint="", domain="A")
+    return {size: source.at_size(size).model for size in SIZES}
 
 
 def graphs_of(models: Mapping[tuple[int, int], Any]) -> list[Any]:
@@ -120,7 +120,7 @@ def test_sizes_are_declared_and_nothing_else_runs(small_student, several):
     declared = [(size.height, size.width) for size in image.type.imageType.enumeratedSizes.sizes]
     assert (image.type.imageType.height, image.type.imageType.width) == SIZES[0]
     assert sorted(declared) == sorted(SIZES) == sorted(MilGenerator.open(path).sizes)
-    assert contents.read(path).enumerated_px == tuple(declared)
+    assert contents.read_contents(path).enumerated_px == tuple(declared)
     assert MilGenerator.open(path).size == SIZES[0]
     with pytest.raises(UnusableModel, match=r"not of \(40, 40\)"):
         MilGenerator.open(path, (40, 40))

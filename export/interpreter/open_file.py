@@ -1,4 +1,8 @@
-"""A `.tflite` file made ready to run in LiteRT."""
+"""A `.tflite` file opened in LiteRT as it is, whatever it takes: to be timed or looked into.
+
+`litert` runs one as a generator. This module imports no more than LiteRT, since it also stands in processes whose
+memory is measured.
+"""
 
 from pathlib import Path
 
@@ -6,21 +10,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 
-def open_interpreter(model: Path, *, threads: int) -> Interpreter:
-    """Load a file with LiteRT's default delegate, allocate its tensors and fill its inputs with noise.
-
-    Noise, since an image of one colour could turn many activations to zero; always the same, for comparable runs.
-
-    Raises:
-        ValueError: If the file is none that LiteRT reads, or has no fixed input size.
-        RuntimeError: If it needs operators that LiteRT does not have.
-    """
-    interpreter = load(model, threads=threads)
-    fill_inputs(interpreter)
-    return interpreter
-
-
-def load(model: Path, *, threads: int) -> Interpreter:
+def open_file(model: Path, *, threads: int) -> Interpreter:
     """Load a file with LiteRT's default delegate and allocate its tensors.
 
     Raises:
@@ -32,8 +22,22 @@ def load(model: Path, *, threads: int) -> Interpreter:
     return interpreter
 
 
+def open_filled_file(model: Path, *, threads: int) -> Interpreter:
+    """Open a file and fill its inputs, ready to be invoked.
+
+    Raises:
+        ValueError: If the file is none that LiteRT reads, or has no fixed input size.
+        RuntimeError: If it needs operators that LiteRT does not have.
+    """
+    interpreter = open_file(model, threads=threads)
+    fill_inputs(interpreter)
+    return interpreter
+
+
 def fill_inputs(interpreter: Interpreter) -> None:
     """Set every input of an interpreter to noise, the same each time.
+
+    An image of one colour could turn many activations to zero; noise that is always the same makes runs comparable.
 
     Raises:
         ValueError: If an input has no fixed size.

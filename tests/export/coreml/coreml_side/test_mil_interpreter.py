@@ -29,7 +29,7 @@ def _altered(path: Path, change) -> MilGenerator:
 
 @pytest.fixture
 def path(graph, tmp_path) -> Path:
-    package.write(program.build(graph, "fp16"), {"author": "A", "odd": "B"}, tmp_path / "it.mlpackage")
+    package.write_package(program.build_program(graph, "fp16"), {"author": "A", "odd": "B"}, tmp_path / "it.mlpackage")
     return tmp_path / "it.mlpackage"
 
 
@@ -54,7 +54,7 @@ def test_unknown_operation_is_refused(tmp_path):
     def odd(image):
         return mb.erf(x=image, name="generated")
 
-    package.write(odd, {}, tmp_path / "odd.mlpackage")
+    package.write_package(odd, {}, tmp_path / "odd.mlpackage")
     with pytest.raises(UnusableModel, match="unknown here: erf"):
         MilGenerator.open(tmp_path / "odd.mlpackage")
 
@@ -66,7 +66,7 @@ def test_overflow_shows_as_on_the_device(tmp_path):
         squared = mb.mul(x=mb.mul(x=half, y=half), y=np.float16(2))
         return mb.cast(x=squared, dtype="fp32", name="generated")
 
-    package.write(loud, {}, tmp_path / "loud.mlpackage")
+    package.write_package(loud, {}, tmp_path / "loud.mlpackage")
     generator = MilGenerator.open(tmp_path / "loud.mlpackage")
     # 2 * 181 * 181 is the first that float16 cannot hold.
     assert np.all(generator.run(np.full((4, 4, 3), 180, np.uint8)) == 64800)
@@ -88,7 +88,7 @@ def test_package_says_what_it_is(path):
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8_weights", "palette6"])
 def test_core_ml_itself_makes_the_same_picture(graph, photos, tmp_path, precision: str):
     path = tmp_path / "it.mlpackage"
-    package.write(program.build(graph, precision), {}, path)  # pyright: ignore[reportArgumentType]
+    package.write_package(program.build_program(graph, precision), {}, path)  # pyright: ignore[reportArgumentType]
     model = coremltools.models.MLModel(str(path), compute_units=coremltools.ComputeUnit.CPU_ONLY)
     for photo in photos[:2]:
         made = np.asarray(model.predict({"image": Image.fromarray(photo)})["generated"].convert("RGB"))
