@@ -48,7 +48,7 @@ def write_demo_teacher(out: str | PathLike[str]) -> Path:
         'demo_teacher.h5'
     """
     from compress.run.demo.stage import PACKED_TEACHER
-    from compress.teachers.half_precision import expand
+    from compress.teachers.half_precision import write_float32
 
-    expand(PACKED_TEACHER, Path(out))
+    write_float32(PACKED_TEACHER, Path(out))
     return Path(out)

@@ -31,7 +31,7 @@ class CycleGan(keras.Model):
 
     def __init__(self, config: TeachConfig) -> None:
         super().__init__(name="cyclegan")
-        self.a2b, self.b2a = build_teacher(config), build_teacher(config)
+        self.a2b, self.b2a = build_cyclegan_generator(config), build_cyclegan_generator(config)
         discriminators = [
             patch_discriminator.build_discriminator(
                 filters=config.filters,
@@ -42,7 +42,10 @@ class CycleGan(keras.Model):
         ]
         self.discriminator_a, self.discriminator_b = discriminators
         if config.grows:
-            self.smaller_a2b, self.smaller_b2a = _freeze(build_teacher(config)), _freeze(build_teacher(config))
+            self.smaller_a2b, self.smaller_b2a = (
+                _freeze(build_cyclegan_generator(config)),
+                _freeze(build_cyclegan_generator(config)),
+            )
         self.pool_a, self.pool_b = (ImagePool(config.pool_size, config.image_size) for _ in "AB")
         self._config = config
         self._compiled_shape: tuple[int, ...] | None = None
@@ -139,7 +142,7 @@ class CycleGan(keras.Model):
         return (ops.mean(ops.square(scores_real - 1.0)) + ops.mean(ops.square(scores_fake))) / 2
 
 
-def build_teacher(config: TeachConfig) -> keras.Model:
+def build_cyclegan_generator(config: TeachConfig) -> keras.Model:
     """Build one untrained generator of a run."""
     return resnet_generator.build_resnet(
         resnet_generator.ResnetConfig(

@@ -188,7 +188,7 @@ def _best_generators(
             if best is not None:
                 generator.load_weights(monitor.weights_file(direction, best.step))
             steps[direction] = trained.steps if best is None else best.step
-            finished[direction] = cyclegan.build_teacher(batches.config)
+            finished[direction] = cyclegan.build_cyclegan_generator(batches.config)
             finished[direction].set_weights(generator.get_weights())
         sheet = monitor.draw_sheet()
     return FittedTeachers(finished, steps, history, trained.step_s, policy, sheet)

@@ -1,4 +1,4 @@
-"""Any CycleGAN generator people really have becomes a Keras 3 generator; nothing inside a file is ever executed.
+"""Teachers: readers of CycleGAN generators in every common format; no code inside a file is ever executed.
 
 A file is read in a child process (`sandbox`, `read`) by the reader of its format into a `description`: plain data. Only
 that crosses back, and `build` makes a Keras 3 model of it.
@@ -18,12 +18,12 @@ LambdaLayers = Literal["reflection_pad"]
 
 
 def load(path: Path, *, lambda_layers: LambdaLayers | None = None) -> keras.Model:
-    """Load a generator from any file that people have.
+    """Load a generator from a file of any supported format.
 
     Args:
         path: A Keras 2 or 3 `.h5`, a `.keras`, a PyTorch `.pth` or `.pt`, a TensorFlow SavedModel directory, or an
             artifact directory with a `model.keras`.
-        lambda_layers: What the `Lambda` layers of the file do, since their code is never run. `reflection_pad`: each
+        lambda_layers: Operation of the file's `Lambda` layers, since their code is never run. `reflection_pad`: each
             mirrors the border by as much as the convolution behind it takes away.
 
     Returns:
@@ -34,14 +34,14 @@ def load(path: Path, *, lambda_layers: LambdaLayers | None = None) -> keras.Mode
         UnusableModel: If the file is missing, torn, of an unknown format, or no image-to-image generator.
     """
     description = describe(path, lambda_layers=lambda_layers)
-    # Keras takes seconds to start: a file that cannot be used is refused before.
+    # Keras takes seconds to start: an unusable file is refused before.
     from compress.teachers.build import build_generator
 
     return build_generator(description)
 
 
 def describe(path: Path, *, lambda_layers: LambdaLayers | None = None) -> GeneratorDescription:
-    """What `load` reads, before a framework is loaded to build it.
+    """Read a generator's description as `load` does, without building it or loading a framework.
 
     Raises:
         UnusableModel: As `load`.
@@ -52,7 +52,7 @@ def describe(path: Path, *, lambda_layers: LambdaLayers | None = None) -> Genera
 
 
 def _model_file(path: Path) -> Path:
-    """The file to read: an artifact stands for its model."""
+    """Return the file to read: the path itself, or the model of an artifact."""
     from compress.artifact import is_artifact, open_artifact
     from compress.errors import UnusableModel
 

@@ -1,4 +1,4 @@
-"""A description becomes a Keras 3 generator."""
+"""Builder of Keras 3 generators from descriptions."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ _MERGES = ("Add", "Multiply", "Concatenate")
 
 
 def build_generator(description: GeneratorDescription) -> keras.Model:
-    """Build a generator and give it the description's weights.
+    """Build a generator with the weights of its description.
 
     Returns:
         A functional model `(batch, height, width, 3)` float32 in [-1, 1] to the same, named `generator`.

@@ -1,17 +1,17 @@
-"""Whether a description is of an image-to-image generator whose layers fit each other and their weights."""
+"""Check that a description is of an image-to-image generator whose layers fit each other and their weights."""
 
 import numpy as np
 
 from compress.errors import UnusableModel
 from compress.teachers.description import INPUT, GeneratorDescription, LayerDescription
-from compress.teachers.shapes import Shape, WeightShapes, infer
+from compress.teachers.shapes import Shape, WeightShapes, infer_shapes
 
 FREE_SIDE_PX = 256
-"""The side at which a generator of free size is checked: what most are trained at."""
+"""Image side at which a generator of free size is checked, pixels; most are trained at it."""
 
 
 def check_description(description: GeneratorDescription) -> None:
-    """Walk through a description without building it.
+    """Check a description without building it.
 
     Raises:
         UnusableModel: If a layer does not fit its inputs, a weight is missing, left over, of the wrong shape or not
@@ -27,12 +27,12 @@ def check_description(description: GeneratorDescription) -> None:
 
 
 def layer_shapes(description: GeneratorDescription) -> dict[str, Shape]:
-    """The shape of every layer's output by name, at the input's size or at `FREE_SIDE_PX` where that is free."""
+    """Return the output shape of every layer by name, at the input's size or at `FREE_SIDE_PX` where that is free."""
     height, width, channels = description.input_shape
     shapes: dict[str, Shape] = {INPUT: (height or FREE_SIDE_PX, width or FREE_SIDE_PX, channels)}
     remaining = dict(description.weights)
     for layer in description.layers:
-        shapes[layer.name], expected = infer(layer, [shapes[name] for name in layer.inputs])
+        shapes[layer.name], expected = infer_shapes(layer, [shapes[name] for name in layer.inputs])
         _check_weights(layer, expected, remaining)
     if remaining:
         raise UnusableModel(f"weight {sorted(remaining)[0]} belongs to no layer of the generator.")

@@ -1,4 +1,4 @@
-"""A generator as plain data: what every reader of a foreign file returns, and the only thing `build` trusts.
+"""Description of a generator as plain data: every reader returns one, and `build` trusts nothing else.
 
 A description holds no code and no object of the framework that wrote the file, so it can cross from the child process
 that reads a stranger's file to the one that works with it.
@@ -39,12 +39,12 @@ Kind = Literal[
 ]
 
 INPUT = "input"
-"""The name under which layers refer to the generator's input image."""
+"""Name by which layers refer to the generator's input image."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerDescription:
-    """One layer: its kind, the arguments of the Keras 3 layer of that name, and where its inputs come from."""
+    """One layer: its kind, the arguments of the Keras 3 layer of that name, and the names of its inputs."""
 
     name: str
     kind: Kind
@@ -54,14 +54,14 @@ class LayerDescription:
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorDescription:
-    """A whole generator.
+    """Description of a whole generator.
 
     `weights` maps `layer/role` to an array, where role is `kernel`, `depthwise_kernel`, `pointwise_kernel`, `bias`,
     `gamma`, `beta`, `moving_mean`, `moving_variance` or `alpha`; layouts are Keras's (height, width, in, out).
     """
 
     source_format: str
-    """What kind of file it was, in words a person reads: `PyTorch CycleGAN ResNet (.pth)`."""
+    """Format of the file, for people: `PyTorch CycleGAN ResNet (.pth)`."""
     input_shape: tuple[int | None, int | None, int]
     layers: tuple[LayerDescription, ...]
     output: str
@@ -76,7 +76,7 @@ class GeneratorDescription:
 
     @staticmethod
     def load(path: Path) -> "GeneratorDescription":
-        """Read what `save` wrote."""
+        """Read a description that `save` wrote."""
         with np.load(path, allow_pickle=False) as archive:
             weights = {name: archive[name] for name in archive.files if name != "description"}
             record = json.loads(archive["description"].tobytes())

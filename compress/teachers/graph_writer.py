@@ -1,4 +1,4 @@
-"""Builds a description layer by layer; every reader writes through it."""
+"""Writer that builds a description layer by layer, for all readers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from compress.teachers.description import INPUT, GeneratorDescription, Kind, Lay
 
 @dataclass
 class GraphWriter:
-    """Layers and weights of a description as they come, each layer fed by the one before unless told otherwise."""
+    """Description under construction; each layer is fed by the one before unless told otherwise."""
 
     layers: list[LayerDescription] = field(default_factory=list)
     weights: dict[str, np.ndarray] = field(default_factory=dict)
@@ -26,7 +26,7 @@ class GraphWriter:
         name: str | None = None,
         weights: Mapping[str, np.ndarray | None] | None = None,
     ) -> str:
-        """Append a layer and return its name; a weight that is None is one that the layer does not have."""
+        """Append a layer and return its name; weights that are None are left out."""
         name = self._unique(name or f"{kind.lower()}_{len(self.layers)}")
         self.layers.append(LayerDescription(name=name, kind=kind, config=config, inputs=inputs or (self.last,)))
         self.weights |= {f"{name}/{role}": value for role, value in (weights or {}).items() if value is not None}
@@ -36,7 +36,7 @@ class GraphWriter:
     def finish(
         self, source_format: str, input_shape: tuple[int | None, int | None, int], output: str | None = None
     ) -> GeneratorDescription:
-        """The description of what was added; its output is the last layer unless told otherwise."""
+        """Return the finished description; its output is the last layer unless told otherwise."""
         return GeneratorDescription(
             source_format=source_format,
             input_shape=input_shape,

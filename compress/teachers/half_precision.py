@@ -1,7 +1,7 @@
-"""A Keras `.h5` at half its size, and back: every float32 array as float16, all else untouched.
+"""Conversion of a Keras `.h5` to half precision and back: float32 arrays as float16, all else untouched.
 
-Half precision is how a teacher travels, not how it runs: its weights move by at most 0.05 % each, and the file that is
-made of it again has the format, the names and the size of the one that was trained.
+Teachers are distributed in half precision, but run in float32: weights change by at most 0.05 % each, and the file that
+is converted back has the format, the names and the size of the original.
 """
 
 import shutil
@@ -11,8 +11,8 @@ from typing import Any
 from compress.errors import UnusableModel
 
 
-def halve(teacher: Path, out: Path) -> None:
-    """Write a copy with float16 arrays, compressed.
+def write_float16(teacher: Path, out: Path) -> None:
+    """Write a compressed copy with float16 arrays.
 
     Args:
         teacher: A Keras `.h5`.
@@ -24,11 +24,11 @@ def halve(teacher: Path, out: Path) -> None:
     _convert(teacher, out, "float32", "float16", {"compression": "gzip", "compression_opts": 9, "shuffle": True})
 
 
-def expand(half: Path, out: Path) -> None:
-    """Write a copy with float32 arrays: the inverse of `halve`, but for rounding.
+def write_float32(half: Path, out: Path) -> None:
+    """Write a copy with float32 arrays, the inverse of `write_float16` but for rounding.
 
     Args:
-        half: What `halve` wrote.
+        half: A file that `write_float16` wrote.
         out: The file to write; replaced if it exists.
 
     Raises:

@@ -1,33 +1,33 @@
-"""The child process of `sandbox`: one foreign file in, one description out. Loads no framework it does not need."""
+"""Child process of `sandbox`: reads one foreign file into a description, and loads only the framework it needs."""
 
 import resource
 import sys
 from pathlib import Path
 
 from compress.errors import UnusableModel
-from compress.teachers import check
+from compress.teachers.check import check_description
 from compress.teachers.description import GeneratorDescription
-from compress.teachers.keras import lambdas
+from compress.teachers.keras.inferred_padding import infer_padding_amounts, refuse_lambda_layers
 
 ADDRESS_SPACE_BYTES = 8 << 30
 FRAMEWORK_ADDRESS_SPACE_BYTES = 24 << 30
-"""PyTorch with CUDA maps 11 GB of libraries before it reads a byte."""
+"""Limit for PyTorch and TensorFlow: PyTorch with CUDA maps 11 GB of libraries before it reads a byte."""
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ZIP_MAGIC = b"PK\x03\x04"
 
 
 def describe(path: Path, *, lambda_layers: str | None = None) -> GeneratorDescription:
-    """Find the reader for a file by its content, let it describe the generator, and check what it says.
+    """Describe the generator in a file by the reader of its format, found by its content, and check the description.
 
     Raises:
         UnusableModel: If no reader knows the file, or what it holds is no generator.
     """
     description = _read(path)
     if lambda_layers != "reflection_pad":
-        lambdas.refuse(description)
-    description = lambdas.deduce(description)
-    check.check_description(description)
+        refuse_lambda_layers(description)
+    description = infer_padding_amounts(description)
+    check_description(description)
     return description
 
 
@@ -59,7 +59,7 @@ def _read(path: Path) -> GeneratorDescription:
     )
 
 
-def _limit(path: Path) -> None:
+def _limit_memory(path: Path) -> None:
     light = path.is_file() and path.suffix in (".h5", ".hdf5", ".keras")
     limit = ADDRESS_SPACE_BYTES if light else FRAMEWORK_ADDRESS_SPACE_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -68,20 +68,20 @@ def _limit(path: Path) -> None:
 
 def main() -> int:
     path, result, *lambda_layers = sys.argv[1:]
-    _limit(Path(path))
+    _limit_memory(Path(path))
     try:
         describe(Path(path), lambda_layers=lambda_layers[0] if lambda_layers else None).save(Path(result))
     except UnusableModel as error:
-        return _refuse(str(error))
+        return _print_reason(str(error))
     except MemoryError:
-        return _refuse("reading it takes more memory than any generator needs; the file is damaged.")
+        return _print_reason("reading it takes more memory than any generator needs; the file is damaged.")
     except Exception as error:
         # Whatever a torn or hostile file makes a reader stumble over is that file's fault.
-        return _refuse(f"the file is damaged or of an unknown layout ({type(error).__name__}: {error}).")
+        return _print_reason(f"the file is damaged or of an unknown layout ({type(error).__name__}: {error}).")
     return 0
 
 
-def _refuse(reason: str) -> int:
+def _print_reason(reason: str) -> int:
     print(" ".join(reason.split()), file=sys.stderr)
     return UnusableModel.exit_code
 

@@ -1,4 +1,4 @@
-"""Read a stranger's model file in a child process with limits on memory and time.
+"""Sandbox: reads an untrusted model file in a child process with limits on memory and time.
 
 HDF5 and zip readers crash, hang or eat all memory on torn and hostile files (2 segfaults and 6 hangs in 2,900 files
 with flipped bytes): the child dies of it, the command says so in one line. It also keeps PyTorch out of TensorFlow's
@@ -23,7 +23,7 @@ def describe_in_child(path: Path, *, lambda_layers: str | None = None) -> Genera
 
     Args:
         path: The file or SavedModel directory.
-        lambda_layers: What `Lambda` layers do, as `compress.teachers.load` has it.
+        lambda_layers: Operation of the file's `Lambda` layers, see `compress.teachers.load`.
 
     Raises:
         UnusableModel: With the child's own words if it refused the file, else that it crashed or ran out of time.
@@ -52,7 +52,7 @@ def describe_in_child(path: Path, *, lambda_layers: str | None = None) -> Genera
 
 
 def _environment() -> dict[str, str]:
-    """The child's: no GPU, quiet libraries, and no HDF5 filter plugins that a file could ask for."""
+    """Return the child's environment: no GPU, quiet libraries, and no HDF5 filter plugins that a file could ask for."""
     return os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3", "HDF5_PLUGIN_PRELOAD": "::"}
 
 

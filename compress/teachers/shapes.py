@@ -1,6 +1,6 @@
-"""What shape each kind of layer puts out, and what shapes its weights must have.
+"""Shape rules: the output shape of each kind of layer, and the shapes that its weights must have.
 
-Checked before a framework builds the layer: a damaged configuration would otherwise make it allocate any amount of
+They are checked before a framework builds the layer, which a damaged configuration could make allocate any amount of
 memory.
 """
 
@@ -16,8 +16,8 @@ WeightShapes = dict[str, tuple[int, ...]]
 Rule = Callable[[Mapping[str, Any], Sequence[Shape]], tuple[Shape, WeightShapes]]
 
 
-def infer(layer: LayerDescription, inputs: Sequence[Shape]) -> tuple[Shape, WeightShapes]:
-    """The shape of a layer's output and of each of its weights.
+def infer_shapes(layer: LayerDescription, inputs: Sequence[Shape]) -> tuple[Shape, WeightShapes]:
+    """Return the shape of a layer's output and of each of its weights.
 
     Raises:
         UnusableModel: If the layer does not fit its inputs.
@@ -33,8 +33,8 @@ def infer(layer: LayerDescription, inputs: Sequence[Shape]) -> tuple[Shape, Weig
     return output, weights
 
 
-def pair(value: Any) -> tuple[int, int]:
-    """A number for both sides, or one for height and one for width."""
+def as_pair(value: Any) -> tuple[int, int]:
+    """Return height and width of one number for both, or of a pair."""
     return (int(value), int(value)) if isinstance(value, int) else (int(value[0]), int(value[1]))
 
 
@@ -45,7 +45,7 @@ def _keep(config: Mapping[str, Any], inputs: Sequence[Shape]) -> tuple[Shape, We
 def _windowed(
     config: Mapping[str, Any], shape: Shape, window: tuple[int, int], default_stride: Any = 1
 ) -> tuple[int, int]:
-    strides, dilation = pair(config.get("strides") or default_stride), pair(config.get("dilation_rate", 1))
+    strides, dilation = as_pair(config.get("strides") or default_stride), as_pair(config.get("dilation_rate", 1))
     sides = []
     for side, size, stride, rate in zip(shape[:2], window, strides, dilation, strict=True):
         reach = (size - 1) * rate + 1
@@ -54,7 +54,7 @@ def _windowed(
 
 
 def _convolution(config: Mapping[str, Any], inputs: Sequence[Shape]) -> tuple[Shape, WeightShapes]:
-    window, filters, groups = pair(config["kernel_size"]), config["filters"], config.get("groups", 1)
+    window, filters, groups = as_pair(config["kernel_size"]), config["filters"], config.get("groups", 1)
     channels = inputs[0][2]
     if channels % groups or filters % groups:
         raise ValueError(f"has {groups} groups, which do not divide its {channels} channels.")
@@ -63,7 +63,7 @@ def _convolution(config: Mapping[str, Any], inputs: Sequence[Shape]) -> tuple[Sh
 
 
 def _transposed(config: Mapping[str, Any], inputs: Sequence[Shape]) -> tuple[Shape, WeightShapes]:
-    window, strides, filters = pair(config["kernel_size"]), pair(config.get("strides", 1)), config["filters"]
+    window, strides, filters = as_pair(config["kernel_size"]), as_pair(config.get("strides", 1)), config["filters"]
     extra = config.get("output_padding")
     sides = []
     for axis, side in enumerate(inputs[0][:2]):
@@ -71,19 +71,19 @@ def _transposed(config: Mapping[str, Any], inputs: Sequence[Shape]) -> tuple[Sha
         if extra is None:
             sides.append(side * stride + (0 if same else max(size - stride, 0)))
         else:
-            sides.append((side - 1) * stride + size + pair(extra)[axis] - (2 * (size // 2) if same else 0))
+            sides.append((side - 1) * stride + size + as_pair(extra)[axis] - (2 * (size // 2) if same else 0))
     weights: WeightShapes = {"kernel": (*window, filters, inputs[0][2])} | _bias(config, filters)
     return (sides[0], sides[1], filters), weights
 
 
 def _depthwise(config: Mapping[str, Any], inputs: Sequence[Shape]) -> tuple[Shape, WeightShapes]:
-    window, multiplier, channels = pair(config["kernel_size"]), config.get("depth_multiplier", 1), inputs[0][2]
+    window, multiplier, channels = as_pair(config["kernel_size"]), config.get("depth_multiplier", 1), inputs[0][2]
     weights: WeightShapes = {"kernel": (*window, channels, multiplier)} | _bias(config, channels * multiplier)
     return (*_windowed(config, inputs[0], window), channels * multiplier), weights
 
 
 def _separable(config: Mapping[str, Any], inputs: Sequence[Shape]) -> tuple[Shape, WeightShapes]:
-    window, multiplier, channels = pair(config["kernel_size"]), config.get("depth_multiplier", 1), inputs[0][2]
+    window, multiplier, channels = as_pair(config["kernel_size"]), config.get("depth_multiplier", 1), inputs[0][2]
     filters = config["filters"]
     weights: WeightShapes = {
         "depthwise_kernel": (*window, channels, multiplier),
@@ -125,7 +125,7 @@ def _reflection(config: Mapping[str, Any], inputs: Sequence[Shape]) -> tuple[Sha
 
 
 def _pooling(config: Mapping[str, Any], inputs: Sequence[Shape]) -> tuple[Shape, WeightShapes]:
-    window = pair(config["pool_size"])
+    window = as_pair(config["pool_size"])
     return (*_windowed(config, inputs[0], window, default_stride=window), inputs[0][2]), {}
 
 
@@ -135,7 +135,7 @@ def _global_pooling(config: Mapping[str, Any], inputs: Sequence[Shape]) -> tuple
 
 def _upsampling(config: Mapping[str, Any], inputs: Sequence[Shape]) -> tuple[Shape, WeightShapes]:
     height, width, channels = inputs[0]
-    vertical, horizontal = pair(config["size"])
+    vertical, horizontal = as_pair(config["size"])
     return (height * vertical, width * horizontal, channels), {}
 
 

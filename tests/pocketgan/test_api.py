@@ -93,6 +93,6 @@ def test_an_error_in_the_scoring_process_comes_back_as_itself(tmp_path: Path) ->
 
 def test_the_demo_teacher_is_that_of_the_demo(tmp_path: Path) -> None:
     written = pocketgan.write_demo_teacher(tmp_path / "g_m2f.h5")
-    half_precision.halve(written, tmp_path / "again.h5")
+    half_precision.write_float16(written, tmp_path / "again.h5")
     assert written.stat().st_size > 40e6
     assert (tmp_path / "again.h5").stat().st_size < 22e6

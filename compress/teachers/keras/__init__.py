@@ -1,1 +1,1 @@
-"""Readers of Keras files: whole-model and weights-only .h5, and .keras."""
+"""Readers of Keras files: whole-model and weights-only `.h5`, and `.keras`."""

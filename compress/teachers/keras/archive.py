@@ -1,4 +1,4 @@
-"""Read a `.keras` file: a zip with `config.json` and `model.weights.h5`, where weights lie by class and number."""
+"""Reader of `.keras` files: a zip with `config.json` and `model.weights.h5`, where weights lie by class and number."""
 
 import io
 import json
@@ -10,15 +10,14 @@ import h5py
 
 from compress.errors import UnusableModel
 from compress.teachers.description import GeneratorDescription
-from compress.teachers.keras import config as keras_config
 from compress.teachers.keras import hdf5
-from compress.teachers.keras.config import Call
+from compress.teachers.keras.config import Call, flatten_model
 from compress.teachers.keras.layer_writer import Weights
 from compress.teachers.keras.layers import write_network
 
 CONFIG_BYTES_LIMIT = 64 << 20
 _ROOTS = ("layers", "_layer_checkpoint_dependencies")
-"""Where Keras 3 keeps a model's layers, and where Keras 2.12 to 2.15 did."""
+"""Groups of a model's layers in Keras 3, and in Keras 2.12 to 2.15."""
 
 
 def describe(path: Path) -> GeneratorDescription:
@@ -33,7 +32,7 @@ def describe(path: Path) -> GeneratorDescription:
             weights = _read(archive, "model.weights.h5", hdf5.DECLARED_BYTES_LIMIT)
     except (zipfile.BadZipFile, EOFError) as error:
         raise UnusableModel(f"the .keras file is truncated or damaged ({error}).") from error
-    network = keras_config.flatten(config)
+    network = flatten_model(config)
     with hdf5.open_file(io.BytesIO(weights)) as opened:
         graph, output = write_network(network, lambda call: _weights_of(call, opened))
     return graph.finish("Keras 3 model (.keras)", network.input_shape, output)

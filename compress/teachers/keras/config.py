@@ -1,6 +1,6 @@
-"""Flatten a Keras `model_config` into calls of layers in order: Keras 2 and 3, Sequential, functional, nested.
+"""Flattening of a Keras `model_config` into ordered calls of layers: Keras 2 and 3, Sequential, functional, nested.
 
-No class of Keras is made of it: the JSON is data and stays data.
+No Keras class is instantiated: the JSON stays data.
 """
 
 import re
@@ -13,7 +13,7 @@ from compress.teachers.description import INPUT
 
 _NESTED = frozenset({"Functional", "Model", "Sequential"})
 _Reference = tuple[str, int]
-"""A layer's name and which of its calls is meant."""
+"""Name of a layer, and the index of one of its calls."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,21 +21,21 @@ class Call:
     """One call of one layer."""
 
     name: str
-    """Unique in the flattened model."""
+    """Name of the call, unique in the flattened model."""
     path: tuple[str, ...]
-    """The layer's name behind the names of the models that it is nested in: where its weights are kept."""
+    """Names of the models that the layer is nested in, then its own: the place of its weights in an `.h5`."""
     places: tuple[str, ...]
-    """The same by class and number, as a `.keras` file names them: `("functional", "conv2d_3")`."""
+    """The same path by class and number, as a `.keras` file names it: `("functional", "conv2d_3")`."""
     class_name: str
-    """Without the package in front: `InstanceNormalization` for `Addons>InstanceNormalization`."""
+    """Class without its package: `InstanceNormalization` for `Addons>InstanceNormalization`."""
     package: str
-    """`Addons`, `pocketgan`, ..., or the module of a Keras 3 operation; empty where the file names none."""
+    """Package of the class (`Addons`, `pocketgan`, ...) or module of a Keras 3 operation; empty where there is none."""
     config: Mapping[str, Any]
     inputs: tuple[str, ...]
     arguments: Mapping[str, Any]
-    """What the call was given beside tensors, by keyword."""
+    """Arguments of the call beside tensors, by keyword."""
     constants: tuple[Any, ...]
-    """What the call was given beside tensors, by position."""
+    """Arguments of the call beside tensors, by position."""
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Network:
     output: str
 
 
-def flatten(model_config: Mapping[str, Any]) -> Network:
+def flatten_model(model_config: Mapping[str, Any]) -> Network:
     """Flatten a model's configuration.
 
     Raises:
@@ -59,7 +59,7 @@ def flatten(model_config: Mapping[str, Any]) -> Network:
             "save the generator as a functional or Sequential model."
         )
     flattener = _Flattener()
-    outputs = flattener.model(model_config, (), (), None)
+    outputs = flattener.flatten(model_config, (), (), None)
     if len(outputs) != 1 or flattener.input_shape is None:
         raise UnusableModel(f"the model has {len(outputs)} outputs; expected a generator of one image in, one out.")
     return Network(flattener.input_shape, flattener.calls, outputs[0])
@@ -67,7 +67,7 @@ def flatten(model_config: Mapping[str, Any]) -> Network:
 
 @dataclass
 class _Node:
-    """One call as the configuration has it, before its inputs are known."""
+    """One call in the configuration, before its inputs are known."""
 
     layer: Mapping[str, Any]
     place: str
@@ -82,7 +82,7 @@ class _Flattener:
     calls: list[Call] = field(default_factory=list)
     input_shape: tuple[int | None, int | None, int] | None = None
 
-    def model(
+    def flatten(
         self, model: Mapping[str, Any], path: tuple[str, ...], places: tuple[str, ...], inputs: Sequence[str] | None
     ) -> list[str]:
         """Flatten a model that is fed by `inputs`, or by the image when None; return its outputs' names."""
@@ -97,9 +97,9 @@ class _Flattener:
         layers = config if isinstance(config, list) else config["layers"]
         if inputs is None:
             shape = _declared_shape(layers[0]) or (not isinstance(config, list) and config.get("build_input_shape"))
-            self._take_input(shape)
+            self._set_input_shape(shape)
         current = list(inputs or [INPUT])
-        for layer, place in _placed(layers):
+        for layer, place in _with_places(layers):
             if layer["class_name"] != "InputLayer":
                 current = self._call(_Node(layer, place, 0), path, places, current)
         return current
@@ -107,21 +107,21 @@ class _Flattener:
     def _functional(
         self, config: Any, path: tuple[str, ...], places: tuple[str, ...], inputs: Sequence[str] | None
     ) -> list[str]:
-        entries = [reference[0] for reference in _listed(config["input_layers"])]
+        entries = [reference[0] for reference in _as_list(config["input_layers"])]
         if inputs is None and len(entries) != 1:
             raise UnusableModel(f"the model has {len(entries)} inputs; expected a generator of one image in, one out.")
         known: dict[_Reference, list[str]] = {}
         pending: list[_Node] = []
-        for layer, place in _placed(config["layers"]):
+        for layer, place in _with_places(config["layers"]):
             name = _layer_name(layer)
             if layer["class_name"] == "InputLayer":
                 if inputs is None:
-                    self._take_input(_declared_shape(layer))
+                    self._set_input_shape(_declared_shape(layer))
                 known[(name, 0)] = [INPUT] if inputs is None else [inputs[entries.index(name)]]
             else:
                 nodes = layer["inbound_nodes"]
                 pending += [_read_node(layer, place, index, node) for index, node in enumerate(nodes)]
-        outputs = [(name, index) for name, index, *_ in _listed(config["output_layers"])]
+        outputs = [(name, index) for name, index, *_ in _as_list(config["output_layers"])]
         _renumber_nested(pending, outputs)
         while pending:
             waiting = [node for node in pending if not self._call_if_ready(node, path, places, known)]
@@ -143,7 +143,7 @@ class _Flattener:
         layer, name = node.layer, _layer_name(node.layer)
         path, places = (*path, name), (*places, node.place)
         if layer["class_name"] in _NESTED:
-            return self.model(layer, path, places, inputs)
+            return self.flatten(layer, path, places, inputs)
         package, _, class_name = _registered_name(layer).rpartition(">")
         call = Call(
             name="/".join(path) + (f"_call{node.index}" if node.index else "") + f"#{len(self.calls)}",
@@ -159,7 +159,7 @@ class _Flattener:
         self.calls.append(call)
         return [call.name]
 
-    def _take_input(self, shape: Any) -> None:
+    def _set_input_shape(self, shape: Any) -> None:
         if not isinstance(shape, list | tuple) or len(shape) != 4:
             raise UnusableModel(f"the model's input is {shape}; expected images (batch, height, width, 3).")
         _, height, width, channels = shape
@@ -186,8 +186,8 @@ def _registered_name(layer: Mapping[str, Any]) -> str:
     return registered if registered and registered.endswith(layer["class_name"]) else layer["class_name"]
 
 
-def _placed(layers: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Layers with the names that Keras 3 gives them in a weights file: class in snake case and a number."""
+def _with_places(layers: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yield layers with their names in a Keras 3 weights file: class in snake case and a number."""
     used: dict[str, int] = {}
     for layer in layers:
         class_name = layer["class_name"].rpartition(">")[2]
@@ -201,8 +201,8 @@ def _snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", spaced).lower()
 
 
-def _listed(references: Sequence[Any]) -> list[Sequence[Any]]:
-    """Keras 3 writes a single reference without the list around it."""
+def _as_list(references: Sequence[Any]) -> list[Sequence[Any]]:
+    """Return a list of references; Keras 3 writes a single one without the list around it."""
     return [references] if references and isinstance(references[0], str) else list(references)
 
 
@@ -235,7 +235,7 @@ def _read_argument(node: _Node, argument: Any) -> None:
 
 
 def _collect_tensors(node: _Node, value: Any) -> bool:
-    """Note the tensors in a Keras 3 argument; whether there were any."""
+    """Collect the tensors in a Keras 3 argument; return whether there were any."""
     if isinstance(value, Mapping) and value.get("class_name") == "__keras_tensor__":
         name, call, _ = value["config"]["keras_history"]
         node.references.append((name, call))
@@ -257,7 +257,7 @@ def _is_keras2_tensor(value: Any) -> bool:
 
 
 def _renumber_nested(nodes: list[_Node], outputs: list[_Reference]) -> None:
-    """Keras counts a nested model's own making as its call 0, so that its first call within another model is 1."""
+    """Renumber calls of nested models from 0; Keras counts a model's construction as its call 0."""
     calls = {_layer_name(node.layer): 0 for node in nodes if node.layer["class_name"] in _NESTED}
     for node in nodes:
         if _layer_name(node.layer) in calls:

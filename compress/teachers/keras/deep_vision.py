@@ -1,6 +1,6 @@
-"""The generator of ethanyanjiali/deep-vision: a Sequential with subclassed residual blocks.
+"""Reader of the generator of ethanyanjiali/deep-vision, a Sequential with subclassed residual blocks.
 
-Keras cannot save such a model's configuration, so files of it hold weights alone. The code is public: reflection
+Keras cannot save such a model's configuration, so its files hold weights alone. The code is public: reflection
 padding 3, 7x7; two 3x3 convolutions of stride 2; residual blocks; two transposed ones; reflection padding 3, 7x7, tanh.
 No biases but in the last convolution, BatchNorm behind every other.
 """
@@ -26,7 +26,7 @@ _NORM_ROLES = frozenset({"gamma", "beta", "moving_mean", "moving_variance"})
 
 
 @dataclass
-class _Step:
+class _ConvNorm:
     """A convolution and the BatchNorm behind it."""
 
     kernel: np.ndarray
@@ -34,7 +34,7 @@ class _Step:
 
 
 def describe_weights_file(opened: h5py.File) -> GeneratorDescription:
-    """Describe what `generator.save_weights("x.h5")` wrote.
+    """Describe a generator by a file that `generator.save_weights("x.h5")` wrote.
 
     Raises:
         UnusableModel: If the weights are not in that generator's order.
@@ -53,7 +53,7 @@ def describe_layers(layers: Sequence[Parameters], source_format: str) -> Generat
 
     Args:
         layers: Convolutions and BatchNorms; the last is the convolution to RGB, the only one with a bias.
-        source_format: What the description says it was.
+        source_format: Format of the file, for the description.
 
     Raises:
         UnusableModel: If the order is not that of this generator.
@@ -77,8 +77,8 @@ def describe_layers(layers: Sequence[Parameters], source_format: str) -> Generat
     return writer.finish(source_format, (None, None, 3))
 
 
-def _split(layers: Sequence[Parameters]) -> tuple[list[_Step], list[_Step], list[_Step], Parameters]:
-    """Part the layers into what comes before the residual blocks, the blocks, what comes after, and the last."""
+def _split(layers: Sequence[Parameters]) -> tuple[list[_ConvNorm], list[_ConvNorm], list[_ConvNorm], Parameters]:
+    """Split the layers into those before the residual blocks, the blocks, those after, and the last one."""
     *before_last, head = layers or [{}]
     kernels, norms = before_last[::2], before_last[1::2]
     fits = len(kernels) == len(norms) and set(head) == {"kernel", "bias"}
@@ -87,15 +87,15 @@ def _split(layers: Sequence[Parameters]) -> tuple[list[_Step], list[_Step], list
         or any(set(kernel) != {"kernel"} for kernel in kernels)
         or any(set(norm) != _NORM_ROLES for norm in norms)
     ):
-        raise _not_this_generator()
-    steps = [_Step(kernel["kernel"], norm) for kernel, norm in zip(kernels, norms, strict=True)]
+        raise _unknown_weights_error()
+    steps = [_ConvNorm(kernel["kernel"], norm) for kernel, norm in zip(kernels, norms, strict=True)]
     square = [number for number, step in enumerate(steps) if step.kernel.shape[2] == step.kernel.shape[3]]
     if not square or len(square) % 2 or square != list(range(square[0], square[-1] + 1)) or square[0] == 0:
-        raise _not_this_generator()
+        raise _unknown_weights_error()
     return steps[: square[0]], steps[square[0] : square[-1] + 1], steps[square[-1] + 1 :], head
 
 
-def _not_this_generator() -> UnusableModel:
+def _unknown_weights_error() -> UnusableModel:
     return UnusableModel(
         "the file holds weights but not the model they belong to, and they are not in the order of a deep-vision "
         "CycleGAN generator; save the whole model: generator.save('generator.h5')."
@@ -126,13 +126,13 @@ def _convolve_transposed(writer: GraphWriter, kernel: np.ndarray) -> None:
     writer.add("Conv2DTranspose", {**config, "padding": "same", "use_bias": False}, weights={"kernel": kernel})
 
 
-def _normalise(writer: GraphWriter, step: _Step, *, relu: bool) -> None:
+def _normalise(writer: GraphWriter, step: _ConvNorm, *, relu: bool) -> None:
     writer.add("BatchNormalization", {"epsilon": KERAS_BATCH_NORM_EPSILON}, weights=step.norm)
     if relu:
         writer.add("Activation", {"activation": "relu"})
 
 
-def _add_block(writer: GraphWriter, first: _Step, second: _Step) -> None:
+def _add_block(writer: GraphWriter, first: _ConvNorm, second: _ConvNorm) -> None:
     entry = writer.last
     for step in (first, second):
         _reflect(writer, step.kernel)

@@ -1,4 +1,4 @@
-"""Read a whole-model `.h5` of Keras 2 or 3: the JSON of `model_config` and the weights by layer."""
+"""Reader of a whole-model `.h5` of Keras 2 or 3: the JSON of `model_config` and the weights by layer."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,8 @@ import h5py
 
 from compress.errors import UnusableModel
 from compress.teachers.description import GeneratorDescription
-from compress.teachers.keras import config as keras_config
 from compress.teachers.keras import deep_vision, hdf5
-from compress.teachers.keras.config import Call
+from compress.teachers.keras.config import Call, flatten_model
 from compress.teachers.keras.layer_writer import Weights
 from compress.teachers.keras.layers import write_network
 
@@ -28,7 +27,7 @@ def describe(path: Path) -> GeneratorDescription:
 
 
 def _describe_whole_model(opened: h5py.File, model_config: dict) -> GeneratorDescription:
-    network = keras_config.flatten(model_config)
+    network = flatten_model(model_config)
     if "model_weights" not in opened:
         raise UnusableModel("the file has a model's configuration but no weights; it is truncated.")
     groups = opened["model_weights"]
@@ -40,7 +39,7 @@ def _describe_whole_model(opened: h5py.File, model_config: dict) -> GeneratorDes
 
 
 def _weights_of(call: Call, groups: h5py.Group) -> Weights:
-    """A nested model keeps the weights of all its layers in one group, under `layer/weight:0`."""
+    """Return a call's weights; a nested model keeps those of all its layers in one group, under `layer/weight:0`."""
     group = groups.get(call.path[0])
     if not isinstance(group, h5py.Group):
         return []

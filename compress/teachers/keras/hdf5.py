@@ -1,4 +1,4 @@
-"""Open a stranger's HDF5 file: only what lies in the file itself is read, and no more than a generator can need.
+"""Safe reading of untrusted HDF5 files: nothing outside the file, and no more data than a generator can need.
 
 External links, external storage and virtual datasets make HDF5 open other files of the reader's machine.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from compress.errors import UnusableModel
 
 DECLARED_BYTES_LIMIT = 2 << 30
-"""All datasets together, unpacked. The largest CycleGAN generators take 0.2 GB, with their optimizer 0.6 GB."""
+"""Largest size of all datasets, unpacked. The largest CycleGAN generators take 0.2 GB, with their optimizer 0.6 GB."""
 
 
 def open_file(source: Path | BinaryIO) -> h5py.File:

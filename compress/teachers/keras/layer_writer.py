@@ -1,4 +1,4 @@
-"""One Keras layer on its way into a description, and what several kinds of layers have in common."""
+"""Writer of one Keras layer into a description, and helpers that several kinds of layers share."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from compress.teachers.graph_writer import GraphWriter
 from compress.teachers.keras.config import Call
 
 Weights = list[tuple[str, np.ndarray]]
-"""A layer's weights in the order of the file, each with the name it has there; empty where the file has no names."""
+"""Weights of a layer in the order of the file, each with its name there, or an empty one."""
 
 
 @dataclass
 class LayerWriter:
-    """One layer on its way into a description."""
+    """Writer of one Keras layer into a description."""
 
     graph: GraphWriter
     call: Call
     inputs: tuple[str, ...]
     weights: Weights
     label: str
-    """What messages and the written layer call it."""
+    """Name of the layer in messages and in the description."""
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -35,7 +35,7 @@ class LayerWriter:
         return self.graph.add(kind, config, inputs=self.inputs, name=self.label, weights=weights)
 
     def roles(self, *roles: str) -> dict[str, np.ndarray]:
-        """The weights by role: by name where the file's names are the roles, else by order.
+        """Return the weights by role: by name where the file's names are the roles, else by order.
 
         Raises:
             UnusableModel: If there are more or fewer of them.
@@ -50,16 +50,16 @@ class LayerWriter:
             return dict(self.weights)
         return {role: value for role, (_, value) in zip(roles, self.weights, strict=True)}
 
-    def refusal(self, reason: str) -> UnusableModel:
+    def error(self, reason: str) -> UnusableModel:
         return UnusableModel(f"{self.label} ({self.call.class_name}) {reason}")
 
 
 Handler = Callable[[LayerWriter], str]
-"""Writes a layer and returns the name of its output."""
+"""Function that writes a layer and returns the name of its output."""
 
 
 def spatial_pairs(layer: LayerWriter, given: Any) -> list[list[int]]:
-    """Amounts as `[[top, bottom], [left, right]]`.
+    """Return amounts of padding as `[[top, bottom], [left, right]]`.
 
     Raises:
         UnusableModel: If they are in no known form or touch batch or channels.
@@ -68,7 +68,7 @@ def spatial_pairs(layer: LayerWriter, given: Any) -> list[list[int]]:
     if pairs.shape == (4, 2) and not pairs[[0, 3]].any():
         pairs = pairs[1:3]
     if pairs.shape not in ((), (1,), (2,), (2, 2)) or pairs.dtype.kind not in "iu" or (pairs < 0).any():
-        raise layer.refusal(f"pads by {given}; expected pixels for height and width.")
+        raise layer.error(f"pads by {given}; expected pixels for height and width.")
     columns = pairs[:, None] if pairs.ndim == 1 else pairs
     return np.broadcast_to(columns, (2, 2)).tolist()
 
@@ -81,7 +81,7 @@ def write_activation(layer: LayerWriter, activation: Any) -> str:
     """
     name = _ACTIVATIONS.get(activation) if isinstance(activation, str) else None
     if name is None:
-        raise layer.refusal(f"has the activation {activation!r}; expected one of {', '.join(sorted(_ACTIVATIONS))}.")
+        raise layer.error(f"has the activation {activation!r}; expected one of {', '.join(sorted(_ACTIVATIONS))}.")
     if name == "leaky_relu":
         return layer.add("LeakyReLU", {"negative_slope": 0.2})
     return layer.add("Activation", {"activation": name})

@@ -1,7 +1,7 @@
-"""Each kind of Keras layer, by name, as layers of a description.
+"""Writers of each kind of Keras layer, by name, into a description.
 
 A user's own class is recognised by its name (`ReflectionPadding2D`, `ReflectPad2D`, `InstanceNorm`, ...), since its
-code is not in the file. What is not known here is refused by name.
+code is not in the file. Unknown layers are refused by name.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any
 from compress.teachers.description import INPUT, Kind
 from compress.teachers.graph_writer import GraphWriter
 from compress.teachers.keras.config import Call, Network
-from compress.teachers.keras.lambdas import LAMBDA_PADDING, UNKNOWN_PADDING
+from compress.teachers.keras.inferred_padding import LAMBDA_PADDING, UNKNOWN_PADDING
 from compress.teachers.keras.layer_writer import Handler, LayerWriter, Weights, spatial_pairs, write_activation
 from compress.teachers.keras.norms import write_batch_norm, write_contrib_norm, write_group_norm, write_instance_norm
 from compress.teachers.keras.operations import is_known_operation, is_operation, write_operation
@@ -23,7 +23,7 @@ def write_network(network: Network, weights_of: Callable[[Call], Weights]) -> tu
 
     Args:
         network: The calls.
-        weights_of: Finds a call's weights in the file.
+        weights_of: Returns a call's weights in the file.
 
     Returns:
         The written graph and the name of its output.
@@ -55,16 +55,16 @@ def _handler(call: Call) -> Handler:
 
 
 def _refuse_unknown(layer: LayerWriter) -> str:
-    raise layer.refusal("is a layer that no CycleGAN generator known here has; its code is not in the file.")
+    raise layer.error("is a layer that no CycleGAN generator known here has; its code is not in the file.")
 
 
 def _pass_on(layer: LayerWriter) -> str:
-    """A layer that does nothing outside training."""
+    """Skip a layer that does nothing outside training."""
     return layer.inputs[0]
 
 
 def _write_lambda(layer: LayerWriter) -> str:
-    """A `Lambda` of a function that Keras itself has is that function's call; what others do, the user must say."""
+    """Write a `Lambda` of a function of Keras as that function's call; the user must say what any other one does."""
     function = layer.config.get("function")
     if not isinstance(function, Mapping) or function.get("module") != "keras.ops":
         return layer.add("ReflectionPadding2D", LAMBDA_PADDING)
@@ -74,7 +74,7 @@ def _write_lambda(layer: LayerWriter) -> str:
 
 
 def _write_reflection_padding(layer: LayerWriter) -> str:
-    """`padding` of a user's own class: a number, one for height and width, pairs of them, or `tf.pad`'s four pairs."""
+    """Write a user's own padding class: amounts are a number, a pair, two pairs, or `tf.pad`'s four pairs."""
     config = layer.config
     given = next((config[key] for key in ("padding", "paddings", "pad", "pad_size", "size") if key in config), None)
     if given is None:
@@ -100,7 +100,7 @@ def _write_convolution(layer: LayerWriter) -> str:
 def _write_transposed(layer: LayerWriter) -> str:
     _require_channels_last(layer)
     if (layer.config.get("groups") or 1) != 1:
-        raise layer.refusal("is grouped; expected groups = 1.")
+        raise layer.error("is grouped; expected groups = 1.")
     output_padding = layer.config.get("output_padding")
     config = {
         "filters": int(layer.config["filters"]),
@@ -148,7 +148,7 @@ def _pair(value: Any) -> list[int]:
 
 def _require_channels_last(layer: LayerWriter) -> None:
     if layer.config.get("data_format", "channels_last") not in ("channels_last", None):
-        raise layer.refusal("is channels first; expected channels last.")
+        raise layer.error("is channels first; expected channels last.")
 
 
 def _write_pooling(layer: LayerWriter) -> str:
@@ -166,7 +166,7 @@ def _write_pooling(layer: LayerWriter) -> str:
 
 def _write_global_pooling(layer: LayerWriter) -> str:
     if not layer.config.get("keepdims"):
-        raise layer.refusal("leaves a vector, not an image; a generator keeps height and width (keepdims=True).")
+        raise layer.error("leaves a vector, not an image; a generator keeps height and width (keepdims=True).")
     return layer.add("GlobalAveragePooling2D", {"keepdims": True})
 
 
@@ -174,7 +174,7 @@ def _write_upsampling(layer: LayerWriter) -> str:
     _require_channels_last(layer)
     interpolation = layer.config.get("interpolation", "nearest")
     if interpolation not in ("nearest", "bilinear"):
-        raise layer.refusal(f"resizes {interpolation}; expected nearest or bilinear.")
+        raise layer.error(f"resizes {interpolation}; expected nearest or bilinear.")
     return layer.add("UpSampling2D", {"size": _pair(layer.config.get("size", 2)), "interpolation": interpolation})
 
 
@@ -185,7 +185,7 @@ def _write_merge(layer: LayerWriter) -> str:
 
 def _write_concatenation(layer: LayerWriter) -> str:
     if layer.config.get("axis", -1) not in (-1, 3):
-        raise layer.refusal(f"joins along axis {layer.config['axis']}; expected channels, the last.")
+        raise layer.error(f"joins along axis {layer.config['axis']}; expected channels, the last.")
     return layer.add("Concatenate", {"axis": -1})
 
 
@@ -199,7 +199,7 @@ def _write_activation_layer(layer: LayerWriter) -> str:
 
 
 def _with_activation(layer: LayerWriter, written: str) -> str:
-    """Keras fuses an activation into a convolution; here it is a layer of its own."""
+    """Write the activation that Keras fuses into a convolution as a layer of its own."""
     activation = layer.config.get("activation")
     if activation in (None, "linear"):
         return written

@@ -1,4 +1,4 @@
-"""Normalisations of Keras files. Their classes agree on the idea and differ in epsilon, axes and names of weights."""
+"""Writers of normalisations in Keras files, whose classes differ in epsilon, axes and names of weights."""
 
 import numpy as np
 
@@ -6,15 +6,15 @@ from compress.teachers.keras.layer_writer import LayerWriter
 
 TENSORFLOW_ADDONS_EPSILON = 1e-3
 KERAS_EPSILON = 1e-3
-OWN_EPSILON = 1e-5
-"""What the TensorFlow CycleGAN and pix2pix tutorials write into a class of their own, without saving it."""
+TUTORIAL_EPSILON = 1e-5
+"""Epsilon of the class in TensorFlow's CycleGAN and pix2pix tutorials, which its files do not hold."""
 
 _GAMMA_NAMES = frozenset({"gamma", "scale", "weight"})
 _BETA_NAMES = frozenset({"beta", "offset", "shift", "bias"})
 
 
 def write_batch_norm(layer: LayerWriter) -> str:
-    """Moving statistics, or the image's own where the file calls the layer with `training=True`."""
+    """Write BatchNorm, or InstanceNorm where the file calls the layer with `training=True`."""
     config = layer.config
     _require_last_axis(layer)
     scale, center = bool(config.get("scale", True)), bool(config.get("center", True))
@@ -31,38 +31,38 @@ def write_batch_norm(layer: LayerWriter) -> str:
 
 
 def write_group_norm(layer: LayerWriter) -> str:
-    """Group normalisation with as many groups as channels, which Keras and tensorflow_addons write as -1."""
+    """Write group normalisation of one channel each, which Keras and tensorflow_addons write as -1 groups."""
     groups = layer.config.get("groups")
     channels = {value.size for _, value in layer.weights}
     if groups != -1 and {groups} != channels:
-        raise layer.refusal(f"has {groups} groups; expected -1, one for each channel.")
+        raise layer.error(f"has {groups} groups; expected -1, one for each channel.")
     _require_last_axis(layer)
     return _write_affine(layer, float(layer.config.get("epsilon", KERAS_EPSILON)))
 
 
 def write_instance_norm(layer: LayerWriter) -> str:
-    """Instance normalisation of keras_contrib, tensorflow_addons, or a class of the user's own."""
+    """Write instance normalisation of keras_contrib, tensorflow_addons, or a user's own class."""
     config = layer.config
     if _is_keras_contrib(layer):
         return _write_keras_contrib(layer)
     _require_last_axis(layer)
-    default = TENSORFLOW_ADDONS_EPSILON if layer.call.package == "Addons" else OWN_EPSILON
+    default = TENSORFLOW_ADDONS_EPSILON if layer.call.package == "Addons" else TUTORIAL_EPSILON
     return _write_affine(layer, float(config.get("epsilon", config.get("eps", default))))
 
 
 def write_contrib_norm(layer: LayerWriter) -> str:
-    """keras_contrib's as this project saves it."""
+    """Write keras_contrib's instance normalisation as this project saves it."""
     return _write_contrib(layer, per_channel=bool(layer.config["per_channel"]))
 
 
 def _is_keras_contrib(layer: LayerWriter) -> bool:
-    """Its many copies have no package in their name; what they save besides is theirs alone."""
+    """Check whether a layer is keras_contrib's or a copy of it, by its configuration: the copies name no package."""
     saved = {"axis", "epsilon", "center", "scale", "gamma_regularizer", "gamma_constraint"}
     return saved <= set(layer.config) and "groups" not in layer.config
 
 
 def _write_keras_contrib(layer: LayerWriter) -> str:
-    """keras_contrib adds epsilon to the deviation and, with axis None, takes all channels together."""
+    """Write keras_contrib's: epsilon is added to the deviation; with axis None all channels are normalised together."""
     if layer.config["axis"] is not None:
         _require_last_axis(layer)
     return _write_contrib(layer, per_channel=layer.config["axis"] is not None)
@@ -82,7 +82,7 @@ def _write_affine(layer: LayerWriter, epsilon: float) -> str:
 
 
 def _affine(layer: LayerWriter) -> dict[str, np.ndarray]:
-    """Gain and offset by name, else in the order gain, offset, which all these classes make them in."""
+    """Return gain and offset by name, else in the order gain, offset, in which all these classes create them."""
     found: dict[str, np.ndarray] = {}
     for name, value in layer.weights:
         if name in _GAMMA_NAMES or name in _BETA_NAMES:
@@ -97,4 +97,4 @@ def _affine(layer: LayerWriter) -> dict[str, np.ndarray]:
 def _require_last_axis(layer: LayerWriter) -> None:
     axis = layer.config.get("axis", -1)
     if axis not in (-1, 3, [3], [-1]):
-        raise layer.refusal(f"normalises axis {axis}; expected channels, the last.")
+        raise layer.error(f"normalises axis {axis}; expected channels, the last.")

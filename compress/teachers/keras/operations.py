@@ -1,4 +1,4 @@
-"""Functions called on tensors: TensorFlow's in Keras 2 files (`TFOpLambda`), `keras.ops` in Keras 3 files."""
+"""Writers of functions called on tensors: TensorFlow's in Keras 2 files (`TFOpLambda`), `keras.ops` in Keras 3."""
 
 import base64
 import json
@@ -14,12 +14,12 @@ _TENSORFLOW_CLASSES = ("TFOpLambda", "TensorFlowOpLayer")
 
 
 def is_operation(call: Call) -> bool:
-    """Whether a call is of a function instead of a layer."""
+    """Check whether a call is of a function instead of a layer."""
     return call.class_name in _TENSORFLOW_CLASSES or ".ops." in f"{call.package}."
 
 
 def is_known_operation(call: Call) -> bool:
-    """Whether a call's class alone says which function it is."""
+    """Check whether a call's class alone names a known function."""
     return _snake_case(call.class_name) in _OPERATIONS
 
 
@@ -27,16 +27,16 @@ def write_operation(layer: LayerWriter) -> str:
     """Write a function's call.
 
     Raises:
-        UnusableModel: If the function is not known or is given what a generator's is not.
+        UnusableModel: If the function is not known, or its arguments are not those of a generator.
     """
     name = _operation_name(layer.call)
     if name not in _OPERATIONS:
-        raise layer.refusal(f"calls {name}, which is not known here.")
+        raise layer.error(f"calls {name}, which is not known here.")
     return _OPERATIONS[name](layer)
 
 
 def _operation_name(call: Call) -> str:
-    """`pad` for `compat.v1.pad`, `Pad` and `MirrorPad`."""
+    """Return the function's name in snake case: `pad` for `compat.v1.pad`, `Pad` and `MirrorPad`."""
     if call.class_name == "TFOpLambda":
         return str(call.config["function"]).rpartition(".")[2]
     written = _node(call)["op"] if call.class_name == "TensorFlowOpLayer" else call.class_name
@@ -48,7 +48,7 @@ def _snake_case(name: str) -> str:
 
 
 def _node(call: Call) -> dict[str, Any]:
-    """The graph node that Keras of TensorFlow 2.0 to 2.3 keeps of a function's call."""
+    """Return the graph node that Keras of TensorFlow 2.0 to 2.3 keeps of a function's call."""
     return json.loads(call.config["node_def"])
 
 
@@ -73,14 +73,14 @@ def _write_node_pad(layer: LayerWriter) -> str:
 def _write_padding(layer: LayerWriter, amounts: Any, mode: str) -> str:
     kinds: dict[str, Kind] = {"reflect": "ReflectionPadding2D", "constant": "ZeroPadding2D"}
     if mode not in kinds or _setting(layer, "constant_values", 0) not in (0, None):
-        raise layer.refusal(f"pads in mode {mode.upper()}; expected REFLECT, or CONSTANT with zeros.")
+        raise layer.error(f"pads in mode {mode.upper()}; expected REFLECT, or CONSTANT with zeros.")
     return layer.add(kinds[mode], {"padding": spatial_pairs(layer, amounts)})
 
 
 def _merge(kind: Kind) -> Handler:
     def write(layer: LayerWriter) -> str:
         if len(layer.inputs) != 2:
-            raise layer.refusal("combines an image with a constant; expected two images.")
+            raise layer.error("combines an image with a constant; expected two images.")
         return layer.add(kind, {})
 
     return write
@@ -89,7 +89,7 @@ def _merge(kind: Kind) -> Handler:
 def _write_concatenation(layer: LayerWriter) -> str:
     axis = _setting(layer, "axis", 0 if layer.call.class_name == "TFOpLambda" else -1)
     if axis not in (-1, 3):
-        raise layer.refusal(f"joins along axis {axis}; expected channels, the last.")
+        raise layer.error(f"joins along axis {axis}; expected channels, the last.")
     return layer.add("Concatenate", {"axis": -1})
 
 

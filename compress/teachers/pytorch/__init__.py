@@ -1,1 +1,1 @@
-"""Reader of PyTorch checkpoints, by the families of generators whose weights it knows by name."""
+"""Reader of PyTorch checkpoints, with the families of generators whose weights it knows by name."""

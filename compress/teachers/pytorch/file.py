@@ -1,4 +1,4 @@
-"""What a PyTorch file declares, checked before `torch.load`, which believes it.
+"""Checks of the sizes that a PyTorch file declares, before `torch.load` trusts them.
 
 `weights_only=True` runs no code, but still unpacks a deflate bomb, and allocates what a tensor of a 1.6 kB file claims.
 """
@@ -12,14 +12,14 @@ from typing import Any, BinaryIO
 from compress.errors import UnusableModel
 
 PICKLE_BYTES_LIMIT = 64 << 20
-"""The names and shapes of a checkpoint; a generator's take some 30 kB."""
+"""Largest pickle of a checkpoint's names and shapes; a generator's takes some 30 kB."""
 UNPACKED_RATIO_LIMIT = 20
-"""`torch.save` does not compress at all; a file that someone compressed again shrinks its weights by 1.1."""
+"""Largest ratio of unpacked to packed size; `torch.save` does not compress, and compressing again gains 1.1."""
 _LEGACY_PICKLES = 4
-"""Magic number, protocol, system, content: a file of before PyTorch 1.6 begins with these."""
+"""Number of pickles that a file of before PyTorch 1.6 begins with: magic number, protocol, system, content."""
 
 
-def check(path: Path) -> None:
+def check_declared_sizes(path: Path) -> None:
     """Refuse a file that declares more than it can hold.
 
     Raises:
@@ -34,7 +34,7 @@ def check(path: Path) -> None:
         raise UnusableModel("it declares tensors larger than the file; the file is damaged.")
 
 
-def check_tensors(path: Path, tensors: Iterable[Any]) -> None:
+def check_tensor_sizes(path: Path, tensors: Iterable[Any]) -> None:
     """Refuse tensors that repeat few stored values into many (a stride of 0), before they are copied.
 
     Raises:
@@ -69,7 +69,7 @@ def _declared_in_legacy(stream: BinaryIO) -> list[int]:
 
 
 def _storage_sizes(content: object) -> Iterator[int]:
-    """A storage is named by a tuple that ends in its number of elements, which the pickle machine then looks up."""
+    """Yield the number of elements of each storage: the last integer before the pickle looks the storage up."""
     last = 0
     for operation, argument, _ in pickletools.genops(content):  # pyright: ignore[reportArgumentType]
         if isinstance(argument, int) and operation.name.startswith(("BININT", "INT", "LONG")):

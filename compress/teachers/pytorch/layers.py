@@ -1,4 +1,4 @@
-"""What all families of PyTorch generators have in common."""
+"""Layers that all families of PyTorch generators share."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ _NORM_ROLES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean",
 
 
 def add_norm(writer: GraphWriter, norm: Parameters) -> None:
-    """BatchNorm has weights and running statistics; InstanceNorm of early PyTorch has unused statistics alone."""
+    """Write a norm: BatchNorm has weights and statistics, InstanceNorm of early PyTorch unused statistics alone."""
     if "weight" in norm and "running_mean" in norm:
         roles = {_NORM_ROLES[role]: value for role, value in norm.items()}
         writer.add("BatchNormalization", {"epsilon": PYTORCH_NORM_EPSILON}, weights=roles)

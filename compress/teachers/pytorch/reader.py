@@ -1,6 +1,6 @@
-"""Read a PyTorch checkpoint and hand its generator to the family that knows its weights by name.
+"""Reader of PyTorch checkpoints: finds the generator and describes it by the family that knows its weights' names.
 
-`weights_only=True` keeps code from running; `pytorch_file` has checked before that nothing unpacks to more than it is.
+`weights_only=True` keeps code from running; `file` has checked before that nothing unpacks to many times its size.
 """
 
 import pickle
@@ -19,7 +19,7 @@ FAMILIES = (resnet, unet)
 NESTING_LIMIT = 4
 
 _NETWORK = re.compile(r"^(|.*?\.)(model\.\d+\..+|model\.model\..+)$")
-"""What stands before a generator's own names: `module.`, `netG_A.`, `generator.`, ..."""
+"""Names of a generator's weights, behind any prefix: `module.`, `netG_A.`, `generator.`, ..."""
 
 
 def describe(path: Path) -> GeneratorDescription:
@@ -28,7 +28,7 @@ def describe(path: Path) -> GeneratorDescription:
     Raises:
         UnusableModel: If PyTorch is not installed, the file holds more than tensors, no known generator, or several.
     """
-    file.check(path)
+    file.check_declared_sizes(path)
     content = _load(path)
     networks = {name: state for name, state in _networks(content, "", NESTING_LIMIT) if _family(state)}
     if len(networks) > 1:
@@ -36,7 +36,7 @@ def describe(path: Path) -> GeneratorDescription:
             f"it holds {len(networks)} generators ({', '.join(sorted(networks))}); save the state dict of one of them."
         )
     for state in networks.values():
-        file.check_tensors(path, state.values())
+        file.check_tensor_sizes(path, state.values())
         plain = {name: _to_numpy(value) for name, value in state.items()}
         return _family(state).describe(plain)
     raise UnusableModel(
@@ -60,7 +60,7 @@ def _load(path: Path) -> Any:
 
 
 def _networks(content: Any, place: str, depth: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """All networks in a checkpoint: by where they lie in it and by what their names begin with."""
+    """Yield all networks in a checkpoint, by their place in it and the prefix of their names."""
     if not isinstance(content, Mapping) or depth == 0:
         return
     found: dict[str, dict[str, Any]] = {}

@@ -1,4 +1,4 @@
-"""Read state dicts of junyanz/pytorch-CycleGAN-and-pix2pix and its many relatives: the ResNet generator.
+"""ResNet generators in state dicts of junyanz/pytorch-CycleGAN-and-pix2pix and its many relatives.
 
 Relatives include mit-han-lab/gan-compression, whose mobile and sub-mobile generators have separable convolutions in
 their blocks and any list of channels. Names differ between relatives (`model.10.conv_block.1.weight`,
@@ -24,7 +24,7 @@ _NUMBERED = re.compile(r"^model\.(\d+)(?:\.\w+\.(\d+)(?:\.conv\.(\d+))?)?\.(weig
 
 
 def accepts(state: Mapping[str, np.ndarray]) -> bool:
-    """Whether a state dict is of this family: numbered layers, convolutions from RGB to RGB."""
+    """Check whether a state dict is of this family: numbered layers, convolutions from RGB to RGB."""
     convolutions = [value for value in state.values() if value.ndim == 4]
     numbered = all(_NUMBERED.match(name) or name.endswith("num_batches_tracked") for name in state)
     # A PatchGAN's layers are numbered too, and begin at RGB, but end in one channel.
@@ -32,7 +32,7 @@ def accepts(state: Mapping[str, np.ndarray]) -> bool:
 
 
 def describe(state: Mapping[str, np.ndarray]) -> GeneratorDescription:
-    """Turn a state dict into a description.
+    """Describe a state dict.
 
     Raises:
         UnusableModel: If the order of layers is not that of a ResNet generator.
@@ -54,7 +54,7 @@ def describe(state: Mapping[str, np.ndarray]) -> GeneratorDescription:
 
 
 @dataclass
-class _Step:
+class _ConvNorm:
     """A convolution and the normalisation behind it; an InstanceNorm without affine weights leaves none in a file."""
 
     convolution: Parameters
@@ -62,13 +62,13 @@ class _Step:
 
 
 Place = tuple[int, int]
-"""The number of a layer within its block, and within the separable convolution there; -1: not in one."""
+"""Number of a layer within its block, and within the separable convolution there; -1 outside of one."""
 
 _TOP_LEVEL: Place = (-1, -1)
 
 
 def _group(state: Mapping[str, np.ndarray]) -> dict[int, dict[Place, Parameters]]:
-    """Sort weights by the number of their top-level layer, then by their place within it."""
+    """Group weights by the number of their top-level layer, then by their place within it."""
     groups: dict[int, dict[Place, Parameters]] = {}
     for name, value in state.items():
         if match := _NUMBERED.match(name):
@@ -78,8 +78,10 @@ def _group(state: Mapping[str, np.ndarray]) -> dict[int, dict[Place, Parameters]
     return dict(sorted(groups.items()))
 
 
-def _split(groups: dict[int, dict[Place, Parameters]]) -> tuple[list[_Step], list[list[_Step]], list[_Step]]:
-    """Part the layers into what comes before the residual blocks, the blocks, and what comes after."""
+def _split(
+    groups: dict[int, dict[Place, Parameters]],
+) -> tuple[list[_ConvNorm], list[list[_ConvNorm]], list[_ConvNorm]]:
+    """Split the layers into those before the residual blocks, the blocks, and those after."""
     block_numbers = [number for number, members in groups.items() if _TOP_LEVEL not in members]
     if not block_numbers:
         raise UnusableModel("this state dict has no residual blocks; a CycleGAN ResNet generator has 6 or 9.")
@@ -95,11 +97,11 @@ def _split(groups: dict[int, dict[Place, Parameters]]) -> tuple[list[_Step], lis
     return stem, blocks, head
 
 
-def _steps(layers: list[Parameters]) -> list[_Step]:
-    steps: list[_Step] = []
+def _steps(layers: list[Parameters]) -> list[_ConvNorm]:
+    steps: list[_ConvNorm] = []
     for parameters in layers:
         if "weight" in parameters and parameters["weight"].ndim == 4:
-            steps.append(_Step(parameters))
+            steps.append(_ConvNorm(parameters))
         elif steps:
             steps[-1].norm = parameters
     return steps
@@ -130,15 +132,15 @@ def _add_convolution(writer: GraphWriter, parameters: Parameters, *, strides: in
     writer.add("Conv2D", {**config, "use_bias": bias is not None}, weights={"kernel": kernel, "bias": bias})
 
 
-def _add_downsampling(writer: GraphWriter, step: _Step) -> None:
+def _add_downsampling(writer: GraphWriter, step: _ConvNorm) -> None:
     margin = step.convolution["weight"].shape[-1] // 2
     writer.add("ZeroPadding2D", {"padding": margin})
     _add_convolution(writer, step.convolution, strides=2)
     _add_norm_and_relu(writer, step)
 
 
-def _add_upsampling(writer: GraphWriter, step: _Step) -> None:
-    """PyTorch's ConvTranspose2d(3, stride 2, padding 1, output_padding 1) keeps the rows and columns from 1 on."""
+def _add_upsampling(writer: GraphWriter, step: _ConvNorm) -> None:
+    """Write a ConvTranspose2d(3, stride 2, padding 1, output_padding 1), which drops the first row and column."""
     kernel = step.convolution["weight"].transpose(2, 3, 1, 0)
     if kernel.shape[:2] != (3, 3) or kernel.shape[3] != _channels(writer):
         raise UnusableModel(
@@ -152,8 +154,8 @@ def _add_upsampling(writer: GraphWriter, step: _Step) -> None:
     _add_norm_and_relu(writer, step)
 
 
-def _add_block(writer: GraphWriter, block: list[_Step]) -> None:
-    """Two convolutions, plain or separable, with a ReLU between them; a separable one is two steps."""
+def _add_block(writer: GraphWriter, block: list[_ConvNorm]) -> None:
+    """Write two convolutions, plain or separable, with a ReLU between them; a separable one is two of `block`."""
     entry = writer.last
     for number, step in enumerate(block, start=1):
         if _is_depthwise(step):
@@ -166,19 +168,19 @@ def _add_block(writer: GraphWriter, block: list[_Step]) -> None:
     writer.add("Add", {}, inputs=(entry, writer.last))
 
 
-def _is_residual(block: list[_Step]) -> bool:
+def _is_residual(block: list[_ConvNorm]) -> bool:
     return [_is_depthwise(step) for step in block] in ([False, False], [True, False, True, False])
 
 
-def _is_depthwise(step: _Step) -> bool:
+def _is_depthwise(step: _ConvNorm) -> bool:
     return step.convolution["weight"].shape[1] == 1 and step.convolution["weight"].shape[0] > 1
 
 
-def _add_norm_and_relu(writer: GraphWriter, step: _Step) -> None:
+def _add_norm_and_relu(writer: GraphWriter, step: _ConvNorm) -> None:
     add_norm(writer, step.norm)
     writer.add("Activation", {"activation": "relu"})
 
 
 def _channels(writer: GraphWriter) -> int:
-    """How many channels the last written convolution puts out."""
+    """Return the output channels of the last written convolution."""
     return next(layer.config["filters"] for layer in reversed(writer.layers) if "filters" in layer.config)

@@ -1,4 +1,4 @@
-"""Read state dicts of junyanz/pytorch-CycleGAN-and-pix2pix: the U-Net generator, blocks nested within each other.
+"""U-Net generators in state dicts of junyanz/pytorch-CycleGAN-and-pix2pix, blocks nested within each other.
 
 `model.model.0.weight` is the outermost convolution, `model.model.1.model.1.weight` the next one, and so on inwards; the
 transposed convolutions lie behind the nested block, at index 3 (outermost, innermost) or 5.
@@ -33,13 +33,13 @@ class _Block:
 
 
 def accepts(state: Mapping[str, Any]) -> bool:
-    """Whether a state dict is of this family: names nested in each other."""
+    """Check whether a state dict is of this family: names nested in each other."""
     names = [name for name in state if not name.endswith("num_batches_tracked")]
     return bool(names) and all(_NESTED.match(name) for name in names)
 
 
 def describe(state: Mapping[str, np.ndarray]) -> GeneratorDescription:
-    """Turn a state dict into a description.
+    """Describe a state dict.
 
     Raises:
         UnusableModel: If a level lacks one of its convolutions, or one is not 4x4.
@@ -101,7 +101,7 @@ def _add_down(writer: GraphWriter, parameters: Parameters) -> None:
 
 
 def _add_up(writer: GraphWriter, parameters: Parameters) -> None:
-    """PyTorch's ConvTranspose2d(4, stride 2, padding 1) drops one pixel of the full result at every side."""
+    """Write a ConvTranspose2d(4, stride 2, padding 1), which drops one pixel of the full result at every side."""
     kernel, bias = parameters["weight"].transpose(2, 3, 1, 0), parameters.get("bias")
     config = {"filters": kernel.shape[2], "kernel_size": [4, 4], "strides": [2, 2], "use_bias": bias is not None}
     writer.add("Conv2DTranspose", config, weights={"kernel": kernel, "bias": bias})

@@ -1,1 +1,1 @@
-"""Reader of TensorFlow SavedModels: the graph is translated operation by operation and never run."""
+"""Reader of TensorFlow SavedModels, whose graph is translated operation by operation and never run."""

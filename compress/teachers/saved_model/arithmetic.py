@@ -1,4 +1,4 @@
-"""Sums and products of a TensorFlow graph: of stored values, of images, and those that make up a normalisation."""
+"""Rules for sums and products of a TensorFlow graph: of stored values, of images, and within a normalisation."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,7 +29,7 @@ def _unknown(operation: Operation) -> Value:
 def fold(
     compute: Callable[..., Any], otherwise: Callable[[Operation], Value] = _unknown
 ) -> Callable[[Operation], Value]:
-    """A rule that computes with stored values, and leaves all others to `otherwise`."""
+    """Return a rule that computes with stored values, and leaves all others to `otherwise`."""
 
     def rule(operation: Operation) -> Value:
         if all(isinstance(value, np.ndarray) for value in operation.inputs):
@@ -40,7 +40,7 @@ def fold(
 
 
 def mean(operation: Operation) -> Value:
-    """Mean over height and width, of an image or of its squared distances from that."""
+    """Translate a mean over height and width, of an image or of its squared differences from that."""
     value, axes = operation.inputs
     spatial = isinstance(axes, np.ndarray) and tuple(axes.reshape(-1).tolist()) in _SPATIAL_AXES
     if spatial and operation.attribute("keep_dims").b:

@@ -1,4 +1,4 @@
-"""TensorFlow operations of an inference graph as layers of a description."""
+"""Translation of TensorFlow inference graphs into descriptions."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,13 +12,13 @@ from compress.teachers.description import INPUT, Kind
 from compress.teachers.graph_writer import GraphWriter
 from compress.teachers.saved_model import arithmetic
 from compress.teachers.saved_model.arithmetic import fold
-from compress.teachers.saved_model.operation import Operation, refusal
+from compress.teachers.saved_model.operation import Operation, unknown_value_error
 from compress.teachers.saved_model.values import Image, SizeOf, Unknown, Value
 
 
 @dataclass
 class GraphTranslator:
-    """Translates one function and what it calls."""
+    """Translator of one function and the functions it calls."""
 
     functions: Mapping[str, Any]
     writer: GraphWriter = field(default_factory=GraphWriter)
@@ -31,7 +31,7 @@ class GraphTranslator:
         """
         output = self._call(name, [Image(INPUT), *captured])[0]
         if not isinstance(output, Image):
-            raise refusal(output)
+            raise unknown_value_error(output)
         return output.layer
 
     def _call(self, name: str, arguments: Sequence[Value]) -> list[Value]:
@@ -70,7 +70,7 @@ def _sources(node: Any) -> list[str]:
 
 
 def _key(reference: str) -> str:
-    """`conv/Conv2D:output:0` is the first result of `conv/Conv2D`; later ones keep their number."""
+    """Return a result's key: `conv/Conv2D:output:0` is `conv/Conv2D`; later results keep their number."""
     name, _, result = reference.partition(":")
     number = result.rpartition(":")[2] if result else "0"
     return name if number in ("0", "") else f"{name}:{number}"

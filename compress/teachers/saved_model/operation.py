@@ -1,4 +1,4 @@
-"""One operation of a TensorFlow graph on its way into a description."""
+"""Translation of one operation of a TensorFlow graph into a description."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from compress.teachers.graph_writer import GraphWriter
 from compress.teachers.saved_model.values import Image, Inverse, Moment, Scaled, Unknown, Value
 
 
-def refusal(value: Value) -> UnusableModel:
+def unknown_value_error(value: Value) -> UnusableModel:
     operation = value.operation if isinstance(value, Unknown) else "something that is no image"
     return UnusableModel(
         f"the SavedModel's graph computes its image with {operation}, which is not known here; "
@@ -22,7 +22,7 @@ def refusal(value: Value) -> UnusableModel:
 
 @dataclass
 class Operation:
-    """A node, what its inputs stand for, and where its layer goes."""
+    """Node of the graph, with the values of its inputs and the writer of its layer."""
 
     node: Any
     inputs: list[Value]
@@ -31,14 +31,14 @@ class Operation:
     """Whether another node reads one of the inputs too."""
 
     def image(self, index: int = 0) -> str:
-        """The layer that an input is the output of; a mean or a product that stayed alone becomes one."""
+        """Return the layer whose output an input is; a mean or a product that stayed alone becomes a layer."""
         value = self.inputs[index]
         if isinstance(value, Moment) and value.kind == "mean":
             return self.writer.add("GlobalAveragePooling2D", {"keepdims": True}, inputs=(value.image,))
         if isinstance(value, Scaled):
             return self.add_affine(value.image, value.gain, np.zeros(value.gain.size, np.float32)).layer
         if not isinstance(value, Image):
-            raise refusal(value)
+            raise unknown_value_error(value)
         return value.layer
 
     def array(self, index: int) -> np.ndarray:
@@ -51,7 +51,7 @@ class Operation:
         return self.array(index).astype(np.float32)
 
     def attribute(self, name: str) -> Any:
-        """A setting of the node; SavedModels leave out those that equal the operation's default."""
+        """Return an attribute of the node; SavedModels leave out those that equal the operation's default."""
         from tensorflow.python.framework import op_def_registry
 
         if name in self.node.attr:
@@ -63,19 +63,19 @@ class Operation:
         return self.attribute(name).s.decode()
 
     def sides(self, name: str) -> list[int]:
-        """Height's and width's part of a list of four."""
+        """Return height and width of an attribute with four entries."""
         listed = self.attribute(name).list.i
         if self.text("data_format") != "NHWC":
             raise UnusableModel(f"{self.node.name} ({self.node.op}) is {self.text('data_format')}; expected NHWC.")
         return [int(listed[1]), int(listed[2])]
 
     def add(self, kind: Kind, config: Mapping[str, Any], *images: int, **weights: np.ndarray) -> Image:
-        """Write a layer fed by the images at these places, the first alone when none is named."""
+        """Write a layer fed by the inputs at these indices, by the first when none is given."""
         inputs = tuple(self.image(index) for index in images or (0,))
         return self._write(kind, config, inputs, **weights)
 
     def add_affine(self, image: str, gain: np.ndarray, offset: np.ndarray) -> Image:
-        """A gain and an offset per channel: a BatchNorm whose statistics change nothing."""
+        """Write a gain and an offset per channel, as a BatchNorm whose statistics change nothing."""
         channels = gain.size
         weights = {"gamma": _flat(gain), "beta": np.broadcast_to(_flat(offset), (channels,))}
         statistics = {"moving_mean": np.zeros(channels, np.float32), "moving_variance": np.ones(channels, np.float32)}
@@ -88,7 +88,7 @@ class Operation:
         return self._write("InstanceNormalization", config, (inverse.image,), **present)
 
     def add_bias(self, layer: str, bias: np.ndarray) -> Image:
-        """A bias belongs to the convolution before it, where there is one without that nothing else reads."""
+        """Add a bias to the convolution before, where it has none and nothing else reads it; else write a layer."""
         position = next((number for number, known in enumerate(self.writer.layers) if known.name == layer), None)
         if self.shared or position is None or self.writer.layers[position].config.get("use_bias") is not False:
             return self.add_affine(layer, np.ones(bias.size, np.float32), bias)
@@ -102,7 +102,7 @@ class Operation:
 
 
 def _short(name: str) -> str:
-    """`generator/conv2d_3` for `generator/conv2d_3/Conv2D`."""
+    """Return the layer's name of a node: `generator/conv2d_3` for `generator/conv2d_3/Conv2D`."""
     return name.rpartition("/")[0] or name
 
 

@@ -1,7 +1,7 @@
-"""Read a TensorFlow SavedModel directory: its graph is translated operation by operation and never run.
+"""Reader of a TensorFlow SavedModel directory: files, signature and variables.
 
 The serving function is found in the graph's library, its captured arguments are the variables, and these are read from
-the checkpoint beside it. `saved_model_graph` knows the operations.
+the checkpoint beside it. `graph` translates the operations.
 """
 
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def _read_meta_graph(path: Path) -> Any:
 
 
 def _signature(meta_graph: Any) -> tuple[str, Any]:
-    """The function behind the serving signature, and the signature."""
+    """Return the name of the function behind the serving signature, and the signature."""
     graph = meta_graph.object_graph_def
     root = _children(graph, 0)
     served = _children(graph, root["signatures"]) if "signatures" in root else {}
@@ -79,7 +79,7 @@ def _children(graph: Any, node: int) -> dict[str, int]:
 
 
 def _variables(path: Path, graph: Any) -> dict[int, np.ndarray]:
-    """Values by the number of the variable's node in the object graph."""
+    """Return the values of variables by the number of their node in the object graph."""
     import tensorflow as tf
     from tensorflow.core.protobuf import trackable_object_graph_pb2
 
@@ -93,22 +93,22 @@ def _variables(path: Path, graph: Any) -> dict[int, np.ndarray]:
 
 
 def _keys(graph: Any, saved: Any) -> Iterator[tuple[int, str]]:
-    """Walk the graph's and the checkpoint's objects side by side, by the names of their children."""
+    """Yield node numbers and checkpoint keys of variables, walking both object graphs by names of children."""
     pending, visited = [(0, 0)], {0}
     while pending:
-        number, twin = pending.pop()
-        for attribute in saved.nodes[twin].attributes:
+        number, saved_number = pending.pop()
+        for attribute in saved.nodes[saved_number].attributes:
             if graph.nodes[number].WhichOneof("kind") == "variable":
                 yield number, attribute.checkpoint_key
-        twins = _children(saved, twin)
+        saved_children = _children(saved, saved_number)
         for name, child in _children(graph, number).items():
-            if name in twins and child not in visited:
+            if name in saved_children and child not in visited:
                 visited.add(child)
-                pending.append((child, twins[name]))
+                pending.append((child, saved_children[name]))
 
 
 def _captured_variables(graph: Any, function: str, variables: dict[int, np.ndarray]) -> list[np.ndarray | None]:
-    """What the function takes after its image, in order; None for what is no variable."""
+    """Return the function's arguments after the image, in order; None for those that are no variable."""
     return [variables.get(number) for number in graph.concrete_functions[function].bound_inputs]
 
 

@@ -1,4 +1,4 @@
-"""What a tensor of a TensorFlow graph stands for while the graph is translated.
+"""Values that tensors of a TensorFlow graph stand for while the graph is translated.
 
 A normalisation has no operation of its own there: it is means, differences and products, which these values carry until
 it is complete and becomes a layer.
@@ -12,14 +12,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Image:
-    """A layer's output, by name."""
+    """Output of a layer, by name."""
 
     layer: str
 
 
 @dataclass(frozen=True)
 class SizeOf:
-    """Height and width of an image, times a factor: what up-sampling computes its target from."""
+    """Height and width of an image times a factor, from which up-sampling computes its target size."""
 
     image: str
     factors: tuple[int, int] = (1, 1)
@@ -27,7 +27,7 @@ class SizeOf:
 
 @dataclass(frozen=True)
 class Moment:
-    """An image's mean over height and width, its squared distance from that, or its variance plus epsilon."""
+    """Mean of an image over height and width, its squared difference from that, or its variance plus epsilon."""
 
     image: str
     kind: Literal["mean", "squared_difference", "variance"]
@@ -36,7 +36,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Centred:
-    """An image minus its mean."""
+    """Image minus its mean."""
 
     image: str
 
@@ -53,7 +53,7 @@ class Inverse:
 
 @dataclass(frozen=True, eq=False)
 class Offset:
-    """`beta - mean * gain / sqrt(variance + epsilon)`: what completes an `Inverse` times its image."""
+    """`beta - mean * gain / sqrt(variance + epsilon)`: the offset that completes an `Inverse` times its image."""
 
     beta: np.ndarray
     scaled_mean: Inverse
@@ -61,7 +61,7 @@ class Offset:
 
 @dataclass(frozen=True, eq=False)
 class Scaled:
-    """An image times a gain per channel, before its offset is known."""
+    """Image times a gain per channel, before its offset is known."""
 
     image: str
     gain: np.ndarray
@@ -69,7 +69,7 @@ class Scaled:
 
 @dataclass(frozen=True)
 class Unknown:
-    """The result of an operation that is not known; harmless until an image depends on it."""
+    """Result of an unknown operation; harmless until an image depends on it."""
 
     operation: str
 

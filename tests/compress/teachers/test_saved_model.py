@@ -49,7 +49,7 @@ class TutorialNorm(tf.keras.layers.Layer):
         super().__init__()
         self.form = form
 
-    def build_generator(self, shape) -> None:
+    def build(self, shape) -> None:
         self.gain = self.add_weight(name="scale", shape=(shape[-1],), initializer="random_normal")
         self.offset = self.add_weight(name="offset", shape=(shape[-1],), initializer="random_normal")
 

@@ -1,8 +1,8 @@
-"""Layers whose code is not in the file, or is and is never run: `Lambda`, and reflection paddings without amounts.
+"""Reflection paddings without amounts in the file, and `Lambda` layers, whose code is never run.
 
-A padding is deduced from what follows: a convolution that pads nothing itself takes away `kernel - 1` pixels, and in a
-generator a padding before it gives them back. Whether that makes a generator, `check` sees: additions must fit and the
-output must be as large as the input.
+Amounts are inferred from the next layer: a convolution that pads nothing itself removes `kernel - 1` pixels, and in a
+generator a padding before it adds them. `check` then finds out whether that makes a generator: additions must fit and
+the output must be as large as the input.
 """
 
 from dataclasses import replace
@@ -12,15 +12,15 @@ from compress.errors import UnusableModel
 from compress.teachers.description import GeneratorDescription, LayerDescription
 
 UNKNOWN_PADDING: dict[str, Any] = {"padding": None}
-"""The configuration of a reflection padding whose amounts are to be deduced."""
+"""Configuration of a reflection padding whose amounts are to be inferred."""
 LAMBDA_PADDING: dict[str, Any] = {"padding": None, "lambda": True}
-"""The same of a `Lambda`, which is one only if the user says so."""
+"""Configuration of a `Lambda`, which is a reflection padding only if the user says so."""
 
 _CONVOLUTIONS = frozenset({"Conv2D", "DepthwiseConv2D", "SeparableConv2D"})
 
 
-def refuse(description: GeneratorDescription) -> None:
-    """Refuse a `Lambda` by name.
+def refuse_lambda_layers(description: GeneratorDescription) -> None:
+    """Refuse `Lambda` layers by name.
 
     Raises:
         UnusableModel: If there is one.
@@ -34,20 +34,20 @@ def refuse(description: GeneratorDescription) -> None:
         )
 
 
-def deduce(description: GeneratorDescription) -> GeneratorDescription:
-    """Fill in the amounts of paddings that have none.
+def infer_padding_amounts(description: GeneratorDescription) -> GeneratorDescription:
+    """Fill in the amounts of reflection paddings that have none.
 
     Raises:
         UnusableModel: If no convolution without padding of its own follows one.
     """
-    return replace(description, layers=tuple(_deduced(layer, description) for layer in description.layers))
+    return replace(description, layers=tuple(_with_amounts(layer, description) for layer in description.layers))
 
 
-def _deduced(layer: LayerDescription, description: GeneratorDescription) -> LayerDescription:
+def _with_amounts(layer: LayerDescription, description: GeneratorDescription) -> LayerDescription:
     if layer.kind != "ReflectionPadding2D" or layer.config["padding"] is not None:
         return layer
     followers = [follower for follower in description.layers if layer.name in follower.inputs]
-    sides = {_side(follower) for follower in followers}
+    sides = {_removed_pixels(follower) for follower in followers}
     if len(sides) != 1 or None in sides:
         kinds = ", ".join(f"{follower.name} ({follower.kind})" for follower in followers) or "nothing"
         raise UnusableModel(
@@ -58,8 +58,8 @@ def _deduced(layer: LayerDescription, description: GeneratorDescription) -> Laye
     return replace(layer, config={"padding": [[height, height], [width, width]]})
 
 
-def _side(follower: LayerDescription) -> tuple[int, int] | None:
-    """How much a convolution takes from each side, height and width; None where it is none or pads by itself."""
+def _removed_pixels(follower: LayerDescription) -> tuple[int, int] | None:
+    """Return the pixels that a convolution removes at each border, height and width; None for any other layer."""
     config = follower.config
     if follower.kind not in _CONVOLUTIONS or config.get("padding") != "valid":
         return None
