@@ -64,7 +64,7 @@ def quantize(
         student, teacher, data, config, out, overwrite=overwrite, lambda_layers=lambda_layers, folded=True
     )
     if dropped := dropped_losses(inputs.student.manifest.config):
-        _log.info("%s belongs to layers that folding changes: trained without it", ", ".join(dropped))
+        _log.info("trained without %s, since folding changes the student's layers", ", ".join(dropped))
 
     # From here on Keras and its backend are needed.
     from compress.models.io import load_student

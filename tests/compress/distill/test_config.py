@@ -1,10 +1,10 @@
-"""The flags of the losses: what is refused, and when the second phase begins."""
+"""The configuration of a distillation: what is refused, and when the second phase begins."""
 
 from typing import Any
 
 import pytest
 
-from compress.distill.config import DistillConfig
+from compress.distill.config import DiscriminatorConfig, DistillConfig, LossConfig, TrainConfig
 from compress.errors import UsageError
 
 NEW_WEIGHTS = (
@@ -34,6 +34,24 @@ NEW_WEIGHTS = (
 def test_what_cannot_be_meant_is_refused_by_name_and_value(values: dict[str, Any], named: str) -> None:
     with pytest.raises(UsageError, match=named):
         DistillConfig(**values)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "named"),
+    [
+        (TrainConfig, {"batch_size": 0}, "batch_size = 0"),
+        (TrainConfig, {"steps": -1}, "steps = -1"),
+        (TrainConfig, {"ema_momentum": 1.0}, "ema_momentum = 1.0"),
+        (LossConfig, {"ssim_weight": -1.0}, "ssim_weight = -1.0"),
+        (LossConfig, {"l1_final_scale": -0.5}, "l1_final_scale = -0.5"),
+        (DiscriminatorConfig, {"adversarial_weight": -1.0}, "adversarial_weight = -1.0"),
+        (DiscriminatorConfig, {"adversarial_from_step": 2.5}, "adversarial_from_step = 2.5"),
+        (DiscriminatorConfig, {"discriminator_learning_rate": 0.0}, "discriminator_learning_rate = 0.0"),
+    ],
+)
+def test_each_part_checks_its_own_fields(kind: type[Any], values: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        kind(**values)
 
 
 def test_the_new_losses_weigh_nothing_until_asked_for() -> None:

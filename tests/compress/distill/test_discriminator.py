@@ -1,4 +1,4 @@
-"""The discriminator: each side is moved by its own loss alone, at its own time, unless the discriminator is too strong."""
+"""The discriminator: each side is moved by its own loss alone, at its own time, unless it overpowers the student."""
 
 import dataclasses
 from pathlib import Path
@@ -13,7 +13,7 @@ from compress.distill import distiller
 from compress.distill.config import DistillConfig
 from compress.distill.discriminator import INPUTS, StudentDiscriminator
 from compress.distill.step_inputs import step_inputs
-from compress.distill.training_data.real_images import collect_real, list_real
+from compress.distill.training_data.real_images import list_real_images, load_real_images
 from compress.errors import UnusableData
 from compress.models import pocket_generator
 from compress.models.pocket_generator import PocketConfig
@@ -205,19 +205,19 @@ def test_real_images_are_those_of_the_other_domain(
     domain: str, folder: str, photo_folders: Path, tmp_path: Path
 ) -> None:
     config = DistillConfig(domain=domain, image_size_px=32, adversarial_weight=1.0)  # pyright: ignore[reportArgumentType]
-    paths = list_real(photo_folders, config.domain, config)
+    paths = list_real_images(photo_folders, config.domain, config)
     assert {path.parent.name for path in paths} == {folder}
-    pixels = collect_real(paths, tmp_path / "real.npy", 32)
+    pixels = load_real_images(paths, tmp_path / "real.npy", 32)
     assert pixels is not None
     assert pixels.shape == (12, 32, 32, 3)
 
 
 def test_without_a_discriminator_no_real_images_are_asked_for(tmp_path: Path) -> None:
-    assert list_real(tmp_path / "nowhere", "A", DistillConfig()) == []
-    assert collect_real([], tmp_path / "real.npy", 32) is None
+    assert list_real_images(tmp_path / "nowhere", "A", DistillConfig()) == []
+    assert load_real_images([], tmp_path / "real.npy", 32) is None
 
 
 def test_missing_real_images_are_named_with_the_flag_that_wants_them(photo_folders: Path, tmp_path: Path) -> None:
     (tmp_path / "trainA").symlink_to(photo_folders / "trainA")
     with pytest.raises(UnusableData, match=r"no folder trainB(.|\n)*--adversarial-weight 0"):
-        list_real(tmp_path, "A", CONFIG)
+        list_real_images(tmp_path, "A", CONFIG)

@@ -9,7 +9,7 @@ import pytest
 from compress.distill import distiller, losses
 from compress.distill.config import DistillConfig
 from compress.distill.distiller import Distiller
-from compress.distill.features import FrozenFeatures, find
+from compress.distill.features import FrozenFeatures, find_taps
 from compress.models import pocket_generator
 from compress.models.pocket_generator import PocketConfig
 
@@ -53,7 +53,7 @@ def test_a_loss_without_a_weight_is_neither_computed_nor_logged() -> None:
 
 def test_losses_of_features_are_means_over_the_teachers_resolutions(teacher: keras.Model) -> None:
     model = _model(teacher, feature_weight=2.0)
-    encoder = FrozenFeatures(teacher, list(find(teacher, 16).encoder.values()))
+    encoder = FrozenFeatures(teacher, list(find_taps(teacher, 16).encoder.values()))
     made = encoder(model(PHOTOS, training=False))
     expected = np.mean([float(losses.feature_loss(*pair)) for pair in zip(made, encoder(TARGETS), strict=True)])
     assert _loss(model) == pytest.approx(2 * expected, rel=1e-5)
@@ -65,7 +65,7 @@ def test_a_hint_looks_into_student_and_teacher_at_the_same_photos(teacher: keras
     assert image.shape == (2, 16, 16, 3)
     # Half and quarter of the size, then the middle and the last block.
     assert [one.shape for one in inside] == [(2, 8, 8, 4), (2, 4, 4, 8), (2, 4, 4, 8), (2, 4, 4, 8)]
-    taps = find(teacher, 16)
+    taps = find_taps(teacher, 16)
     theirs = FrozenFeatures(teacher, [taps.encoder[8], taps.encoder[4], *taps.trunk])(PHOTOS)
     adapted = [adapt(ours) for adapt, ours in zip(model._adaptors, inside, strict=True)]
     expected = np.mean([np.square(one - other).mean() for one, other in zip(adapted, theirs, strict=True)])
@@ -109,7 +109,7 @@ def test_losses_through_the_encoder_see_the_square_of_the_step_alone(teacher: ke
     model = distiller.compile_distiller(student, config, teacher)
     photos, targets = (RANDOM.uniform(-1, 1, (2, 40, 40, 3)).astype(np.float32) for _ in range(2))
     inputs = {"photos": photos, "l1_scale": np.ones(1, np.float32), "cut": np.array([3, 8], np.int32)}
-    encoder = FrozenFeatures(teacher, list(find(teacher, 32).encoder.values()))
+    encoder = FrozenFeatures(teacher, list(find_taps(teacher, 32).encoder.values()))
     made = np.asarray(model(photos, training=False))
     seen = [encoder(images[:, 3:35, 8:40]) for images in (made, targets)]
     expected = np.mean([float(losses.feature_loss(*pair)) for pair in zip(*seen, strict=True)])

@@ -31,7 +31,7 @@ def _student(family: Family) -> keras.Model:
 
 
 def test_a_teacher_of_open_size_is_tapped_at_each_resolution_and_in_its_trunk(teacher: keras.Model) -> None:
-    taps = features.find(teacher, 32)
+    taps = features.find_taps(teacher, 32)
     assert list(taps.encoder) == [32, 16, 8]
     kinds = [type(teacher.get_layer(name)) for name in taps.encoder.values()]
     assert kinds == [layers.Activation] * 3 or kinds == [layers.ReLU] * 3
@@ -41,7 +41,7 @@ def test_a_teacher_of_open_size_is_tapped_at_each_resolution_and_in_its_trunk(te
     # The encoder ends before the first block.
     order = [layer.name for layer in teacher.layers]
     assert order.index(taps.encoder[8]) < order.index(sums[0])
-    assert list(features.find(teacher, 64).encoder) == [64, 32, 16]
+    assert list(features.find_taps(teacher, 64).encoder) == [64, 32, 16]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_teacher_of_open_size_is_tapped_at_each_resolution_and_in_its_trunk(te
     ],
 )
 def test_other_generators_are_tapped_too(generator, heights: list[int], blocks: int) -> None:
-    taps = features.find(generator(), 32)
+    taps = features.find_taps(generator(), 32)
     assert list(taps.encoder) == heights
     assert len(taps.trunk) == blocks
 
@@ -65,28 +65,28 @@ def test_a_fused_activation_is_found() -> None:
     wide = layers.Conv2D(4, 3, padding="same", activation="relu", name="wide")(image)
     narrow = layers.Conv2D(4, 3, strides=2, padding="same", activation="relu", name="narrow")(wide)
     generator = keras.Model(image, layers.Conv2DTranspose(3, 3, strides=2, padding="same")(narrow))
-    assert features.find(generator, 32).encoder == {32: "wide", 16: "narrow"}
+    assert features.find_taps(generator, 32).encoder == {32: "wide", 16: "narrow"}
 
 
 def test_a_generator_that_never_scales_down_is_refused_with_what_to_do() -> None:
     image = keras.Input((None, None, 3))
     flat = keras.Model(image, layers.Conv2D(3, 3, padding="same", activation="tanh")(image))
     with pytest.raises(UnusableModel, match=r"1 resolution.*\n.*feature_weight"):
-        features.find(flat, 32)
+        features.find_taps(flat, 32)
 
 
 def test_a_student_of_one_resolution_is_tapped_where_it_is_only_compared() -> None:
     student = _student("space_to_depth")
-    taps = features.find(student, 32, fewest_resolutions=1)
+    taps = features.find_taps(student, 32, fewest_resolutions=1)
     assert list(taps.encoder) == [8]
     # The sum with the image, at full resolution, is no block.
     assert [student.get_layer(name).output.shape[1:] for name in taps.trunk] == [(8, 8, 40)] * 2
     with pytest.raises(UnusableModel, match=r"1 resolution.*at least 2"):
-        features.find(student, 32)
+        features.find_taps(student, 32)
 
 
 def test_frozen_features_are_what_the_generator_computes(teacher: keras.Model) -> None:
-    names = list(features.find(teacher, 32).encoder.values())
+    names = list(features.find_taps(teacher, 32).encoder.values())
     found = FrozenFeatures(teacher, names)(PHOTOS)
     assert [one.shape for one in found] == [(2, 32, 32, 8), (2, 16, 16, 16), (2, 8, 8, 32)]
     tensors: dict[str, keras.KerasTensor] = {}
@@ -102,7 +102,7 @@ def test_frozen_features_are_what_the_generator_computes(teacher: keras.Model) -
 def test_frozen_features_follow_the_arithmetic_and_leave_the_generator_alone(teacher: keras.Model) -> None:
     before = [np.asarray(value) for value in teacher.get_weights()]
     with dtype_policy_scope("mixed_bfloat16"):
-        half = FrozenFeatures(teacher, list(features.find(teacher, 32).encoder.values()))
+        half = FrozenFeatures(teacher, list(features.find_taps(teacher, 32).encoder.values()))
     assert {keras.backend.standardize_dtype(one.dtype) for one in half(PHOTOS)} == {"bfloat16"}
     assert teacher.compute_dtype == "float32"
     assert all(variable.trainable for variable in teacher.trainable_variables)
@@ -113,14 +113,14 @@ def test_frozen_features_follow_the_arithmetic_and_leave_the_generator_alone(tea
 def test_student_and_teacher_are_paired_by_resolution_and_depth() -> None:
     student = Taps({16: "half", 8: "quarter"}, ("first", "second"))
     teacher = Taps({32: "a", 16: "b", 8: "c"}, ("middle", "last"))
-    assert features.shared(student, teacher, "encoder") == (["half", "quarter"], ["b", "c"])
-    assert features.shared(student, teacher, "trunk") == (
+    assert features.match_taps(student, teacher, "encoder") == (["half", "quarter"], ["b", "c"])
+    assert features.match_taps(student, teacher, "trunk") == (
         ["half", "quarter", "first", "second"],
         ["b", "c", "middle", "last"],
     )
     with pytest.raises(UnusableModel, match="--hint-weight 0"):
-        features.shared(Taps({5: "odd"}, ()), teacher, "encoder")
+        features.match_taps(Taps({5: "odd"}, ()), teacher, "encoder")
     with pytest.raises(UnusableModel, match=r"0 residual blocks of the student.*--hint-depth encoder"):
-        features.shared(Taps({8: "quarter"}, ()), teacher, "trunk")
+        features.match_taps(Taps({8: "quarter"}, ()), teacher, "trunk")
     with pytest.raises(UnusableModel, match=r"at a height of 4 pixels and 2 of its teacher at 8"):
-        features.shared(Taps({8: "quarter", 4: "eighth"}, ("first", "second")), teacher, "trunk")
+        features.match_taps(Taps({8: "quarter", 4: "eighth"}, ("first", "second")), teacher, "trunk")

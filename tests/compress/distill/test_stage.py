@@ -98,7 +98,8 @@ def test_every_loss_at_once_trains_a_student_and_leaves_nothing_of_itself_in_it(
         image_size_px=32, width=8, blocks=1, steps=3, batch_size=2, sample_every=3, checkpoint_every=1,
         ms_ssim_weight=1.0, total_variation_weight=1e-5, gram_weight=10.0, feature_weight=1.0, channel_weight=1.0,
         hint_weight=1.0, hint_depth="trunk", matching_weight=1.0, discriminator_crop_px=32, adversarial_weight=1.0,
-        adversarial_from_step=1, discriminator_filters=4, discriminator_hold_ratio=0.5, l1_final_scale=0.1, precision="float32",
+        adversarial_from_step=1, discriminator_filters=4, discriminator_hold_ratio=0.5, l1_final_scale=0.1,
+        precision="float32",
     )  # fmt: skip
     made = distill(teacher_file, photo_folders, config, tmp_path / "student")
     assert made.manifest.config["adversarial_from_step"] == 1

@@ -12,6 +12,8 @@ import pytest
 
 from compress import artifact
 from compress.artifact import Artifact, ImageSpec, Manifest
+from compress.config import to_mapping
+from compress.distill.config import DistillConfig, FitConfig
 from compress.errors import UnusableArtifact, UsageError
 from compress.models.io import load_student
 from compress.prune.config import PruneConfig
@@ -122,6 +124,49 @@ def test_without_steps_the_student_is_cut_and_nothing_else(run, student: Artifac
         "images_per_s": None,
         "precision": "float32",
     }
+
+
+@pytest.fixture
+def rival(make_student, tmp_path: Path) -> Artifact:
+    """A student that was distilled against a discriminator, large enough for one."""
+    from compress import cost
+
+    model, out = make_student(blocks=1, side=32), tmp_path / "rival"
+    distilled = DistillConfig(
+        domain="B", image_size_px=32, l1_weight=2.0, hint_weight=1.0, adversarial_weight=1.0,
+        adversarial_from_step=3000, discriminator_filters=4,
+    )  # fmt: skip
+    with artifact.atomic_dir(out) as scratch:
+        model.save(scratch / "model.keras")
+        manifest = Manifest(
+            name="rival", format="keras", stage="distill", parent=None, input=ImageSpec(shape=(32, 32, 3)),
+            cost=cost.measure_cost(model), config=to_mapping(distilled),
+        )  # fmt: skip
+        artifact.write_manifest(scratch, manifest)
+    return artifact.open_artifact(out)
+
+
+def test_a_student_is_fine_tuned_with_the_losses_and_the_discriminator_that_it_was_distilled_with(
+    rival: Artifact, teacher_file: Path, photo_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from compress.distill import fit
+
+    asked: list[tuple[FitConfig, Any]] = []
+    original = fit.fit
+
+    def watched(training_data: Any, config: FitConfig, *args: Any, **options: Any) -> Any:
+        asked.append((config, training_data.real))
+        return original(training_data, dataclasses.replace(config, steps=0), *args, **options)
+
+    monkeypatch.setattr(fit, "fit", watched)
+    config = dataclasses.replace(CONFIG, max_bytes=None, max_macs=1_000_000, domain=None)
+    pruned = prune(rival.path, teacher_file, photo_folders, config, tmp_path / "pruned")
+    (used, real), found = asked[0], pruned.manifest.config
+    assert (used.l1_weight, used.adversarial_weight, used.hint_weight) == (2.0, 1.0, 1.0)
+    assert (used.steps, used.learning_rate, used.turning_step) == (4, 1e-3, 2)
+    assert real is not None
+    assert (found["l1_weight"], found["adversarial_from_step"], found["hint_weight"]) == (2.0, 0.5, 1.0)
+    assert (found["steps"], found["max_macs"], found["domain"]) == (4, 1_000_000, "B")
 
 
 class _Killed(Exception):

@@ -114,6 +114,24 @@ def test_post_training_trains_nothing(run, tmp_path: Path, monkeypatch: pytest.M
     assert "held_back_psnr_db_qat" not in made.manifest.scores
 
 
+def test_losses_are_those_of_the_distillation_but_for_the_discriminator_and_hints(
+    as_artifact, small_student, teacher_file: Path, photo_folders: Path, tmp_path: Path, caplog: Any
+) -> None:
+    distilled = {"steps": 100, "l1_weight": 2.0, "hint_weight": 1.0, "adversarial_weight": 1.0, "matching_weight": 0.5}
+    student = as_artifact(small_student, **distilled, adversarial_from_step=50, l1_final_scale=0.1)
+    # Without a discriminator no real images are needed, either.
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/trainA").symlink_to(photo_folders / "trainA")
+    config = dataclasses.replace(CONFIG, method="ptq", ranges="minmax", domain=None)
+    with caplog.at_level("INFO"):
+        made = quantize(student, teacher_file, tmp_path / "photos", config, tmp_path / "out")
+    found = made.manifest.config
+    assert (found["l1_weight"], found["l1_final_scale"], found["adversarial_from_step"]) == (2.0, 0.1, 0.5)
+    assert [found[name] for name in ("adversarial_weight", "matching_weight", "hint_weight")] == [0.0, 0.0, 0.0]
+    assert (found["steps"], found["method"], found["domain"]) == (4, "ptq", "A")
+    assert "adversarial_weight = 1.0, matching_weight = 0.5, hint_weight = 1.0" in caplog.text
+
+
 @pytest.fixture(scope="module")
 def mixed(run, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     config = dataclasses.replace(CONFIG, method="ptq", ranges="photos", float_ops=3)

@@ -30,4 +30,4 @@ def test_a_discriminator_that_cannot_tell_has_the_loss_of_an_undecided_one(
     kind: losses.AdversarialLoss, score: float
 ) -> None:
     scores = np.full((2, 3, 3, 1), score, np.float32)
-    assert float(losses.discriminator_loss(scores, scores, kind=kind)) == adversarial.UNDECIDED[kind]
+    assert float(losses.discriminator_loss(scores, scores, kind=kind)) == adversarial.UNDECIDED_LOSS[kind]
