@@ -71,7 +71,7 @@ class StudentDiscriminator(keras.layers.Layer):
         self._network_with_features = patch_discriminator.with_features(self.network)
         self.pool = ImagePool(pool_size(batch_size), (image_size_px, image_size_px))
         self._kind: adversarial.AdversarialLoss = config.adversarial_loss
-        self._hold_below = config.discriminator_hold_ratio * adversarial.UNDECIDED[config.adversarial_loss]
+        self._hold_below = config.discriminator_hold_ratio * adversarial.UNDECIDED_LOSS[config.adversarial_loss]
         self._student_weight, self._matching_weight = config.adversarial_weight, config.matching_weight
         self.logs = (*LOSSES, MATCHING) if config.matching_weight else LOSSES
         self.built = True

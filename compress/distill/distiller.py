@@ -135,10 +135,10 @@ def check_teacher_features(teacher: keras.Model, config: LossConfig, image_size_
     """Check that every loss with a weight can look through the teacher, before its images cost an hour.
 
     Raises:
-        UnusableModel: If the teacher has not the layers that `features.find` looks for.
+        UnusableModel: If the teacher has not the layers that `features.find_taps` looks for.
     """
     if any(term.compared != "images" for term in loss_terms(config).values()):
-        features.find(teacher, image_size_px)
+        features.find_taps(teacher, image_size_px)
 
 
 def _photos(inputs: Any) -> Any:
@@ -148,7 +148,7 @@ def _photos(inputs: Any) -> Any:
 def _encoder(teacher: keras.Model | None, image_size_px: int) -> FrozenFeatures:
     """Return the features that the teacher's encoder sees in images of a size."""
     teacher = _needed(teacher)
-    return FrozenFeatures(teacher, list(features.find(teacher, image_size_px).encoder.values()))
+    return FrozenFeatures(teacher, list(features.find_taps(teacher, image_size_px).encoder.values()))
 
 
 def _inner_features(
@@ -157,9 +157,9 @@ def _inner_features(
     """Return the student with its image and its inner features as outputs, and the teacher's features that match."""
     teacher = _needed(teacher)
     size = student.input_shape[1]
-    taps = features.find(student, size, fewest_resolutions=1), features.find(teacher, size)
-    student_names, teacher_names = features.shared(*taps, depth=config.hint_depth)
-    return features.tapped(student, student_names, generated=True), FrozenFeatures(teacher, teacher_names)
+    taps = features.find_taps(student, size, fewest_resolutions=1), features.find_taps(teacher, size)
+    student_names, teacher_names = features.match_taps(*taps, depth=config.hint_depth)
+    return features.expose_features(student, student_names, generated=True), FrozenFeatures(teacher, teacher_names)
 
 
 def _adaptors(student: keras.Model, teacher_features: FrozenFeatures) -> list[keras.layers.Layer]:

@@ -1,4 +1,4 @@
-"""What a generator sees on its way down: its own encoder serves as the perceptual net, so no outside network is needed.
+"""Features of a generator: its own encoder serves as the perceptual net, so no outside network is needed.
 
 Layers are found by what they do to the resolution, not by their names, so any generator that `compress.teachers` reads
 will do if it scales images down: CycleGAN's ResNet and its relatives, a U-Net, a student.
@@ -21,25 +21,25 @@ _ACTIVATIONS = (layers.ReLU, layers.LeakyReLU, layers.PReLU)
 
 @dataclass(frozen=True)
 class Taps:
-    """The layers of a generator whose activations are looked at."""
+    """Layers of a generator whose activations the losses compare."""
 
     encoder: dict[int, str]
-    """Height in pixels to the last activation at that height on the way down, largest first."""
+    """Last activation at each height on the way down, by height in pixels, largest first."""
     trunk: tuple[str, ...]
-    """The middle and the last residual block at the lowest resolution; empty where there is none."""
+    """Middle and last residual block at the lowest resolution; empty where there is none."""
 
 
-def find(generator: keras.Model, image_size_px: int, *, fewest_resolutions: int = 2) -> Taps:
+def find_taps(generator: keras.Model, image_size_px: int, *, fewest_resolutions: int = 2) -> Taps:
     """Find the taps of a generator.
 
     Args:
         generator: A functional image-to-image model.
         image_size_px: Height and width of the images that it will see.
-        fewest_resolutions: A generator that a loss looks through shows coarse and fine; one that is only compared with
-            another may work at one resolution.
+        fewest_resolutions: Fewest resolutions with activations: 2 for a perceptual net, which compares coarse and fine;
+            1 for a generator that is only compared with another.
 
     Raises:
-        UnusableModel: If it has activations at fewer resolutions.
+        UnusableModel: If the generator has activations at fewer resolutions.
     """
     # A pooled context has activations too, but one pixel is no image.
     heights = {name: height for name, (height, width) in _sizes(generator, image_size_px).items() if height * width > 1}
@@ -61,13 +61,13 @@ def find(generator: keras.Model, image_size_px: int, *, fewest_resolutions: int 
     return Taps(encoder, (blocks[(len(blocks) - 1) // 2], blocks[-1]) if blocks else ())
 
 
-def shared(student: Taps, teacher: Taps, depth: Depth) -> tuple[list[str], list[str]]:
-    """The layers of a student and of its teacher that stand for each other: at equal resolutions, in equal order.
+def match_taps(student: Taps, teacher: Taps, depth: Depth) -> tuple[list[str], list[str]]:
+    """Match the layers of a student with those of its teacher: at equal resolutions, in equal order.
 
     Args:
-        student: Its taps.
-        teacher: Its taps.
-        depth: Whether the residual blocks belong to it, too.
+        student: Taps of the student.
+        teacher: Taps of the teacher.
+        depth: `trunk` to match the residual blocks, too.
 
     Raises:
         UnusableModel: If they share no resolution, or residual blocks are wanted and the two have none at the same one.
@@ -91,44 +91,44 @@ def shared(student: Taps, teacher: Taps, depth: Depth) -> tuple[list[str], list[
 
 
 class FrozenFeatures:
-    """A part of a generator, copied and never trained, that turns images into features.
+    """Frozen copy of a part of a generator that turns images into features.
 
-    It computes in the arithmetic that is set when it is made. It is no Keras layer on purpose: a model that holds it
-    neither trains it nor writes it into its checkpoints.
+    It computes in the dtype policy that is set when it is created. It is no Keras layer on purpose: a model that holds
+    it neither trains it nor writes it into its checkpoints.
 
     Args:
-        generator: Whose layers.
-        names: Which of them.
+        generator: A functional image-to-image model.
+        names: Names of the layers whose outputs are the features.
     """
 
     def __init__(self, generator: keras.Model, names: Sequence[str]) -> None:
-        self._copy = clone(tapped(generator, names))
+        self._copy = clone(expose_features(generator, names))
         self._copy.trainable = False
         self.widths = [output.shape[-1] for output in self._copy.outputs]
         """Channels of each feature."""
 
     def __call__(self, images: Any) -> list[Any]:
-        """`(batch, height, width, 3)` images in [-1, 1] to one `(batch, height, width, channels)` per layer."""
-        return _listed(self._copy(images, training=False))
+        """Return each layer's features, `(batch, height, width, channels)`, of images `(batch, height, width, 3)`."""
+        return _as_list(self._copy(images, training=False))
 
 
-def tapped(generator: keras.Model, names: Sequence[str], *, generated: bool = False) -> keras.Model:
-    """A model of the same layers and weights that returns their activations.
+def expose_features(generator: keras.Model, names: Sequence[str], *, generated: bool = False) -> keras.Model:
+    """Return a model of the same layers and weights that also outputs layers' activations.
 
     Args:
         generator: A functional image-to-image model.
-        names: Of its layers.
-        generated: Whether the generated image comes first.
+        names: Names of the layers.
+        generated: Whether the generated image is the first output.
     """
     features = [generator.get_layer(name).output for name in names]
     return keras.Model(generator.inputs[0], [*generator.outputs, *features] if generated else features)
 
 
 def _sizes(generator: keras.Model, image_size_px: int) -> dict[str, tuple[int, int]]:
-    """Height and width of what each layer returns; worked out anew, since most teachers leave their size open."""
+    """Return height and width of each layer's output at a size, since most teachers leave their size open."""
     names = [layer.name for layer in generator.layers if len(layer.output.shape) == 4]
     image = keras.KerasTensor((1, image_size_px, image_size_px, 3))
-    outputs = _listed(tapped(generator, names).compute_output_spec(image))
+    outputs = _as_list(expose_features(generator, names).compute_output_spec(image))
     return {name: (output.shape[1], output.shape[2]) for name, output in zip(names, outputs, strict=True)}
 
 
@@ -137,5 +137,5 @@ def _is_activation(layer: keras.layers.Layer) -> bool:
     return isinstance(layer, _ACTIVATIONS) or getattr(layer, "activation", linear) not in (linear, None)
 
 
-def _listed(outputs: Any) -> list[Any]:
+def _as_list(outputs: Any) -> list[Any]:
     return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]

@@ -1,7 +1,7 @@
-"""A trained generator made into a net that phones run whole: the same layers and kernels, without what costs int8 most.
+"""Students from a teacher: a trained generator whose norms and paddings are replaced by those that int8 kernels run.
 
-InstanceNorm becomes BatchNorm, which folds away, and zeros lie beyond the border instead of a mirror image. Neither can
-be done to a finished net: it has to be trained again. But then it starts from all that its kernels know.
+InstanceNorm becomes BatchNorm, which folds away, and reflection padding becomes zero padding. The net has to be trained
+again, but starts from the teacher's kernels.
 """
 
 from typing import Any
@@ -18,24 +18,26 @@ from compress.models.layers import (
 
 
 def replace_norms(generator: keras.Model, image_size: tuple[int, int]) -> keras.Model:
-    """The twin of a generator that int8 kernels run whole, to be trained.
+    """Return a copy of a generator with BatchNorm and zero padding, to be trained again.
 
     Args:
-        generator: A functional image-to-image model; it is left as it is.
+        generator: A functional image-to-image model; it is not changed.
         image_size: Height and width in pixels.
 
     Returns:
-        The same graph for images of that size, computing in the arithmetic that `keras.config.dtype_policy` asks for.
-        Kernels, gains and offsets are the generator's, BatchNorm's statistics are yet to be found.
+        The same graph for images of that size, in the precision of `keras.config.dtype_policy`. Kernels, gains and
+        offsets are the generator's; BatchNorm's statistics are untrained.
     """
-    copy = keras.models.clone_model(generator, keras.Input((*image_size, 3), name="image"), clone_function=_replaced)
+    copy = keras.models.clone_model(
+        generator, keras.Input((*image_size, 3), name="image"), clone_function=_replace_layer
+    )
     for layer in generator.layers:
         if layer.weights:
-            _take_over(layer, copy.get_layer(layer.name))
+            _copy_weights(layer, copy.get_layer(layer.name))
     return copy
 
 
-def _take_over(layer: Any, successor: Any) -> None:
+def _copy_weights(layer: Any, successor: Any) -> None:
     values = {variable.name: variable for variable in layer.weights}
     for variable in successor.weights:
         if variable.name in values:
@@ -43,7 +45,7 @@ def _take_over(layer: Any, successor: Any) -> None:
             variable.assign(ops.broadcast_to(values[variable.name], variable.shape))
 
 
-def _replaced(layer: Any) -> Any:
+def _replace_layer(layer: Any) -> Any:
     config = layer.get_config()
     config.pop("dtype", None)
     if isinstance(layer, (InstanceNormalization, ContribInstanceNormalization)):

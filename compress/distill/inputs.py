@@ -16,7 +16,7 @@ from compress.data.config import Domain
 from compress.data.folders import photos as list_photos
 from compress.distill.config import FitConfig, check_discriminator_size
 from compress.distill.fine_tuning import TuneConfig, fine_tuning_config
-from compress.distill.training_data.real_images import list_real
+from compress.distill.training_data.real_images import list_real_images
 from compress.errors import UnusableArtifact
 from compress.image_size import require_size
 from compress.teachers import LambdaLayers
@@ -107,7 +107,7 @@ def resolve_inputs(
     config = dataclasses.replace(config, domain=domain)
     distilled, origin = source.manifest.config, f"{student} config"
     fit_config = fine_tuning_config(config, distilled, folded=folded, origin=origin)
-    photos, real = list_photos(data, domain, "train"), list_real(data, domain, fit_config)
+    photos, real = list_photos(data, domain, "train"), list_real_images(data, domain, fit_config)
     description = teachers.describe(teacher, lambda_layers=lambda_layers)
     size = _size_of(source)
     require_size(

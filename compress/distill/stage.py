@@ -19,7 +19,7 @@ from compress.artifact import Artifact, ImageSpec, Manifest
 from compress.config import to_mapping
 from compress.data.folders import photos as list_photos
 from compress.distill.config import HISTORY, DistillConfig
-from compress.distill.training_data.real_images import list_real
+from compress.distill.training_data.real_images import list_real_images
 from compress.image_size import require_size
 from compress.teachers import LambdaLayers
 
@@ -111,7 +111,7 @@ def distill_into(
         UnusableData: See `distill`.
     """
     artifact.refuse_existing(out, overwrite=overwrite)
-    paths, real_paths = list_photos(data, config.domain, "train"), list_real(data, config.domain, config)
+    paths, real_paths = list_photos(data, config.domain, "train"), list_real_images(data, config.domain, config)
     description = teachers.describe(teacher, lambda_layers=lambda_layers)
     _require_size(description, teacher, config)
 

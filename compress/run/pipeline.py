@@ -12,7 +12,7 @@ from compress.config import to_mapping
 from compress.data.config import opposite
 from compress.data.folders import photos as list_photos
 from compress.distill.config import DistillConfig
-from compress.distill.training_data.real_images import list_real
+from compress.distill.training_data.real_images import list_real_images
 from compress.errors import UnusableModel, UsageError
 from compress.run.recipe import Recipe
 from compress.run.stages import Stage, run_stages
@@ -64,7 +64,7 @@ def _checked(teacher: Path | None, data: Path, recipe: Recipe) -> DistillConfig:
     elif not teacher.exists():
         raise UnusableModel(f"{teacher} does not exist; expected a CycleGAN generator: .h5, .keras, .pth, SavedModel.")
     list_photos(data, distill.domain, "train")
-    list_real(data, distill.domain, distill)
+    list_real_images(data, distill.domain, distill)
     list_photos(data, measure.domain, "test")
     if measure.reference == "real" and (target := opposite(measure.domain)):
         list_photos(data, target, "test")

@@ -1,7 +1,7 @@
-"""What pulls a student towards its teacher: small pure functions that return one number each.
+"""Losses of distillation: pure functions that return one number each.
 
 Images are `(batch, height, width, 3)` in [-1, 1], features `(batch, height, width, channels)`. A distance is the mean
-over the batch and 0 for equal inputs. Everything is computed in float32, whatever the arithmetic of training, and with
+over the batch and 0 for equal inputs. Everything is computed in float32, whatever the precision of training, and with
 `keras.ops` only, so TensorFlow, JAX and PyTorch all run it.
 """
 

@@ -1,19 +1,19 @@
-"""Two images seen by a frozen net: whether it finds the same things in them, and the same textures."""
+"""Perceptual losses: distances of two images' features in a frozen net, and of their textures."""
 
 from typing import Any
 
 from keras import ops
 
-from compress.distill.losses.arithmetic import in_float32
+from compress.distill.losses.precision import in_float32
 
 
 @in_float32
 def feature_loss(student: Any, teacher: Any) -> Any:
-    """Mean absolute difference of a frozen net's features of two images.
+    """Return the mean absolute difference of a frozen net's features of two images.
 
     Args:
-        student: `(batch, height, width, channels)`: the net's features of the student's images.
-        teacher: The same of the teacher's.
+        student: `(batch, height, width, channels)`, the net's features of the student's images.
+        teacher: The net's features of the teacher's images, of the same shape.
 
     Source: Johnson, Alahi and Fei-Fei 2016, Perceptual Losses, arXiv:1603.08155, as an L1 distance as in Ren et al.
     2021, Online Multi-Granularity Distillation (OMGD), arXiv:2108.06908.
@@ -23,11 +23,11 @@ def feature_loss(student: Any, teacher: Any) -> Any:
 
 @in_float32
 def hint_loss(student: Any, teacher: Any) -> Any:
-    """Mean squared difference of two nets' features of the same photos.
+    """Return the mean squared difference of two nets' features of the same photos.
 
     Args:
-        student: `(batch, height, width, channels)`: the student's, brought to the teacher's number of channels.
-        teacher: The teacher's.
+        student: `(batch, height, width, channels)`, the student's features, adapted to the teacher's channels.
+        teacher: The teacher's features, of the same shape.
 
     Source: Romero et al. 2015, FitNets: Hints for Thin Deep Nets, arXiv:1412.6550, as in Li et al. 2020, GAN
     Compression, arXiv:2003.08936, section 3.2.
@@ -37,11 +37,11 @@ def hint_loss(student: Any, teacher: Any) -> Any:
 
 @in_float32
 def gram_loss(student: Any, teacher: Any) -> Any:
-    """Mean absolute difference of the Gram matrices of features: which textures occur, wherever they lie.
+    """Return the mean absolute difference of the Gram matrices of features: which textures occur, wherever they lie.
 
     Args:
-        student: `(batch, height, width, channels)`: a frozen net's features of the student's images.
-        teacher: The same of the teacher's, of any height and width.
+        student: `(batch, height, width, channels)`, a frozen net's features of the student's images.
+        teacher: The net's features of the teacher's images, of any height and width.
 
     Source: Gatys, Ecker and Bethge 2015, A Neural Algorithm of Artistic Style, arXiv:1508.06576. Scaled and compared
     by L1 as in Ren et al. 2021, OMGD, arXiv:2108.06908, whose weight is 1e4.
@@ -50,7 +50,7 @@ def gram_loss(student: Any, teacher: Any) -> Any:
 
 
 def _gram(features: Any) -> Any:
-    """`(batch, channels, channels)`: products of channels, summed over the image, divided by the features' number."""
+    """Return the Gram matrices, `(batch, channels, channels)`, divided by the number of features of an image."""
     _, height, width, channels = features.shape
     pixels = ops.reshape(features, (-1, height * width, channels))
     return ops.matmul(ops.transpose(pixels, (0, 2, 1)), pixels) / (height * width * channels)

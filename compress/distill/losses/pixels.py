@@ -1,15 +1,15 @@
-"""Pixel by pixel: how far two images are from each other, and how restless one is."""
+"""Losses of single pixels: L1, gradients and total variation."""
 
 from typing import Any
 
 from keras import ops
 
-from compress.distill.losses.arithmetic import in_float32
+from compress.distill.losses.precision import in_float32
 
 
 @in_float32
 def l1_loss(student: Any, teacher: Any) -> Any:
-    """Mean absolute difference.
+    """Return the mean absolute difference of two images.
 
     Source: the reconstruction term of Isola et al. 2017, Image-to-Image Translation with Conditional Adversarial
     Networks, arXiv:1611.07004, towards the teacher's image as in Li et al. 2020, GAN Compression, arXiv:2003.08936.
@@ -19,7 +19,7 @@ def l1_loss(student: Any, teacher: Any) -> Any:
 
 @in_float32
 def gradient_loss(student: Any, teacher: Any) -> Any:
-    """Mean absolute difference of the two images' gradients: edges must lie where the teacher drew them.
+    """Return the mean absolute difference of two images' gradients: edges must lie where the teacher drew them.
 
     Source: the gradient term of Mathieu et al. 2016, Deep Multi-Scale Video Prediction, arXiv:1511.05440, alpha = 1.
     """
@@ -28,7 +28,7 @@ def gradient_loss(student: Any, teacher: Any) -> Any:
 
 @in_float32
 def total_variation(images: Any) -> Any:
-    """Mean absolute difference between neighbouring pixels, down plus across; 0 for an image of one colour.
+    """Return the mean absolute difference of neighbouring pixels, down plus across; 0 for an image of one colour.
 
     Source: Rudin, Osher and Fatemi 1992, Nonlinear Total Variation Based Noise Removal, in its anisotropic form.
     """

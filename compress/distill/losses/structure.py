@@ -1,4 +1,4 @@
-"""Structural similarity of two images, at one scale or at several."""
+"""Losses of structural similarity: SSIM at one scale, MS-SSIM at several."""
 
 from functools import cache
 from typing import Any
@@ -6,24 +6,24 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from compress.distill.losses.arithmetic import in_float32
+from compress.distill.losses.precision import in_float32
 
 _WINDOW_PX = 11
 _SIGMA_PX = 1.5
-_APART_PX = 2
-"""Images are compared at every second place along both axes: windows of this width still weigh all pixels alike, to
-2e-4, in half of the time that every place takes."""
+_STRIDE_PX = 2
+"""Stride of the window along both axes: windows of 11 pixels still weigh all pixels alike, to 2e-4, in half of the time
+that a stride of 1 takes."""
 _SCALE_POWERS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-"""How much each scale counts, finest first; Wang et al. 2003, from what people see."""
+"""Power of each scale, finest first; Wang et al. 2003, from a study of what people see."""
 _SMALLEST_STRUCTURE = 1e-3
-"""A small power of it is still defined, and its slope is bounded."""
+"""Lower bound of a comparison, of which a small power is defined and has a bounded slope."""
 
 
 @in_float32
 def ssim_loss(student: Any, teacher: Any) -> Any:
-    """1 - SSIM, with the Gaussian window of 11 pixels and sigma 1.5, for pixels in [-1, 1] (a span of 2).
+    """Return 1 - SSIM, with the Gaussian window of 11 pixels and sigma 1.5, for pixels in [-1, 1] (a span of 2).
 
-    The paper moves its window pixel by pixel; see `_APART_PX`.
+    The paper moves its window pixel by pixel; see `_STRIDE_PX`.
 
     Source: Wang et al. 2004, Image Quality Assessment: From Error Visibility to Structural Similarity.
     """
@@ -33,10 +33,10 @@ def ssim_loss(student: Any, teacher: Any) -> Any:
 
 @in_float32
 def ms_ssim_loss(student: Any, teacher: Any) -> Any:
-    """1 - MS-SSIM: structure at up to five scales, each half as large as the one before, luminance at the last.
+    """Return 1 - MS-SSIM: structure at up to five scales, each half as large as the one before, luminance at the last.
 
     The published five scales need images of 176 pixels. Smaller images are compared at as many scales as leave room
-    for the window, with the powers scaled to sum to 1 again; one scale is nearly `dissimilarity`, which averages the
+    for the window, with the powers scaled to sum to 1 again; one scale is nearly `ssim_loss`, which averages the
     product of the two comparisons where this multiplies their averages.
 
     Source: Wang, Simoncelli and Bovik 2003, Multiscale Structural Similarity for Image Quality Assessment.
@@ -54,7 +54,7 @@ def ms_ssim_loss(student: Any, teacher: Any) -> Any:
 
 
 def _scale_powers(side_px: int) -> tuple[float, ...]:
-    """The powers of the scales at which the window still fits."""
+    """Return the powers of the scales at which the window still fits, scaled to sum to 1."""
     count = sum(side_px // 2**scale >= _WINDOW_PX for scale in range(len(_SCALE_POWERS)))
     if not count:
         raise ValueError(f"images have a side of {side_px} pixels, expected at least {_WINDOW_PX}, SSIM's window.")
@@ -62,7 +62,7 @@ def _scale_powers(side_px: int) -> tuple[float, ...]:
 
 
 def _comparisons(student: Any, teacher: Any) -> tuple[Any, Any]:
-    """The maps of luminance, and of contrast and structure together, `(planes, places down, places across)`."""
+    """Return the maps of luminance, and of contrast and structure together, `(planes, rows, columns)` of windows."""
     stabiliser_mean, stabiliser_variance = (0.01 * 2) ** 2, (0.03 * 2) ** 2
     student, teacher = _planes(student), _planes(teacher)
     mean_s, mean_t = _blur(student), _blur(teacher)
@@ -74,12 +74,12 @@ def _comparisons(student: Any, teacher: Any) -> tuple[Any, Any]:
 
 
 def _planes(images: Any) -> Any:
-    """Each image's channels one after the other, `(planes, height, width)`."""
+    """Return each image's channels one after the other, `(planes, height, width)`."""
     return ops.reshape(ops.transpose(images, (0, 3, 1, 2)), (-1, *images.shape[1:3]))
 
 
 def _blur(planes: Any) -> Any:
-    """The Gaussian window along both axes, borders left out.
+    """Apply the Gaussian window along both axes, borders left out.
 
     Each axis is a matrix product, though most of its factors are zero: depthwise convolutions of three channels take
     four times as long on a CPU.
@@ -91,8 +91,8 @@ def _blur(planes: Any) -> Any:
 
 @cache
 def _window_matrix(side_px: int) -> np.ndarray:
-    """`(side_px, places)`: each column is the window at one place."""
-    begins = range(0, side_px - _WINDOW_PX + 1, _APART_PX)
+    """Return a matrix `(side_px, windows)`, each column of which is the window at one place."""
+    begins = range(0, side_px - _WINDOW_PX + 1, _STRIDE_PX)
     matrix = np.zeros((side_px, len(begins)), np.float32)
     for place, begin in enumerate(begins):
         matrix[begin : begin + _WINDOW_PX, place] = _gaussian_kernel()

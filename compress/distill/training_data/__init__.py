@@ -1,1 +1,1 @@
-"""What a student learns from: photos, the teacher's images of them, real images of the target domain."""
+"""Training data of a student: photos, the teacher's images of them, real images of the target domain."""

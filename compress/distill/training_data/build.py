@@ -1,4 +1,4 @@
-"""What a student learns from: photos with the teacher's images of them, the teacher itself, real images to rival."""
+"""Training data of a student: pairs of photos and the teacher's images, the teacher, and real images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from compress.distill.config import LossConfig
 from compress.distill.distiller import check_teacher_features
 from compress.distill.training_data.pairs import Pairs, collect_pairs
-from compress.distill.training_data.real_images import collect_real
+from compress.distill.training_data.real_images import load_real_images
 from compress.distill.training_data.teacher_images import Translate, cache_folder
 from compress.teachers.build import build_generator
 from compress.teachers.description import GeneratorDescription
@@ -23,13 +23,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Everything that `fit` needs beside the student."""
+    """Training data and the teacher: all that `fit` needs beside the student."""
 
     pairs: Pairs
     teacher: keras.Model
-    """For the losses that look through it or into it."""
+    """The frozen teacher, for losses that use its features."""
     real: np.ndarray | None
-    """`(count, height, width, 3)` uint8, of the target domain, for the discriminator; None without one."""
+    """Real images of the target domain, `(count, height, width, 3)` uint8; None without a discriminator."""
 
 
 def build_training_data(
@@ -41,19 +41,19 @@ def build_training_data(
     work: Path,
     image_size_px: int,
 ) -> TrainingData:
-    """Translate the photos, or take the teacher's images from the user's cache.
+    """Build the training data: translate the photos, or take the teacher's images from the user's cache.
 
     Args:
         paths: The photos.
-        real_paths: From `real_images.list_real`.
-        description: The teacher.
-        fingerprint: Of the teacher's file.
+        real_paths: Real images, from `list_real_images`.
+        description: Description of the teacher.
+        fingerprint: Fingerprint of the teacher's file.
         config: Which losses have a weight.
         work: The run's folder; made if missing.
         image_size_px: Side of the square that photos are cropped and resized to.
 
     Raises:
-        UnusableModel: If the teacher has no layers that a loss with a weight wants to look at.
+        UnusableModel: If the teacher lacks the layers that a loss with a weight compares.
         UnusableData: If too many photos are broken, or fewer than two are left.
     """
     work.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def build_training_data(
     cache = cache_folder(fingerprint, image_size_px)
     _log.info("%d photos; the teacher's images are kept in %s", len(paths), cache)
     pairs = collect_pairs(paths, _translator(generator), cache=cache, work=work, image_size_px=image_size_px)
-    return TrainingData(pairs, generator, collect_real(real_paths, work / "real.npy", image_size_px))
+    return TrainingData(pairs, generator, load_real_images(real_paths, work / "real.npy", image_size_px))
 
 
 def _translator(generator: keras.Model) -> Translate:

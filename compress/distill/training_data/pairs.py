@@ -1,4 +1,4 @@
-"""Photos and the teacher's images of them, as arrays on disk that training reads batch by batch."""
+"""Pairs of photos and the teacher's images, as arrays on disk that training reads batch by batch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ from compress.errors import UnusableData
 
 HOLDOUT_SHARE = 0.1
 MINIMUM_PHOTOS = 2
-"""One to train on and one held back."""
+"""Fewest photos: one to train on and one held back."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Some rows of two `(count, height, width, 3)` uint8 arrays, memory-mapped: millions cost disk, not memory."""
+    """Pairs of images: selected rows of two memory-mapped `(count, height, width, 3)` uint8 arrays."""
 
     photos: np.ndarray
     targets: np.ndarray
     rows: np.ndarray
-    """`(selected,)` int64: which rows of the arrays belong to this selection."""
+    """`(selected,)` int64, the rows of the arrays that belong to this selection."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def split(self, holdout: int, seed: int) -> tuple["Pairs", "Pairs"]:
-        """Hold back some pairs, chosen by seed, for watching: at most a tenth, at least one.
+        """Split off some held-back pairs, drawn by the seed: at most a tenth, at least one.
 
         Returns:
             The pairs to train on and the held-back ones.
@@ -39,11 +39,11 @@ class Pairs:
         return self._select(order[count:]), self._select(order[:count])
 
     def batch(self, positions: np.ndarray, mirrored: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Photos and targets as float32 in [-1, 1].
+        """Return photos and targets as float32 in [-1, 1].
 
         Args:
-            positions: `(batch,)` places within this selection.
-            mirrored: `(batch,)` bool: which pairs are flipped left to right; None flips none.
+            positions: `(batch,)` indices within this selection.
+            mirrored: `(batch,)` bool, the pairs to flip left to right; None flips none.
         """
         rows = self.rows[positions]
         photos, targets = self.photos[rows], self.targets[rows]
@@ -56,14 +56,14 @@ class Pairs:
 
 
 def collect_pairs(paths: Sequence[Path], translate: Translate, *, cache: Path, work: Path, image_size_px: int) -> Pairs:
-    """Read every photo, have the teacher translate it through the cache, and lay both out on disk.
+    """Read the photos and translate them through the cache, into two arrays on disk.
 
     Args:
         paths: The photos.
         translate: The teacher; see `teacher_images`.
         cache: The teacher's folder of translated images.
         work: Folder for the two arrays.
-        image_size_px: Side of the square to cut and resize to.
+        image_size_px: Side of the square that photos are cropped and resized to.
 
     Raises:
         UnusableData: If too many photos are broken, or fewer than two are left.

@@ -12,12 +12,12 @@ from compress.distill.config import DiscriminatorConfig
 from compress.errors import UnusableData
 
 
-def list_real(data: Path, domain: Domain, config: DiscriminatorConfig) -> list[Path]:
-    """List them: `trainB` for a student of domain A, `trainA` for one of B; none without a discriminator.
+def list_real_images(data: Path, domain: Domain, config: DiscriminatorConfig) -> list[Path]:
+    """List real images: `trainB` for a student of domain A, `trainA` for one of B; none without a discriminator.
 
     Args:
         data: A folder with `trainA` and `trainB`.
-        domain: Whose photos the student translates; one of the two where there is a discriminator.
+        domain: Domain of the photos that the student translates; A or B where there is a discriminator.
         config: Says whether there is one.
 
     Raises:
@@ -34,11 +34,11 @@ def list_real(data: Path, domain: Domain, config: DiscriminatorConfig) -> list[P
         ) from error
 
 
-def collect_real(paths: Sequence[Path], file: Path, image_size_px: int) -> np.ndarray | None:
-    """Lay the images out on disk, cropped and resized as photos are.
+def load_real_images(paths: Sequence[Path], file: Path, image_size_px: int) -> np.ndarray | None:
+    """Load real images into an array on disk, cropped and resized as photos are.
 
     Args:
-        paths: The images.
+        paths: Image files.
         file: The array to write.
         image_size_px: Side of the square.
 

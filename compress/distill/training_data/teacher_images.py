@@ -1,7 +1,7 @@
-"""What the teacher makes of each photo: computed once, kept on disk under the content that it depends on.
+"""Cache of the teacher's images: each photo is translated once, and kept on disk under the hash of its pixels.
 
 The cache is one PNG an image, named by the SHA-256 of the input's pixels, in a folder named by the teacher's
-fingerprint and the size. A stopped run goes on where it was; another student of the same teacher starts at once.
+fingerprint and the size. A stopped run resumes where it was; another student of the same teacher starts at once.
 """
 
 import hashlib
@@ -15,11 +15,11 @@ from compress import images
 from compress.artifact import user_cache
 
 Translate = Callable[[np.ndarray], np.ndarray]
-"""`(batch, height, width, 3)` float32 in [-1, 1] to the same."""
+"""Function from `(batch, height, width, 3)` float32 in [-1, 1] to the same, such as a teacher."""
 
 
 def cache_folder(teacher_fingerprint: str, image_size_px: int, root: Path | None = None) -> Path:
-    """Where the images of a teacher at a size are kept; in the user's cache where `root` is None."""
+    """Return the cache folder of a teacher's images at a size; in the user's cache where `root` is None."""
     return (root or user_cache()) / "teacher_images" / f"{teacher_fingerprint[:16]}-{image_size_px}px"
 
 

@@ -40,8 +40,8 @@ def test_a_hint_sees_in_the_folded_model_what_it_saw_in_the_student(
 ) -> None:
     seen = []
     for model in (student, as_keras(graph)):
-        taps = features.find(model, SIZE[0], fewest_resolutions=1)
-        seen.append(features.tapped(model, [*taps.encoder.values(), *taps.trunk])(photos))
+        taps = features.find_taps(model, SIZE[0], fewest_resolutions=1)
+        seen.append(features.expose_features(model, [*taps.encoder.values(), *taps.trunk])(photos))
     for one, other in zip(*seen, strict=True):
         np.testing.assert_allclose(np.asarray(one), np.asarray(other), atol=1e-5)
 

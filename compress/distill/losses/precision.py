@@ -1,4 +1,4 @@
-"""The one arithmetic of all losses: half precision would round away the small differences that they measure."""
+"""Precision of losses: float32, since half precision would round away the small differences that they measure."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -8,7 +8,7 @@ from keras import ops
 
 
 def in_float32(loss: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a loss see its positional arguments, tensors of any floating type, in float32."""
+    """Decorate a loss so that its positional arguments, tensors of any floating type, are cast to float32."""
 
     @wraps(loss)
     def widened(*tensors: Any, **options: Any) -> Any:
