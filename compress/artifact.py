@@ -57,7 +57,7 @@ class Manifest:
     input: ImageSpec
     cost: Cost
     config: dict[str, Any] = field(default_factory=dict)
-    """The stage's resolved configuration, every default spelled out."""
+    """Resolved configuration of the stage, with every default."""
     seed: int | None = None
     quantization: dict[str, Any] | None = None
     """`scale` and `zero_point` by tensor name, where the model is quantised."""
@@ -70,7 +70,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A finished artifact on disk."""
+    """Finished artifact on disk."""
 
     path: Path
     manifest: Manifest

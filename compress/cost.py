@@ -24,7 +24,7 @@ _INT8_FILE_BYTES = 1786
 _INT8_OPERATION_BYTES = 40
 _INT8_CONVOLUTION_BYTES = 413
 _INT8_CHANNEL_BYTES = 12
-"""An int32 bias, its scale and the kernel's."""
+"""Int32 bias of a channel, its scale and the kernel's."""
 _INT8_ZERO_POINT_BYTES = 8
 """Zero points of one channel; layers with the same number of channels share them."""
 _CONVOLUTIONS = frozenset({"Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D"})

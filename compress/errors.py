@@ -22,46 +22,46 @@ class PocketGANError(Exception):
 
 
 class GateFailed(PocketGANError):
-    """A candidate is worse than its baseline allows."""
+    """Raised where a candidate is worse than its baseline allows."""
 
     exit_code = 1
 
 
 class UsageError(PocketGANError):
-    """A flag, a recipe key or an output path that cannot be meant."""
+    """Raised for a flag, a recipe key or an output path that is wrong."""
 
     exit_code = 2
 
 
 class UnusableInput(PocketGANError):
-    """An input that cannot be used."""
+    """Base class of errors for an input that cannot be used."""
 
     exit_code = 3
 
 
 class UnusableModel(UnusableInput):
-    """A model file that is torn, empty, full of NaN, or no image-to-image generator."""
+    """Raised for a model file that is torn, empty, full of NaN, or no image-to-image generator."""
 
 
 class UnusableData(UnusableInput):
-    """An image folder that is missing, empty, or has too many broken files."""
+    """Raised for an image folder that is missing, empty, or has too many broken files."""
 
 
 class UnusableArtifact(UnusableInput):
-    """An artifact directory that is missing, torn, or holds another kind of model than the stage needs."""
+    """Raised for an artifact that is missing, torn, or holds another kind of model than the stage needs."""
 
 
 class UnusableDevice(UnusableInput):
-    """A phone that is not connected, not ready, full, or that stopped answering."""
+    """Raised for a phone that is not connected, not ready, full, or stopped answering."""
 
 
 class UnsupportedLayer(PocketGANError):
-    """A layer that the deploy graph cannot express; the message names it and what to use instead."""
+    """Raised for a layer that the deploy graph cannot express; the message names it and what to use instead."""
 
     exit_code = 4
 
 
 class ParityError(PocketGANError):
-    """An exported model whose output is too far from its source's."""
+    """Raised for an exported model whose output is too far from its source's."""
 
     exit_code = 5

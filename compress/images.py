@@ -67,7 +67,7 @@ def read_image(path: Path, size: Size | None = None) -> np.ndarray:
     Args:
         path: A JPEG, PNG or WebP file, told by its content: greyscale, palette, CMYK, transparent (on white), 16-bit,
             EXIF-rotated or animated (its first frame) as it may be.
-        size: Where given, the largest centred part of that shape is cut out and resized to it (Lanczos).
+        size: Size to crop and resize to: the largest centred part of that shape, by Lanczos; None keeps all.
 
     Returns:
         `(height, width, 3)` uint8.

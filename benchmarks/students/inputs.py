@@ -10,7 +10,7 @@ from benchmarks.published.config import PeerMethod, PublishedConfig
 from benchmarks.students.config import StudentsConfig
 from compress.artifact import Artifact, file_fingerprint, open_artifact
 from compress.data.config import Domain, opposite
-from compress.data.folders import paired_folder, photos
+from compress.data.folders import paired_folder
 from compress.errors import UnusableArtifact, UnusableModel, UsageError
 from export.config import Precision
 
@@ -96,9 +96,9 @@ def resolve_inputs(students: Sequence[Path], config: PublishedConfig, task: Stud
     _require_unique_names([*students, *peers, *map(Path, methods)])
     domain = _common_domain(artifacts)
     target = _target(domain) if task.reference == "real" else None
-    folders = dict.fromkeys(photo.parent for photo in photos(task.data, domain, "test"))
+    folders = dict.fromkeys(photo.parent for photo in list_photos(task.data, domain, "test"))
     if target is not None:
-        photos(task.data, target, "test")
+        list_photos(task.data, target, "test")
     return ComparisonInputs(
         students=tuple(students),
         teacher=config.teacher,

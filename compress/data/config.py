@@ -41,7 +41,7 @@ class PhotosConfig:
     image_size_px: int = 256
     """Side of the square that photos are cropped and resized to."""
     paired: bool = False
-    """Lay out their true translations instead, under the photos' names: from testA_paired and so on."""
+    """Write the photos' paired images instead, under the photos' names: from testA_paired and so on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class CelebaConfig:
     a: tuple[str, ...]
     """Attribute that makes domain A, or '!Attribute'; repeated, all must hold."""
     b: tuple[str, ...]
-    """The same for domain B; no image may be in both."""
+    """Attribute that makes domain B, likewise; no image may be in both."""
     drop: tuple[str, ...] = ()
     """Leave images out for which this holds, such as Eyeglasses; repeated, one is enough."""
     keep: tuple[str, ...] = ()

@@ -35,7 +35,7 @@ class CycleGanFolders:
         return wanted
 
 
-def photos(data: Path, domain: Domain, split: Split) -> list[Path]:
+def list_photos(data: Path, domain: Domain, split: Split) -> list[Path]:
     """List the photos of one domain, or of A and then B, each sorted by name.
 
     Args:
@@ -50,11 +50,11 @@ def photos(data: Path, domain: Domain, split: Split) -> list[Path]:
     return [path for one in _domains(domain) for path in list_images(folders.folder(split, one))]
 
 
-def paired_images(photos: Sequence[Path]) -> list[Path]:
-    """Find the true translation of each photo: the file of its name in `FOLDER_paired` beside its folder.
+def find_paired_images(photos: Sequence[Path]) -> list[Path]:
+    """Find the paired image of each photo: the file of its name in `FOLDER_paired` beside its folder.
 
     Args:
-        photos: At least one.
+        photos: At least one photo.
 
     Raises:
         UnusableData: If one is missing.
@@ -71,7 +71,7 @@ def paired_images(photos: Sequence[Path]) -> list[Path]:
 
 
 def paired_folder(folder: Path) -> Path:
-    """Where the true translations of a folder's photos lie, if there are any."""
+    """Return the folder of the paired images of a folder's photos, which may not exist."""
     return folder.with_name(f"{folder.name}_paired")
 
 

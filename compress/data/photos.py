@@ -1,6 +1,5 @@
-"""`compress data photos`: the photos of a split as a model sees them: cut, resized, PNG, one folder."""
+"""`compress data photos`: the photos of a split as a model takes them: cropped, resized, PNG, one folder."""
 
-import logging
 from pathlib import Path
 
 from tqdm import tqdm
@@ -8,32 +7,30 @@ from tqdm import tqdm
 from compress import images
 from compress.artifact import atomic_dir, refuse_existing, refuse_overwriting_inputs
 from compress.data.config import PhotosConfig
-from compress.data.folders import LAYOUT, paired_folder, paired_images, photos
-
-_log = logging.getLogger(__name__)
+from compress.data.folders import LAYOUT, find_paired_images, list_photos, paired_folder
 
 
 def prepare_photos(data: Path, config: PhotosConfig, out: Path, *, overwrite: bool = False) -> dict[str, int]:
     """Write a split's photos as PNG of one size, so that every model and every score starts from the same pixels.
 
     A file is named after its domain and its photo, `A_0001.png`: a name that occurs in both domains stays apart. With
-    `paired` it holds the photo's true translation, so that images made of the photos pair with it by name.
+    `paired` it holds the photo's paired image, so that translations of the photos pair with it by name.
 
     Returns:
         `{"images": how many were written}`.
 
     Raises:
         UsageError: If `out` exists and `overwrite` is false, or is or holds a part of the data set.
-        UnusableData: If a folder or a true translation is missing, or too many photos are broken.
+        UnusableData: If a folder or a paired image is missing, or too many photos are broken.
     """
     refuse_existing(out, overwrite=overwrite)
     # The split that is not read stays, too: who names one of its folders has mistaken it for the output.
     parts = [part for name in LAYOUT for part in (data / name, paired_folder(data / name))]
     refuse_overwriting_inputs(out, [data, *(part for part in parts if part.exists())])
     with atomic_dir(out, overwrite=overwrite) as scratch:
-        paths = photos(data, config.domain, config.split)
+        paths = list_photos(data, config.domain, config.split)
         if config.paired:
-            paths = paired_images(paths)
+            paths = find_paired_images(paths)
         count = 0
         with tqdm(total=len(paths), desc="photos", unit="image") as bar:
             for path, image in images.read_images(paths, config.image_size_px):

@@ -13,7 +13,7 @@ from compress import teachers
 from compress.artifact import Artifact, file_fingerprint, open_artifact, refuse_existing, refuse_overwriting_inputs
 from compress.config import to_mapping
 from compress.data.config import Domain
-from compress.data.folders import photos as list_photos
+from compress.data.folders import list_photos
 from compress.distill.config import FitConfig, check_discriminator_size
 from compress.distill.fine_tuning import TuneConfig, fine_tuning_config
 from compress.distill.training_data.real_images import list_real_images

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from compress import artifact, images, teachers
 from compress.artifact import Artifact, ImageSpec, Manifest
 from compress.config import to_mapping
-from compress.data.folders import photos as list_photos
+from compress.data.folders import list_photos
 from compress.distill.config import HISTORY, DistillConfig
 from compress.distill.training_data.real_images import list_real_images
 from compress.image_size import require_size

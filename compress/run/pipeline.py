@@ -10,7 +10,7 @@ from typing import Any
 
 from compress.config import to_mapping
 from compress.data.config import opposite
-from compress.data.folders import photos as list_photos
+from compress.data.folders import list_photos
 from compress.distill.config import DistillConfig
 from compress.distill.training_data.real_images import list_real_images
 from compress.errors import UnusableModel, UsageError

@@ -151,7 +151,7 @@ class KidHistory:
         Failed measurements count for nothing: they neither end a training nor keep it going.
 
         Args:
-            patience: How many measured checks, at least 1.
+            patience: Number of measured checks, at least 1.
             direction: The one asked about; both must have stalled when None.
 
         Source: Breiman et al. 1984, Classification and Regression Trees, section 3.4.3, for the rule.

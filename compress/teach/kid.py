@@ -79,7 +79,7 @@ def measure_directions(
     """Measure the KID of both directions.
 
     Args:
-        step: How many steps were done.
+        step: Number of steps done.
         fake_a: Images translated to A, `(images, height, width, 3)` uint8; for the control, untouched images of B.
         fake_b: Images translated to B; for the control, untouched images of A.
         real_a: Folder of real images of A, from `write_real_images`.

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from compress import artifact, images
 from compress.config import to_mapping
-from compress.data.folders import paired_images
-from compress.data.folders import photos as list_photos
+from compress.data.folders import find_paired_images, list_photos
 from compress.teach import kid
 from compress.teach.config import TeachConfig
 
@@ -47,7 +46,7 @@ def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False
     """
     artifact.refuse_existing(out, overwrite=overwrite)
     paths = {"A": list_photos(data, "A", "train"), "B": list_photos(data, "B", "train")}
-    paired = {domain: paired_images(paths[domain]) for domain in paths} if config.paired_weight else {}
+    paired = {domain: find_paired_images(paths[domain]) for domain in paths} if config.paired_weight else {}
     if config.watch_kid:
         kid.check_available()
 

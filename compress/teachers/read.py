@@ -67,6 +67,7 @@ def _limit_memory(path: Path) -> None:
 
 
 def main() -> int:
+    """Describe the file of the command line; return the exit code of the process."""
     path, result, *lambda_layers = sys.argv[1:]
     _limit_memory(Path(path))
     try:

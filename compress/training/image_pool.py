@@ -18,7 +18,7 @@ class ImagePool(keras.layers.Layer):
     """Pool of up to `size` generated images.
 
     Args:
-        size: How many images are kept; 0 keeps none.
+        size: Number of images; 0 keeps none.
         image_size: Largest height and width, pixels. Smaller images lie in the upper left corner of theirs, so that
             one pool serves a training that grows.
     """

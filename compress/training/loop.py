@@ -1,4 +1,4 @@
-"""The training loop that every trained stage shares: order of samples, checkpoints, resume, progress and TensorBoard.
+"""Training loop that every trained stage shares: order of samples, checkpoints, resume, progress and TensorBoard.
 
 A batch is a pure function of the seed and the step's number, so a run that was killed and resumes from its checkpoint
 sees the same batches as one that was never killed.
@@ -21,7 +21,7 @@ from compress.training.checkpoint import restore_checkpoint, save_checkpoint
 from compress.training.schedules import Schedule
 
 Batch = tuple[Any, ...]
-"""The positional arguments of `train_on_batch`."""
+"""Positional arguments of `train_on_batch`."""
 _LOG_EVERY = 50
 
 # Keras's seeding and saving and TensorBoard load TensorFlow wherever it is installed. With another backend it is to
@@ -118,7 +118,7 @@ def refresh_batch_statistics(net: keras.Model, photos: Callable[[int], np.ndarra
     Args:
         net: Left alone where it has no such statistics.
         photos: Returns the batch of a step, `(batch, height, width, 3)`.
-        steps: How many batches.
+        steps: Number of batches.
     """
     if not net.non_trainable_variables:
         return

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from compress.data.config import Domain
-from compress.data.folders import LAYOUT, photos
+from compress.data.folders import LAYOUT, list_photos
 from compress.errors import UnusableArtifact, UnusableData
 from compress.images import list_images, read_images, to_float
 from export.calibration.bias_correction import correct_biases
@@ -42,7 +42,7 @@ def sample_photos(data: Path, *, domain: Domain, count: int, size: tuple[int, in
         UnusableData: If a folder is missing, empty or has too many broken files.
     """
     is_data_set = any((data / name).is_dir() for name in LAYOUT)
-    return _draw(photos(data, domain, "train") if is_data_set else list_images(data), count, size, seed)
+    return _draw(list_photos(data, domain, "train") if is_data_set else list_images(data), count, size, seed)
 
 
 def held_back_photos(data: Path, *, domain: Domain, count: int, size: tuple[int, int], seed: int) -> list[np.ndarray]:
@@ -51,7 +51,7 @@ def held_back_photos(data: Path, *, domain: Domain, count: int, size: tuple[int,
     Raises:
         UnusableData: If `data` is no CycleGAN folder, or as `sample_photos` does.
     """
-    return _draw(photos(data, domain, "test"), count, size, seed)
+    return _draw(list_photos(data, domain, "test"), count, size, seed)
 
 
 def _draw(paths: Sequence[Path], count: int, size: tuple[int, int], seed: int) -> list[np.ndarray]:

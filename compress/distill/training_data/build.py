@@ -48,7 +48,7 @@ def build_training_data(
         real_paths: Real images, from `list_real_images`.
         description: Description of the teacher.
         fingerprint: Fingerprint of the teacher's file.
-        config: Which losses have a weight.
+        config: Losses and their weights.
         work: The run's folder; made if missing.
         image_size_px: Side of the square that photos are cropped and resized to.
 

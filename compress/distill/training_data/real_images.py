@@ -7,7 +7,7 @@ import numpy as np
 
 from compress.data.arrays import load_into_memmap
 from compress.data.config import Domain
-from compress.data.folders import photos
+from compress.data.folders import list_photos
 from compress.distill.config import DiscriminatorConfig
 from compress.errors import UnusableData
 
@@ -26,7 +26,7 @@ def list_real_images(data: Path, domain: Domain, config: DiscriminatorConfig) ->
     if not config.adversarial_weight:
         return []
     try:
-        return photos(data, "B" if domain == "A" else "A", "train")
+        return list_photos(data, "B" if domain == "A" else "A", "train")
     except UnusableData as error:
         raise UnusableData(
             f"{error}\nadversarial_weight = {config.adversarial_weight} needs real images of the target domain; "

@@ -40,7 +40,7 @@ class Call:
 
 @dataclass
 class Network:
-    """A flattened model."""
+    """Flattened model: its calls in order."""
 
     input_shape: tuple[int | None, int | None, int]
     calls: list[Call]

@@ -27,7 +27,7 @@ _NORM_ROLES = frozenset({"gamma", "beta", "moving_mean", "moving_variance"})
 
 @dataclass
 class _ConvNorm:
-    """A convolution and the BatchNorm behind it."""
+    """Convolution and the BatchNorm behind it."""
 
     kernel: np.ndarray
     norm: Parameters

@@ -55,7 +55,7 @@ def describe(state: Mapping[str, np.ndarray]) -> GeneratorDescription:
 
 @dataclass
 class _ConvNorm:
-    """A convolution and the normalisation behind it; an InstanceNorm without affine weights leaves none in a file."""
+    """Convolution and the norm behind it; an InstanceNorm without affine weights leaves none in a file."""
 
     convolution: Parameters
     norm: Parameters = field(default_factory=dict)

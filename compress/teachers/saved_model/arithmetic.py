@@ -52,6 +52,7 @@ def mean(operation: Operation) -> Value:
 
 
 def squared_difference(operation: Operation) -> Value:
+    """Translate the squared difference of an image and its mean."""
     match operation.inputs:
         case (Image(layer), Moment(image, "mean")) | (Moment(image, "mean"), Image(layer)) if layer == image:
             return Moment(image, "squared_difference")
@@ -59,6 +60,7 @@ def squared_difference(operation: Operation) -> Value:
 
 
 def subtract(operation: Operation) -> Value:
+    """Translate an image minus its mean, and the offset of a normalisation."""
     match operation.inputs:
         case (Image(layer), Moment(image, "mean")) if layer == image:
             return Centred(image)
@@ -68,6 +70,7 @@ def subtract(operation: Operation) -> Value:
 
 
 def inverse_root(operation: Operation) -> Value:
+    """Translate the reciprocal square root of a variance."""
     match operation.inputs:
         case (Moment(image, "variance", epsilon),):
             return Inverse(image, epsilon)
@@ -75,6 +78,7 @@ def inverse_root(operation: Operation) -> Value:
 
 
 def multiply(operation: Operation) -> Value:
+    """Translate a product of images, gains and parts of a normalisation, in either order."""
     first, second = operation.inputs
     result = _product(operation, first, second)
     return _product(operation, second, first) if isinstance(result, Unknown) else result
@@ -100,6 +104,7 @@ def _product(operation: Operation, first: Value, second: Value) -> Value:
 
 
 def add(operation: Operation) -> Value:
+    """Translate a sum of images, biases and parts of a normalisation, in either order."""
     first, second = operation.inputs
     result = _sum(operation, first, second)
     return _sum(operation, second, first) if isinstance(result, Unknown) else result

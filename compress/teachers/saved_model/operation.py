@@ -13,6 +13,7 @@ from compress.teachers.saved_model.values import Image, Inverse, Moment, Scaled,
 
 
 def unknown_value_error(value: Value) -> UnusableModel:
+    """Return the error for an image that is computed by an unknown operation."""
     operation = value.operation if isinstance(value, Unknown) else "something that is no image"
     return UnusableModel(
         f"the SavedModel's graph computes its image with {operation}, which is not known here; "

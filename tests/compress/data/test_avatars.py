@@ -9,7 +9,7 @@ import pytest
 
 from compress.data.avatars import NOTE_NAME, draw_avatar, draw_avatars
 from compress.data.config import AvatarsConfig
-from compress.data.folders import photos
+from compress.data.folders import list_photos
 from compress.errors import UsageError
 from compress.images import read_image
 
@@ -32,7 +32,9 @@ def test_every_folder_holds_its_share_of_rgb_images(avatars: Path) -> None:
 
 
 def test_photos_finds_the_avatars(avatars: Path) -> None:
-    assert photos(avatars, "both", "train") == photos(avatars, "A", "train") + photos(avatars, "B", "train")
+    assert list_photos(avatars, "both", "train") == list_photos(avatars, "A", "train") + list_photos(
+        avatars, "B", "train"
+    )
 
 
 def test_a_paired_image_has_the_name_of_its_image(avatars: Path) -> None:

@@ -16,7 +16,7 @@ from compress.data.avatars import NOTE_NAME
 from compress.data.celeba import prepare_celeba
 from compress.data.celeba_attributes import read_attributes
 from compress.data.config import CelebaConfig
-from compress.data.folders import LAYOUT, photos
+from compress.data.folders import LAYOUT, list_photos
 from compress.errors import UnusableData, UsageError
 from compress.images import read_image
 
@@ -174,7 +174,9 @@ def test_domains_hold_exactly_whom_the_conditions_say(
 
 def test_other_commands_find_the_four_folders(celeba: Path, attributes: Path, tmp_path: Path) -> None:
     prepare_celeba(celeba, attributes, MEN_AND_WOMEN, tmp_path / "out")
-    assert len(photos(tmp_path / "out", "both", "train") + photos(tmp_path / "out", "both", "test")) == len(PEOPLE)
+    assert len(list_photos(tmp_path / "out", "both", "train") + list_photos(tmp_path / "out", "both", "test")) == len(
+        PEOPLE
+    )
 
 
 @pytest.mark.parametrize(
