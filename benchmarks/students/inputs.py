@@ -10,7 +10,7 @@ from benchmarks.published.config import PeerMethod, PublishedConfig
 from benchmarks.students.config import StudentsConfig
 from compress.artifact import Artifact, file_fingerprint, open_artifact
 from compress.data.config import Domain, opposite
-from compress.data.folders import paired_folder
+from compress.data.folders import list_photos, paired_folder
 from compress.errors import UnusableArtifact, UnusableModel, UsageError
 from export.config import Precision
 
