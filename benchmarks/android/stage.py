@@ -198,8 +198,8 @@ def _measure(bench: _Bench, runs: Sequence[_Run], *, rounds: int) -> None:
 
 def _require_any(runs: Sequence[_Run]) -> None:
     if all(run.error for run in runs):
-        told = "\n".join(f"{run.model.name} on {run.backend}: {run.error}." for run in runs)
-        raise UnusableModel(f"nothing ran on the phone.\n{told}")
+        failures = "\n".join(f"{run.model.name} on {run.backend}: {run.error}." for run in runs)
+        raise UnusableModel(f"nothing ran on the phone.\n{failures}")
 
 
 def _baseline(run: _Run, runs: Sequence[_Run]) -> _Run:
@@ -234,5 +234,5 @@ def _speedup(run: _Run, baseline: _Run) -> dict[str, Any]:
         return {"speedup": None, "speedup_range": None, "noise": None, "withheld": why}
     pairs = zip(baseline.turns, run.turns, strict=True)
     ratios = [before.typical_ms / after.typical_ms for before, after in pairs]
-    told = summarize_speedup(ratios)
-    return told | {"withheld": withheld_reason(told["noise"]) if run is not baseline else None}
+    speedup = summarize_speedup(ratios)
+    return speedup | {"withheld": withheld_reason(speedup["noise"]) if run is not baseline else None}

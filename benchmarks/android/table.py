@@ -74,6 +74,6 @@ def _conditions(record: Mapping[str, Any]) -> list[str]:
     ]
     known = {when: state for when, state in thermal.items() if state["status"] is not None}
     if known:
-        told = ", ".join(f"{state['status']} {when}" for when, state in known.items())
-        lines.append(f"throttling for heat: {told}")
+        states = ", ".join(f"{state['status']} {when}" for when, state in known.items())
+        lines.append(f"throttling for heat: {states}")
     return lines

@@ -162,13 +162,13 @@ def read_profile(text: str) -> list[ProfiledNode]:
 def find_failure_reason(text: str, exit_code: int) -> str:
     """Find the reason why a process failed, one line of its output."""
     complaints = re.findall(r"^(?:ERROR|FATAL): (.+)$", text, re.MULTILINE)
-    told = [line for line in complaints if not line.startswith(("Benchmarking failed", "Following operations"))]
+    messages = [line for line in complaints if not line.startswith(("Benchmarking failed", "Following operations"))]
     if exit_code > _FIRST_SIGNAL:
         signal = _SIGNALS.get(exit_code, f"signal {exit_code - _FIRST_SIGNAL}")
-        return f"benchmark_model died of {signal}" + (f", after: {told[-1]}" if told else "")
-    if told:
+        return f"benchmark_model died of {signal}" + (f", after: {messages[-1]}" if messages else "")
+    if messages:
         # The first one is the cause; what follows is what came of it.
-        return told[0]
+        return messages[0]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else f"benchmark_model ended with exit code {exit_code} and said nothing"
 

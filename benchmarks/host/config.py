@@ -25,5 +25,5 @@ class HostConfig:
     def __post_init__(self) -> None:
         require_at_least(self, runs=1, warmup=0)
         if not self.threads or min(self.threads) < 1 or len(set(self.threads)) < len(self.threads):
-            told = ", ".join(map(str, self.threads)) or "none"
-            raise UsageError(f"threads = {told}, expected at least 1, and each count once.")
+            listed = ", ".join(map(str, self.threads)) or "none"
+            raise UsageError(f"threads = {listed}, expected at least 1, and each count once.")

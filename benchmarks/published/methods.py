@@ -5,7 +5,7 @@ its learning rate and its averaging of the student that it is compared with; onl
 
 Three things are not as published. For all: the network that scores is never trained against, so where a paper takes
 VGG, the teacher's own encoder takes its place. For GAN Compression: its discriminator is as small as ours. For OMGD:
-the teacher is given and does not learn beside the student, and channels are compared without adaptors (see
+the teacher is fixed and does not learn beside the student, and channels are compared without adaptors (see
 `losses.channels`).
 """
 

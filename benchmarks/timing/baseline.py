@@ -86,8 +86,8 @@ def require_quotable(measurement: Measurement, path: Path) -> None:
         UnusableData: Naming the models, the reasons and the file.
     """
     if measurement.withheld:
-        told = "\n".join(f"{name}: {why}." for name, why in measurement.withheld.items())
-        raise UnusableData(f"{path} is too noisy; measure again while the machine does nothing else.\n{told}")
+        reasons = "\n".join(f"{name}: {why}." for name, why in measurement.withheld.items())
+        raise UnusableData(f"{path} is too noisy; measure again while the machine does nothing else.\n{reasons}")
 
 
 def require_one_kind(measured: Mapping[str, Any], accepted: Mapping[str, Any]) -> None:
@@ -98,10 +98,10 @@ def require_one_kind(measured: Mapping[str, Any], accepted: Mapping[str, Any]) -
     """
     differing = [name for name in {**accepted, **measured} if measured.get(name) != accepted.get(name)]
     if differing:
-        told = "\n".join(f"{name}: {measured.get(name)}, accepted {accepted.get(name)}." for name in differing)
+        differences = "\n".join(f"{name}: {measured.get(name)}, accepted {accepted.get(name)}." for name in differing)
         raise UnusableData(
             "these speed-ups do not compare: they were measured on different kinds of machines or over different "
-            f"models. Keep a baseline file for each.\n{told}"
+            f"models. Keep a baseline file for each.\n{differences}"
         )
 
 

@@ -119,21 +119,21 @@ def raise_unless_passed(checks: Sequence[SpeedCheck], inconclusive: Mapping[str,
         GateFailed: Naming the models that got worse, by how much, and the limit.
         UnusableData: Naming the models whose speed-up was withheld.
     """
-    told = []
+    failures = []
     for one in checks:
         if one.slower:
-            told.append(
+            failures.append(
                 f"regression: {one.name} is {one.slowdown - 1:.1%} slower against its baseline than was accepted "
                 f"({one.measured.speedup:.4g}x, accepted {one.accepted.speedup:.4g}x); noise explains "
                 f"{one.most_slowdown - 1:.1%}."
             )
         if one.larger:
-            told.append(
+            failures.append(
                 f"regression: {one.name} takes {one.measured.size_bytes} bytes, {one.size_ratio:.3f} times the "
                 f"accepted {one.accepted.size_bytes}; --max-size-ratio allows {one.most_size_ratio}."
             )
-    if told:
-        raise GateFailed("\n".join(told))
+    if failures:
+        raise GateFailed("\n".join(failures))
     if inconclusive:
         raise UnusableData(
             "inconclusive; measure again while the machine does nothing else.\n"

@@ -114,7 +114,7 @@ def _cut_off(count: int) -> int:
 
 
 def group_withheld(entries: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Return the names of withheld ratios by reason: other work disturbs all of a run alike, and is told once."""
+    """Return the names of withheld ratios by reason: other work disturbs all of a run alike, and is named once."""
     names: dict[str, list[str]] = {}
     for entry in entries:
         if entry["withheld"]:

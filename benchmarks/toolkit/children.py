@@ -35,9 +35,9 @@ def run_python(arguments: Sequence[object], environment: Mapping[str, str]) -> F
         RuntimeError: If it fails or takes longer than `TIME_LIMIT_S`; with the end of its stderr.
     """
     line = [sys.executable, *map(str, arguments)]
-    with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
         started = time.perf_counter()
-        child = subprocess.Popen(line, stdout=printed, stderr=said, env=dict(environment))
+        child = subprocess.Popen(line, stdout=stdout, stderr=stderr, env=dict(environment))
         guard = Timer(TIME_LIMIT_S, child.kill)
         guard.start()
         try:
@@ -48,11 +48,11 @@ def run_python(arguments: Sequence[object], environment: Mapping[str, str]) -> F
             guard.cancel()
             child.kill()
         if child.returncode != 0:
-            said.seek(0)
-            told = said.read()[-_SHOWN_OF_STDERR:]
-            raise RuntimeError(f"{' '.join(line)} ended with {child.returncode} after {seconds:.0f} s:\n{told}")
-        printed.seek(0)
-        return Finished(seconds=seconds, waited_s=waited_s, printed=printed.read())
+            stderr.seek(0)
+            shown = stderr.read()[-_SHOWN_OF_STDERR:]
+            raise RuntimeError(f"{' '.join(line)} ended with {child.returncode} after {seconds:.0f} s:\n{shown}")
+        stdout.seek(0)
+        return Finished(seconds=seconds, waited_s=waited_s, printed=stdout.read())
 
 
 def child_environment(cache: Path) -> dict[str, str]:

@@ -92,5 +92,5 @@ def _ratio_rows(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 def _notes(record: Mapping[str, Any]) -> list[str]:
     noted = [f"{entry['name']}: {entry['note']}" for entry in record["table"]["entries"] if entry["note"]]
-    weights = f"weights of the teacher: {record['weights']}; of all that was not given: random"
+    weights = f"weights of the teacher: {record['weights']}; of all other nets: random"
     return [weights, "int8 ranges: of one synthetic picture, since no cost depends on them", *noted]

@@ -2,7 +2,7 @@
 
 Same photos in the same order, same mirroring, losses, Adam, learning rates and averaging of weights, and BatchNorm
 statistics refreshed behind it. What differs is TFMOT's: BatchNorm stays a layer and folds in the converter, and ranges
-run with a memory of 1000 batches instead of 100. Of tf_keras: the average starts from the given weights, where that of
+run with a memory of 1000 batches instead of 100. In tf_keras the average starts from the initial weights, where that of
 Keras 3 starts from those after the first step.
 """
 
