@@ -21,7 +21,7 @@ class AvatarsConfig:
     train_per_domain: int = 400
     """Men to train on, and as many women."""
     test_per_domain: int = 100
-    """Men to test on, and as many women; each with its true counterpart beside it."""
+    """Men to test on, and as many women; each with its paired image beside it."""
     train_paired: bool = False
     """Draw the counterparts of the training images, too, for `compress teach --paired-weight`."""
     image_size_px: int = 128

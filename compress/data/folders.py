@@ -64,7 +64,7 @@ def find_paired_images(photos: Sequence[Path]) -> list[Path]:
     if missing:
         folders = " and ".join(dict.fromkeys(photo.parent.name for photo in photos))
         raise UnusableData(
-            f"{len(missing)} of {len(found)} images in {folders} have no true translation, the first is {missing[0]}. "
+            f"{len(missing)} of {len(found)} images in {folders} have no paired image, the first is {missing[0]}. "
             "Expected a file of each image's name there, as `compress data avatars --train-paired` draws."
         )
     return found

@@ -61,7 +61,7 @@ def has_checkpoint(work: Path, run_identity: str) -> bool:
         if str(stored["identity"]) != run_identity:
             raise UsageError(
                 f"{work} holds a run that was stopped at step {int(stored['step'])} with other settings or photos. "
-                "Give the same settings to go on with it, or delete the folder to start anew."
+                "Give the same settings to resume it, or delete the folder to start anew."
             )
     return True
 

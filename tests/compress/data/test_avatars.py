@@ -1,4 +1,4 @@
-"""Avatars: a whole CycleGAN data set, the same everywhere, with true pairs."""
+"""Avatars: a whole CycleGAN data set, the same everywhere, with paired images."""
 
 import json
 from dataclasses import replace

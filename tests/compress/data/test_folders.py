@@ -74,5 +74,5 @@ def test_paired_images_have_the_names_of_their_photos_and_their_order(data: Path
 def test_a_photo_without_its_paired_image_is_named(data: Path) -> None:
     (data / "trainA_paired").mkdir()
     (data / "trainA_paired" / "a.png").hardlink_to(data / "trainA" / "a.png")
-    with pytest.raises(UnusableData, match=r"1 of 2 images in trainA have no true translation, the first is .*b\.png"):
+    with pytest.raises(UnusableData, match=r"1 of 2 images in trainA have no paired image, the first is .*b\.png"):
         find_paired_images(list_photos(data, "A", "train"))

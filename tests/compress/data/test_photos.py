@@ -38,7 +38,7 @@ def test_true_translations_bear_the_names_of_the_photos(photo_folders: Path, tmp
     with pytest.raises(UsageError, match="would be replaced"):
         prepare_photos(root, config, root / "testB_paired", overwrite=True)
     (root / "testB_paired/002.png").unlink()
-    with pytest.raises(UnusableData, match=r"1 of 8 images in testA and testB have no true translation"):
+    with pytest.raises(UnusableData, match=r"1 of 8 images in testA and testB have no paired image"):
         prepare_photos(root, replace(config, paired=True), tmp_path / "torn")
     assert not (tmp_path / "torn").exists()
 

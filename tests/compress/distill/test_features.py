@@ -99,7 +99,7 @@ def test_frozen_features_are_what_the_generator_computes(teacher: keras.Model) -
         np.testing.assert_allclose(np.asarray(feature), np.asarray(tensors[name]), atol=1e-5)
 
 
-def test_frozen_features_follow_the_arithmetic_and_leave_the_generator_alone(teacher: keras.Model) -> None:
+def test_frozen_features_follow_the_dtype_policy_and_leave_the_generator_alone(teacher: keras.Model) -> None:
     before = [np.asarray(value) for value in teacher.get_weights()]
     with dtype_policy_scope("mixed_bfloat16"):
         half = FrozenFeatures(teacher, list(features.find_taps(teacher, 32).encoder.values()))

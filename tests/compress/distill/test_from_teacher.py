@@ -1,4 +1,4 @@
-"""A teacher's twin for phones: the same kernels, and the same images where nothing that was replaced matters."""
+"""A student from a teacher: the same kernels, and the same images where nothing that was replaced matters."""
 
 import keras
 import numpy as np
@@ -22,7 +22,7 @@ def generator() -> keras.Model:
     return mobile_resnet_generator.build_mobile_resnet(SHAPE)
 
 
-def test_with_an_images_own_statistics_a_twin_returns_what_its_teacher_does(generator: keras.Model) -> None:
+def test_with_an_images_own_statistics_the_student_returns_what_its_teacher_does(generator: keras.Model) -> None:
     # In training BatchNorm takes the batch's statistics, which for one image are InstanceNorm's.
     same = replace_norms(generator, SIZE)
     np.testing.assert_allclose(same(PHOTO, training=True), generator(PHOTO), atol=1e-4)
@@ -47,7 +47,7 @@ def test_gains_and_offsets_come_along(norm: type[InstanceNormalization]) -> None
     np.testing.assert_array_equal(norms.beta, np.full(3, 0.5))
 
 
-def test_a_twin_computes_in_the_arithmetic_of_the_moment(generator: keras.Model) -> None:
+def test_the_student_computes_in_the_dtype_policy_of_the_moment(generator: keras.Model) -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         half = replace_norms(generator, SIZE)

@@ -28,7 +28,7 @@ def test_there_is_a_score_for_each_patch(size: tuple[int, int], scores: tuple[in
     assert discriminator(np.zeros((2, *size, 3), np.float32)).shape == (2, *scores, 1)
 
 
-def test_the_published_judge_has_the_published_number_of_parameters() -> None:
+def test_the_published_discriminator_has_the_published_number_of_parameters() -> None:
     convolutions = [(3, 64), (64, 128), (128, 256), (256, 512), (512, 1)]
     norms = [128, 256, 512]
     expected = sum(4 * 4 * inputs * outputs + outputs for inputs, outputs in convolutions) + 2 * sum(norms)

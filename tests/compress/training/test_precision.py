@@ -1,4 +1,4 @@
-"""The arithmetic of training: the faster one, whatever the machine."""
+"""Precision of training: the faster policy, whatever the machine."""
 
 import time
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def untried() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("slow", ["float32", "mixed_bfloat16"])
-def test_the_faster_arithmetic_is_found(slow: precision.Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_faster_policy_is_found(slow: precision.Policy, monkeypatch: pytest.MonkeyPatch) -> None:
     class Net:
         def __init__(self, policy: str) -> None:
             self.policy = policy

@@ -9,20 +9,20 @@ from compress.distill.losses import adversarial
 
 def test_both_kinds_match_numpy() -> None:
     random = np.random.default_rng(0)
-    real, made = (random.normal(0, 1.5, (2, 4, 4, 1)).astype(np.float32) for _ in range(2))
+    real, fake = (random.normal(0, 1.5, (2, 4, 4, 1)).astype(np.float32) for _ in range(2))
     expected = {
-        "lsgan": (((made - 1) ** 2).mean(), (((real - 1) ** 2).mean() + (made**2).mean()) / 2),
-        "hinge": (-made.mean(), (np.maximum(0, 1 - real).mean() + np.maximum(0, 1 + made).mean()) / 2),
+        "lsgan": (((fake - 1) ** 2).mean(), (((real - 1) ** 2).mean() + (fake**2).mean()) / 2),
+        "hinge": (-fake.mean(), (np.maximum(0, 1 - real).mean() + np.maximum(0, 1 + fake).mean()) / 2),
     }
-    for kind, (fooled, judged) in expected.items():
-        assert float(losses.generator_loss(made, kind=kind)) == pytest.approx(fooled, abs=1e-5)
-        assert float(losses.discriminator_loss(real, made, kind=kind)) == pytest.approx(judged, abs=1e-5)
+    for kind, (student_loss, discriminator_loss) in expected.items():
+        assert float(losses.generator_loss(fake, kind=kind)) == pytest.approx(student_loss, abs=1e-5)
+        assert float(losses.discriminator_loss(real, fake, kind=kind)) == pytest.approx(discriminator_loss, abs=1e-5)
 
 
-@pytest.mark.parametrize(("kind", "made"), [("lsgan", 0.0), ("hinge", -1.0)])
-def test_a_perfect_discriminator_has_no_loss(kind: losses.AdversarialLoss, made: float) -> None:
+@pytest.mark.parametrize(("kind", "fake"), [("lsgan", 0.0), ("hinge", -1.0)])
+def test_a_perfect_discriminator_has_no_loss(kind: losses.AdversarialLoss, fake: float) -> None:
     scores = np.ones((2, 3, 3, 1), np.float32)
-    assert float(losses.discriminator_loss(scores, made * scores, kind=kind)) == 0
+    assert float(losses.discriminator_loss(scores, fake * scores, kind=kind)) == 0
 
 
 @pytest.mark.parametrize(("kind", "score"), [("lsgan", 0.5), ("hinge", 0.0)])
