@@ -1,4 +1,4 @@
-"""Which channels of a generator can only be removed together, found from its graph alone.
+"""Groups of channels of a generator that can only be removed together, found from its graph alone.
 
 Every channel that a convolution makes is followed through the layers that pass it on. Layers that combine tensors
 channel by channel (Add, Multiply) tie two channels into one, and so does a pixel shuffle, which builds one channel from
@@ -23,7 +23,7 @@ from compress.models import layers as pocket
 
 Role = Literal["makes", "carries", "reads"]
 Channels = np.ndarray
-"""`(channels,)` int64: for each channel of a tensor, which node of the union-find it is."""
+"""`(channels,)` int64: for each channel of a tensor, its node of the union-find."""
 
 _CHANNEL_AXES = (-1, 3)
 _ELEMENTWISE = frozenset(
@@ -43,7 +43,7 @@ class Slice:
 
 
 Unit = tuple[Slice, ...]
-"""Everything that is removed together as one channel."""
+"""Slices that are removed together as one channel."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,17 @@ class Group:
 
     @cached_property
     def makers(self) -> tuple[str, ...]:
-        """The convolutions that make these channels."""
+        """Names of the convolutions that make these channels."""
         return tuple(dict.fromkeys(piece.layer for piece in self.units[0] if piece.role == "makes"))
 
     @cached_property
     def slices_per_unit(self) -> Counter[tuple[str, str, int]]:
-        """How many slices of a (layer, variable, axis) each unit takes."""
+        """Number of slices of a (layer, variable, axis) in each unit."""
         return _signature(self.units[0])
 
 
 def kernel_axes(layer: Any) -> tuple[int, int]:
-    """Which axes of a convolution's kernel are the channels that it reads and those that it makes."""
+    """Return the axes of a convolution's kernel: of the channels that it reads, and of those that it makes."""
     return (3, 2) if isinstance(layer, layers.Conv2DTranspose) else (2, 3)
 
 
@@ -115,7 +115,7 @@ class _Tracer:
         return one
 
     def own(self, layer: Any, variable: str, axis: int, channels: Channels, role: Role) -> None:
-        """Note whose slice each index is; where a layer is used twice, its channels are tied."""
+        """Note the owner of each index's slice; where a layer is used twice, its channels are tied."""
         if getattr(layer, variable, None) is None:
             return
         for index, channel in enumerate(channels):
@@ -206,7 +206,7 @@ def _concatenate(tracer: _Tracer, layer: Any, inputs: Sequence[Channels]) -> Cha
 
 
 def _depth_to_space(tracer: _Tracer, layer: Any, inputs: Sequence[Channels]) -> Channels:
-    """TFLite's order: channel `(row * block + column) * depth + d` becomes a pixel of channel `d`."""
+    """Tie the channels that become pixels of one: by TFLite's order `(row * block + column) * depth + d` of `d`."""
     blocks = inputs[0].reshape(layer.block_size**2, -1)
     for block in blocks[1:]:
         tracer.tie(blocks[0], block)

@@ -1,4 +1,4 @@
-"""How much each channel matters: the least important ones are pruned first.
+"""Importance of each channel: the least important ones are pruned first.
 
 Three criteria. Weights alone decide for `norm` and `bn_scale`; `taylor` looks at what the student's loss would lose on
 photos. A unit has many members, above all in a residual trunk, which every block adds to: a unit's score is taken over
@@ -15,7 +15,7 @@ from compress.prune.groups import Group, Role, kernel_axes
 
 Importance = Literal["norm", "bn_scale", "taylor"]
 Gradients = Mapping[str, np.ndarray]
-"""By layer: the gradient of its kernel, shaped like it."""
+"""Gradient of each layer's kernel, shaped like it, by the layer's name."""
 
 
 def kernel_norms(kernel: np.ndarray, *, axis: int = 3, order: int = 1) -> np.ndarray:
@@ -23,7 +23,7 @@ def kernel_norms(kernel: np.ndarray, *, axis: int = 3, order: int = 1) -> np.nda
 
     Args:
         kernel: `(height, width, in_channels, out_channels)`.
-        axis: Of the channels.
+        axis: Axis of the channels.
         order: 1 for L1, 2 for L2.
 
     Returns:
@@ -44,12 +44,12 @@ def scale_magnitudes(gamma: np.ndarray) -> np.ndarray:
 
 
 def loss_change(kernel: np.ndarray, gradient: np.ndarray, *, axis: int = 2) -> np.ndarray:
-    """How much the loss falls, to first order, when a channel is no longer read.
+    """Return how much the loss falls, to first order, when a channel is no longer read.
 
     Args:
         kernel: `(height, width, in_channels, out_channels)` of a layer that reads the channels.
-        gradient: Of the loss, shaped like the kernel.
-        axis: Of the channels.
+        gradient: Gradient of the loss, shaped like the kernel.
+        axis: Axis of the channels.
 
     Returns:
         `(channels,)`, with sign: what several layers read of one channel is summed before its size is taken.
@@ -61,8 +61,8 @@ def loss_change(kernel: np.ndarray, gradient: np.ndarray, *, axis: int = 2) -> n
     return np.sum(kernel.astype(np.float64) * gradient, axis=others)
 
 
-def normalised(scores: np.ndarray) -> np.ndarray:
-    """Scores with a mean of 1, so that groups compare; equal ones where all are 0, which tells nothing apart."""
+def normalize(scores: np.ndarray) -> np.ndarray:
+    """Scale scores to a mean of 1, so that groups compare; return equal ones where all are 0."""
     mean = scores.mean()
     return scores / mean if mean > 0 else np.ones_like(scores)
 
@@ -74,13 +74,13 @@ def score_by_weights(
 
     Args:
         model: The student.
-        groups: Of this model.
+        groups: Groups of this model.
         criterion: `bn_scale` falls back on `norm` in a group without BatchNorm.
 
     Returns:
         For each group `(units,)`, with a mean of 1.
     """
-    return [normalised(_weight_scores(model, group, criterion)) for group in groups]
+    return [normalize(_weight_scores(model, group, criterion)) for group in groups]
 
 
 def score_by_loss(model: keras.Model, groups: Sequence[Group], batches: Iterable[Gradients]) -> list[np.ndarray]:
@@ -88,7 +88,7 @@ def score_by_loss(model: keras.Model, groups: Sequence[Group], batches: Iterable
 
     Args:
         model: The student.
-        groups: Of this model.
+        groups: Groups of this model.
         batches: The gradients of each calibration batch, at least one.
 
     Returns:
@@ -99,7 +99,7 @@ def score_by_loss(model: keras.Model, groups: Sequence[Group], batches: Iterable
     for gradients in batches:
         readings = {name: _reading_change(model.get_layer(name), gradient) for name, gradient in gradients.items()}
         for group, total in zip(groups, totals, strict=True):
-            total += np.abs(_gathered(group, "kernel", "reads", readings).sum(axis=1))
+            total += np.abs(_gather(group, "kernel", "reads", readings).sum(axis=1))
     mean = np.concatenate(totals).mean() if totals else 0.0
     return [total / mean if mean > 0 else np.ones_like(total) for total in totals]
 
@@ -108,9 +108,9 @@ def _weight_scores(model: keras.Model, group: Group, criterion: Literal["norm", 
     gains = {layer for layer, variable, _ in group.slices_per_unit if variable == "gamma"}
     if criterion == "bn_scale" and gains:
         scores = {name: scale_magnitudes(_value(model.get_layer(name).gamma)) for name in gains}
-        return _gathered(group, "gamma", "carries", scores).mean(axis=1)
+        return _gather(group, "gamma", "carries", scores).mean(axis=1)
     scores = {name: _making_norms(model.get_layer(name)) for name in group.makers}
-    return _gathered(group, "kernel", "makes", scores).mean(axis=1)
+    return _gather(group, "kernel", "makes", scores).mean(axis=1)
 
 
 def _making_norms(layer: Any) -> np.ndarray:
@@ -123,8 +123,8 @@ def _reading_change(layer: Any, gradient: np.ndarray) -> np.ndarray:
     return loss_change(_value(layer.kernel), gradient, axis=reading)
 
 
-def _gathered(group: Group, variable: str, role: Role, scores: Mapping[str, np.ndarray]) -> np.ndarray:
-    """`(units, members)`: what the layers' scores say of each unit."""
+def _gather(group: Group, variable: str, role: Role, scores: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the layers' scores of each unit's members, `(units, members)`."""
     return np.array(
         [
             [scores[piece.layer][piece.index] for piece in unit if (piece.variable, piece.role) == (variable, role)]

@@ -1,4 +1,4 @@
-"""Rebuild a generator without some of its channels: narrower layers, the same graph, the weights that are left."""
+"""Removal of channels: a generator rebuilt with narrower layers, the same graph and the weights that are left."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ import numpy as np
 from compress.prune.groups import Unit, kernel_axes
 
 _Removed = dict[str, dict[tuple[str, int], list[int]]]
-"""By layer, then by variable and axis: the indices to take out."""
+"""Indices to take out, by layer, then by variable and axis."""
 
 
 def remove_channels(model: keras.Model, units: Iterable[Unit]) -> keras.Model:
@@ -18,7 +18,7 @@ def remove_channels(model: keras.Model, units: Iterable[Unit]) -> keras.Model:
 
     Args:
         model: Functional; it is left as it is.
-        units: Of `groups.find_groups(model)`; of every group at least one has to stay.
+        units: Units of `groups.find_groups(model)`; of every group at least one has to stay.
 
     Returns:
         A model that returns what `model` would if nothing read the removed channels, with layers of the same names.
