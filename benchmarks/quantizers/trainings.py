@@ -88,9 +88,9 @@ def train_candidates(
         )
         cache = cache_folder(inputs.fingerprint, inputs.image_size_px)
         pictures = [translate_cached(photo, training_data.teacher.predict_on_batch, cache) for photo in photos]
-    ours = {one.way: one for one in finished.candidates}
+    ours = {one.method: one for one in finished.candidates}
     return Trainings(
-        files={f"compress quantize, {way}": emitter.int8_file(one.quantized, "int8") for way, one in ours.items()}
+        files={f"compress quantize, {method}": emitter.int8_file(one.quantized, "int8") for method, one in ours.items()}
         | {row: trained.content for row, trained in tfmot.items()},
         control=as_keras(ours["control"].graph),
         pictures=to_float(np.stack(pictures)),

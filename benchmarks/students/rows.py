@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.students.commands import INPUTS
 from benchmarks.students.inputs import Model
-from benchmarks.students.stages import INPUTS
 from compress.artifact import Cost
 from compress.run.summary import place_in_interval
 

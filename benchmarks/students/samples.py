@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.students.commands import IMAGES, INPUTS
 from benchmarks.students.inputs import ComparisonInputs
-from benchmarks.students.stages import IMAGES, INPUTS
 from compress import images
 from compress.artifact import atomic_write_bytes
 

@@ -9,11 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.published.config import PeerMethod, PublishedConfig
-from benchmarks.students.config import StudentsConfig
-from benchmarks.students.inputs import ComparisonInputs, Model, peer_model, resolve_inputs
-from benchmarks.students.rows import build_rows, build_verdicts, metric_names
-from benchmarks.students.samples import SAMPLES, list_columns, write_samples
-from benchmarks.students.stages import (
+from benchmarks.students.commands import (
     BENCH,
     INPUTS,
     PEERS,
@@ -24,6 +20,10 @@ from benchmarks.students.stages import (
     peer_stage,
     photo_stages,
 )
+from benchmarks.students.config import StudentsConfig
+from benchmarks.students.inputs import ComparisonInputs, Model, peer_model, resolve_inputs
+from benchmarks.students.rows import build_rows, build_verdicts, metric_names
+from benchmarks.students.samples import SAMPLES, list_columns, write_samples
 from benchmarks.students.table import format_page
 from benchmarks.timing.flags import command_line
 from compress.artifact import atomic_write_text, open_artifact
