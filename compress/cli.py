@@ -23,7 +23,7 @@ from compress.teachers import LambdaLayers
 
 Flags = Parameter(name="*")
 Switch = Annotated[bool, Parameter(negative="")]
-"""A flag that is given or not: no --no- form in the help."""
+"""Type of a flag without a --no- form."""
 
 _COMMON = (
     "student", "teacher", "data", "out", "recipe", "max_bytes", "max_macs", "method", "image_size_px", "image_width_px",
@@ -155,7 +155,7 @@ def _load_recipe(name: str) -> Recipe:
 
 
 def _recipe_beneath_flags(table: str) -> Any:
-    """Let one table of `--recipe` give the values of the flags that were not given."""
+    """Return a cyclopts configuration that fills flags which were not given from a table of `--recipe`."""
 
     def fill(app: App, commands: tuple[str, ...], arguments: Any) -> None:
         chosen = next((item for item in arguments if item.name == "--recipe" and item.tokens), None)
@@ -185,7 +185,7 @@ def teach(
 
     Args:
         data: A folder with trainA, trainB.
-        out: The folder to write: g_a2b.h5, g_b2a.h5, and how they came about.
+        out: The folder to write: g_a2b.h5, g_b2a.h5, and a record of their training.
         recipe: A recipe's name or .toml file; flags given beside it win.
         overwrite: Replace `out` if it exists.
         json: Print JSON.
@@ -282,7 +282,7 @@ def run(
 
 @app.command
 def demo(*, out: Path = Path("runs/demo"), json: Switch = False) -> None:
-    """Go the whole way with nothing to bring: avatars in; a phone's file, scores, latency and a report out.
+    """Run every stage with nothing to bring: avatars in; a phone's file, scores, latency and a report out.
 
     Args:
         out: The run's folder.

@@ -22,15 +22,15 @@ HISTORY = "training.json"
 
 @dataclass(frozen=True, kw_only=True)
 class StudentConfig(PocketConfig):
-    """Which student is built, and for whose photos."""
+    """Shape of a student, and the domain that it translates."""
 
     domain: Domain = "A"
-    """Whose training photos the teacher translates: trainA, trainB or both."""
+    """Domain of the training photos: trainA, trainB or both."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How long, how fast and on which photos a student is trained."""
+    """Length, rates, photos and intervals of a training."""
 
     steps: int = 6000
     """Optimiser steps."""
@@ -64,7 +64,7 @@ class TrainConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """What pulls a student towards its teacher; a weight of 0 costs nothing."""
+    """Losses that pull a student towards its teacher; a weight of 0 costs nothing."""
 
     l1_weight: float = 1.0
     """Weight of the mean absolute difference to the teacher's image."""
@@ -153,7 +153,7 @@ class DiscriminatorConfig:
 # Fields come in the order of the bases from right to left.
 @dataclass(frozen=True, kw_only=True)
 class FitConfig(DiscriminatorConfig, LossConfig, TrainConfig):
-    """How a student is fitted to its teacher's images, whatever it starts from."""
+    """Training, losses and discriminator of a student, whatever it starts from."""
 
     @property
     def turning_step(self) -> int:
@@ -163,7 +163,7 @@ class FitConfig(DiscriminatorConfig, LossConfig, TrainConfig):
 
     @property
     def has_phases(self) -> bool:
-        """Whether anything changes at `turning_step`."""
+        """True if anything changes at `turning_step`."""
         return self.adversarial_weight > 0 or self.l1_final_scale != 1
 
     def __post_init__(self) -> None:
@@ -179,7 +179,7 @@ class FitConfig(DiscriminatorConfig, LossConfig, TrainConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class DistillConfig(FitConfig, StudentConfig):
-    """How a student is built and trained."""
+    """Shape and training of a student."""
 
     # For a small teacher, whose counterpart is pruned afterwards.
     from_teacher: bool = False

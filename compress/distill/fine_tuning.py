@@ -1,4 +1,4 @@
-"""Fine-tuning of a student that was distilled before: towards what and against whom it is trained once more."""
+"""Fine-tuning of a student: its losses and its discriminator are those that it was distilled with."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ _Part = TypeVar("_Part")
 
 @dataclass(frozen=True, kw_only=True)
 class TuneConfig(TrainConfig):
-    """How long, how fast and on which photos a student that was distilled before is trained once more."""
+    """Training of a student that was distilled before."""
 
     domain: Domain | None = None
-    """Whose training photos the teacher translates; as distilled when not given."""
+    """Domain of the training photos; as distilled when not given."""
 
 
 def fine_tuning_config(train: TrainConfig, distilled: Mapping[str, Any], *, folded: bool, origin: str) -> FitConfig:

@@ -29,7 +29,7 @@ _PSNR_CEILING_DB = 10 * math.log10(4 / 1e-10)
 
 @dataclass(frozen=True)
 class FittedStudent:
-    """A finished student, and how it does on photos that it was not trained on."""
+    """A finished student with its scores on photos that it was not trained on."""
 
     student: keras.Model
     held_back_psnr_db: float
@@ -41,7 +41,7 @@ class FittedStudent:
     images_per_s: float | None
     """Photos trained on per second in the last steps; None where a run had none left to do."""
     precision: Policy
-    """The arithmetic of the training."""
+    """Arithmetic of the training."""
 
 
 def fit(

@@ -1,4 +1,4 @@
-"""A student that was distilled before and is given to a stage that goes on with it.
+"""Inputs of a stage that fine-tunes a student which was distilled before.
 
 Nothing here loads Keras before `StageInputs.identity` and `StageInputs.training_data` are called.
 """
@@ -52,14 +52,14 @@ class StageInputs(Generic[_Config]):
         return to_mapping(self.fit_config) | to_mapping(self.config)
 
     def identity(self) -> str:
-        """Return what tells this run from another, see `checkpoint.run_identity`."""
+        """Return the hash that tells this run from others, see `checkpoint.run_identity`."""
         from compress.training import checkpoint
 
         paths = [str(path) for path in [*self.photos, *self.real]]
         return checkpoint.run_identity(to_mapping(self.config), self.student.fingerprint, self.fingerprint, paths)
 
     def training_data(self, work: Path) -> TrainingData:
-        """Return what the student learns from, see `build_training_data`.
+        """Build the student's training data, see `build_training_data`.
 
         Args:
             work: The run's folder.
@@ -146,7 +146,7 @@ def _open_student(path: Path) -> Artifact:
 
 
 def _domain_of(source: Artifact) -> Domain:
-    """Return whose photos a student was trained to translate; A where nothing says otherwise."""
+    """Return the domain that a student was trained to translate; A where nothing says otherwise."""
     domain = source.manifest.config.get("domain")
     return domain if domain in _DOMAINS else "A"
 

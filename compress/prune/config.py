@@ -9,7 +9,7 @@ from compress.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class PruneConfig(TuneConfig):
-    """How much of a student goes, which channels, and how the rest is trained to do what they did."""
+    """Budget and criterion of pruning, and the fine-tuning after it."""
 
     max_bytes: int | None = None
     """Bytes that the int8 .tflite may take; this or --max-macs is needed."""

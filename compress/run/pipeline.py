@@ -106,8 +106,8 @@ class _Run:
 
     def _student_stages(self) -> Iterator[Stage]:
         """Distil a student, then do to it whatever the recipe has a table for."""
-        given = ("--teacher", str(self.teacher), "--data", str(self.data))
-        yield Stage("student", ("distill", *given, *_flags(to_mapping(self.distill)), *self._lambda_flag))
+        inputs = ("--teacher", str(self.teacher), "--data", str(self.data))
+        yield Stage("student", ("distill", *inputs, *_flags(to_mapping(self.distill)), *self._lambda_flag))
         last = "student"
         for output, command, config in (
             ("pruned", "prune", self.recipe.prune),
@@ -115,7 +115,7 @@ class _Run:
         ):
             if config is not None:
                 flags = (*_flags(to_mapping(config)), *self._lambda_flag)
-                yield Stage(output, (command, "--student", str(self.out / last), *given, *flags))
+                yield Stage(output, (command, "--student", str(self.out / last), *inputs, *flags))
                 last = output
 
     def _exports(self, student: Path) -> Iterator[Stage]:

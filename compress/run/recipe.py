@@ -24,12 +24,12 @@ _ELSEWHERE = {
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureConfig:
-    """How `compress run` scores and times what it made: the `[measure]` table."""
+    """Scoring and timing of a run's models: the `[measure]` table."""
 
     domain: Domain = "A"
-    """Whose test photos are translated: testA, testB or both."""
+    """Domain of the test photos that are translated: testA, testB or both."""
     reference: Literal["teacher", "real"] = "teacher"
-    """What images are compared with: the teacher's own, or the real test photos of the other domain."""
+    """Images to compare with: the teacher's own, or the real test photos of the other domain."""
     threads: int = 1
     """Threads that latency is measured on."""
     runs: int = 20

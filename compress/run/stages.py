@@ -41,7 +41,7 @@ class Stage:
 
 
 class StageFailed(PocketGANError):
-    """A stage ended with an error; it has said why, and its exit code becomes the whole command's."""
+    """Error of a stage, which has said why itself; its exit code becomes the whole command's."""
 
     def __init__(self, stage: Stage, exit_code: int) -> None:
         super().__init__(f"stopped at {stage.output}: compress {' '.join(stage.command)}")
@@ -94,7 +94,7 @@ def _execute(stage: Stage, out: Path) -> float:
 
 
 def _run_to_end(command: list[str]) -> int:
-    """Run a command and return its exit code; on Ctrl-C, let it clean up before going on with being interrupted.
+    """Run a command and return its exit code; on Ctrl-C, let it clean up before being interrupted, too.
 
     `subprocess.run` would kill it a quarter of a second after Ctrl-C, while it removes what it had half written. Who
     terminates this process means the stage, which would otherwise go on by itself. A signal's exit code is a shell's.

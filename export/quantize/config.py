@@ -12,7 +12,7 @@ RangeRule = Literal["photos", "minmax", "percentile", "mse", "measured"]
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizeConfig(TuneConfig):
-    """How a student gets its int8 ranges, and whether its weights are trained for them."""
+    """Method, ranges and training of a student for int8."""
 
     # qat also trains a control without the rounding, and keeps what does best on held-back photos.
     method: Method = "qat"
@@ -20,7 +20,7 @@ class QuantizeConfig(TuneConfig):
     # What 95 of 100 photos stay within, the least and greatest value, the middle 99.98 % of the values, the least
     # squared rounding error, or whichever of the four is measured to cost least.
     ranges: RangeRule = "measured"
-    """How a tensor's range is chosen; measured takes the rule that costs least."""
+    """Rule that chooses a tensor's range; measured takes the one that costs least."""
     calibration_images: int = 64
     """Training photos that set the ranges."""
     symmetric: bool = False
