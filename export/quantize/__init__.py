@@ -1,4 +1,4 @@
-"""int8 before the export: BatchNorm folded away, ranges chosen by what they cost, weights trained with the rounding.
+"""Quantisation before the export: BatchNorm folded, ranges chosen by what they cost, weights trained with the rounding.
 
 It lies here and not in `compress`, since it trains the deploy graph: the very operations, scales and roundings that the
 emitters write.

@@ -18,16 +18,16 @@ from export.graph.operations import Convolution, DepthwiseConvolution, Graph, Tr
 from export.graph.quantized import LEAST_WEIGHT_SCALE, NARROWEST_RANGE, Range, ScaleGroup, scale_groups
 
 _MOMENTUM = 0.99
-"""Of the running extremes: about the last hundred batches count."""
+"""Momentum of the running extremes: about the last hundred batches count."""
 _LAYER = "int8_of_"
 
 
 class FakeQuantizers:
-    """What rounds each tensor of one model; make a new one for each model.
+    """The layers that round each tensor of one model; make a new set for each model.
 
     Args:
-        graph: Whose tensors they are.
-        ranges: Where the range of each tensor starts.
+        graph: The graph that the model is built from.
+        ranges: Range of each tensor at the start.
         moving: Whether training moves the ranges along with what it sees.
         symmetric: Whether ranges that are not fixed are centred on zero.
     """
@@ -37,7 +37,7 @@ class FakeQuantizers:
     ) -> None:
         self._layers: dict[str, FakeQuantize] = {}
         for group in scale_groups(graph, symmetric=symmetric):
-            shared = _Shared(group)
+            shared = _SharedRange(group)
             for name in sorted(group.members):
                 self._layers[name] = FakeQuantize(
                     name, shared, ranges[name] if name in group.sources else None, moving=moving
@@ -48,19 +48,19 @@ class FakeQuantizers:
         return self._layers[name](tensor)
 
 
-def ranges_of(model: keras.Model) -> dict[str, Range]:
-    """The range of every tensor that a model from `as_keras` rounds, shared ones alike."""
-    rounding = [layer for layer in model.layers if isinstance(layer, FakeQuantize)]
-    return {layer.tensor: layer.range() for layer in rounding}
+def read_ranges(model: keras.Model) -> dict[str, Range]:
+    """Return the range of every tensor that a model from `as_keras` rounds, shared ones alike."""
+    quantizers = [layer for layer in model.layers if isinstance(layer, FakeQuantize)]
+    return {layer.tensor: layer.range() for layer in quantizers}
 
 
 def layer_name(tensor: str) -> str:
-    """The name of the layer that rounds a tensor."""
+    """Return the name of the layer that rounds a tensor."""
     return _LAYER + tensor
 
 
-class _Shared:
-    """One scale and the layers that know parts of its range; no layer itself, so that none of them owns the others."""
+class _SharedRange:
+    """A range and the layers that know parts of it; no layer itself, so that none of them owns the others."""
 
     def __init__(self, group: ScaleGroup) -> None:
         self.group = group
@@ -68,16 +68,16 @@ class _Shared:
 
 
 class FakeQuantize(layers.Layer):
-    """Rounds a tensor to 256 steps of its group's range, and in training moves that range along.
+    """A layer that rounds a tensor to 256 steps of its group's range, and in training moves that range along.
 
     Args:
         tensor: The tensor's name.
-        shared: Its group.
-        start: Where the range starts; None for a tensor whose values are those of another of the group.
+        shared: The range of its group.
+        start: The range at the start; None for a tensor whose values are copied from another of the group.
         moving: Whether the range moves.
     """
 
-    def __init__(self, tensor: str, shared: _Shared, start: Range | None, *, moving: bool) -> None:
+    def __init__(self, tensor: str, shared: _SharedRange, start: Range | None, *, moving: bool) -> None:
         super().__init__(name=layer_name(tensor), dtype="float32")
         self.tensor = tensor
         self._shared, self._moving = shared, moving
@@ -93,7 +93,7 @@ class FakeQuantize(layers.Layer):
         if training and self._moving and self.extremes is not None:
             seen = ops.stop_gradient(ops.stack([ops.min(values), ops.max(values)]))
             self.extremes.assign(_MOMENTUM * self.extremes.value + (1 - _MOMENTUM) * seen)
-        return _rounded(values, *self._bounds())
+        return _fake_quantize(values, *self._bounds())
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
@@ -115,8 +115,8 @@ class FakeQuantize(layers.Layer):
         return (-largest, largest) if group.symmetric else (low, high)
 
 
-def _rounded(values: Any, low: Any, high: Any) -> Any:
-    """As `TensorScale.quantize` and back; outside of the range the gradient is zero."""
+def _fake_quantize(values: Any, low: Any, high: Any) -> Any:
+    """Round as `TensorScale.fake_quantize`; outside of the range the gradient is zero."""
     least, greatest = ops.minimum(low, 0.0), ops.maximum(high, 0.0)
     scale = ops.maximum(greatest - least, NARROWEST_RANGE) / 255.0
     zero_point = ops.clip(ops.round(-128.0 - least / scale), -128.0, 127.0)
@@ -125,8 +125,8 @@ def _rounded(values: Any, low: Any, high: Any) -> Any:
     return inside + ops.stop_gradient((integers - zero_point) * scale - inside)
 
 
-def _rounded_kernel(kernel: Any, axes: tuple[int, ...]) -> Any:
-    """Symmetric per output channel, in 255 steps; `axes` are all others."""
+def _fake_quantize_kernel(kernel: Any, axes: tuple[int, ...]) -> Any:
+    """Round a kernel per output channel to 255 symmetric steps; `axes` are all others."""
     wide = ops.cast(kernel, "float32")
     largest = ops.max(ops.abs(ops.stop_gradient(wide)), axis=axes, keepdims=True)
     scale = ops.maximum(largest / 127.0, LEAST_WEIGHT_SCALE)
@@ -134,27 +134,27 @@ def _rounded_kernel(kernel: Any, axes: tuple[int, ...]) -> Any:
     return ops.cast(wide + ops.stop_gradient(rounded - wide), kernel.dtype)
 
 
-class _RoundedConv2D(layers.Conv2D):
+class _FakeQuantizedConv2D(layers.Conv2D):
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
-        return super().convolution_op(inputs, _rounded_kernel(kernel, (0, 1, 2)))
+        return super().convolution_op(inputs, _fake_quantize_kernel(kernel, (0, 1, 2)))
 
 
-class _RoundedDepthwiseConv2D(layers.DepthwiseConv2D):
+class _FakeQuantizedDepthwiseConv2D(layers.DepthwiseConv2D):
     def call(self, inputs: Any) -> Any:
-        kernel = _rounded_kernel(self.kernel, (0, 1))
+        kernel = _fake_quantize_kernel(self.kernel, (0, 1))
         return ops.depthwise_conv(inputs, kernel, self.strides, self.padding, None, self.dilation_rate) + self.bias
 
 
-class _RoundedConv2DTranspose(layers.Conv2DTranspose):
+class _FakeQuantizedConv2DTranspose(layers.Conv2DTranspose):
     def call(self, inputs: Any) -> Any:
-        kernel = _rounded_kernel(self.kernel, (0, 1, 3))
+        kernel = _fake_quantize_kernel(self.kernel, (0, 1, 3))
         strides, dilation = list(self.strides), self.dilation_rate
         return ops.conv_transpose(inputs, kernel, strides, self.padding, None, None, dilation) + self.bias
 
 
 LAYERS: Mapping[type[Weighted], type[layers.Layer]] = {
-    Convolution: _RoundedConv2D,
-    DepthwiseConvolution: _RoundedDepthwiseConv2D,
-    TransposedConvolution: _RoundedConv2DTranspose,
+    Convolution: _FakeQuantizedConv2D,
+    DepthwiseConvolution: _FakeQuantizedDepthwiseConv2D,
+    TransposedConvolution: _FakeQuantizedConv2DTranspose,
 }
-"""Of each operation with weights, the layer that rounds them."""
+"""Layer that rounds the weights of each kind of operation."""

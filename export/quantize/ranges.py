@@ -1,4 +1,4 @@
-"""Where each tensor's range ends: four rules, and the choice between them by what each costs the finished picture.
+"""Rules for a tensor's range: four of them, and the choice between them by what each costs the finished picture.
 
 A wide range rounds everything coarsely, a narrow one cuts rare values off; which of the two hurts more depends on what
 comes after the tensor, so it is measured.
@@ -22,10 +22,11 @@ RULES: tuple[RangeRule, ...] = ("photos", "minmax", "percentile", "mse")
 
 _VALUES_PER_PHOTO = 4096
 _CUT = 1e-4
-"""Share of a tensor's values that the percentile rule cuts off at each end."""
+"""Share of a tensor's values that the percentile rule cuts off at each side."""
 _SHRINKAGE = np.linspace(0.2, 1.0, 41)
-"""Of the least and of the greatest value, among which the squared error decides."""
-_JUDGED_PHOTOS = 8
+"""Shares of the least and of the greatest value, among which the squared error decides."""
+_MEASURED_PHOTOS = 8
+"""Photos that the choice between the rules is measured on."""
 
 
 def choose_ranges(
@@ -35,21 +36,21 @@ def choose_ranges(
 
     Args:
         graph: A float graph.
-        photos: `(height, width, 3)` uint8 photos to watch it on, at least one.
+        photos: `(height, width, 3)` uint8, at least one.
         rule: One of `RULES`, or `measured`.
         symmetric: Whether ranges will be centred on zero.
 
     Returns:
-        By tensor, its least and greatest value.
+        Least and greatest value by tensor.
     """
-    candidates = observe(graph, photos)
+    candidates = propose_ranges(graph, photos)
     if rule != "measured":
         return {name: known[rule] for name, known in candidates.items()}
-    return _measured(graph, candidates, photos[:_JUDGED_PHOTOS], symmetric=symmetric)
+    return _choose_by_measuring(graph, candidates, photos[:_MEASURED_PHOTOS], symmetric=symmetric)
 
 
-def observe(graph: Graph, photos: Sequence[np.ndarray]) -> dict[str, dict[RangeRule, Range]]:
-    """Run photos through a float graph and apply each rule to each tensor."""
+def propose_ranges(graph: Graph, photos: Sequence[np.ndarray]) -> dict[str, dict[RangeRule, Range]]:
+    """Run photos through a float graph and return the range of each tensor by each rule."""
     extremes: dict[str, list[Range]] = {}
     values: dict[str, list[np.ndarray]] = {}
     random = np.random.default_rng(0)
@@ -75,7 +76,7 @@ def _by_rule(extremes: np.ndarray, values: np.ndarray) -> dict[RangeRule, Range]
 
 
 def _least_error(values: np.ndarray, widest: Range) -> Range:
-    """Shrink one end after the other, twice: where the one ends best depends on the other."""
+    """Shrink one bound after the other, twice: the best place of the one depends on the other."""
     low, high = widest
     for _ in range(2):
         high = min((widest[1] * share for share in _SHRINKAGE), key=lambda one: _error(values, (low, one)))
@@ -84,21 +85,21 @@ def _least_error(values: np.ndarray, widest: Range) -> Range:
 
 
 def _error(values: np.ndarray, bounds: Range) -> float:
-    """Mean squared error of rounding values to 256 steps of a range; around zero, not at it, which is close enough."""
+    """Return the mean squared error of rounding values to 256 steps of a range, without a zero point."""
     low, high = bounds
     step = max(high - low, 1e-12) / 255
     rounded = np.clip(np.rint((values - low) / step), 0, 255) * step + low
     return float(np.square(rounded - values).mean())
 
 
-def _measured(
+def _choose_by_measuring(
     graph: Graph,
     candidates: Mapping[str, Mapping[RangeRule, Range]],
     photos: Sequence[np.ndarray],
     *,
     symmetric: bool,
 ) -> dict[str, Range]:
-    """From the rule that does best for all tensors together on, tensor by tensor, each rule in turn."""
+    """Start from the rule that does best for all tensors together; then try each rule, tensor by tensor."""
     batch = np.stack([to_float(photo) for photo in photos])
     expected = as_keras(graph).predict_on_batch(batch)
     whole = {rule: {name: known[rule] for name, known in candidates.items()} for rule in RULES}

@@ -1,4 +1,4 @@
-"""What int8 costs where: each tensor and each operation's weights rounded alone, everything else float."""
+"""Sensitivity to int8: each tensor and each operation's weights rounded alone, everything else float."""
 
 import json
 from collections.abc import Sequence
@@ -20,24 +20,24 @@ _BARS = 30
 
 @dataclass(frozen=True, kw_only=True)
 class RoundingCost:
-    """The price of rounding one thing."""
+    """The cost of rounding one tensor or kernel."""
 
     tensor: str
     kind: Literal["tensor", "weights"]
     """The values of the tensor, or the kernel of the operation that writes it."""
     psnr_db: float
-    """Of the picture to the float graph's, peak 2.0, with this alone rounded; infinite where nothing changes."""
+    """PSNR to the float graph's picture, peak 2.0, with this alone rounded; infinite where nothing changes."""
 
 
 def measure_sensitivity(quantized: QuantizedGraph, photos: Sequence[np.ndarray]) -> list[RoundingCost]:
-    """Round one thing at a time.
+    """Round one tensor or kernel at a time and measure the cost.
 
     Args:
         quantized: The graph and its scales, all of it in int8.
         photos: `(height, width, 3)` uint8; each costs a run of the graph in NumPy per tensor and per kernel.
 
     Returns:
-        The most expensive first.
+        One cost for each tensor and kernel, the most expensive first.
     """
     batch = np.stack([to_float(photo) for photo in photos])
     graph = quantized.graph
@@ -53,9 +53,9 @@ def measure_sensitivity(quantized: QuantizedGraph, photos: Sequence[np.ndarray])
     return sorted(costs, key=lambda cost: cost.psnr_db)
 
 
-def write(costs: Sequence[RoundingCost], folder: Path) -> None:
+def write_sensitivity(costs: Sequence[RoundingCost], folder: Path) -> None:
     """Write `sensitivity.json`, the whole table, and `sensitivity.png`, its most expensive rows as bars."""
-    # JSON has no infinity: what costs nothing has no figure.
+    # JSON has no infinity: a rounding that costs nothing has no figure.
     rows = [asdict(cost) | {"psnr_db": round(cost.psnr_db, 2) if np.isfinite(cost.psnr_db) else None} for cost in costs]
     (folder / TABLE).write_text(json.dumps({"sensitivity": rows}, indent=2) + "\n", encoding="utf-8")
     _draw([cost for cost in costs if np.isfinite(cost.psnr_db)][:_BARS], folder / CHART)

@@ -47,10 +47,10 @@ def quantize(
         teacher: The generator file that it learnt from.
         data: A folder with `trainA` and `trainB`.
         config: Method, ranges and training.
-        out: The artifact to write: a folded `model.keras`, and in its manifest the scale of every tensor and what
-            stays in float, which `compress export tflite --precision int8` takes.
+        out: The artifact to write: a folded `model.keras`, and in its manifest the scale of every tensor and the
+            float operators, which `compress export tflite --precision int8` takes.
         overwrite: Whether `out` may exist.
-        lambda_layers: What the teacher's Lambda layers do, see `teachers.load`.
+        lambda_layers: The work of the teacher's Lambda layers, see `teachers.load`.
 
     Raises:
         UsageError: If `out` exists, the teacher takes another size, another run was stopped at the same place, or more
@@ -74,46 +74,44 @@ def quantize(
     from export.quantize.trainable import as_keras
 
     identity, work = inputs.identity(), artifact.training_folder(out)
-    # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
-    for folder in (work, *(work / way for way in candidates.TRAININGS)):
+    # Checked before the photos are translated and anything in the folder is replaced: it may belong to another run.
+    for folder in (work, *(work / name for name in candidates.TRAININGS)):
         checkpoint.has_checkpoint(folder, identity)
     model = load_student(inputs.student.model_path)
     float_ops.check_float_ops(config.float_ops, lower(model, input_shape=model.input_shape[1:]))
-    finished = candidates.run_candidates(
+    result = candidates.run_candidates(
         model, inputs.training_data(work), inputs.config, inputs.fit_config, work, identity
     )
-    # Without islands, which are the file's; what stays in float is the same model.
-    folded = as_keras(finished.kept.quantized.graph)
+    # Without the casts around float operators, which only the file has; the model is the same.
+    folded = as_keras(result.best.quantized.graph)
     with artifact.atomic_dir(out, overwrite=overwrite) as scratch:
         folded.save(scratch / artifact.MODEL_NAMES["keras"])
-        _draw(scratch, finished)
-        artifact.write_manifest(scratch, _manifest(out.name, finished, folded, inputs))
+        _draw(scratch, result)
+        artifact.write_manifest(scratch, _manifest(out.name, result, folded, inputs))
     shutil.rmtree(work)
     return artifact.open_artifact(out)
 
 
-def _draw(scratch: Path, finished: QuantizeResult) -> None:
-    """What people look at: a sheet of pictures, and what int8 costs where if they asked."""
+def _draw(scratch: Path, result: QuantizeResult) -> None:
+    """Draw a sheet of pictures and, where it was asked for, the cost of each rounding."""
     from export.calibration.photos import parity_sheet
     from export.interpreter.litert import TfliteGenerator
-    from export.quantize import sensitivity
+    from export.quantize.sensitivity import write_sensitivity
     from export.tflite import emitter
 
-    held_back = finished.held_back
+    held_back = result.held_back
     photos, targets = held_back.batch(np.arange(min(_SHEET_ROWS, len(held_back))))
     shown = images.to_uint8(photos)
-    pictures = map(TfliteGenerator(emitter.int8_file(finished.shipped.quantized, "float")).translate, shown)
+    pictures = map(TfliteGenerator(emitter.int8_file(result.chosen.quantized, "float")).translate, shown)
     images.write_png(scratch / "samples.png", parity_sheet(list(shown), list(targets), pictures))
-    if finished.costs:
-        sensitivity.write(finished.costs, scratch)
+    if result.costs:
+        write_sensitivity(result.costs, scratch)
 
 
-def _manifest(
-    name: str, finished: QuantizeResult, folded: keras.Model, inputs: StageInputs[QuantizeConfig]
-) -> Manifest:
+def _manifest(name: str, result: QuantizeResult, folded: keras.Model, inputs: StageInputs[QuantizeConfig]) -> Manifest:
     from compress import cost
 
-    shipped, measured = finished.shipped, finished.measured
+    chosen, measured = result.chosen, result.all_candidates
     return Manifest(
         name=name,
         format="keras",
@@ -123,15 +121,15 @@ def _manifest(
         cost=cost.measure_cost(folded),
         config=inputs.recorded_config(),
         seed=inputs.config.seed,
-        quantization=shipped.quantized.as_json(),
-        float_ops=list(shipped.quantized.float_ops),
+        quantization=chosen.quantized.as_json(),
+        float_ops=list(chosen.quantized.float_ops),
         scores={
-            "kept": finished.kept.way,
-            "held_back_psnr_db": round(shipped.psnr_db, 3),
-            "held_back_psnr_db_float": round(finished.given_psnr_db, 3),
-            **{f"held_back_psnr_db_{one.way}": round(one.psnr_db, 3) for one in measured},
-            **{f"file_to_graph_psnr_db_{one.way}": round(one.own_psnr_db, 3) for one in measured},
-            "file_bytes": shipped.file_bytes,
-            **{f"file_bytes_{one.way}": one.file_bytes for one in measured},
+            "best_method": result.best.method,
+            "held_back_psnr_db": round(chosen.psnr_db, 3),
+            "held_back_psnr_db_float": round(result.student_psnr_db, 3),
+            **{f"held_back_psnr_db_{one.method}": round(one.psnr_db, 3) for one in measured},
+            **{f"file_to_graph_psnr_db_{one.method}": round(one.graph_psnr_db, 3) for one in measured},
+            "file_bytes": chosen.file_bytes,
+            **{f"file_bytes_{one.method}": one.file_bytes for one in measured},
         },
     )

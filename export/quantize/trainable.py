@@ -46,13 +46,13 @@ _SUMS = "sums_of_"
 """A layer whose activation is a layer of its own, since `fuse_activations` fuses them in the graph."""
 
 
-def as_keras(graph: Graph, roundings: FakeQuantizers | None = None) -> keras.Model:
-    """Build a model that computes what a graph does.
+def as_keras(graph: Graph, quantizers: FakeQuantizers | None = None) -> keras.Model:
+    """Build a Keras model that computes the same as a graph.
 
     Args:
-        graph: With operations that have an int8 kernel.
-        roundings: Rounds weights and tensors as the int8 file does, with gradients that pass through; None leaves all
-            of it float.
+        graph: A graph of operations that have an int8 kernel.
+        quantizers: Layers that round weights and tensors as the int8 file does, with gradients that pass through; None
+            leaves all of it float.
 
     Returns:
         A functional model of the graph's image size, its weights set.
@@ -62,11 +62,11 @@ def as_keras(graph: Graph, roundings: FakeQuantizers | None = None) -> keras.Mod
     """
     image = keras.Input(graph.input_shape, name=graph.input)
     tensors: dict[str, Any] = {graph.input: image}
-    if roundings:
-        tensors[graph.input] = roundings.apply(graph.input, image)
+    if quantizers:
+        tensors[graph.input] = quantizers.apply(graph.input, image)
     for operation in graph.operations:
-        written = _write(operation, [tensors[name] for name in operation.inputs], rounded=roundings is not None)
-        tensors[operation.output] = roundings.apply(operation.output, written) if roundings else written
+        written = _write(operation, [tensors[name] for name in operation.inputs], rounded=quantizers is not None)
+        tensors[operation.output] = quantizers.apply(operation.output, written) if quantizers else written
     model = keras.Model(image, tensors[graph.output], name="student")
     for operation in graph.operations:
         if isinstance(operation, Weighted):
@@ -75,8 +75,8 @@ def as_keras(graph: Graph, roundings: FakeQuantizers | None = None) -> keras.Mod
     return model
 
 
-def with_weights_of(graph: Graph, model: keras.Model) -> Graph:
-    """The graph with the weights that a model from `as_keras` has come to."""
+def take_weights(graph: Graph, model: keras.Model) -> Graph:
+    """Return the graph with the weights of a model that `as_keras` built from it."""
 
     def updated(operation: Operation) -> Operation:
         if not isinstance(operation, Weighted):
@@ -92,7 +92,7 @@ def _layer_name(operation: Weighted | Add | Multiply) -> str:
 
 
 def _write(operation: Operation, inputs: list[Any], *, rounded: bool) -> Any:
-    """The operation's layer, called; behind it the activation that is fused into it."""
+    """Call the operation's layer, and behind it the activation that is fused into it."""
     if isinstance(operation, Weighted):
         make = fake_quantize.LAYERS[type(operation)] if rounded else _STOCK[type(operation)]
         sums = make(name=_layer_name(operation), **_geometry(operation))(inputs[0])
@@ -100,7 +100,7 @@ def _write(operation: Operation, inputs: list[Any], *, rounded: bool) -> Any:
         kind = layers.Add if isinstance(operation, Add) else layers.Multiply
         sums = kind(name=_layer_name(operation))(inputs)
     elif isinstance(operation, Resize):
-        return _enlarging(operation, inputs[0].shape)(inputs[0])
+        return _up_sampling(operation, inputs[0].shape)(inputs[0])
     else:
         return _layer(operation)(inputs if len(inputs) > 1 else inputs[0])
     return sums if operation.activation == "none" else _relu(operation.activation, operation.output)(sums)
@@ -123,14 +123,14 @@ def _relu(function: str, name: str) -> Any:
     return layers.ReLU(6.0 if function == "relu6" else None, name=name)
 
 
-def _enlarging(operation: Resize, shape: Any) -> Any:
+def _up_sampling(operation: Resize, shape: Any) -> Any:
     factors = operation.shape[0] // shape[1], operation.shape[1] // shape[2]
     return layers.UpSampling2D(factors, interpolation=operation.method, name=operation.output)
 
 
 @singledispatch
 def _layer(operation: Operation) -> Any:
-    """The stock layer of an operation that has neither weights nor a fused activation."""
+    """Return the stock layer of an operation that has neither weights nor a fused activation."""
     raise UnsupportedLayer(
         f"layer {operation.output} ({type(operation).__name__}) has no int8 kernel on phones; quantize a student, "
         "which uses BatchNormalization."

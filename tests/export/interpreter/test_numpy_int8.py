@@ -74,7 +74,7 @@ def test_layer_equals_the_runtime(chain, small_photos, name: str):
 @pytest.mark.parametrize("name", LAYERS)
 def test_layer_in_float_equals_the_runtime(chain, small_photos, name: str):
     """All but tanh is in float: a layer that averages int8 values, alone in float, would write exact halves of a step,
-    which the runtime and the reference round either way; `float_ops.choose` never leaves one alone.
+    which the runtime and the reference round either way; `float_ops.choose_float_ops` never leaves one alone.
     """
     layer_row = [layers.Conv2D(8, 3, padding="same"), LAYERS[name](), layers.Conv2D(3, 1), layers.Activation("tanh")]
     model = chain(layer_row, (*SIZE, 3))

@@ -13,7 +13,7 @@ from export.graph.lower import lower
 from export.graph.operations import Graph, Weighted
 from export.interpreter import numpy_float, numpy_int8
 from export.parity import synthetic_photos
-from export.quantize.fake_quantize import FakeQuantize, FakeQuantizers, layer_name, ranges_of
+from export.quantize.fake_quantize import FakeQuantize, FakeQuantizers, layer_name, read_ranges
 from export.quantize.trainable import as_keras
 
 SIZE_PX = 32
@@ -48,7 +48,7 @@ def test_the_rounded_model_does_what_the_integers_do(
     # Sums of float32 fall to the other side of a rounding now and then; nothing is off systematically.
     assert psnr_db(rounded - exact) > 43
     assert psnr_db(rounded - exact) > psnr_db(unrounded - exact) + 1
-    found = ranges_of(model)
+    found = read_ranges(model)
     again = quantization.quantize_graph(graph, found, symmetric=symmetric)
     for name, scale in quantized.tensors.items():
         assert again.tensors[name].scale == pytest.approx(scale.scale, rel=1e-5)
@@ -63,12 +63,12 @@ def test_training_moves_each_range_towards_what_it_sees(
 ) -> None:
     narrow = {name: (0.5 * low, 0.5 * high) for name, (low, high) in ranges.items()}
     moving, resting = (as_keras(graph, FakeQuantizers(graph, narrow, moving=moves)) for moves in (True, False))
-    before = ranges_of(moving)
+    before = read_ranges(moving)
     for _ in range(5):
         moving(to_float(photos), training=True)
         resting(to_float(photos), training=True)
     moving(to_float(photos), training=False)
-    assert ranges_of(resting) == before
+    assert read_ranges(resting) == before
     # Of the first tensor that is computed alone it is known what was seen: all others follow from rounded ones.
     first = next(operation.output for operation in graph.operations if isinstance(operation, Weighted))
     seen: dict[str, quantization.Range] = {}
@@ -78,8 +78,8 @@ def test_training_moves_each_range_towards_what_it_sees(
     kept = 0.99**5
     for end in (0, 1):
         expected = kept * before[first][end] + (1 - kept) * seen[first][end]
-        assert ranges_of(moving)[first][end] == pytest.approx(expected, rel=0.01, abs=0.002)
-    assert ranges_of(moving)[graph.output] == before[graph.output] == quantization.IMAGE_RANGE
+        assert read_ranges(moving)[first][end] == pytest.approx(expected, rel=0.01, abs=0.002)
+    assert read_ranges(moving)[graph.output] == before[graph.output] == quantization.IMAGE_RANGE
 
 
 def test_gradients_pass_the_rounding_and_stop_where_values_are_cut_off() -> None:

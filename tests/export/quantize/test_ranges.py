@@ -11,7 +11,7 @@ from export.graph.operations import Graph
 from export.interpreter import numpy_int8
 from export.parity import synthetic_photos
 from export.quantize import ranges
-from export.quantize.ranges import RULES, choose_ranges, observe
+from export.quantize.ranges import RULES, choose_ranges, propose_ranges
 from export.quantize.trainable import as_keras
 
 SIZE_PX = 32
@@ -30,7 +30,7 @@ def graph(student: keras.Model) -> Graph:
 
 
 def test_each_rule_is_what_it_says(graph: Graph, photos: list[np.ndarray]) -> None:
-    observed = observe(graph, photos)
+    observed = propose_ranges(graph, photos)
     assert observed.keys() == graph.shapes.keys()
     values = to_float(np.stack(photos))
     known = observed[graph.input]

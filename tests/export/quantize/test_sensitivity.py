@@ -61,7 +61,7 @@ def test_a_kernel_of_too_coarse_steps_comes_first(quantized: QuantizedGraph, pho
 
 def test_the_table_is_json_even_where_nothing_is_lost(quantized: QuantizedGraph, tmp_path: Path) -> None:
     one = sensitivity.RoundingCost(tensor="conv", kind="tensor", psnr_db=40.123)
-    sensitivity.write([one, replace(one, psnr_db=float("inf"))], tmp_path)
+    sensitivity.write_sensitivity([one, replace(one, psnr_db=float("inf"))], tmp_path)
     rows = json.loads((tmp_path / sensitivity.TABLE).read_text())["sensitivity"]
     assert [row["psnr_db"] for row in rows] == [40.12, None]
     assert read_image(tmp_path / sensitivity.CHART).shape[2] == 3

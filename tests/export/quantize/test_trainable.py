@@ -12,7 +12,7 @@ from compress.errors import UnsupportedLayer
 from compress.models import layers as pocket
 from export.graph.lower import lower
 from export.graph.operations import Graph, Weighted
-from export.quantize.trainable import as_keras, with_weights_of
+from export.quantize.trainable import as_keras, take_weights
 
 SIZE = (32, 32, 3)
 
@@ -82,7 +82,7 @@ def test_trained_weights_return_to_the_graph(graph: Graph, photos: np.ndarray) -
     folded = as_keras(graph)
     for variable in folded.trainable_variables:
         variable.assign(variable * 0.9)
-    again = as_keras(with_weights_of(graph, folded))
+    again = as_keras(take_weights(graph, folded))
     np.testing.assert_array_equal(np.asarray(again(photos)), np.asarray(folded(photos)))
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
-from benchmarks.quantizers.compare import litert_quantizer_file, tensorflow_file
 
+from benchmarks.quantizers.compare import litert_quantizer_file, tensorflow_file
 from compress.images import psnr_db, to_float
 from compress.models.pocket_generator import PocketConfig, build_student
 from export.calibration import observe
