@@ -80,10 +80,13 @@ def published(
         return
     if sweeps is not None or overwrite:
         raise UsageError("--sweep-size-px, --sweep-width, --warmup and --overwrite belong to --shapes. Pass that, too.")
-    if task is None:
+    if not students:
         raise UsageError(
-            "--data is missing; expected the CycleGAN folder of the students' task. Pass --shapes to time shapes alone."
+            "no student was given. Name at least one artifact that `compress distill` wrote, or pass --shapes, which "
+            "needs none."
         )
+    if task is None:
+        raise UsageError("--data is missing; expected the CycleGAN folder of the students' task.")
     from benchmarks.students.stage import bench_students
     from benchmarks.students.table import format_table
 

@@ -49,8 +49,8 @@ def format_speedup(measured: Mapping[str, Any]) -> str:
     """
     if measured["withheld"]:
         return "too noisy"
-    if measured["noise"] == 0:
-        # The baseline against itself.
+    if not measured["noise"]:
+        # The baseline against itself; of a single round its noise is unknown.
         return f"{measured['speedup']:.3g}x"
     times, noise = measured["speedup"], 1 + measured["noise"]
     return f"{times:.3g}x ({times / noise:.3g} - {times * noise:.3g})"

@@ -70,22 +70,17 @@ def resolve_inputs(students: Sequence[Path], config: PublishedConfig, task: Stud
     """Check that the inputs of a comparison fit together, without loading a model.
 
     Args:
-        students: Artifacts with a model.keras.
+        students: Artifacts with a model.keras, at least one.
         config: The baseline.
         task: The task and the peers.
 
     Raises:
-        UsageError: If no student or no teacher is named, two models have the same name, or domains, sizes and reference
-            do not go together.
+        UsageError: If no teacher is named, two models have the same name, or domains, sizes and reference do not go
+            together.
         UnusableArtifact: If a student or peer is missing, torn or an export.
         UnusableModel: If there is no such teacher.
         UnusableData: If a folder of test photos is missing or empty.
     """
-    if not students:
-        raise UsageError(
-            "no student was given. Name at least one artifact that `compress distill` wrote, or pass --shapes, which "
-            "needs none."
-        )
     if config.teacher is None:
         raise UsageError("--teacher is missing; expected the generator that the students learnt from.")
     if not config.teacher.exists():

@@ -48,7 +48,7 @@ def bench_students(
     and up to date are not made again; whether the photos of the data set have changed is not checked.
 
     Args:
-        students: Artifacts with a model.keras, each under the name of its folder.
+        students: Artifacts with a model.keras, at least one, each under the name of its folder.
         config: The teacher, and how thoroughly everything is timed.
         task: The task and the peers.
         out: The folder; made if missing, resumed if not.
@@ -80,6 +80,7 @@ def _train_peer(
 ) -> Model:
     """Train a peer in a folder with a record of its own, so that other students and peers never repeat it."""
     folder = out / PEERS / method
+    _log.info("peer %s, trained for as long as %s was:", method, inputs.students[0])
     run_stages([peer_stage(method, inputs, config, task, _PEER)], folder, record=RECORD)
     return peer_model(method, folder / _PEER)
 

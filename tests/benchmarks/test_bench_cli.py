@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.host.table import format_table
+from benchmarks.host.table import format_speedup, format_table
 
 Bench = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -122,3 +122,8 @@ def test_table_prints_no_speedup_that_is_too_noisy_and_says_why() -> None:
     shown = format_table({"machine": machine, "runs": 30, "entries": entries, "peak_gmacs_per_s": {"fp32": 2.0}})
     assert "157" not in shown
     assert "no speed-up of student, other: the ratio may be off by 34%." in shown
+
+
+@pytest.mark.parametrize("noise", [0.0, None], ids=["several rounds", "one round"])
+def test_the_baseline_is_as_fast_as_itself_without_an_interval(noise: float | None) -> None:
+    assert format_speedup({"speedup": 1.0, "noise": noise, "withheld": None}) == "1x"

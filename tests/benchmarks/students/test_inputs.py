@@ -89,7 +89,7 @@ def test_a_student_of_the_other_direction_is_compared_with_the_photos_of_a(
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "said"),
     [
-        (("--data", "photos"), 2, "no student was given"),
+        ((), 2, "no student was given"),
         (("student",), 2, "--data is missing"),
         (("student", "--data", "photos", "--overwrite"), 2, "belong to --shapes"),
         (("student", "--data", "photos", "--sweep-width", "8"), 2, "belong to --shapes"),
