@@ -61,16 +61,19 @@ def published(
 ) -> None:
     """Compare students with their teacher and published students: file, speed and images in one table.
 
-    Trains the peers that are named by method, exports, translates the test photos, scores and times; stopped, it
-    resumes. With --shapes, nets with random weights are timed instead, over sizes and widths, with nothing to bring:
-    about seven minutes on two free cores.
+    Trains the peers that are named by method, then exports, translates test
+    photos, scores and times; stopped, it resumes. With --shapes, nets with random
+    weights are timed over sizes and widths instead, with nothing to bring: about
+    seven minutes on two free cores.
+
+    Methods of --peer: narrow, a narrow CycleGAN generator without a teacher;
+    gan_compression and omgd, their students with their losses; omgd_losses, OMGD's
+    losses on the first student's shape, which compress distill must have written.
 
     Args:
-        students: Artifacts of `compress distill`, `prune` or `quantize`, each under the name of its folder; with
-            --shapes, .tflite files or artifacts of one.
-        out: The folder to write: table.json, table.md, and samples.png with everything that they were made from; with
-            --shapes, by_size.png and by_width.png instead.
-        shapes: Time teacher, our students and published students with random weights, and draw how they scale.
+        students: Artifacts of compress distill, prune or quantize; with --shapes, .tflite files or artifacts of one.
+        out: Folder for table.json, table.md and samples.png; with --shapes, by_size.png and by_width.png instead.
+        shapes: Time the teacher, our students and published students with random weights, and draw how they scale.
         overwrite: Replace that folder if it exists.
         json: Print JSON.
     """
@@ -135,7 +138,7 @@ def train_peer(
     A stage of `compress bench published`, hidden from the list of commands.
 
     Args:
-        method: The method, see --peer of `compress bench published`.
+        method: The method, see compress bench published --help.
         like: The artifact of the student, as compress distill wrote it on this machine.
         teacher: The generator that it learnt from.
         data: The folder that it was trained on.

@@ -16,8 +16,7 @@ class PublishedConfig:
     """The baseline of a comparison, and how thoroughly everything is timed."""
 
     teacher: Path | None = None
-    """The baseline, from which the students learnt: .h5, .keras, .pth, SavedModel or artifact. Of shapes CycleGAN's own
-    net with random weights when not given."""
+    """The baseline: the generator that students learnt from, of shapes a net with random weights when not given."""
     lambda_layers: LambdaLayers | None = None
     """Function of the Lambda layers in the teacher's file; they are never run."""
     image_size_px: int | None = None

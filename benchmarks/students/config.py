@@ -16,9 +16,7 @@ class StudentsConfig:
     data: Path
     """A CycleGAN folder: its training photos train peers and set int8 ranges, its test photos are translated."""
     peer: tuple[PeerMethod | Path, ...] = ()
-    """A published student, which stays in float: a method, which is trained for as long as the first student was, or
-    the artifact of a trained one; may be repeated. narrow: a narrow CycleGAN generator without a teacher.
-    gan_compression, omgd: their students with their losses. omgd_losses: OMGD's losses on the first student's shape."""
+    """A published student: a method, trained for as long as the first student, or an artifact; may be repeated."""
     reference: Literal["real", "teacher"] = "real"
     """The images that kernel and Fréchet distance are to: the other domain's test photos, or the teacher's images."""
     io_type: IoType = "float"
