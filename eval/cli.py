@@ -1,4 +1,4 @@
-"""`compress eval`: images are scored against references, runs are reported."""
+"""Commands of `compress eval`: score, gate, accept and report."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,10 +28,10 @@ def score(
     overwrite: Flag = False,
     json: Flag = False,
 ) -> None:
-    """Score generated images: kernel and Fréchet distance to real ones, likeness to the teacher's and to the truth.
+    """Score generated images: kernel and Fréchet distance to real ones, similarity to the teacher's and to the truth.
 
     Args:
-        config: What is scored against what.
+        config: The folders, and the network whose features are compared.
         out: JSON file to write the scores to.
         overwrite: Replace that file if it exists.
         json: Print the scores as JSON.
@@ -41,7 +41,7 @@ def score(
     from eval import scores
 
     record = scores.score_folder(config)
-    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=_scores_text(record))
+    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=_format_scores(record))
 
 
 @app.command
@@ -55,7 +55,7 @@ def gate(
     """Compare a candidate with its baseline: pass, regression (exit code 1) or inconclusive.
 
     Args:
-        config: What is compared, and how much worse the candidate may be.
+        config: The folders, and how much worse the candidate may be.
         out: Folder to write gate.json, summary.md, junit.xml and the worst images to.
         overwrite: Replace that folder if it exists.
         json: Print the result as JSON.
@@ -67,7 +67,7 @@ def gate(
     outcome = stage.run_gate(config)
     if out is not None:
         files.write_files(outcome, out, overwrite=overwrite)
-    console.show(outcome.to_mapping(), as_json=json, text=files.text(outcome))
+    console.show(outcome.to_mapping(), as_json=json, text=files.format_text(outcome))
     outcome.raise_if_failed()
 
 
@@ -82,7 +82,7 @@ def accept(
     """Make a candidate the baseline: write the small file that later candidates are compared with.
 
     Args:
-        config: What is measured.
+        config: The folders to measure.
         out: Baseline file to write.
         overwrite: Replace that file if it exists, and say what changes.
         json: Print what was written as JSON.
@@ -90,13 +90,13 @@ def accept(
     refuse_existing(out, overwrite=overwrite)
     from eval.gate import baseline, stage
 
-    old = baseline.read_replaced(out)
+    old = baseline.read_replaced_baseline(out)
     measurement = stage.accept_baseline(config)
-    changed = baseline.changes(old, measurement) if old else None
+    changed = baseline.find_changes(old, measurement) if old else None
     baseline.write_baseline(measurement, out, overwrite=overwrite)
     record = {"baseline": str(out), "size_bytes": out.stat().st_size, "changes": changed}
     text = f"wrote {out} ({record['size_bytes'] / 1e3:.0f} kB)"
-    console.show(record, as_json=json, text=text if changed is None else f"{text}; {baseline.changes_text(changed)}")
+    console.show(record, as_json=json, text=text if changed is None else f"{text}; {baseline.format_changes(changed)}")
 
 
 @app.command
@@ -110,7 +110,7 @@ def report(
     """Write one self-contained HTML page: baseline against students in tables, plots and pictures.
 
     Args:
-        config: What the page shows.
+        config: The sources of the page.
         out: HTML file to write.
         overwrite: Replace that file if it exists.
         json: Print what was written as JSON.
@@ -118,7 +118,7 @@ def report(
     refuse_existing(out, overwrite=overwrite)
     from eval.report import page
 
-    document = page.render(config)
+    document = page.render_page(config)
     atomic_write_text(out, document, overwrite=overwrite)
     console.show({"report": str(out), "size_bytes": len(document.encode())}, as_json=json)
 
@@ -128,34 +128,34 @@ def main() -> None:
     raise SystemExit(console.run(app))
 
 
-def _scores_text(record: dict[str, Any]) -> str:
-    """The scores as people read them; single images are left to the JSON."""
-    lines = [*_distance_lines(record), *_distance_lines(record.get("control", {}), prefix="control ")]
+def _format_scores(record: dict[str, Any]) -> str:
+    """Format scores for people; single images are left to the JSON."""
+    lines = [*_format_distances(record), *_format_distances(record.get("control", {}), prefix="control ")]
     for key, other in (("similarity", "the teacher"), ("truth", "the truth")):
-        lines += _likeness_lines(record.get(key, {}), other)
+        lines += _format_similarity(record.get(key, {}), other)
     spent = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in record["seconds"].items())
     return "\n".join([*lines, *(f"note: {note}" for note in record["notes"]), f"spent: {spent}"])
 
 
-def _distance_lines(record: dict[str, Any], prefix: str = "") -> list[str]:
+def _format_distances(record: dict[str, Any], prefix: str = "") -> list[str]:
     lines = []
     for name, value in record.items():
         if is_kernel_distance(name):
-            low, high = _interval(record, name)
+            low, high = _interval_of(record, name)
             lines.append(f"{prefix}{name}: {value['mean']:.5f} (95 %: {low:.5f} to {high:.5f})")
         elif is_distance(name):
-            low, high = _interval(record, name)
+            low, high = _interval_of(record, name)
             lines.append(f"{prefix}{name}: {value:.3f} (95 %: {low:.3f} to {high:.3f})")
         elif name.startswith(("precision_", "recall_")):
             lines.append(f"{prefix}{name}: {value:.1%}")
     return lines
 
 
-def _interval(record: dict[str, Any], name: str) -> tuple[float, float]:
+def _interval_of(record: dict[str, Any], name: str) -> tuple[float, float]:
     return record["intervals"][name]["low"], record["intervals"][name]["high"]
 
 
-def _likeness_lines(similarity: dict[str, Any], other: str) -> list[str]:
+def _format_similarity(similarity: dict[str, Any], other: str) -> list[str]:
     lines = []
     for name, value in similarity.items():
         if name == "colour_offset":

@@ -1,4 +1,4 @@
-"""How far a score may be off by the choice of the test images: bootstrap over them, interval, power.
+"""Confidence in scores, given the choice of the test images: bootstrap over them, interval, power.
 
 The generated images are resampled, the real ones are not: they are the fixed yardstick of every score of one key. Two
 generators over the same inputs share the draws, so that a difference of scores is resampled image by image.
@@ -14,13 +14,14 @@ RESAMPLES = 1000
 FEWEST_IMAGES = 2
 
 _NORMAL_975 = 1.959964
-"""Quantile of the normal distribution: 95 % of it lies within so many standard deviations of its mean."""
+"""97.5 % quantile of the normal distribution: 95 % of it lies within so many standard deviations of its mean."""
 _NORMAL_80 = 0.841621
+"""80 % quantile of the normal distribution."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Where the true value lies with 95 % confidence."""
+    """The range in which the true value lies with 95 % confidence."""
 
     low: float
     high: float
@@ -44,14 +45,14 @@ def resample_counts(images: int, *, seed: int, resamples: int = RESAMPLES) -> np
     if images < FEWEST_IMAGES:
         raise UnusableData(f"{images} image(s) cannot be resampled; confidence needs {FEWEST_IMAGES} or more.")
     stream = np.random.RandomState(seed)
-    counts = _draw(stream, images, resamples)
+    counts = _draw_counts(stream, images, resamples)
     while (alone := counts.max(axis=1) == images).any():
-        counts[alone] = _draw(stream, images, int(alone.sum()))
+        counts[alone] = _draw_counts(stream, images, int(alone.sum()))
     return counts
 
 
 def resampled_means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The mean over each resample of a value that every image has for itself.
+    """Return the mean over each resample of a value that every image has for itself.
 
     Args:
         values: `(images,)`, finite.
@@ -63,8 +64,8 @@ def resampled_means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return counts @ values.astype(np.float64) / counts.sum(axis=1)
 
 
-def interval(estimate: float, resampled: np.ndarray) -> Interval:
-    """The 95 % interval of a score or of a difference: normal, as wide as the resamples spread.
+def normal_interval(estimate: float, resampled: np.ndarray) -> Interval:
+    """Return the 95 % interval of a score or of a difference: normal, as wide as the resamples spread.
 
     The percentile and the basic interval may lie beside the truth. A resample holds an image several times, which
     lowers the rank of its covariance and so moves its Fréchet distance upward, by another amount for each generator:
@@ -86,9 +87,9 @@ def interval(estimate: float, resampled: np.ndarray) -> Interval:
 
 
 def smallest_visible_increase(resampled: np.ndarray) -> float:
-    """The true increase that shows as one, with an interval wholly above zero, in 80 % of test sets of this size.
+    """Return the true increase that is found, by an interval wholly above zero, in 80 % of test sets of this size.
 
-    Above a tolerance instead of above zero, it adds to the tolerance.
+    Where the interval has to lie above a tolerance instead of zero, it adds to the tolerance.
 
     Args:
         resampled: `(resamples,)`, the difference on each resample.
@@ -98,7 +99,7 @@ def smallest_visible_increase(resampled: np.ndarray) -> float:
     return (_NORMAL_975 + _NORMAL_80) * _standard_error(resampled)
 
 
-def _draw(stream: np.random.RandomState, images: int, resamples: int) -> np.ndarray:
+def _draw_counts(stream: np.random.RandomState, images: int, resamples: int) -> np.ndarray:
     drawn = stream.randint(0, images, size=(resamples, images), dtype=np.int64)
     # Each resample counts into a range of its own.
     flat = (drawn + images * np.arange(resamples)[:, None]).ravel()

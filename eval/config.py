@@ -1,4 +1,4 @@
-"""The flags, recipe keys and recorded configuration of scoring and reporting."""
+"""Flags, recipe keys and recorded configuration of scoring, the gate and reports."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,32 +9,44 @@ Domain = Literal["A", "B"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreConfig:
-    """What is scored against what, and in which network's features."""
+class ScorerConfig:
+    """The feature network, the cache and the seed of whatever scores images."""
+
+    network: Literal["auto", NetworkName] = "auto"
+    """Feature network. auto: Inception where its weights can be had, else EfficientNet-Lite0, by its own name."""
+    inception_weights: Path | None = None
+    """File of the FID Inception network's weights in torch-fidelity's format; found or downloaded when not given."""
+    cache: Path | None = None
+    """Folder in which features are kept, so that images scored before need no network run; several runs share it."""
+    seed: int = 0
+    """Random seed of the subsets over which KID is averaged, and of the bootstrap resamples."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreFolders:
+    """The folders of one scoring."""
 
     real: Path
     """Folder of real images of the domain that the fakes belong to: the reference."""
     fake: Path
     """Folder of generated images, all of one size; the reference is cut and resized to it where it differs."""
     teacher: Path | None = None
-    """Folder of the teacher's images of the same names: adds how near each fake comes to its teacher's image."""
+    """Folder of the teacher's images of the same names: adds the similarity of each fake to its teacher's image."""
     truth: Path | None = None
     """Folder of the true images of the same names, where such exist; fitted like the reference, compared likewise."""
     control: Path | None = None
     """Folder of the untouched inputs, scored beside the fakes: what doing nothing would have got."""
-    network: Literal["auto", NetworkName] = "auto"
-    """Feature network. auto: Inception where its weights can be had, else EfficientNet-Lite0, by its own name."""
-    inception_weights: Path | None = None
-    """File of the FID Inception network's weights in torch-fidelity's format; found or downloaded when not given."""
-    seed: int = 0
-    """Draws the subsets over which KID is averaged."""
-    cache: Path | None = None
-    """Folder in which features are kept by content and looked for; several scores against one reference share it."""
+
+
+# Here and below, fields come in the order of the bases from right to left.
+@dataclass(frozen=True, kw_only=True)
+class ScoreConfig(ScorerConfig, ScoreFolders):
+    """One scoring: its folders, and the network whose features are compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class AcceptConfig:
-    """What is measured of a folder of generated images, so that later ones can be compared with it."""
+class CandidateConfig:
+    """A folder of generated images, what they were generated from, and by which model."""
 
     candidate: Path
     """Folder of generated images, one for each test photo and of its name."""
@@ -46,20 +58,19 @@ class AcceptConfig:
     """Folder of the teacher's images of the same names: adds PSNR and SSIM."""
     model: Path | None = None
     """The artifact or model file behind the candidate: adds its size."""
-    network: Literal["auto", NetworkName] = "auto"
-    """Feature network. auto: the baseline file's; else Inception where it can be had, or EfficientNet-Lite0."""
-    inception_weights: Path | None = None
-    """File of the FID Inception network's weights in torch-fidelity's format; found or downloaded when not given."""
-    cache: Path | None = None
-    """Folder in which features are kept, so that images measured before need no network run."""
-    seed: int = 0
-    """Draws the resamples of the test photos, for candidate and baseline alike."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceptConfig(ScorerConfig, CandidateConfig):
+    """A folder of generated images to measure, so that later ones can be compared with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GateConfig(AcceptConfig):
-    """What is compared, and how much worse the candidate may be. A limit is beyond doubt kept, broken, or unknown."""
+    """One gate: its folders, and limits on how much worse the candidate may be than the baseline."""
 
+    network: Literal["auto", NetworkName] = "auto"
+    """Feature network. auto: the baseline file's; else Inception where it can be had, or EfficientNet-Lite0."""
     baseline: Path
     """Folder of the baseline's images, or the file that `compress eval accept` wrote of them."""
     max_fid_increase: str = "5%"
@@ -77,14 +88,14 @@ class GateConfig(AcceptConfig):
     max_latency_ratio: float | None = None
     """Largest latency as a multiple of the baseline's, such as 1.1; needs --bench."""
     bench: Path | None = None
-    """What `compress bench host --json` printed: its first entry is the baseline, its last one the candidate."""
+    """File that `compress bench host --json` printed: its first entry is the baseline, its last one the candidate."""
     inconclusive: Literal["pass", "fail"] = "pass"
-    """What becomes of a candidate whose difference is too uncertain for a verdict."""
+    """Fate of a candidate whose difference is too uncertain for a verdict."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportConfig:
-    """What a report shows. NAME=PATH flags may be repeated; equal names mean one row of the table."""
+    """The sources of a report. NAME=PATH flags may be repeated; equal names mean one row of the table."""
 
     inputs: Path
     """Folder of the photos that were translated."""

@@ -1,4 +1,4 @@
-"""What a score was measured against. Scores with different keys are different quantities and are never compared."""
+"""Keys and names of scores. Scores with different keys are different quantities and are never compared."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -16,14 +16,14 @@ _PACKAGES = ("torch-fidelity", "torch", "numpy", "pillow")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReferenceKey:
-    """Everything beside the fakes that a score depends on."""
+class ScoreKey:
+    """Everything but the generated images that a score depends on."""
 
     real_sha256: str
-    """Of the reference images: their names and bytes."""
+    """`content_sha256` of the reference images."""
     real_images: int
     fake_images: int
-    """The Fréchet distance falls with the number of images, so sets of different sizes do not compare."""
+    """Number of generated images: the Fréchet distance falls with it, so sets of different sizes do not compare."""
     image_size_px: tuple[int, int]
     """Height and width of the fakes, to which the reference is fitted."""
     network: NetworkName
@@ -31,14 +31,14 @@ class ReferenceKey:
     weights_sha256: str
     reader: str
     resizer: str
-    """How the network brings images to its own size."""
+    """The network's own way of bringing images to its size."""
     kid_subsets: int
     kid_subset_size: int
     seed: int
     versions: Mapping[str, str]
 
     def to_mapping(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """Return the key as JSON holds it."""
         return asdict(self) | {"image_size_px": list(self.image_size_px)}
 
 
@@ -46,24 +46,24 @@ Metric = Literal["kid", "fd", "precision", "recall", "perceptual"]
 
 
 def metric_name(metric: Metric, network: NetworkName) -> str:
-    """Name a score honestly: KID and FID are names for Inception features alone; all others name their network."""
+    """Return the name of a metric: KID and FID are those of Inception features alone, all others name their network."""
     if network == "inception" and metric in ("kid", "fd"):
         return "fid" if metric == "fd" else metric
     return f"{metric}_{network.replace('-', '_')}"
 
 
 def is_distance(name: str) -> bool:
-    """Whether `metric_name` gives this name to a distance to the reference."""
+    """Return whether a name of `metric_name` is that of a distance to the reference."""
     return name.split("_")[0] in ("kid", "fid", "fd")
 
 
 def is_kernel_distance(name: str) -> bool:
-    """Whether it gives it to a kernel distance, which has a mean and a spread."""
+    """Return whether a name of `metric_name` is that of a kernel distance, which has a mean and a spread."""
     return name.split("_")[0] == "kid"
 
 
 def content_sha256(paths: Sequence[Path]) -> str:
-    """SHA-256 over the names and bytes of image files, hexadecimal."""
+    """Return the SHA-256 over the names and bytes of image files, hexadecimal."""
     digest = hashlib.sha256()
     for path in paths:
         content = path.read_bytes()
@@ -73,18 +73,18 @@ def content_sha256(paths: Sequence[Path]) -> str:
 
 
 def package_versions() -> dict[str, str]:
-    """The versions of what reads the images and computes the scores."""
+    """Return the versions of the packages that read the images and compute the scores."""
     return {package: metadata.version(package) for package in _PACKAGES}
 
 
-def refuse_other_keys(keys: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse to set scores side by side that were measured against different references.
+def require_one_key(keys: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check that scores were measured alike, so that they may stand side by side.
 
     Args:
         keys: By the name of what was scored, the `key` that its scores carry.
 
     Raises:
-        UnusableData: Naming two that differ and in what.
+        UnusableData: If two differ, naming them and in what.
     """
     if not keys:
         return

@@ -1,24 +1,26 @@
-"""A feature network and a reference, against which any number of folders is measured. Needs torch."""
+"""A feature network and a reference, against which any number of folders is scored. Needs torch."""
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from eval.confidence import RESAMPLES, interval, resample_counts
-from eval.config import ScoreConfig
+from eval.confidence import RESAMPLES, normal_interval, resample_counts
+from eval.config import ScorerConfig
 from eval.distribution.fid import frechet_distance, resampled_frechet_distances
 from eval.distribution.kid import LARGEST_SUBSET, SUBSETS, kernel_distance, resampled_kernel_distances, subset_size
 from eval.distribution.precision_recall import NEIGHBOURS, precision_recall
 from eval.features.cache import FeatureCache, FeatureKey
-from eval.features.extract import FolderOfImages, extract_features
+from eval.features.collector import FeatureCollector
+from eval.features.extract import extract_features
 from eval.features.networks import choose_network
-from eval.score_key import READER, ReferenceKey, content_sha256, metric_name, package_versions
+from eval.score_key import READER, ScoreKey, content_sha256, metric_name, package_versions
 from eval.similarity import pair_by_stem
 from eval.similarity.perceptual import perceptual_distances
 
@@ -26,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class FolderScorer:
-    """Measures folders of images against one reference; its features are computed once.
+    """Scores folders of images against one reference; the reference's features are computed once.
 
     Args:
         config: Names the network, the cache and the seed.
@@ -35,31 +37,39 @@ class FolderScorer:
 
     Raises:
         UnusableModel: If the network's weights cannot be used.
-        UnusableData: If an image of the reference is broken.
         UsageError: If the cache is a file.
     """
 
-    def __init__(self, config: ScoreConfig, real: Sequence[Path], image_size_px: tuple[int, int]) -> None:
+    def __init__(self, config: ScorerConfig, real: Sequence[Path], image_size_px: tuple[int, int]) -> None:
         self.real, self.image_size_px, self.seed = real, image_size_px, config.seed
         self._cache = FeatureCache(config.cache)
         self.seconds = {"features": 0.0, "statistics": 0.0}
-        """What has been spent so far, by the wall clock, on reading images and running the network, and on the rest."""
+        """Wall-clock time spent so far: on reading images and running the network, and on the rest."""
         self.network = choose_network(config.network, config.inception_weights)
         self.kid_name, self.fd_name = (metric_name(metric, self.network.name) for metric in ("kid", "fd"))
         self.perceptual_name = metric_name("perceptual", self.network.name)
-        self.real_features = self.features(real)
 
-    def distances(self, paths: Sequence[Path]) -> dict[str, Any]:
-        """The kernel and the Fréchet distance of a folder to the reference, its precision and its recall, each under
-        its honest name; under `intervals`, where 95 % of other choices of as many inputs would put both distances.
+    @cached_property
+    def real_features(self) -> np.ndarray:
+        """Features of the reference, `(images, features)` float32.
+
+        Raises:
+            UnusableData: If an image of the reference is broken.
+        """
+        return self.load_or_extract_features(self.real)
+
+    def score_distances(self, paths: Sequence[Path]) -> dict[str, Any]:
+        """Return the distances of a folder to the reference, its precision and its recall, by `metric_name`.
+
+        Under `intervals`, the range in which 95 % of other choices of as many inputs would put both distances.
 
         Args:
-            paths: At least four images; those of another size than the judge's are cut and resized to it.
+            paths: At least four images; those of another size than `image_size_px` are cut and resized to it.
         """
-        real, features = self.real_features, self.features(paths)
+        real, features = self.real_features, self.load_or_extract_features(paths)
         with self._timed("statistics"):
             kernel, frechet = kernel_distance(real, features, seed=self.seed), frechet_distance(real, features)
-            resampled = self.resampled(features)
+            resampled = self.resample_distances(features)
             shares = precision_recall(real, features)
             return {
                 self.kid_name: asdict(kernel),
@@ -67,19 +77,19 @@ class FolderScorer:
                 metric_name("precision", self.network.name): shares.precision,
                 metric_name("recall", self.network.name): shares.recall,
                 "intervals": {
-                    self.kid_name: asdict(interval(kernel.mean, resampled[self.kid_name])),
-                    self.fd_name: asdict(interval(frechet, resampled[self.fd_name])),
+                    self.kid_name: asdict(normal_interval(kernel.mean, resampled[self.kid_name])),
+                    self.fd_name: asdict(normal_interval(frechet, resampled[self.fd_name])),
                 },
             }
 
-    def resampled(self, features: np.ndarray) -> dict[str, np.ndarray]:
-        """Both distances of resamples of generated images to the reference, the same resamples for equal numbers.
+    def resample_distances(self, features: np.ndarray) -> dict[str, np.ndarray]:
+        """Return both distances of resamples of generated images; equal numbers of images share their resamples.
 
         Args:
             features: `(images, features)`, at least two images.
 
         Returns:
-            By their honest names, `(resamples,)` each.
+            `(resamples,)` each, by `metric_name`.
         """
         counts = resample_counts(len(features), seed=self.seed)
         return {
@@ -87,25 +97,28 @@ class FolderScorer:
             self.fd_name: resampled_frechet_distances(self.real_features, features, counts),
         }
 
-    def perceptual(self, fake: Path, other: Path) -> dict[str, float]:
-        """`perceptual_distances` of each image of a folder to that of another one, by stem.
+    def score_perceptual(self, fake: Path, other: Path) -> dict[str, float]:
+        """Return `perceptual_distances` of each image of a folder to that of another one, by stem.
 
         Raises:
             UnusableData: If an image has no partner or is broken.
         """
         _log.info("%s distances of %s to %s", self.network.name, fake, other)
         pairs = pair_by_stem(fake, other)
-        distances = self._kept(
+        key = self._feature_key(
             [[first for first, _ in pairs.values()], [second for _, second in pairs.values()]],
             layer=" ".join(self.network.stages),
             width=1,
-            compute=lambda: perceptual_distances(list(pairs.values()), self.network, self.image_size_px)[:, None],
         )
+        with self._timed("features"):
+            distances = self._cache.load_or_compute(
+                key, lambda: perceptual_distances(list(pairs.values()), self.network, self.image_size_px)[:, None]
+            )
         return dict(zip(pairs, distances[:, 0].tolist(), strict=True))
 
-    def key(self, fake_images: int) -> ReferenceKey:
-        """What scores of that many generated images are measured against."""
-        return ReferenceKey(
+    def build_score_key(self, fake_images: int) -> ScoreKey:
+        """Return the key that scores of so many generated images carry."""
+        return ScoreKey(
             real_sha256=content_sha256(self.real),
             real_images=len(self.real),
             fake_images=fake_images,
@@ -121,8 +134,8 @@ class FolderScorer:
             versions=package_versions(),
         )
 
-    def notes(self, fake_images: int) -> list[str]:
-        """What a reader must know to not misread the numbers."""
+    def explain_scores(self, fake_images: int) -> list[str]:
+        """Return notes that keep a reader from misreading the scores of so many generated images."""
         fewest, size = min(len(self.real), fake_images), subset_size(len(self.real), fake_images)
         because = "the customary size" if size == LARGEST_SUBSET else f"half of the {fewest} in the smaller folder"
         return [
@@ -132,21 +145,22 @@ class FolderScorer:
             f"precision and recall: {NEIGHBOURS} nearest neighbours among {fewest} images, so in steps of 1/{fewest}.",
         ]
 
-    def features(self, paths: Sequence[Path]) -> np.ndarray:
-        """`(images, features)` of files, in their order; float32."""
-        _log.info("%s features of %d images in %s", self.network.name, len(paths), paths[0].parent)
-        return self._kept(
-            [paths],
-            layer=self.network.layer,
-            width=self.network.width,
-            compute=lambda: extract_features(FolderOfImages(paths, self.image_size_px), self.network),
-        )
+    def load_or_extract_features(self, paths: Sequence[Path]) -> np.ndarray:
+        """Return the features of image files, `(images, features)` float32, in their order."""
+        key = self._image_feature_key(paths)
+        with self._timed("features"):
+            return self._cache.load_or_compute(key, lambda: extract_features(paths, self.image_size_px, self.network))
 
-    def _kept(
-        self, folders: Sequence[Sequence[Path]], *, layer: str, width: int, compute: Callable[[], np.ndarray]
-    ) -> np.ndarray:
-        """What a computation on images gives, `(images, width)`, from the cache where it is there."""
-        key = FeatureKey(
+    def collect_features(self, paths: Sequence[Path]) -> FeatureCollector:
+        """Return a collector of the features of files whose images the caller reads, in their order and one size."""
+        return FeatureCollector(self._image_feature_key(paths), self._cache, self.network)
+
+    def _image_feature_key(self, paths: Sequence[Path]) -> FeatureKey:
+        _log.info("%s features of %d images in %s", self.network.name, len(paths), paths[0].parent)
+        return self._feature_key([paths], layer=self.network.layer, width=self.network.width)
+
+    def _feature_key(self, folders: Sequence[Sequence[Path]], *, layer: str, width: int) -> FeatureKey:
+        return FeatureKey(
             images_sha256=tuple(content_sha256(paths) for paths in folders),
             shape=(len(folders[0]), width),
             image_size_px=self.image_size_px,
@@ -155,8 +169,6 @@ class FolderScorer:
             weights_sha256=self.network.weights_sha256,
             resizer=self.network.resizer,
         )
-        with self._timed("features"):
-            return self._cache.features(key, compute)
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:

@@ -1,57 +1,62 @@
 """The scoring stage: folders of images in, a record of scores and of what they were measured against out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compress.errors import UnusableData, UsageError
 from compress.images import list_images, read_image
-from eval.config import ScoreConfig
-from eval.similarity import Fidelity, compare, pair_by_stem
+from eval.config import ScoreConfig, ScorerConfig
+from eval.similarity import FolderSimilarity, compare_folders, pair_by_stem
 
 if TYPE_CHECKING:
     from eval.scorer import FolderScorer
 
 SCHEMA = 2
 FEWEST_IMAGES = 4
-"""A subset of KID is half of a folder and needs two images."""
+"""Fewest images of a folder: a subset of KID is half of them and needs two."""
 
 
 def score_folder(config: ScoreConfig) -> dict[str, Any]:
     """Score a folder of generated images.
 
     Returns:
-        JSON-ready: `schema`, `key` (see `ReferenceKey`), the kernel and Fréchet distance under the names that
-        `metric_name` gives them and their 95 % `intervals`, where asked for `control`, `similarity` (to the teacher) and
-        `truth`, `notes` on how to read the numbers, and the `seconds` that `features` and `statistics` took.
+        JSON-ready: `schema`, `key` (see `ScoreKey`), the kernel and Fréchet distance under the names of `metric_name`
+        and their 95 % `intervals`, where asked for `control`, `similarity` (to the teacher) and `truth`, `notes` on how
+        to read the numbers, and the `seconds` that `features` and `statistics` took.
 
     Raises:
         UnusableData: If a folder is missing or too small, an image broken or of the wrong size, or a pair incomplete.
         UnusableModel: If the feature network's weights cannot be used.
         UsageError: If the packages that score are not installed.
     """
-    real, fake = list_enough(config.real), list_enough(config.fake)
+    real, fake = list_enough_images(config.real), list_enough_images(config.fake)
     # Paired, so that what doing nothing gets is scored on as many images, and on the same ones.
     control = [path for _, path in pair_by_stem(config.fake, config.control).values()] if config.control else None
-    image_size_px = common_size(fake)
-    likenesses = _likenesses(config)
-    judge = load_scorer(config, real, image_size_px)
-    record = {"schema": SCHEMA, "key": judge.key(len(fake)).to_mapping(), **judge.distances(fake)}
+    # Decoded in full, so that a broken image is named before torch takes its seconds to load.
+    image_size_px = require_common_size({path: _decoded_size(path) for path in fake})
+    similarities = _compare_with_others(config)
+    scorer = load_scorer(config, real, image_size_px)
+    record = {
+        "schema": SCHEMA,
+        "key": scorer.build_score_key(len(fake)).to_mapping(),
+        **scorer.score_distances(fake),
+    }
     if control:
-        record["control"] = judge.distances(control)
-    notes = judge.notes(len(fake))
-    for name, (folder, similarity) in likenesses.items():
-        record[name] = similarity.to_mapping({judge.perceptual_name: judge.perceptual(config.fake, folder)})
+        record["control"] = scorer.score_distances(control)
+    notes = scorer.explain_scores(len(fake))
+    for name, (folder, similarity) in similarities.items():
+        record[name] = similarity.to_mapping({scorer.perceptual_name: scorer.score_perceptual(config.fake, folder)})
         notes += [note for note in similarity.notes if note not in notes]
-    return record | {"notes": notes, "seconds": {part: round(spent, 2) for part, spent in judge.seconds.items()}}
+    return record | {"notes": notes, "seconds": {part: round(spent, 2) for part, spent in scorer.seconds.items()}}
 
 
-def load_scorer(config: ScoreConfig, real: Sequence[Path], image_size_px: tuple[int, int]) -> "FolderScorer":
-    """Load what scores: torch takes seconds, so all that is wrong with folders has to be said before.
+def load_scorer(config: ScorerConfig, real: Sequence[Path], image_size_px: tuple[int, int]) -> "FolderScorer":
+    """Load a scorer. torch takes seconds, so whatever is wrong with folders is to be found before.
 
     Raises:
         UsageError: If the packages that score are not installed.
-        UnusableModel, UnusableData: As `FolderScorer`.
+        UsageError, UnusableModel: As `FolderScorer`.
     """
     try:
         from eval.scorer import FolderScorer
@@ -60,18 +65,7 @@ def load_scorer(config: ScoreConfig, real: Sequence[Path], image_size_px: tuple[
     return FolderScorer(config, real, image_size_px)
 
 
-def _likenesses(config: ScoreConfig) -> dict[str, tuple[Path, Fidelity]]:
-    """By its name in the record, a folder that the fakes are compared with and what came of it."""
-    found = {}
-    if config.teacher:
-        found["similarity"] = (config.teacher, compare(config.fake, config.teacher))
-    if config.truth:
-        # Photos of any size: only the teacher's images must have been made at the fakes' own.
-        found["truth"] = (config.truth, compare(config.fake, config.truth, fitted=True))
-    return found
-
-
-def list_enough(folder: Path) -> list[Path]:
+def list_enough_images(folder: Path) -> list[Path]:
     """List the images of a folder, sorted by name.
 
     Raises:
@@ -83,18 +77,36 @@ def list_enough(folder: Path) -> list[Path]:
     return paths
 
 
-def common_size(paths: Sequence[Path]) -> tuple[int, int]:
-    """Height and width of generated images.
+def require_common_size(sizes: Mapping[Path, tuple[int, int]]) -> tuple[int, int]:
+    """Return height and width of generated images, all of which must be equal.
+
+    Args:
+        sizes: Height and width of each image, by its file; at least one.
 
     Raises:
-        UnusableData: If they differ, or an image is broken.
+        UnusableData: If two differ.
     """
-    sizes = {path: read_image(path).shape[:2] for path in paths}
-    height, width = sizes[paths[0]]
-    for path, size in sizes.items():
+    (first, (height, width)), *others = sizes.items()
+    for path, size in others:
         if size != (height, width):
             raise UnusableData(
-                f"{path} is {size[1]}x{size[0]} px, but {paths[0].name} is {width}x{height}; "
+                f"{path} is {size[1]}x{size[0]} px, but {first.name} is {width}x{height}; "
                 "generated images must be of one size."
             )
     return height, width
+
+
+def _decoded_size(path: Path) -> tuple[int, int]:
+    height, width, _ = read_image(path).shape
+    return height, width
+
+
+def _compare_with_others(config: ScoreConfig) -> dict[str, tuple[Path, FolderSimilarity]]:
+    """Return by its name in the record a folder that the fakes are compared with, and their similarity to it."""
+    similarities = {}
+    if config.teacher:
+        similarities["similarity"] = (config.teacher, compare_folders(config.fake, config.teacher))
+    if config.truth:
+        # Photos of any size: only the teacher's images must have been made at the fakes' own.
+        similarities["truth"] = (config.truth, compare_folders(config.fake, config.truth, fit_teacher=True))
+    return similarities

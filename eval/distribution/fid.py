@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 
 
 def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
-    """Measure how far apart two sets lie if each is taken for a sample of a Gaussian.
+    """Return how far apart two sets lie if each is taken for a sample of a Gaussian.
 
     The trace of the matrix square root is the sum of the singular values of a product of the centred features. That
     equals the usual eigenvalues of a 2048x2048 product of covariances, but with fewer images than features it is exact
@@ -32,7 +32,7 @@ def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
 
 
 def resampled_frechet_distances(real: np.ndarray, fake: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """`frechet_distance` of resamples of the generated images: each image repeated as often as it was drawn.
+    """Return the `frechet_distance` of resamples of the generated images, each repeated as often as it was drawn.
 
     All of a resample but the overlap of the covariances is a matrix product over all resamples. The overlap, the trace
     of a root, needs eigenvalues, of no larger a matrix than the resample has different images: of 500 drawn from 500
@@ -60,7 +60,7 @@ def resampled_frechet_distances(real: np.ndarray, fake: np.ndarray, counts: np.n
 
 
 def _overlaps(projected: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The sum of singular values of each resample's centred rows.
+    """Sum the singular values of each resample's centred rows.
 
     Args:
         projected: `(images, rank)`: generated images times the root of the real covariance.
@@ -84,7 +84,7 @@ def _overlaps(projected: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def _covariance_root(features: np.ndarray) -> np.ndarray:
-    """A matrix whose transpose times itself is the covariance; never more rows than features."""
+    """Return a matrix whose transpose times itself is the covariance; never more rows than features."""
     wide = features.astype(np.float64)
     centred = (wide - wide.mean(axis=0)) / np.sqrt(len(wide) - 1)
     return np.asarray(np.linalg.qr(centred, mode="r")) if len(wide) > wide.shape[1] else centred

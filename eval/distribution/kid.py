@@ -12,7 +12,7 @@ SUBSETS = 100
 LARGEST_SUBSET = 1000
 
 _ROWS_AT_ONCE = 1024
-"""Bounds the memory for kernels: 1024 x images float64 numbers."""
+"""Rows of kernels in memory at once: 1024 x images float64 numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class KernelDistance:
 
 
 def subset_size(real_images: int, fake_images: int) -> int:
-    """Choose how many images a subset has: the customary 1000, or half of the smaller folder where that is less.
+    """Return how many images a subset has: the customary 1000, or half of the smaller folder where that is less.
 
     Subsets of a whole folder would all be the same one and their spread 0. Of halves, drawn without replacement, it is
     about the standard error of the mean over the whole folder.
@@ -35,7 +35,7 @@ def subset_size(real_images: int, fake_images: int) -> int:
 
 
 def kernel_distance(real: np.ndarray, fake: np.ndarray, *, seed: int) -> KernelDistance:
-    """Measure the squared maximum mean discrepancy under the cubic polynomial kernel, through torch-fidelity.
+    """Return the squared maximum mean discrepancy under the cubic polynomial kernel, through torch-fidelity.
 
     Args:
         real: `(images, features)` float32, at least four images.
@@ -44,7 +44,7 @@ def kernel_distance(real: np.ndarray, fake: np.ndarray, *, seed: int) -> KernelD
 
     Source: Binkowski et al. 2018, Demystifying MMD GANs, arXiv:1801.01401, section 4.
     """
-    # Here, since the rest of this file works without torch.
+    # Imported here, since the rest of this file works without torch.
     import torch
     from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
 
@@ -63,7 +63,7 @@ def kernel_distance(real: np.ndarray, fake: np.ndarray, *, seed: int) -> KernelD
 
 
 def unbiased_kernel_distance(real: np.ndarray, fake: np.ndarray) -> float:
-    """The same distance over all images at once: no subsets, so no seed and no spread.
+    """Return the kernel distance over all images at once: no subsets, so no seed and no spread.
 
     Args:
         real: `(images, features)`, at least two images.
@@ -78,7 +78,7 @@ def unbiased_kernel_distance(real: np.ndarray, fake: np.ndarray) -> float:
 
 
 def resampled_kernel_distances(real: np.ndarray, fake: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """`unbiased_kernel_distance` of resamples of the generated images.
+    """Return the `unbiased_kernel_distance` of resamples of the generated images.
 
     An image that a resample holds twice is no pair with itself: only pairs of different images count, each as often as
     the resample holds it.
@@ -95,9 +95,9 @@ def resampled_kernel_distances(real: np.ndarray, fake: np.ndarray, counts: np.nd
     weights = counts.astype(np.float64)
     images = weights.sum(axis=1)
     across = weights @ _sums_of_rows(wide_fake, wide_real) / (len(real) * images)
-    within_real = (_sums_of_rows(wide_real, wide_real) - _with_itself(wide_real)).sum() / (len(real) * (len(real) - 1))
+    within_real = (_sums_of_rows(wide_real, wide_real) - _own_kernels(wide_real)).sum() / (len(real) * (len(real) - 1))
     squares = weights**2
-    pairs = _weighted_sums(wide_fake, weights) - squares @ _with_itself(wide_fake)
+    pairs = _weighted_sums(wide_fake, weights) - squares @ _own_kernels(wide_fake)
     within_fake = pairs / (images**2 - squares.sum(axis=1))
     return within_real + within_fake - 2 * across
 
@@ -106,8 +106,8 @@ def _kernel(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return (first @ second.T / first.shape[1] + 1) ** 3
 
 
-def _with_itself(features: np.ndarray) -> np.ndarray:
-    """The kernel of each image and itself: `(images,)`."""
+def _own_kernels(features: np.ndarray) -> np.ndarray:
+    """Return the kernel of each image with itself: `(images,)`."""
     return ((features**2).mean(axis=1) + 1) ** 3
 
 
@@ -116,12 +116,12 @@ def _blocks(images: int) -> list[slice]:
 
 
 def _sums_of_rows(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """For each image of the first set, the sum of its kernels with the second set: `(images,)`."""
+    """Sum, for each image of the first set, its kernels with the second set: `(images,)`."""
     return np.concatenate([_kernel(first[block], second).sum(axis=1) for block in _blocks(len(first))])
 
 
 def _weighted_sums(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """For each row of weights, the sum of all kernels within the set, an image with itself included: `(rows,)`."""
+    """Sum, for each row of weights, all kernels within the set, an image with itself included: `(rows,)`."""
     total = np.zeros(len(weights))
     for block in _blocks(len(features)):
         total += ((weights[:, block] @ _kernel(features[block], features)) * weights).sum(axis=1)

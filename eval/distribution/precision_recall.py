@@ -1,10 +1,11 @@
-"""Improved precision and recall of two sets of features, through torch-fidelity: quality and variety, told apart."""
+"""Improved precision and recall of two sets of features, through torch-fidelity: quality and variety apart."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 NEIGHBOURS = 3
+"""Nearest neighbours that span the region of an image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +17,7 @@ class PrecisionRecall:
 
 
 def precision_recall(real: np.ndarray, fake: np.ndarray) -> PrecisionRecall:
-    """Measure how much of each set lies among the other one: within reach of an image's third nearest neighbour.
+    """Return the share of each set that lies among the other: within reach of an image's third nearest neighbour.
 
     Both depend on the number of images, and move in steps of one image: compare only equal numbers of them.
 
@@ -27,7 +28,7 @@ def precision_recall(real: np.ndarray, fake: np.ndarray) -> PrecisionRecall:
     Source: Kynkäänniemi et al. 2019, Improved Precision and Recall Metric for Assessing Generative Models,
     arXiv:1904.06991, section 2.
     """
-    # Here, as in `eval.distribution.kid`: torch takes seconds to load.
+    # Imported here, as in `eval.distribution.kid`: torch takes seconds to load.
     import torch
     from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 

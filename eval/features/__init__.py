@@ -1,1 +1,1 @@
-"""Images in, feature vectors out. Everything in here needs torch; nothing outside of it and `kid` does."""
+"""Images in, feature vectors out. Everything in here but `cache` needs torch."""

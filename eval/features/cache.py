@@ -1,7 +1,7 @@
-"""Features kept by content: what was computed once is not computed again, by whichever process.
+"""Cache of features by content: features that one process computed are not computed again by another.
 
-A file is one array; its name is the SHA-256 of everything that the array depends on, so nothing ever has to be thrown
-away for being out of date, and folders of equal content share it wherever they lie.
+A file is one array; its name is the SHA-256 of everything that the array depends on. So no file is ever out of date,
+and folders of equal content share it wherever they lie.
 """
 
 import hashlib
@@ -20,19 +20,19 @@ from eval.config import NetworkName
 from eval.score_key import READER, package_versions
 
 SCHEMA = 1
-"""Raised when this project's own code would make other features of equal images."""
+"""Version of this project's own part in features: to be raised when it makes others of equal images."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureKey:
-    """All that features depend on."""
+    """Everything that features depend on."""
 
     images_sha256: tuple[str, ...]
     """`content_sha256` of each folder they are computed from."""
     shape: tuple[int, int]
-    """Images and features."""
+    """Number of images, and of features each."""
     image_size_px: tuple[int, int]
     """Height and width to which the images are fitted before the network sees them."""
     network: NetworkName
@@ -45,7 +45,7 @@ class FeatureKey:
 
     @property
     def file_name(self) -> str:
-        """Where these features are kept."""
+        """Name of the file that holds these features."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest() + ".npy"
 
 
@@ -64,47 +64,54 @@ class FeatureCache:
             raise UsageError(f"--cache {folder} is a file; expected a folder, which is made where there is none.")
         self.folder = folder
 
-    def features(self, key: FeatureKey, compute: Callable[[], np.ndarray]) -> np.ndarray:
-        """Look features up, or compute and keep them.
+    def load_or_compute(self, key: FeatureKey, compute: Callable[[], np.ndarray]) -> np.ndarray:
+        """Load features, or compute and keep them.
 
         Returns:
-            Float32 of the key's shape; bit for bit what `compute` gives.
+            Float32 of the key's shape; bit for bit the result of `compute`.
         """
-        if self.folder is None:
-            return compute()
-        path = self.folder / key.file_name
-        features = _read(path, key.shape)
+        features = self.load(key)
         if features is None:
             features = compute()
-            _keep(path, features)
+            self.keep(key, features)
         return features
 
+    def load(self, key: FeatureKey) -> np.ndarray | None:
+        """Load features, float32 of the key's shape; None where none are kept, or not whole ones."""
+        path = self._path(key)
+        if path is None or not path.exists():
+            return None
+        try:
+            return _read_features(path, key.shape)
+        # A torn header makes NumPy's parser trip over whatever comes first.
+        except Exception as error:
+            _log.warning("kept features cannot be used and are computed anew: %s: %s", path, error)
+            return None
 
-def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
-    if not path.exists():
-        return None
-    try:
-        features = np.load(path, allow_pickle=False)
-        if not isinstance(features, np.ndarray) or (features.shape, features.dtype) != (shape, np.float32):
-            raise ValueError(f"it holds something else than {shape[0]}x{shape[1]} float32 numbers")
-        if not np.isfinite(features).all():
-            raise ValueError("not all of its numbers are finite")
-    # A torn header makes NumPy's parser trip over whatever comes first.
-    except Exception as error:
-        _log.warning("kept features cannot be used and are computed anew: %s: %s", path, error)
-        return None
+    def keep(self, key: FeatureKey, features: np.ndarray) -> None:
+        """Keep features. A full disk costs the next score its time, not this one its result."""
+        path = self._path(key)
+        if path is None:
+            return
+        try:
+            atomic_write_bytes(path, _to_npy(features), overwrite=True)
+        except OSError as error:
+            _log.warning("features are not kept: %s", error)
+
+    def _path(self, key: FeatureKey) -> Path | None:
+        return None if self.folder is None else self.folder / key.file_name
+
+
+def _read_features(path: Path, shape: tuple[int, int]) -> np.ndarray:
+    features = np.load(path, allow_pickle=False)
+    if not isinstance(features, np.ndarray) or (features.shape, features.dtype) != (shape, np.float32):
+        raise ValueError(f"it holds something else than {shape[0]}x{shape[1]} float32 numbers")
+    if not np.isfinite(features).all():
+        raise ValueError("not all of its numbers are finite")
     return features
 
 
-def _keep(path: Path, features: np.ndarray) -> None:
-    """A full disk costs the next score its time, not this one its result."""
-    try:
-        atomic_write_bytes(path, _as_npy(features), overwrite=True)
-    except OSError as error:
-        _log.warning("features are not kept: %s", error)
-
-
-def _as_npy(features: np.ndarray) -> bytes:
+def _to_npy(features: np.ndarray) -> bytes:
     stream = BytesIO()
     np.save(stream, features, allow_pickle=False)
     return stream.getvalue()

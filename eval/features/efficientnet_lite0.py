@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 FEATURES = 1280
-"""Channels behind the head, before the classifier: one vector of this length an image."""
+"""Channels behind the head, before the classifier: the length of an image's feature vector."""
 CLASSES = 1000
 
 _STEM_FILTERS = 32
@@ -59,7 +59,7 @@ class EfficientNetLite0(nn.Module):
         self._fc = nn.Linear(FEATURES, CLASSES)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """The mean over height and width of the head's activations."""
+        """Return the mean over height and width of the head's activations."""
         activations = functional.relu6(self._bn0(self._conv_stem(images)))
         for block in self._blocks:
             activations = block(activations)

@@ -1,55 +1,84 @@
-"""One feature vector for each image of a folder, in batches: memory does not grow with the images' pixels."""
+"""Feature vectors of images, computed in batches: memory does not grow with the number of images. Needs torch."""
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
-from torch_fidelity.utils import get_featuresdict_from_dataset
+from tqdm import tqdm
 
 from compress.images import read_image
 from eval.features.networks import FeatureNetwork
 
 BATCH_SIZE = 4
-"""Larger batches are slower on a CPU: their activations outgrow its caches."""
+"""Images per batch. Larger ones are slower on a CPU: their activations outgrow its caches."""
 
 
-class FolderOfImages(Dataset):
-    """Image files as the `(3, height, width)` uint8 tensors that torch-fidelity's networks take.
+class FeatureExtraction:
+    """A run of a feature network over images that come one by one.
+
+    Args:
+        network: The network.
+        batch_size: Changes nothing but speed and memory.
+    """
+
+    def __init__(self, network: FeatureNetwork, *, batch_size: int = BATCH_SIZE) -> None:
+        self._network, self._batch_size = network, batch_size
+        self._batch: list[np.ndarray] = []
+        self._features: list[np.ndarray] = []
+
+    def add(self, image: np.ndarray) -> None:
+        """Take the next image, `(height, width, 3)` uint8, of the same size as the others."""
+        self._batch.append(image)
+        if len(self._batch) == self._batch_size:
+            self._run_batch()
+
+    def finish(self) -> np.ndarray:
+        """Return the features of all images, `(images, features)` float32, in the order they came in."""
+        if self._batch:
+            self._run_batch()
+        return np.concatenate(self._features)
+
+    def _run_batch(self) -> None:
+        with torch.no_grad():
+            (features,) = self._network.extractor(to_batch(self._batch))
+        self._features.append(features.numpy())
+        self._batch.clear()
+
+
+def extract_features(
+    paths: Sequence[Path],
+    image_size_px: tuple[int, int],
+    network: FeatureNetwork,
+    *,
+    batch_size: int = BATCH_SIZE,
+) -> np.ndarray:
+    """Run a feature network over image files.
 
     Args:
         paths: The files.
         image_size_px: Height and width; an image of another size is cut and resized to it (Lanczos).
-    """
-
-    def __init__(self, paths: Sequence[Path], image_size_px: tuple[int, int]) -> None:
-        self.paths, self.image_size_px = paths, image_size_px
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> torch.Tensor:
-        image = read_image(self.paths[index], self.image_size_px)
-        return torch.from_numpy(image.transpose(2, 0, 1).copy())
-
-
-def extract_features(images: FolderOfImages, network: FeatureNetwork, *, batch_size: int = BATCH_SIZE) -> np.ndarray:
-    """Run a feature network over images.
+        network: The network.
+        batch_size: Changes nothing but speed and memory.
 
     Returns:
-        `(images, features)` float32, in the order of the files; the batch size changes nothing but speed and memory.
+        `(images, features)` float32, in the order of the files.
 
     Raises:
         UnusableData: If an image is broken.
     """
-    features = get_featuresdict_from_dataset(
-        images,
-        network.extractor,
-        batch_size=batch_size,
-        cuda=False,
-        save_cpu_ram=True,
-        verbose=sys.stderr.isatty(),
-    )
-    return features[network.layer].numpy()
+    extraction = FeatureExtraction(network, batch_size=batch_size)
+    for path in tqdm(paths, desc="features", unit="image", leave=False, disable=None):
+        extraction.add(read_image(path, image_size_px))
+    return extraction.finish()
+
+
+def read_batches(paths: Sequence[Path], image_size_px: tuple[int, int], batch_size: int) -> Iterator[torch.Tensor]:
+    """Yield image files in batches as `to_batch` makes them; arguments as `extract_features`."""
+    for start in range(0, len(paths), batch_size):
+        yield to_batch([read_image(path, image_size_px) for path in paths[start : start + batch_size]])
+
+
+def to_batch(images: Sequence[np.ndarray]) -> torch.Tensor:
+    """Stack `(height, width, 3)` uint8 images to what torch-fidelity's networks take: `(batch, 3, height, width)`."""
+    return torch.stack([torch.from_numpy(image.transpose(2, 0, 1).copy()) for image in images])

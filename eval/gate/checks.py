@@ -1,4 +1,4 @@
-"""Which checks a gate makes: those that a limit asks for and the material allows. What is left out is said."""
+"""The checks of a gate: those that a limit asks for and the measurements allow; the others are named."""
 
 from dataclasses import asdict, dataclass
 
@@ -10,7 +10,14 @@ from eval.config import GateConfig
 from eval.gate.latency import LatencyRatio
 from eval.gate.limits import Limit, Limits
 from eval.gate.measurement import CHANNELS, PSNR, Measurement
-from eval.gate.verdict import Check, gravest, increase_check, mean_check, most_check, paired_check
+from eval.gate.verdict import (
+    LimitCheck,
+    check_increase,
+    check_maximum,
+    check_mean,
+    check_paired_mean,
+    choose_gravest,
+)
 from eval.score_key import metric_name
 
 
@@ -23,24 +30,24 @@ class Unchecked:
     why: str
 
     def to_mapping(self) -> dict[str, str]:
-        """As JSON holds it."""
+        """Return the limit as JSON holds it."""
         return asdict(self)
 
 
-def left_out(config: GateConfig, baseline_file: Measurement | None) -> list[Unchecked]:
+def find_unchecked(config: GateConfig, baseline_file: Measurement | None) -> list[Unchecked]:
     """Find the limits that cannot be checked, before any work is spent.
 
     Args:
-        config: The gate's.
-        baseline_file: What the baseline file holds; None where the baseline is a folder.
+        config: The gate's configuration.
+        baseline_file: Content of the baseline file; None where the baseline is a folder.
 
     Returns:
-        Those that are limits by default.
+        Limits by default that cannot be checked.
 
     Raises:
         UsageError: If the user set one of them.
     """
-    why = _missing(config, baseline_file)
+    why = _find_missing(config, baseline_file)
     for name, reason in why.items():
         if getattr(config, name) is not None:
             raise UsageError(f"--{name.replace('_', '-')} cannot be checked: {reason}.")
@@ -51,8 +58,8 @@ def left_out(config: GateConfig, baseline_file: Measurement | None) -> list[Unch
 
 def make_checks(
     limits: Limits, baseline: Measurement, candidate: Measurement, latency: LatencyRatio | None
-) -> list[Check]:
-    """Check every limit for which there is material.
+) -> list[LimitCheck]:
+    """Check every limit for which there is a measurement.
 
     Raises:
         UsageError: If a limit is relative to a baseline's value that is not above 0.
@@ -61,25 +68,25 @@ def make_checks(
     checks.append(_colour_check(limits.colour_shift, baseline, candidate))
     if limits.max_bytes is not None and candidate.size_bytes is not None:
         checks.append(
-            most_check(
-                "max_bytes", "size_bytes", "B", candidate=candidate.size_bytes, most=limits.max_bytes, found=None
+            check_maximum(
+                "max_bytes", "size_bytes", "B", candidate=candidate.size_bytes, maximum=limits.max_bytes, found=None
             )
         )
     if limits.latency_ratio is not None and latency is not None:
         checks.append(
-            most_check(
+            check_maximum(
                 "max_latency_ratio",
                 "latency_ratio",
                 "x",
                 candidate=latency.ratio,
-                most=limits.latency_ratio,
+                maximum=limits.latency_ratio,
                 found=latency.interval,
             )
         )
     return checks
 
 
-def _missing(config: GateConfig, baseline_file: Measurement | None) -> dict[str, str]:
+def _find_missing(config: GateConfig, baseline_file: Measurement | None) -> dict[str, str]:
     why = {}
     if config.teacher is None:
         why["max_psnr_drop"] = "it needs --teacher, to whose images both are compared"
@@ -94,7 +101,7 @@ def _missing(config: GateConfig, baseline_file: Measurement | None) -> dict[str,
     return why
 
 
-def _distance_checks(limits: Limits, baseline: Measurement, candidate: Measurement) -> list[Check]:
+def _distance_checks(limits: Limits, baseline: Measurement, candidate: Measurement) -> list[LimitCheck]:
     network = candidate.key["network"]
     wanted: list[tuple[str, str, Limit | None]] = [
         ("max_fid_increase", metric_name("fd", network), limits.fid),
@@ -111,22 +118,22 @@ def _distance_checks(limits: Limits, baseline: Measurement, candidate: Measureme
                 f"--{name.replace('_', '-')} {limit.text} is relative, but the baseline's {metric} is "
                 f"{before.value:g}; pass an absolute limit, such as 0.002."
             )
-        checks.append(increase_check(name, metric, before, candidate.distances[metric], limit))
+        checks.append(check_increase(name, metric, before, candidate.distances[metric], limit))
     return checks
 
 
-def _psnr_checks(limits: Limits, baseline: Measurement, candidate: Measurement) -> list[Check]:
+def _psnr_checks(limits: Limits, baseline: Measurement, candidate: Measurement) -> list[LimitCheck]:
     if PSNR not in candidate.paired:
         return []
     counts = resample_counts(candidate.images, seed=candidate.key["seed"])
     values, checks = candidate.paired[PSNR], []
     if limits.min_psnr is not None:
         checks.append(
-            mean_check("min_psnr", PSNR, "dB", candidate=values, counts=counts, limit=limits.min_psnr, worse="lower")
+            check_mean("min_psnr", PSNR, "dB", candidate=values, counts=counts, limit=limits.min_psnr, worse="lower")
         )
     if PSNR in baseline.paired:
         checks.append(
-            paired_check(
+            check_paired_mean(
                 "max_psnr_drop",
                 PSNR,
                 "dB",
@@ -140,14 +147,14 @@ def _psnr_checks(limits: Limits, baseline: Measurement, candidate: Measurement) 
     return checks
 
 
-def _colour_check(limit: float, baseline: Measurement, candidate: Measurement) -> Check:
-    """How far an image's mean moves, to either side, in the channel that decides.
+def _colour_check(limit: float, baseline: Measurement, candidate: Measurement) -> LimitCheck:
+    """Check how far an image's mean moves, to either side, in the channel that decides.
 
     Image by image: a cast moves all of them alike, swapped channels each to another side.
     """
     counts = resample_counts(candidate.images, seed=candidate.key["seed"])
-    return gravest(
-        mean_check(
+    return choose_gravest(
+        check_mean(
             "max_colour_shift",
             f"{name}_shift",
             "levels",

@@ -1,4 +1,4 @@
-"""What a gate leaves behind: JSON for programs, Markdown for a pull request, JUnit for a CI, pictures for eyes."""
+"""Files of a gate: JSON for programs, Markdown for a pull request, JUnit for a CI, pictures to look at."""
 
 import json
 from pathlib import Path
@@ -6,9 +6,10 @@ from xml.etree import ElementTree
 
 from compress.artifact import atomic_dir
 from compress.images import contact_sheet, read_image, write_png
-from compress.text_table import format_columns
-from eval.gate import format
-from eval.gate.outcome import Case, Outcome
+from compress.text_table import format_columns, format_markdown
+from eval.gate.collector import WorstImage
+from eval.gate.format import HEADINGS, format_cells, format_number, format_power, format_sentence
+from eval.gate.outcome import Outcome
 
 _VERDICTS = {
     "pass": "Pass: every limit is kept",
@@ -25,39 +26,38 @@ def write_files(outcome: Outcome, out: Path, *, overwrite: bool = False) -> None
     """
     with atomic_dir(out, overwrite=overwrite) as folder:
         (folder / "gate.json").write_text(json.dumps(outcome.to_mapping(), indent=2) + "\n", encoding="utf-8")
-        (folder / "summary.md").write_text(summary(outcome), encoding="utf-8")
-        junit(outcome).write(folder / "junit.xml", encoding="utf-8", xml_declaration=True)
+        (folder / "summary.md").write_text(format_summary(outcome), encoding="utf-8")
+        build_junit(outcome).write(folder / "junit.xml", encoding="utf-8", xml_declaration=True)
         if outcome.worst:
             (folder / "worst").mkdir()
-        for rank, case in enumerate(outcome.worst, start=1):
-            draw_case(case, folder / "worst" / f"{rank}.png")
+        for rank, image in enumerate(outcome.worst, start=1):
+            draw_worst_image(image, folder / "worst" / f"{rank}.png")
 
 
-def text(outcome: Outcome) -> str:
-    """The result as people read it in a terminal."""
-    rows = [format.HEADINGS, *(format.cells(check) for check in outcome.checks)]
-    return "\n".join([_headline(outcome), *format_columns(rows), *_not_checked(outcome), *_power(outcome)])
+def format_text(outcome: Outcome) -> str:
+    """Format a gate's result for a terminal."""
+    lines = [*format_columns(_rows(outcome)), *_format_unchecked(outcome), *_format_power(outcome)]
+    return "\n".join([_format_headline(outcome), *lines])
 
 
-def summary(outcome: Outcome) -> str:
-    """The result as Markdown: the verdict in words, a row for each check, the power, how it was measured."""
-    table = [format.HEADINGS, tuple("---" for _ in format.HEADINGS), *(format.cells(check) for check in outcome.checks)]
+def format_summary(outcome: Outcome) -> str:
+    """Format a gate's result as Markdown: verdict in words, a row for each check, the power, how it was measured."""
     parts = [
-        f"## {_headline(outcome)}",
-        "\n".join(f"- {format.sentence(check)}" for check in outcome.checks if check.verdict != "pass"),
-        "\n".join(f"| {' | '.join(row)} |" for row in table),
-        "\n".join(f"- {line}" for line in [*_not_checked(outcome), *_power(outcome)]),
-        _worst(outcome),
-        f"How it was measured: {_method(outcome)}",
+        f"## {_format_headline(outcome)}",
+        "\n".join(f"- {format_sentence(check)}" for check in outcome.checks if check.verdict != "pass"),
+        format_markdown(_rows(outcome)),
+        "\n".join(f"- {line}" for line in [*_format_unchecked(outcome), *_format_power(outcome)]),
+        _format_worst(outcome),
+        f"How it was measured: {_format_method(outcome)}",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def junit(outcome: Outcome) -> ElementTree.ElementTree:
-    """One test case for each check; what cannot be told is skipped, or fails where the configuration says so."""
+def build_junit(outcome: Outcome) -> ElementTree.ElementTree:
+    """Build a test case for each check; an inconclusive one is skipped, or fails where the configuration says so."""
     failed = outcome.failed_checks
-    undecided = [check for check in outcome.checks if check.verdict == "inconclusive" and check not in failed]
-    counts = {"tests": len(outcome.checks), "failures": len(failed), "skipped": len(undecided), "errors": 0}
+    inconclusive = [check for check in outcome.checks if check.verdict == "inconclusive" and check not in failed]
+    counts = {"tests": len(outcome.checks), "failures": len(failed), "skipped": len(inconclusive), "errors": 0}
     suite = ElementTree.Element(
         "testsuite", {"name": "compress eval gate"} | {name: str(count) for name, count in counts.items()}
     )
@@ -65,47 +65,50 @@ def junit(outcome: Outcome) -> ElementTree.ElementTree:
         case = ElementTree.SubElement(suite, "testcase", {"classname": "gate", "name": check.name})
         if check.verdict != "pass":
             kind = "failure" if check in failed else "skipped"
-            ElementTree.SubElement(case, kind, {"message": format.sentence(check)})
+            ElementTree.SubElement(case, kind, {"message": format_sentence(check)})
     root = ElementTree.Element("testsuites")
     root.append(suite)
     return ElementTree.ElementTree(root)
 
 
-def draw_case(case: Case, path: Path) -> None:
+def draw_worst_image(image: WorstImage, path: Path) -> None:
     """Draw the input, the teacher's or baseline's image and the candidate's in a row; the input is fitted to them."""
-    candidate = read_image(case.candidate)
-    size = (candidate.shape[0], candidate.shape[1])
-    write_png(path, contact_sheet([[read_image(case.input, size), read_image(case.reference), candidate]]))
+    size = (image.candidate.shape[0], image.candidate.shape[1])
+    write_png(path, contact_sheet([[read_image(image.input, size), image.reference, image.candidate]]))
 
 
-def _headline(outcome: Outcome) -> str:
+def _rows(outcome: Outcome) -> list[tuple[str, ...]]:
+    return [HEADINGS, *(format_cells(check) for check in outcome.checks)]
+
+
+def _format_headline(outcome: Outcome) -> str:
     if outcome.verdict == "inconclusive":
         return f"{_VERDICTS['inconclusive']} ({'passes' if outcome.passed else 'fails'} by --inconclusive)"
     return _VERDICTS[outcome.verdict]
 
 
-def _not_checked(outcome: Outcome) -> list[str]:
+def _format_unchecked(outcome: Outcome) -> list[str]:
     return [f"not checked: {unchecked.name}: {unchecked.why}." for unchecked in outcome.unchecked]
 
 
-def _power(outcome: Outcome) -> list[str]:
-    notes = [format.power_note(check) for check in outcome.checks]
+def _format_power(outcome: Outcome) -> list[str]:
+    notes = [format_power(check) for check in outcome.checks]
     return [f"with these {outcome.candidate.images} images, {note}" for note in notes if note]
 
 
-def _worst(outcome: Outcome) -> str:
+def _format_worst(outcome: Outcome) -> str:
     if not outcome.worst:
         return ""
     reference = "baseline" if outcome.config.teacher is None else "teacher"
     lines = [
-        f"{rank}. `{case.stem.replace('`', chr(39))}`: {format.number(case.psnr_db)} dB"
-        for rank, case in enumerate(outcome.worst, start=1)
+        f"{rank}. `{image.stem.replace('`', chr(39))}`: {format_number(image.psnr_db)} dB"
+        for rank, image in enumerate(outcome.worst, start=1)
     ]
     heading = f"Worst images by PSNR to the {reference} (in `worst/`: input, {reference}, candidate):"
     return "\n".join([heading, "", *lines])
 
 
-def _method(outcome: Outcome) -> str:
+def _format_method(outcome: Outcome) -> str:
     key, config = outcome.candidate.key, outcome.config
     height, width = key["image_size_px"]
     versions = ", ".join(f"{package} {version}" for package, version in key["versions"].items())

@@ -1,4 +1,4 @@
-"""How much slower a candidate is than its baseline, out of what `compress bench host --json` printed."""
+"""Latency of a candidate over its baseline's, from the JSON of `compress bench host --json`."""
 
 import json
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class LatencyRatio:
 
     ratio: float
     interval: Interval | None
-    """95 %; None of a single round, which knows nothing of its spread."""
+    """95 % interval; None of a single round, which tells nothing of its spread."""
 
 
 def read_latency_ratio(path: Path) -> LatencyRatio:
@@ -43,7 +43,7 @@ def read_latency_ratio(path: Path) -> LatencyRatio:
         entries, rounds = record["entries"], int(record["runs"])
         if len(entries) < _FEWEST_ENTRIES:
             raise ValueError(f"{len(entries)} entries, expected the baseline's and the candidate's")
-        ratio, (fastest, slowest) = _ratio(entries[-1])
+        ratio, (fastest, slowest) = _parse_ratio(entries[-1])
         if not 0 < fastest <= ratio <= slowest < inf:
             raise ValueError(f"a ratio of {ratio:g} outside of its range of {fastest:g} to {slowest:g}")
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
@@ -57,12 +57,12 @@ def read_latency_ratio(path: Path) -> LatencyRatio:
     return LatencyRatio(ratio=ratio, interval=Interval(low=ratio - reach, high=ratio + reach))
 
 
-def _ratio(entry: dict[str, Any]) -> tuple[float, tuple[float, float]]:
-    """A speed-up turned over, with the smallest and the largest of its rounds."""
+def _parse_ratio(entry: dict[str, Any]) -> tuple[float, tuple[float, float]]:
+    """Return the inverse of a speed-up, with the smallest and the largest of its rounds."""
     least, most = entry["speedup_range"]
     return 1 / entry["speedup"], (1 / most, 1 / least)
 
 
 def _expected_range(rounds: int) -> float:
-    """Of that many standard normal values, by Blom's approximation."""
+    """Return the expected range of that many standard normal values, by Blom's approximation."""
     return 2 * NormalDist().inv_cdf((rounds - 0.375) / (rounds + 0.25))

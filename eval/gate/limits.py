@@ -1,4 +1,4 @@
-"""How much worse a candidate may be: `5%` of the baseline's value, or an absolute amount such as `0.002`."""
+"""Limits on how much worse a candidate may be: `5%` of the baseline's value, or an absolute amount such as `0.002`."""
 
 import math
 from dataclasses import dataclass
@@ -21,19 +21,19 @@ class Limit:
     """The largest increase that is allowed."""
 
     amount: float
-    """A fraction of the baseline's value where relative, else in the metric's unit; 0 or more."""
+    """Fraction of the baseline's value where relative, else in the metric's unit; 0 or more."""
     relative: bool
     text: str
-    """As the user wrote it."""
+    """The limit as the user wrote it."""
 
     def allowed(self, baseline: Number) -> Number | float:
-        """The increase over a baseline, or over each of many, that this allows, in the metric's unit."""
+        """Return the increase over a baseline, or over each of many, that this allows, in the metric's unit."""
         return self.amount * baseline if self.relative else self.amount
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Every limit of a gate, read and sane; None is no limit."""
+    """Every limit of a gate, parsed and checked; None is no limit."""
 
     fid: Limit
     kid: Limit | None
@@ -44,8 +44,8 @@ class Limits:
     latency_ratio: float | None
 
 
-def read_limits(config: GateConfig) -> Limits:
-    """Read the limits of a configuration, before any work is spent.
+def parse_limits(config: GateConfig) -> Limits:
+    """Parse the limits of a configuration, before any work is spent.
 
     Raises:
         UsageError: If one is negative, not a number or out of reach, by its flag and value.
@@ -53,15 +53,15 @@ def read_limits(config: GateConfig) -> Limits:
     for flag in ("min_psnr", "max_psnr_drop", "max_colour_shift", "max_bytes", "max_latency_ratio"):
         value = getattr(config, flag)
         if value is not None:
-            _refuse_senseless(value, flag, str(value))
+            _require_limit(value, flag, str(value))
     if config.min_psnr is not None and config.min_psnr > PSNR_CEILING_DB:
         raise UsageError(
             f"{_flag('min_psnr')} {config.min_psnr:g} cannot be met: a PSNR above {PSNR_CEILING_DB:.1f} dB, less error "
             "than rounding to 8 bits, counts as that much. Pass a lower one."
         )
     return Limits(
-        fid=read_limit(config.max_fid_increase, "max_fid_increase"),
-        kid=None if config.max_kid_increase is None else read_limit(config.max_kid_increase, "max_kid_increase"),
+        fid=parse_limit(config.max_fid_increase, "max_fid_increase"),
+        kid=None if config.max_kid_increase is None else parse_limit(config.max_kid_increase, "max_kid_increase"),
         min_psnr=config.min_psnr,
         psnr_drop=DEFAULT_PSNR_DROP_DB if config.max_psnr_drop is None else config.max_psnr_drop,
         colour_shift=DEFAULT_COLOUR_SHIFT if config.max_colour_shift is None else config.max_colour_shift,
@@ -70,11 +70,11 @@ def read_limits(config: GateConfig) -> Limits:
     )
 
 
-def read_limit(text: str, field: str) -> Limit:
-    """Read `5%` or `0.002`.
+def parse_limit(text: str, field: str) -> Limit:
+    """Parse `5%` or `0.002`.
 
     Args:
-        text: What the user wrote.
+        text: The limit as the user wrote it.
         field: The configuration's field, for the error.
 
     Raises:
@@ -85,11 +85,11 @@ def read_limit(text: str, field: str) -> Limit:
         amount = float(text.removesuffix("%"))
     except ValueError:
         amount = math.nan
-    _refuse_senseless(amount, field, text)
+    _require_limit(amount, field, text)
     return Limit(amount=amount / 100 if relative else amount, relative=relative, text=text)
 
 
-def _refuse_senseless(amount: float, field: str, text: str) -> None:
+def _require_limit(amount: float, field: str, text: str) -> None:
     if not (math.isfinite(amount) and amount >= 0):
         percent = ", such as 5% or 0.002" if field in ("max_fid_increase", "max_kid_increase") else ""
         raise UsageError(f"{_flag(field)} {text!r} is no limit; expected a number of 0 or more{percent}.")

@@ -1,48 +1,33 @@
-"""The gate and what feeds it: folders are checked, measured, compared; nothing is written before all is known."""
+"""The gate stage: folders are checked, measured in one pass and compared; nothing is written before all is known."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 from compress.artifact import is_artifact, open_artifact
 from compress.errors import UnusableData, UnusableModel
-from eval.config import AcceptConfig, GateConfig, NetworkName, ScoreConfig
+from eval.config import AcceptConfig, GateConfig
 from eval.gate.baseline import read_baseline
-from eval.gate.checks import left_out, make_checks
+from eval.gate.checks import find_unchecked, make_checks
+from eval.gate.collector import MeasuredFolder, Target, measure_folders
+from eval.gate.folders import check_folders
 from eval.gate.latency import read_latency_ratio
-from eval.gate.limits import read_limits
-from eval.gate.measurement import PSNR, Measurement, measure_folder
-from eval.gate.outcome import Outcome, worst_cases
-from eval.score_key import refuse_other_keys
-from eval.scores import common_size, list_enough, load_scorer
-from eval.similarity import pair_by_stem
-
-if TYPE_CHECKING:
-    from eval.scorer import FolderScorer
-
-
-@dataclass(frozen=True, kw_only=True)
-class Material:
-    """The folders that a measurement reads, checked to belong together."""
-
-    inputs: Path
-    real: list[Path]
-    image_size_px: tuple[int, int]
-    """Height and width of the generated images."""
+from eval.gate.limits import parse_limits
+from eval.gate.measurement import PSNR, Measurement
+from eval.gate.outcome import Outcome
+from eval.score_key import require_one_key
+from eval.scores import load_scorer
 
 
 def accept_baseline(config: AcceptConfig) -> Measurement:
     """Measure a folder of images that later ones are compared with.
 
     Raises:
-        UnusableData, UnusableModel, UnusableArtifact, UsageError: As `gate`.
+        UnusableData, UnusableModel, UnusableArtifact, UsageError: As `run_gate`.
     """
-    size_bytes = _size_bytes(config.model)
-    material = _check_folders(config, [config.candidate, *([config.teacher] if config.teacher else [])])
-    judge = _load_scorer(config, material, config.network)
-    return measure_folder(
-        judge, config.candidate, inputs=material.inputs, teacher=config.teacher, size_bytes=size_bytes
-    )
+    target = Target(folder=config.candidate, reference=config.teacher, size_bytes=_size_bytes(config.model))
+    (measured,) = _measure(config, [target])
+    return measured.measurement
 
 
 def run_gate(config: GateConfig) -> Outcome:
@@ -58,41 +43,30 @@ def run_gate(config: GateConfig) -> Outcome:
         UnusableArtifact: If `model` is a torn artifact.
         UsageError: If a limit is no limit or cannot be checked, or the packages that score are not installed.
     """
-    limits = read_limits(config)
-    filed = None if config.baseline.is_dir() else read_baseline(config.baseline)
-    unchecked = left_out(config, filed)
+    limits = parse_limits(config)
+    from_file = None if config.baseline.is_dir() else read_baseline(config.baseline)
+    unchecked = find_unchecked(config, from_file)
     latency = read_latency_ratio(config.bench) if config.bench else None
-    size_bytes = _size_bytes(config.model)
-    reference = config.teacher or (config.baseline if filed is None else None)
-    own = [
-        config.candidate,
-        *([config.baseline] if filed is None else []),
-        *([config.teacher] if config.teacher else []),
-    ]
-    material = _check_folders(config, own)
-    network = filed.key["network"] if filed is not None and config.network == "auto" else config.network
-    judge = _load_scorer(config, material, network)
-    candidate = measure_folder(
-        judge, config.candidate, inputs=material.inputs, teacher=reference, size_bytes=size_bytes
-    )
-    baseline = filed or measure_folder(judge, config.baseline, inputs=material.inputs, teacher=config.teacher)
-    refuse_other_measurement(config, baseline, candidate)
+    targets = _choose_targets(config, from_file)
+    candidate, *others = _measure(_with_network_of(from_file, config), targets)
+    baseline = from_file or others[0].measurement
+    require_same_measurement(config, baseline, candidate.measurement)
     return Outcome(
         config=config,
-        candidate=candidate,
-        checks=tuple(make_checks(limits, baseline, candidate, latency)),
+        candidate=candidate.measurement,
+        checks=tuple(make_checks(limits, baseline, candidate.measurement, latency)),
         unchecked=tuple(unchecked),
-        worst=worst_cases(candidate.paired[PSNR], material.inputs, reference, config.candidate) if reference else (),
+        worst=tuple(candidate.worst),
     )
 
 
-def refuse_other_measurement(config: GateConfig, baseline: Measurement, candidate: Measurement) -> None:
-    """Refuse to compare what was not measured alike.
+def require_same_measurement(config: GateConfig, baseline: Measurement, candidate: Measurement) -> None:
+    """Check that baseline and candidate were measured alike.
 
     Raises:
         UnusableData: Naming in what the two differ, or that they were compared with different teachers.
     """
-    refuse_other_keys({str(config.baseline): baseline.key, str(config.candidate): candidate.key})
+    require_one_key({str(config.baseline): baseline.key, str(config.candidate): candidate.key})
     if PSNR in baseline.paired and baseline.teacher_sha256 != candidate.teacher_sha256 and config.teacher is not None:
         raise UnusableData(
             f"{config.baseline} was compared with other images of a teacher than those in {config.teacher}, so the two "
@@ -100,37 +74,32 @@ def refuse_other_measurement(config: GateConfig, baseline: Measurement, candidat
         )
 
 
-def _check_folders(config: AcceptConfig, generated: list[Path]) -> Material:
-    other = "B" if config.domain == "A" else "A"
-    inputs, real = config.data / f"test{config.domain}", list_enough(config.data / f"test{other}")
-    sizes = {}
-    for folder in generated:
-        list_enough(folder)
-        sizes[folder] = common_size([path for path, _ in pair_by_stem(folder, inputs).values()])
-    (first, expected), *others = sizes.items()
-    for folder, size in others:
-        if size != expected:
-            raise UnusableData(
-                f"the images of {folder} are {size[1]}x{size[0]} px, but those of {first} {expected[1]}x{expected[0]}; "
-                "translate both with one image size."
-            )
-    return Material(inputs=inputs, real=real, image_size_px=expected)
+def _choose_targets(config: GateConfig, from_file: Measurement | None) -> list[Target]:
+    """Return the candidate and, where it is a folder, the baseline."""
+    size_bytes = _size_bytes(config.model)
+    if from_file is not None:
+        return [Target(folder=config.candidate, reference=config.teacher, size_bytes=size_bytes)]
+    return [
+        Target(folder=config.candidate, reference=config.teacher or config.baseline, size_bytes=size_bytes),
+        Target(folder=config.baseline, reference=config.teacher),
+    ]
 
 
-def _load_scorer(config: AcceptConfig, material: Material, network: Literal["auto", NetworkName]) -> "FolderScorer":
-    scoring = ScoreConfig(
-        real=material.real[0].parent,
-        fake=config.candidate,
-        network=network,
-        inception_weights=config.inception_weights,
-        cache=config.cache,
-        seed=config.seed,
-    )
-    return load_scorer(scoring, material.real, material.image_size_px)
+def _with_network_of(from_file: Measurement | None, config: GateConfig) -> GateConfig:
+    """Let a baseline file choose the network where the user did not."""
+    if from_file is None or config.network != "auto":
+        return config
+    return replace(config, network=from_file.key["network"])
+
+
+def _measure(config: AcceptConfig, targets: Sequence[Target]) -> list[MeasuredFolder]:
+    references = [target.reference for target in targets if target.reference is not None]
+    folders = check_folders(config, [*(target.folder for target in targets), *references])
+    return measure_folders(load_scorer(config, folders.real, folders.image_size_px), folders, targets)
 
 
 def _size_bytes(model: Path | None) -> int | None:
-    """Of the model that an artifact holds, or of a file or directory."""
+    """Return the size of a file or directory, or of the model that an artifact holds."""
     if model is None:
         return None
     found = open_artifact(model).model_path if is_artifact(model) else model

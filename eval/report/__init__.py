@@ -1,1 +1,1 @@
-"""A run as one self-contained page: sources (what the flags name) -> tables, charts and pictures -> page."""
+"""Reports: sources (the files that flags name) -> tables, charts and pictures -> one self-contained page."""

@@ -1,11 +1,11 @@
-"""Training curves: a measure over the steps, as a chart."""
+"""Training curves: a metric over the steps, as a chart."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eval.report.drawing import ACCENT, DOUBT, FONT_POINTS, draw, shown
-from eval.report.table import heading
+from eval.report.drawing import ACCENT, DOUBT, FONT_POINTS, draw_svg, fit_name
+from eval.report.table import format_heading
 from eval.report.trainings import Curve, Line
 from eval.score_key import is_distance
 
@@ -17,9 +17,9 @@ _HEIGHT_IN = 2.8
 _PSNR = "PSNR to the teacher on held-back photos (dB), higher is better"
 
 
-def of_training(name: str, curve: Curve) -> str:
-    """Draw a curve as an `<svg>` element: dots and line, a band of one spread, dashed what the untouched inputs get."""
-    title = f"{heading(curve.metric)}, lower is better" if is_distance(curve.metric) else _PSNR
+def draw_curve(name: str, curve: Curve) -> str:
+    """Draw a curve as an `<svg>` element: dots and line, a band of one spread, the untouched inputs' value dashed."""
+    title = f"{format_heading(curve.metric)}, lower is better" if is_distance(curve.metric) else _PSNR
 
     def paint(axes: Axes) -> None:
         for line, colour in zip(curve.lines, _COLOURS, strict=False):
@@ -28,10 +28,10 @@ def of_training(name: str, curve: Curve) -> str:
         # Room at the right for the names that stand at the lines' ends.
         axes.margins(x=0.0, y=0.1)
         axes.set_xlabel("training step")
-        axes.set_title(f"{shown(name)}: {title}", loc="left", fontsize=FONT_POINTS)
+        axes.set_title(f"{fit_name(name)}: {title}", loc="left", fontsize=FONT_POINTS)
 
-    said = " ".join(_said(line) for line in curve.lines)
-    return draw(paint, label=f"Training curve of {name}, {title}. {said}", height_in=_HEIGHT_IN)
+    text = " ".join(_format_line(line) for line in curve.lines)
+    return draw_svg(paint, label=f"Training curve of {name}, {title}. {text}", height_in=_HEIGHT_IN)
 
 
 def _draw_line(axes: Axes, line: Line, colour: str) -> None:
@@ -49,10 +49,10 @@ def _draw_line(axes: Axes, line: Line, colour: str) -> None:
         axes.axhline(line.control, color=colour, linestyle="--", linewidth=1.2)
 
 
-def _said(line: Line) -> str:
-    of = f"{line.name}: " if line.name else ""
+def _format_line(line: Line) -> str:
+    name = f"{line.name}: " if line.name else ""
     control = "" if line.control is None else f"; untouched inputs {line.control:.4g}"
     return (
-        f"{of}{line.values[0]:.4g} at step {line.steps[0]}, {line.values[-1]:.4g} at step {line.steps[-1]}, "
+        f"{name}{line.values[0]:.4g} at step {line.steps[0]}, {line.values[-1]:.4g} at step {line.steps[-1]}, "
         f"from {min(line.values):.4g} to {max(line.values):.4g}{control}."
     )

@@ -1,4 +1,4 @@
-"""Charts as SVG inside the page: matplotlib lays them out, the page's own colours and font dress them."""
+"""Charts as SVG inside the page: matplotlib lays them out, in the page's own colours and font."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _VARIABLES = dict(
 )
 FONT_POINTS = 9
 _WIDTH_IN = 5.8
-"""418 points: about a phone's width, so that a chart of the page's width is not shrunk to unreadable letters there."""
+"""Width of a chart, 418 points: about a phone's, so that letters are not shrunk until nobody can read them there."""
 _LONGEST_NAME = 34
 _XLINK = "{http://www.w3.org/1999/xlink}"
 _SETTINGS = {
@@ -39,12 +39,12 @@ _SETTINGS = {
 }
 
 
-def draw(paint: Callable[[Axes], None], *, label: str, height_in: float) -> str:
-    """Make an `<svg>` element: equal charts give equal bytes.
+def draw_svg(paint: Callable[[Axes], None], *, label: str, height_in: float) -> str:
+    """Draw a chart as an `<svg>` element; equal charts give equal bytes.
 
     Args:
-        paint: Fills the axes, in this module's colours.
-        label: What the chart says, for those who cannot see it.
+        paint: Function that fills the axes, in this module's colours.
+        label: Text alternative, for those who cannot see the chart.
         height_in: Height for a width of 5.8, inches; the page scales both.
     """
     # Loaded only where something is drawn; its Figure needs no pyplot, which would look for a screen.
@@ -61,23 +61,23 @@ def draw(paint: Callable[[Axes], None], *, label: str, height_in: float) -> str:
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure = Figure(figsize=(_WIDTH_IN, height_in), layout="constrained")
         paint(figure.subplots())
-        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(stream, format="svg", transparent=True, metadata=nothing)
+        no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(stream, format="svg", transparent=True, metadata=no_metadata)
     return _inline(stream.getvalue(), label)
 
 
-def shown(name: str) -> str:
-    """A name from outside as a chart can hold it: printable, and cut where it would leave no room to draw."""
-    printable = _printable(name)
+def fit_name(name: str) -> str:
+    """Fit a name from outside into a chart: printable, and cut where it would leave no room to draw."""
+    printable = _keep_printable(name)
     return printable if len(printable) <= _LONGEST_NAME else f"{printable[: _LONGEST_NAME - 1]}…"
 
 
-def _printable(text: str) -> str:
+def _keep_printable(text: str) -> str:
     return "".join(character for character in text if character.isprintable())
 
 
 def _inline(document: bytes, label: str) -> str:
-    """Turn a file into an element of HTML: no namespaces, no rules for the whole page, no name that is not needed."""
+    """Turn an SVG file into an element of HTML, without namespaces, page-wide styles and needless names."""
     root = ElementTree.fromstring(document)
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
@@ -91,7 +91,7 @@ def _inline(document: bytes, label: str) -> str:
     for length in ("width", "height", "version"):
         root.attrib.pop(length, None)
     root.set("role", "img")
-    root.set("aria-label", _printable(label))
+    root.set("aria-label", _keep_printable(label))
     text = ElementTree.tostring(root, encoding="unicode")
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, f"var(--{variable})")

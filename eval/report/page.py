@@ -1,4 +1,4 @@
-"""The page itself: sources become HTML through `page.html`. Everything that comes from outside is escaped."""
+"""The page of a report: sources become HTML through `page.html`, and everything from outside is escaped."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -9,12 +9,18 @@ from typing import Any
 import numpy as np
 
 from eval.config import ReportConfig
-from eval.gate import format
-from eval.report import curves, forest, pictures, scatter, table
-from eval.report.gates import Gate
+from eval.gate.format import format_sentence
+from eval.report import pictures, table
+from eval.report.curves import draw_curve
+from eval.report.forest import draw_forest_of_distances, draw_forest_of_gates
+from eval.report.gates import GateResult
+from eval.report.scatter import draw_scatter_of_models
 from eval.report.sources import Sources, read_sources
 
-_GATE_LEGEND = "Bar: 95 % interval. Dashed: the limit. Grey: no difference. Circle: pass; cross: regression; diamond: inconclusive."
+_GATE_LEGEND = (
+    "Bar: 95 % interval. Dashed: the limit. Grey: no difference. "
+    "Circle: pass; cross: regression; diamond: inconclusive."
+)
 _DISTANCE_LEGEND = (
     "Bar: 95 % interval over the choice of test images. Two models that share the images differ by less than their "
     "bars suggest: compress eval gate computes the interval of a difference."
@@ -22,8 +28,8 @@ _DISTANCE_LEGEND = (
 _CURVE_LEGEND = "Band: one standard deviation of the subsets to both sides. Dashed: what the untouched inputs get."
 
 
-def render(config: ReportConfig) -> str:
-    """Make the page that a configuration asks for.
+def render_page(config: ReportConfig) -> str:
+    """Render the page that a configuration asks for.
 
     Returns:
         A whole HTML document; images are in it, nothing is fetched.
@@ -32,31 +38,31 @@ def render(config: ReportConfig) -> str:
         UsageError, UnusableData, UnusableArtifact: As `read_sources`.
     """
     sources = read_sources(config)
-    judged_by = list(sources.similarity)[-1]
-    similarity = sources.similarity[judged_by]
+    ranked_by = list(sources.similarity)[-1]
+    similarity = sources.similarity[ranked_by]
     template = Template(resources.files("eval.report").joinpath("page.html").read_text(encoding="utf-8"))
     return template.substitute(
         title=escape(config.title),
-        headline=_headline(sources, judged_by),
-        gates=_gates(sources),
-        costs=_table("What it costs", sources, table.cost_measures(sources)),
-        images_table=_table("What its images are like", sources, table.image_measures(sources)),
-        charts=_charts(sources),
-        curves=_curves(sources),
+        headline=_render_headline(sources, ranked_by),
+        gates=_render_gates(sources),
+        costs=_render_table("What it costs", sources, table.build_cost_columns(sources)),
+        images_table=_render_table("What its images are like", sources, table.build_image_columns(sources)),
+        charts=_render_charts(sources),
+        curves=_render_curves(sources),
         images=len(similarity.images),
-        judged_by=escape(judged_by),
-        typical=_rows(sources, pictures.typical_stems(similarity)),
-        worst=_rows(sources, pictures.worst_stems(similarity)),
-        method=_method(sources),
+        ranked_by=escape(ranked_by),
+        typical=_render_pictures(sources, pictures.choose_typical_stems(similarity)),
+        worst=_render_pictures(sources, pictures.choose_worst_stems(similarity)),
+        method=_render_method(sources),
     )
 
 
-def _headline(sources: Sources, name: str) -> str:
-    """The few numbers of the last column that sum a run up, as far as they are known."""
+def _render_headline(sources: Sources, name: str) -> str:
+    """Render the few numbers of a student that sum a run up, as far as they are known."""
     facts = []
-    if factor := table.times_smaller(sources).get(name):
+    if factor := table.compute_times_smaller(sources).get(name):
         facts.append((f"{factor:.0f}x", f"smaller than {sources.baseline}"))
-    if factor := table.times_faster(sources).get(name):
+    if factor := table.compute_times_faster(sources).get(name):
         facts.append((f"{factor:.0f}x", f"faster than {sources.baseline}"))
     if decibels := sources.similarity[name].psnr_db:
         facts.append((f"{np.mean(decibels):.1f} dB", "PSNR to the teacher"))
@@ -64,36 +70,36 @@ def _headline(sources: Sources, name: str) -> str:
     return f'<p>{escape(name)}</p><ul class="facts">{items}</ul>'
 
 
-def _gates(sources: Sources) -> str:
-    """The verdicts in words, then the intervals that they rest on."""
+def _render_gates(sources: Sources) -> str:
+    """Render the verdicts in words, then the intervals that they rest on."""
     if not sources.gates:
         return ""
-    verdicts = "".join(_verdict(name, gate) for name, gate in sources.gates.items())
-    charts = _grid(map(_chart, forest.of_gates(sources.gates)))
+    verdicts = "".join(_render_verdict(name, gate) for name, gate in sources.gates.items())
+    charts = _render_grid(map(_render_chart, draw_forest_of_gates(sources.gates)))
     return f"<h2>Held against its baseline</h2>{verdicts}{charts}<p>{_GATE_LEGEND}</p>"
 
 
-def _verdict(name: str, gate: Gate) -> str:
-    lines = [format.sentence(check) for check in gate.checks] + [f"not checked: {one}" for one in gate.not_checked]
+def _render_verdict(name: str, gate: GateResult) -> str:
+    lines = [format_sentence(check) for check in gate.checks] + [f"not checked: {one}" for one in gate.not_checked]
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
     return f"<p>{escape(name)}: <strong>{escape(gate.verdict)}</strong></p><ul>{items}</ul>"
 
 
-def _charts(sources: Sources) -> str:
-    """Distances with their intervals, unless a gate has compared them better; size against quality."""
+def _render_charts(sources: Sources) -> str:
+    """Render distances with their intervals, unless a gate has compared them better; then size against quality."""
     parts = []
-    distances = [] if sources.gates else forest.of_distances(sources)
+    distances = [] if sources.gates else draw_forest_of_distances(sources)
     if distances:
-        charts = _grid(map(_chart, distances))
+        charts = _render_grid(map(_render_chart, distances))
         parts.append(f"<h2>Distance to the reference</h2>{charts}<p>{_DISTANCE_LEGEND}</p>")
-    if points := scatter.of_models(sources):
-        parts.append(f"<h2>Size against quality</h2>{_chart(points)}")
+    if points := draw_scatter_of_models(sources):
+        parts.append(f"<h2>Size against quality</h2>{_render_chart(points)}")
     return "".join(parts)
 
 
-def _curves(sources: Sources) -> str:
+def _render_curves(sources: Sources) -> str:
     parts = [
-        _chart(curves.of_training(name, curve))
+        _render_chart(draw_curve(name, curve))
         if curve
         else f"<p>{escape(name)} keeps no curve: it was trained by an older version, or without measuring.</p>"
         for name, curve in sources.curves.items()
@@ -102,84 +108,84 @@ def _curves(sources: Sources) -> str:
         return ""
     measured = [line for curve in sources.curves.values() if curve for line in curve.lines]
     legend = f"<p>{_CURVE_LEGEND}</p>" if any(line.spreads is not None for line in measured) else ""
-    return f"<h2>Training</h2>{_grid(parts)}{legend}"
+    return f"<h2>Training</h2>{_render_grid(parts)}{legend}"
 
 
-def _chart(svg: str) -> str:
+def _render_chart(svg: str) -> str:
     return f'<div class="scroll chart">{svg}</div>'
 
 
-def _grid(parts: Iterable[str]) -> str:
+def _render_grid(parts: Iterable[str]) -> str:
     return f'<div class="charts">{"".join(parts)}</div>'
 
 
-def _table(title: str, sources: Sources, columns: Sequence[table.Measure]) -> str:
+def _render_table(title: str, sources: Sources, columns: Sequence[table.Column]) -> str:
     if not columns:
         return ""
     head = "".join(f'<th scope="col">{escape(column.heading)}</th>' for column in columns)
-    body = "".join(_table_row(name, columns) for name in table.row_names(sources, columns))
+    body = "".join(_render_table_row(name, columns) for name in table.list_rows(sources, columns))
     return (
         f'<h2>{title}</h2><div class="scroll"><table><thead><tr><th scope="col">Model</th>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 
 
-def _table_row(name: str, columns: Iterable[table.Measure]) -> str:
-    cells = "".join(_cell(column.heading, column.cells.get(name)) for column in columns)
+def _render_table_row(name: str, columns: Iterable[table.Column]) -> str:
+    cells = "".join(_render_cell(column.heading, column.cells.get(name)) for column in columns)
     return f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
 
 
-def _cell(heading: str, cell: table.Cell | None) -> str:
+def _render_cell(heading: str, cell: table.Cell | None) -> str:
     if cell is None:
         return '<td class="none">–</td>'
     detail = f"<small>{escape(cell.detail)}</small>" if cell.detail else ""
     return f'<td data-measure="{escape(heading)}"><div>{escape(cell.text)}{detail}</div></td>'
 
 
-def _rows(sources: Sources, stems: Iterable[str]) -> str:
-    return "".join(_picture_row(pictures.row(sources, stem)) for stem in stems)
+def _render_pictures(sources: Sources, stems: Iterable[str]) -> str:
+    return "".join(_render_picture_row(pictures.load_picture_row(sources, stem)) for stem in stems)
 
 
-def _picture_row(row: pictures.Row) -> str:
+def _render_picture_row(row: pictures.PictureRow) -> str:
     figures = "".join(
         f'<figure><img src="{picture.uri}" alt="{escape(row.stem)}, {escape(picture.name)}">'
-        f"<figcaption>{escape(picture.name)}{_decibels(picture)}</figcaption></figure>"
+        f"<figcaption>{escape(picture.name)}{_render_decibels(picture)}</figcaption></figure>"
         for picture in row.pictures
     )
     return f'<section class="case"><h3>{escape(row.stem)}</h3><div class="strip">{figures}</div></section>'
 
 
-def _decibels(picture: pictures.Picture) -> str:
+def _render_decibels(picture: pictures.Picture) -> str:
     return f" <span>{picture.psnr_db:.2f} dB</span>" if picture.psnr_db is not None else ""
 
 
-def _method(sources: Sources) -> str:
-    """What the numbers were measured with: the benchmark's conditions, the scores' key and notes."""
+def _render_method(sources: Sources) -> str:
+    """Render how the numbers were measured: the benchmark's conditions, the scores' key and notes."""
     parts = []
     if sources.bench:
-        parts.append("<h3>Latency</h3>" + _definitions(sources.bench))
+        parts.append("<h3>Latency</h3>" + _render_definitions(sources.bench))
     if sources.scores:
         record = next(iter(sources.scores.values()))
         notes = "".join(f"<li>{escape(note)}</li>" for note in record.get("notes", []))
-        parts.append("<h3>Scores</h3>" + _definitions(record["key"]) + (f"<ul>{notes}</ul>" if notes else ""))
+        parts.append("<h3>Scores</h3>" + _render_definitions(record["key"]) + (f"<ul>{notes}</ul>" if notes else ""))
     return f"<h2>How this was measured</h2>{''.join(parts)}" if parts else ""
 
 
-def _definitions(record: Mapping[str, Any]) -> str:
-    items = "".join(f"<dt>{escape(key)}</dt><dd>{escape(_plain(value))}</dd>" for key, value in record.items())
+def _render_definitions(record: Mapping[str, Any]) -> str:
+    items = "".join(f"<dt>{escape(key)}</dt><dd>{escape(_format_value(value))}</dd>" for key, value in record.items())
     return f"<dl>{items}</dl>"
 
 
-def _plain(value: Any) -> str:
-    """A JSON value as people read it."""
+def _format_value(value: Any) -> str:
+    """Format a JSON value for people."""
     match value:
         case bool():
             return "yes" if value else "no"
         case None:
             return "unknown"
         case dict():
-            return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+            return ", ".join(f"{key} {_format_value(item)}" for key, item in value.items())
         case list():
-            return ", ".join(_plain(item) for item in value)
+            return ", ".join(_format_value(item) for item in value)
         case _:
             return str(value)

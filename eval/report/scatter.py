@@ -1,4 +1,4 @@
-"""Size against quality: a point for each model of a run that has both."""
+"""Scatter plot of size against quality: a point for each model of a run that has both."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eval.report import table
-from eval.report.drawing import ACCENT, FONT_POINTS, draw, shown
+from eval.report.drawing import ACCENT, FONT_POINTS, draw_svg, fit_name
 from eval.report.sources import Sources
 from eval.score_key import is_distance, is_kernel_distance
 
@@ -22,22 +22,21 @@ _HEIGHT_IN = 3.4
 _LINE_POINTS = 1.3 * FONT_POINTS
 
 
-def of_models(sources: Sources) -> str | None:
-    """Draw file size against the first measure of quality that two models have: KID, else the Fréchet distance, else
-    PSNR to the teacher.
+def draw_scatter_of_models(sources: Sources) -> str | None:
+    """Draw file size against the first metric that two models have: KID, the Fréchet distance, PSNR to the teacher.
 
     Returns:
-        An `<svg>` element; None where no measure has two models of known size.
+        An `<svg>` element; None where no metric has two models of known size.
     """
-    sizes = table.size_bytes(sources)
-    for title, values in _qualities(sources):
+    sizes = table.collect_size_bytes(sources)
+    for title, values in _collect_qualities(sources):
         points = {name: (sizes[name], value) for name, value in values.items() if sizes.get(name, 0) > 0}
         if len(points) >= FEWEST_POINTS:
-            return _plot(points, title)
+            return _draw_points(points, title)
     return None
 
 
-def _qualities(sources: Sources) -> list[tuple[str, dict[str, float]]]:
+def _collect_qualities(sources: Sources) -> list[tuple[str, dict[str, float]]]:
     keys = dict.fromkeys(key for record in sources.scores.values() for key in record if is_distance(key))
     # KID first: it is unbiased, so it does not fall with the number of images.
     ordered = sorted(keys, key=lambda key: not is_kernel_distance(key))
@@ -45,19 +44,19 @@ def _qualities(sources: Sources) -> list[tuple[str, dict[str, float]]]:
     for key in ordered:
         values = {name: record[key] for name, record in sources.scores.items() if key in record}
         means = {name: value["mean"] if isinstance(value, Mapping) else value for name, value in values.items()}
-        found.append((f"{table.heading(key)}, lower is better", means))
+        found.append((f"{table.format_heading(key)}, lower is better", means))
     decibels = {name: float(np.mean(one.psnr_db)) for name, one in sources.similarity.items() if one.psnr_db}
     return [*found, ("PSNR to the teacher (dB), higher is better", decibels)]
 
 
-def _plot(points: Mapping[str, tuple[int, float]], title: str) -> str:
-    said = " ".join(f"{name}: {_bytes_text(size)}, {value:.4g}." for name, (size, value) in points.items())
+def _draw_points(points: Mapping[str, tuple[int, float]], title: str) -> str:
+    text = " ".join(f"{name}: {_format_bytes(size)}, {value:.4g}." for name, (size, value) in points.items())
     low, high = _round_limits([size for size, _ in points.values()])
 
     def paint(axes: Axes) -> None:
         axes.set_xscale("log")
         axes.set_xlim(low, high)
-        axes.set_xticks(_ticks(low, high), labels=[_bytes_text(tick) for tick in _ticks(low, high)])
+        axes.set_xticks(_choose_ticks(low, high), labels=[_format_bytes(tick) for tick in _choose_ticks(low, high)])
         axes.set_xticks([], minor=True)
         for size, value in points.values():
             axes.plot(size, value, "o", color=ACCENT, markersize=8)
@@ -66,7 +65,7 @@ def _plot(points: Mapping[str, tuple[int, float]], title: str) -> str:
         axes.set_title(title, loc="left", fontsize=FONT_POINTS)
         _label_points(axes, points)
 
-    return draw(paint, label=f"Scatter plot, file size against {title}. {said}", height_in=_HEIGHT_IN)
+    return draw_svg(paint, label=f"Scatter plot, file size against {title}. {text}", height_in=_HEIGHT_IN)
 
 
 def _label_points(axes: Axes, points: Mapping[str, tuple[int, float]]) -> None:
@@ -81,7 +80,7 @@ def _label_points(axes: Axes, points: Mapping[str, tuple[int, float]]) -> None:
         raised = max(height, taken.get(side, -math.inf) + _LINE_POINTS)
         taken[side] = raised
         axes.annotate(
-            shown(name),
+            fit_name(name),
             (size, value),
             xytext=(9 if side == "left" else -9, raised - height),
             textcoords="offset points",
@@ -91,7 +90,7 @@ def _label_points(axes: Axes, points: Mapping[str, tuple[int, float]]) -> None:
 
 
 def _round_limits(sizes: Sequence[int]) -> tuple[float, float]:
-    """The nearest 1, 2 or 5 times a power of ten below and above all sizes, with some room."""
+    """Return the nearest 1, 2 or 5 times a power of ten below and above all sizes, with some room."""
     lowest, highest = min(sizes) / 1.1, max(sizes) * 1.1
     below, above = 10 ** math.floor(math.log10(lowest)), 10 ** math.floor(math.log10(highest))
     return (
@@ -100,7 +99,7 @@ def _round_limits(sizes: Sequence[int]) -> tuple[float, float]:
     )
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def _choose_ticks(low: float, high: float) -> list[float]:
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     # Over many decades the round thousands are enough, and more would run into each other.
     steps = _STEPS[:1] if high / low > 200 else _STEPS[:3]
@@ -108,5 +107,5 @@ def _ticks(low: float, high: float) -> list[float]:
     return [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
 
 
-def _bytes_text(count: float) -> str:
+def _format_bytes(count: float) -> str:
     return f"{count / 1e6:.3g} MB" if count >= 1e6 else f"{count / 1e3:.3g} kB"

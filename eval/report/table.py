@@ -1,6 +1,6 @@
-"""The tables baseline against student: one row a model, one column a measure that at least one of them has.
+"""Tables of baseline against student: a row for each model, a column for each metric that at least one of them has.
 
-Two of them, since one of all columns is wider than a screen: what a model costs a phone, and what its images are like.
+There are two, since one of all columns is wider than a screen: the costs on a phone, and the quality of the images.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,233 +14,243 @@ from eval.report.sources import Sources
 from eval.score_key import is_distance
 
 CONTROL = "untouched inputs"
-"""The row of the control that a score file carries."""
+"""Name of the row of the control that a score file carries."""
 
 _NETWORKS = {"efficientnet_lite0": "EfficientNet-Lite0"}
 
 
 class Cell(NamedTuple):
-    """A number as people read it, and what stands in small print under it."""
+    """A number as people read it, and the small print under it."""
 
     text: str
     detail: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measure:
+class Column:
     """One column of the table."""
 
     heading: str
     cells: Mapping[str, Cell]
-    """By name of model; a model without it is not in here."""
+    """Cells by name of model; a model without the metric has none."""
 
 
-def cost_measures(sources: Sources) -> list[Measure]:
-    """What models cost: the columns that have at least one cell, in the order they are read in."""
-    return [column for column in [*_file_measures(sources), *_speed_measures(sources)] if column.cells]
+def build_cost_columns(sources: Sources) -> list[Column]:
+    """Build the columns of the models' costs that have at least one cell."""
+    return [column for column in [*_build_file_columns(sources), *_build_speed_columns(sources)] if column.cells]
 
 
-def image_measures(sources: Sources) -> list[Measure]:
-    """What images are like: to the teacher's, to the truth, to the reference; columns as of `cost_measures`."""
-    columns = [*_likeness_measures(sources), *_distance_measures(sources)]
+def build_image_columns(sources: Sources) -> list[Column]:
+    """Build the columns of similarity and of distance to the reference that have at least one cell."""
+    columns = [*_build_similarity_columns(sources), *_build_distance_columns(sources)]
     return [column for column in columns if column.cells]
 
 
-def row_names(sources: Sources, columns: Sequence[Measure]) -> list[str]:
-    """Whatever has a cell in one of the columns; the control comes last."""
+def list_rows(sources: Sources, columns: Sequence[Column]) -> list[str]:
+    """List the models that have a cell in one of the columns; the control comes last."""
     return [name for name in (*sources.names, CONTROL) if any(name in column.cells for column in columns)]
 
 
-def control(sources: Sources) -> Mapping[str, Any]:
-    """The distances of the untouched inputs, the same in every score file of one key; empty where none carries them."""
+def find_control(sources: Sources) -> Mapping[str, Any]:
+    """Return the distances of the untouched inputs, equal in every score file of one key; empty where none has them."""
     return next((record["control"] for record in sources.scores.values() if "control" in record), {})
 
 
-def heading(key: str) -> str:
-    """A distance's name as people read it; other names without their underscores."""
-    return _of_network(key, key.partition("_")[0].upper()) if is_distance(key) else key.replace("_", " ")
+def format_heading(key: str) -> str:
+    """Format the name of a distance for people; other names without their underscores."""
+    return _add_network(key, key.partition("_")[0].upper()) if is_distance(key) else key.replace("_", " ")
 
 
-def distance_cell(value: float | Mapping[str, float]) -> Cell:
-    """A kernel distance with its spread over the subsets, or a Fréchet distance."""
+def format_distance(value: float | Mapping[str, float]) -> Cell:
+    """Format a kernel distance with its spread over the subsets, or a Fréchet distance."""
     if isinstance(value, Mapping):
         return Cell(f"{value['mean']:.4f}", f"± {value['spread']:.4f}")
     return Cell(f"{value:.1f}")
 
 
-def size_bytes(sources: Sources) -> dict[str, int]:
-    """File sizes as the benchmark saw them, else as the manifests state them."""
+def collect_size_bytes(sources: Sources) -> dict[str, int]:
+    """Return file sizes as the benchmark saw them, else as the manifests state them."""
     stated = {name: manifest.cost.size_bytes for name, manifest in sources.manifests.items()}
-    return stated | _of_entries(sources, "size_bytes", int)
+    return stated | _pick_from_entries(sources, "size_bytes", int)
 
 
-def times_smaller(sources: Sources) -> dict[str, float]:
-    """How many times each file fits into the baseline's."""
-    sizes = size_bytes(sources)
+def compute_times_smaller(sources: Sources) -> dict[str, float]:
+    """Return how many times each file fits into the baseline's."""
+    sizes = collect_size_bytes(sources)
     baseline = sizes.get(sources.baseline)
     return {name: baseline / size for name, size in sizes.items()} if baseline else {}
 
 
-def times_faster(sources: Sources) -> dict[str, float]:
-    """Median latency of the baseline over that of each model, measured interleaved in one run.
+def compute_times_faster(sources: Sources) -> dict[str, float]:
+    """Return the median latency of the baseline over that of each model, measured interleaved in one run.
 
-    A model whose benchmark the machine disturbed too much to tell has none.
+    A model whose benchmark was disturbed too much has none.
     """
-    speedups = _of_entries(sources, "speedup", float)
+    speedups = _pick_from_entries(sources, "speedup", float)
     return {name: value for name, value in speedups.items() if not sources.entries[name].get("withheld")}
 
 
-def _file_measures(sources: Sources) -> list[Measure]:
+def _build_file_columns(sources: Sources) -> list[Column]:
     manifests = sources.manifests
     return [
-        _measure("File", _of_entries(sources, "path", str), _path_cell),
-        _measure("Size", size_bytes(sources), _size_cell),
-        _measure("Smaller", times_smaller(sources), _times_cell),
-        _measure("Precision", {name: manifest.config.get("precision") for name, manifest in manifests.items()}, Cell),
-        _measure("Parameters", {name: manifest.cost.params for name, manifest in manifests.items()}, _count_cell),
-        _measure("MACs", {name: manifest.cost.macs for name, manifest in manifests.items()}, _macs_cell),
+        _build_column("File", _pick_from_entries(sources, "path", str), _format_path),
+        _build_column("Size", collect_size_bytes(sources), _format_size),
+        _build_column("Smaller", compute_times_smaller(sources), _format_times),
+        _build_column(
+            "Precision", {name: manifest.config.get("precision") for name, manifest in manifests.items()}, Cell
+        ),
+        _build_column(
+            "Parameters", {name: manifest.cost.params for name, manifest in manifests.items()}, _format_count
+        ),
+        _build_column("MACs", {name: manifest.cost.macs for name, manifest in manifests.items()}, _format_macs),
     ]
 
 
-def _speed_measures(sources: Sources) -> list[Measure]:
+def _build_speed_columns(sources: Sources) -> list[Column]:
     delegation = {
         name: entry
         for name, entry in sources.entries.items()
         if {"ops_delegated", "ops_total", "partitions"} <= entry.keys()
     }
     return [
-        _measure("Latency, median", _of_entries(sources, "latency_ms", dict), _latency_cell),
-        _measure("Faster", times_faster(sources), _times_cell),
-        _measure("Loading", _of_entries(sources, "load_ms", float), _milliseconds_cell),
-        _measure("First image", _of_entries(sources, "first_inference_ms", float), _milliseconds_cell),
-        _measure("Peak memory", _of_entries(sources, "peak_memory_bytes", int), _memory_cell),
-        _measure("In the delegate", delegation, _delegation_cell),
+        _build_column("Latency, median", _pick_from_entries(sources, "latency_ms", dict), _format_latency),
+        _build_column("Faster", compute_times_faster(sources), _format_times),
+        _build_column("Loading", _pick_from_entries(sources, "load_ms", float), _format_milliseconds),
+        _build_column("First image", _pick_from_entries(sources, "first_inference_ms", float), _format_milliseconds),
+        _build_column("Peak memory", _pick_from_entries(sources, "peak_memory_bytes", int), _format_memory),
+        _build_column("In the delegate", delegation, _format_delegation),
     ]
 
 
-def _likeness_measures(sources: Sources) -> list[Measure]:
+def _build_similarity_columns(sources: Sources) -> list[Column]:
     psnr = {name: similarity.psnr_db for name, similarity in sources.similarity.items() if similarity.psnr_db}
     to_teacher = {name: record.get("similarity", {}) for name, record in sources.scores.items()}
     to_truth = {name: record.get("truth", {}) for name, record in sources.scores.items()}
     # MS-SSIM says the same at five scales: SSIM is shown where it is missing.
-    ssim = {name: likeness.get("ssim") for name, likeness in to_teacher.items() if not likeness.get("ms_ssim")}
+    ssim = {name: record.get("ssim") for name, record in to_teacher.items() if not record.get("ms_ssim")}
     return [
-        _measure("PSNR to the teacher", psnr, _psnr_cell),
-        _measure("SSIM to the teacher", ssim, _similarity_cell),
-        _measure("MS-SSIM to the teacher", _of_records(to_teacher, "ms_ssim"), _similarity_cell),
-        *_perceptual_measures(to_teacher, "teacher"),
-        _measure("PSNR to the truth", _of_records(to_truth, "psnr_db"), _psnr_summary_cell),
-        *_perceptual_measures(to_truth, "truth"),
+        _build_column("PSNR to the teacher", psnr, _format_psnr),
+        _build_column("SSIM to the teacher", ssim, _format_similarity),
+        _build_column("MS-SSIM to the teacher", _pick_from_records(to_teacher, "ms_ssim"), _format_similarity),
+        *_build_perceptual_columns(to_teacher, "teacher"),
+        _build_column("PSNR to the truth", _pick_from_records(to_truth, "psnr_db"), _format_psnr_summary),
+        *_build_perceptual_columns(to_truth, "truth"),
     ]
 
 
-def _perceptual_measures(likenesses: Mapping[str, Mapping[str, Any]], other: str) -> list[Measure]:
+def _build_perceptual_columns(similarities: Mapping[str, Mapping[str, Any]], other: str) -> list[Column]:
     return [
-        _measure(
-            _of_network(key, f"Perceptual distance to the {other}"), _of_records(likenesses, key), _perceptual_cell
+        _build_column(
+            _add_network(key, f"Perceptual distance to the {other}"),
+            _pick_from_records(similarities, key),
+            _format_perceptual,
         )
-        for key in _keys(likenesses)
+        for key in _list_keys(similarities)
         if key.startswith("perceptual")
     ]
 
 
-def _distance_measures(sources: Sources) -> list[Measure]:
-    records = {**sources.scores, CONTROL: control(sources)}
-    shares = [key.removeprefix("precision") for key in _keys(records) if key.startswith("precision")]
+def _build_distance_columns(sources: Sources) -> list[Column]:
+    records = {**sources.scores, CONTROL: find_control(sources)}
+    shares = [key.removeprefix("precision") for key in _list_keys(records) if key.startswith("precision")]
     return [
         *(
-            _measure(heading(key), _of_records(records, key), distance_cell)
-            for key in _keys(records)
+            _build_column(format_heading(key), _pick_from_records(records, key), format_distance)
+            for key in _list_keys(records)
             if is_distance(key)
         ),
         *(
-            _measure(_of_network(f"precision{network}", "Precision"), _shares(records, network), _shares_cell)
+            _build_column(
+                _add_network(f"precision{network}", "Precision"),
+                _pair_precision_recall(records, network),
+                _format_precision_recall,
+            )
             for network in shares
         ),
     ]
 
 
-def _shares(records: Mapping[str, Mapping[str, Any]], network: str) -> dict[str, tuple[float, float]]:
-    precision, recall = (_of_records(records, f"{share}{network}") for share in ("precision", "recall"))
+def _pair_precision_recall(records: Mapping[str, Mapping[str, Any]], network: str) -> dict[str, tuple[float, float]]:
+    precision, recall = (_pick_from_records(records, f"{share}{network}") for share in ("precision", "recall"))
     return {name: (precision[name], recall[name]) for name in precision if name in recall}
 
 
-def _keys(records: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The keys of all records, each once, in the order they come."""
+def _list_keys(records: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """List the keys of all records, each once, in the order they come."""
     return list(dict.fromkeys(key for record in records.values() for key in record))
 
 
-def _of_records(records: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, Any]:
+def _pick_from_records(records: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, Any]:
     return {name: record[key] for name, record in records.items() if record.get(key) is not None}
 
 
-def _of_entries(sources: Sources, key: str, kind: Callable[[Any], Any]) -> dict[str, Any]:
+def _pick_from_entries(sources: Sources, key: str, kind: Callable[[Any], Any]) -> dict[str, Any]:
     return {name: kind(entry[key]) for name, entry in sources.entries.items() if entry.get(key) is not None}
 
 
-def _measure(heading: str, values: Mapping[str, Any], cell: Callable[[Any], Cell]) -> Measure:
-    return Measure(heading=heading, cells={name: cell(value) for name, value in values.items() if value is not None})
+def _build_column(heading: str, values: Mapping[str, Any], cell: Callable[[Any], Cell]) -> Column:
+    return Column(heading=heading, cells={name: cell(value) for name, value in values.items() if value is not None})
 
 
-def _of_network(key: str, name: str) -> str:
-    """Name the network that a key names after its first underscore: Inception, which has the names, is in none."""
+def _add_network(key: str, name: str) -> str:
+    """Add the network to a name; a key has it after its first underscore, and KID and FID of Inception have none."""
     network = key.partition("_")[2]
     return f"{name} ({_NETWORKS.get(network, network)})" if network else name
 
 
-def _psnr_cell(decibels: Sequence[float]) -> Cell:
+def _format_psnr(decibels: Sequence[float]) -> Cell:
     return Cell(f"{np.mean(decibels):.2f} dB", f"worst {min(decibels):.2f}")
 
 
-def _psnr_summary_cell(summary: Mapping[str, float]) -> Cell:
+def _format_psnr_summary(summary: Mapping[str, float]) -> Cell:
     return Cell(f"{summary['mean']:.2f} dB", f"worst {summary['min']:.2f}")
 
 
-def _similarity_cell(summary: Mapping[str, float]) -> Cell:
+def _format_similarity(summary: Mapping[str, float]) -> Cell:
     return Cell(f"{summary['mean']:.4f}", f"worst {summary['min']:.4f}")
 
 
-def _perceptual_cell(summary: Mapping[str, float]) -> Cell:
+def _format_perceptual(summary: Mapping[str, float]) -> Cell:
     return Cell(f"{summary['mean']:.4f}", f"worst {summary['max']:.4f}")
 
 
-def _shares_cell(shares: tuple[float, float]) -> Cell:
+def _format_precision_recall(shares: tuple[float, float]) -> Cell:
     precision, recall = shares
     return Cell(f"{precision:.1%}", f"recall {recall:.1%}")
 
 
-def _latency_cell(latency: Mapping[str, float]) -> Cell:
+def _format_latency(latency: Mapping[str, float]) -> Cell:
     return Cell(f"{latency['median']:.2f} ms", f"{latency['min']:.2f} to {latency['max']:.2f}")
 
 
-def _milliseconds_cell(duration_ms: float) -> Cell:
+def _format_milliseconds(duration_ms: float) -> Cell:
     return Cell(f"{duration_ms:.2f} ms")
 
 
-def _delegation_cell(entry: Mapping[str, Any]) -> Cell:
+def _format_delegation(entry: Mapping[str, Any]) -> Cell:
     return Cell(f"{entry['ops_delegated']} of {entry['ops_total']} ops", f"partitions: {entry['partitions']}")
 
 
-def _path_cell(path: str) -> Cell:
+def _format_path(path: str) -> Cell:
     # An artifact's files are all called model.tflite: its folder's name tells them apart.
     return Cell(PurePath(path).name, PurePath(path).parent.name)
 
 
-def _size_cell(count: int) -> Cell:
+def _format_size(count: int) -> Cell:
     return Cell(f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB", f"{count:,} bytes")
 
 
-def _memory_cell(count: int) -> Cell:
+def _format_memory(count: int) -> Cell:
     return Cell(f"{count / 1e6:.1f} MB")
 
 
-def _times_cell(factor: float) -> Cell:
+def _format_times(factor: float) -> Cell:
     return Cell(f"{factor:.0f}x" if factor >= 10 else f"{factor:.2g}x")
 
 
-def _count_cell(count: int) -> Cell:
+def _format_count(count: int) -> Cell:
     return Cell(f"{count:,}")
 
 
-def _macs_cell(count: int) -> Cell:
+def _format_macs(count: int) -> Cell:
     return Cell(f"{count / 1e9:.3g} G")

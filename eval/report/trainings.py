@@ -1,4 +1,4 @@
-"""Reads what a student or a teacher measured of itself while it was trained."""
+"""Training curves, read from the records that students and teachers keep of their training."""
 
 import json
 import math
@@ -18,7 +18,7 @@ _DIRECTIONS = {"a2b": "A→B", "b2a": "B→A"}
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One measure over the steps."""
+    """One metric over the steps."""
 
     name: str
     steps: Sequence[int]
@@ -26,15 +26,15 @@ class Line:
     spreads: Sequence[float] | None = None
     """Standard deviation of each value."""
     control: float | None = None
-    """What the untouched inputs get."""
+    """Value of the untouched inputs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """One training."""
+    """The lines of one training, all of one metric."""
 
     metric: str
-    """As the record names it: `held_back_psnr_db`, or a kernel distance."""
+    """Name of the metric in the record: `held_back_psnr_db`, or a kernel distance."""
     lines: Sequence[Line]
 
 
@@ -60,23 +60,23 @@ def read_curve(path: Path) -> Curve | None:
         )
     try:
         history = json.loads(record.read_text(encoding="utf-8"))["history"]
-        lines = _taught(history) if isinstance(history, dict) else _distilled(history)
+        lines = _parse_teaching(history) if isinstance(history, dict) else _parse_distillation(history)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnusableData(f"{record} cannot be read as the record of a training ({error!r}).") from error
     return Curve(metric=lines[0][0], lines=[line for _, line in lines]) if lines else None
 
 
-def _distilled(history: Sequence[Mapping[str, Any]]) -> list[tuple[str, Line]]:
-    """From `compress distill`: the PSNR of held-back photos."""
+def _parse_distillation(history: Sequence[Mapping[str, Any]]) -> list[tuple[str, Line]]:
+    """Parse the history of `compress distill`: the PSNR of held-back photos."""
     if not history:
         return []
-    values = [_finite(point[_HELD_BACK]) for point in history]
+    values = [_parse_finite(point[_HELD_BACK]) for point in history]
     line = Line(name="", steps=[int(point["step"]) for point in history], values=values)
     return [(_HELD_BACK, line)]
 
 
-def _taught(history: Mapping[str, Any]) -> list[tuple[str, Line]]:
-    """From `compress teach`: the kernel distance of both directions; a measurement that failed is None."""
+def _parse_teaching(history: Mapping[str, Any]) -> list[tuple[str, Line]]:
+    """Parse the history of `compress teach`: the kernel distance of both directions; a failed measurement is None."""
     control = history["control"] or {}
     lines = []
     for direction, arrow in _DIRECTIONS.items():
@@ -86,15 +86,15 @@ def _taught(history: Mapping[str, Any]) -> list[tuple[str, Line]]:
         line = Line(
             name=arrow,
             steps=[step for step, _ in points],
-            values=[_finite(kid["mean"]) for _, kid in points],
-            spreads=[_finite(kid["spread"]) for _, kid in points],
-            control=_finite(control[direction]["mean"]) if control.get(direction) else None,
+            values=[_parse_finite(kid["mean"]) for _, kid in points],
+            spreads=[_parse_finite(kid["spread"]) for _, kid in points],
+            control=_parse_finite(control[direction]["mean"]) if control.get(direction) else None,
         )
         lines.append((str(points[0][1]["metric"]), line))
     return lines
 
 
-def _finite(value: Any) -> float:
+def _parse_finite(value: Any) -> float:
     number = float(value)
     if not math.isfinite(number):
         raise ValueError(f"{value!r}, expected a finite number")

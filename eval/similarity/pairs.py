@@ -1,4 +1,4 @@
-"""Which image of one folder belongs to which of another: those of the same name."""
+"""Pairs of images in two folders: those of the same name."""
 
 from pathlib import Path
 
@@ -14,15 +14,15 @@ def pair_by_stem(first: Path, second: Path) -> dict[str, tuple[Path, Path]]:
     Raises:
         UnusableData: If a folder has no images or two of one stem, or an image has no partner.
     """
-    ours, theirs = _by_stem(first), _by_stem(second)
-    lonely = [f"{_some(ours.keys() - theirs.keys())} only in {first}"] if ours.keys() - theirs.keys() else []
-    lonely += [f"{_some(theirs.keys() - ours.keys())} only in {second}"] if theirs.keys() - ours.keys() else []
-    if lonely:
-        raise UnusableData(f"images are unpaired: {'; '.join(lonely)}. Translate both folders from the same photos.")
+    ours, theirs = _list_by_stem(first), _list_by_stem(second)
+    unpaired = [f"{_first_few(ours.keys() - theirs.keys())} only in {first}"] if ours.keys() - theirs.keys() else []
+    unpaired += [f"{_first_few(theirs.keys() - ours.keys())} only in {second}"] if theirs.keys() - ours.keys() else []
+    if unpaired:
+        raise UnusableData(f"images are unpaired: {'; '.join(unpaired)}. Translate both folders from the same photos.")
     return {stem: (path, theirs[stem]) for stem, path in ours.items()}
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
+def _list_by_stem(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in list_images(folder):
         if path.stem in found:
@@ -31,6 +31,6 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _some(stems: set[str]) -> str:
+def _first_few(stems: set[str]) -> str:
     names = ", ".join(sorted(stems)[:_NAMED])
     return names if len(stems) <= _NAMED else f"{names} and {len(stems) - _NAMED} more"

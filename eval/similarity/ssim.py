@@ -5,25 +5,26 @@ from typing import NamedTuple
 import numpy as np
 
 from compress.errors import UnusableData
-from eval.similarity.psnr import PEAK
 
+PEAK = 255.0
 WINDOW_PX = 11
 WINDOW_SIGMA_PX = 1.5
-_STEADY_MEAN, _STEADY_VARIANCE = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
+# The paper's constants, which keep both fractions finite.
+_C1, _C2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
 _MIDDLE = WINDOW_PX // 2
 
 
-class Similarity(NamedTuple):
-    """One image against another, for each window that lies wholly inside: `(channels, rows, columns)` float64."""
+class WindowSimilarity(NamedTuple):
+    """Similarity of two images in each window that lies wholly inside: `(channels, rows, columns)` float64."""
 
     luminance: np.ndarray
-    """0 to 1: whether both are equally bright."""
+    """0 to 1, where 1 is equally bright."""
     contrast_structure: np.ndarray
-    """-1 to 1: whether both vary as much, and together."""
+    """-1 to 1, where 1 is varying as much, and together."""
 
 
 def ssim(first: np.ndarray, second: np.ndarray) -> float:
-    """Structural similarity: mean over windows that lie wholly inside the image, and over the colour channels.
+    """Return the structural similarity: the mean over windows that lie wholly inside, and over the colour channels.
 
     Args:
         first: `(height, width, channels)` uint8, each side at least 11 px.
@@ -37,21 +38,21 @@ def ssim(first: np.ndarray, second: np.ndarray) -> float:
 
     Source: Wang et al. 2004, Image Quality Assessment, IEEE TIP 13(4), with its 11x11 Gaussian of 1.5 px.
     """
-    return mean_similarity(similarity(planes(first), planes(second)))
+    return mean_ssim(compare_windows(to_planes(first), to_planes(second)))
 
 
-def mean_similarity(maps: Similarity) -> float:
-    """The SSIM of an image whose windows were compared already."""
-    return float((maps.luminance * maps.contrast_structure).mean())
+def mean_ssim(windows: WindowSimilarity) -> float:
+    """Return the SSIM of two images whose windows were compared already."""
+    return float((windows.luminance * windows.contrast_structure).mean())
 
 
-def planes(image: np.ndarray) -> np.ndarray:
-    """`(height, width, channels)` to `(channels, height, width)` float64, so that a row of pixels lies in one piece."""
+def to_planes(image: np.ndarray) -> np.ndarray:
+    """Turn `(height, width, channels)` into contiguous `(channels, height, width)` float64."""
     return np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float64)
 
 
-def similarity(first: np.ndarray, second: np.ndarray) -> Similarity:
-    """Compare each window of two images, which come as `planes` gives them.
+def compare_windows(first: np.ndarray, second: np.ndarray) -> WindowSimilarity:
+    """Compare each window of two images, which come from `to_planes`.
 
     Raises:
         UnusableData: If the image is smaller than the window.
@@ -65,14 +66,14 @@ def similarity(first: np.ndarray, second: np.ndarray) -> Similarity:
     mean_product, squared_means = mean_first * mean_second, mean_first**2 + mean_second**2
     # Only the sum of both variances is needed, so their squares are blurred together.
     variances = _blur(first**2 + second**2) - squared_means
-    return Similarity(
-        luminance=(2 * mean_product + _STEADY_MEAN) / (squared_means + _STEADY_MEAN),
-        contrast_structure=(2 * (product - mean_product) + _STEADY_VARIANCE) / (variances + _STEADY_VARIANCE),
+    return WindowSimilarity(
+        luminance=(2 * mean_product + _C1) / (squared_means + _C1),
+        contrast_structure=(2 * (product - mean_product) + _C2) / (variances + _C2),
     )
 
 
 def _blur(values: np.ndarray) -> np.ndarray:
-    """Weighted mean over the window around each pixel; the border, where the window sticks out, is cut off."""
+    """Return the weighted mean over the window around each pixel; the border, where it sticks out, is cut off."""
     return _blur_along(_blur_along(values, axis=1), axis=2)
 
 

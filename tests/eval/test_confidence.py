@@ -1,11 +1,11 @@
-"""Whether intervals of differences hold the truth as often as they say, by simulation; and the draws behind them."""
+"""Intervals of differences, which hold the truth as often as they say, by simulation; and the draws behind them."""
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
 from compress.errors import UnusableData
-from eval.confidence import RESAMPLES, interval, resample_counts, resampled_means, smallest_visible_increase
+from eval.confidence import RESAMPLES, normal_interval, resample_counts, resampled_means, smallest_visible_increase
 from eval.distribution.fid import frechet_distance, resampled_frechet_distances
 from eval.distribution.kid import resampled_kernel_distances, unbiased_kernel_distance
 
@@ -14,7 +14,7 @@ FEW_RESAMPLES = 120
 TRUTH_DRAWS = 500
 """The mean of so many differences is off by about a twentieth of what a single difference is off."""
 REAL_IMAGES = 120
-LIKENESS = 0.9
+CORRELATION = 0.9
 """Correlation of a candidate's features with the baseline's of the same input."""
 
 WORSE_BY = {"equal": 0.0, "slightly worse": 0.05}
@@ -23,11 +23,11 @@ METRICS = {
     "kid": (unbiased_kernel_distance, resampled_kernel_distances),
 }
 Differences = dict[tuple[str, str], np.ndarray]
-"""By metric and candidate, the candidate's values less the baseline's."""
+"""The candidate's values less the baseline's, by metric and candidate."""
 
 
 def deviations(features: int) -> np.ndarray:
-    """As in features of photos, few directions hold most of the variance."""
+    """Return deviations as those of photos' features: few directions hold most of the variance."""
     return 1 / np.sqrt(1 + np.arange(features))
 
 
@@ -37,14 +37,14 @@ def draw_features(stream: np.random.RandomState, images: int, features: int) -> 
     drawn = {"baseline": shared}
     for name, worse_by in WORSE_BY.items():
         own = stream.normal(size=(images, features))
-        mixed = LIKENESS * shared + np.sqrt(1 - LIKENESS**2) * own
+        mixed = CORRELATION * shared + np.sqrt(1 - CORRELATION**2) * own
         # With less variety and further off.
         drawn[name] = (1 - worse_by) * mixed + worse_by
     return {name: ((0.8 * values + 0.4) * deviations(features)).astype(np.float32) for name, values in drawn.items()}
 
 
 def differences(real: np.ndarray, drawn: dict[str, np.ndarray], counts: np.ndarray | None = None) -> Differences:
-    """Of the values on all images or, with counts, of those on resamples."""
+    """Return the differences of values on all images or, with counts, on resamples."""
     found = {}
     for metric, (measure, resample) in METRICS.items():
         values = {
@@ -57,7 +57,7 @@ def differences(real: np.ndarray, drawn: dict[str, np.ndarray], counts: np.ndarr
 
 @pytest.fixture(scope="module", params=[(60, 24), (40, 96)], ids=["60 images, 24 features", "40 images, 96 features"])
 def coverage(request: pytest.FixtureRequest) -> dict[tuple[str, str], float]:
-    """By metric and candidate, the share of repetitions whose interval holds the true difference.
+    """Return by metric and candidate the share of repetitions whose interval holds the true difference.
 
     The truth is the mean over new inputs, of the same number and against the same real images.
     """
@@ -73,7 +73,7 @@ def coverage(request: pytest.FixtureRequest) -> dict[tuple[str, str], float]:
             counts = resample_counts(images, seed=repetition, resamples=FEW_RESAMPLES)
             estimates, resampled = differences(real, drawn), differences(real, drawn, counts)
             for difference, true in truth.items():
-                found = interval(float(estimates[difference]), resampled[difference])
+                found = normal_interval(float(estimates[difference]), resampled[difference])
                 held[difference] += int(found.low <= true <= found.high)
     return {difference: count / REPETITIONS for difference, count in held.items()}
 
@@ -98,7 +98,7 @@ def test_interval_of_the_mean_psnr_holds_the_true_difference(true_db: float) -> 
     for repetition in range(REPETITIONS):
         values = draw_psnr_differences_db(stream, 60, true_db)
         counts = resample_counts(60, seed=repetition, resamples=FEW_RESAMPLES)
-        found = interval(float(values.mean()), resampled_means(values, counts))
+        found = normal_interval(float(values.mean()), resampled_means(values, counts))
         held += int(found.low <= true_db <= found.high)
     assert 0.90 <= held / REPETITIONS <= 0.99
 
@@ -110,20 +110,20 @@ def test_smallest_visible_increase_is_seen_in_four_of_five_test_sets() -> None:
     seen = []
     for _ in range(1000):
         values = stream.normal(increase, 1.0, size=80)
-        seen.append(interval(float(values.mean()), resampled_means(values, counts)).low > 0)
+        seen.append(normal_interval(float(values.mean()), resampled_means(values, counts)).low > 0)
     # The spread of one test set, from which the increase is foretold, is itself off by up to 15 %: +-0.12 in power.
     assert 0.68 <= np.mean(seen) <= 0.92
 
 
 def test_interval_is_the_estimate_and_its_normal_margin() -> None:
     resampled = np.tile([9.0, 11.0], 500)
-    found = interval(7.0, resampled)
+    found = normal_interval(7.0, resampled)
     assert (found.low, found.high) == pytest.approx((7 - 1.96, 7 + 1.96), rel=1e-3)
     assert smallest_visible_increase(resampled) == pytest.approx(1.96 + 0.84, rel=2e-3)
 
 
 def test_equal_images_leave_no_doubt() -> None:
-    found = interval(0.0, np.zeros(RESAMPLES))
+    found = normal_interval(0.0, np.zeros(RESAMPLES))
     assert (found.low, found.high) == (0.0, 0.0)
 
 

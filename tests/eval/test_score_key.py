@@ -9,9 +9,9 @@ import pytest
 
 from compress.errors import UnusableData
 from compress.images import list_images
-from eval.score_key import ReferenceKey, content_sha256, metric_name, refuse_other_keys
+from eval.score_key import ScoreKey, content_sha256, metric_name, require_one_key
 
-KEY = ReferenceKey(
+KEY = ScoreKey(
     real_sha256="a" * 64,
     real_images=120,
     fake_images=120,
@@ -37,7 +37,7 @@ def test_only_inception_features_make_a_fid_and_a_kid() -> None:
 
 
 def test_scores_of_one_reference_stand_side_by_side() -> None:
-    refuse_other_keys({"teacher": KEY.to_mapping(), "student": KEY.to_mapping()})
+    require_one_key({"teacher": KEY.to_mapping(), "student": KEY.to_mapping()})
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_scores_of_one_reference_stand_side_by_side() -> None:
 def test_scores_of_different_references_are_refused(change: dict[str, Any]) -> None:
     other = replace(KEY, **change)
     with pytest.raises(UnusableData, match=f"teacher and student do not compare: they differ in {next(iter(change))}"):
-        refuse_other_keys({"teacher": KEY.to_mapping(), "student": other.to_mapping()})
+        require_one_key({"teacher": KEY.to_mapping(), "student": other.to_mapping()})
 
 
 def test_content_hash_follows_the_content_and_not_the_place(tmp_path: Path, draw: Callable[..., Path]) -> None:

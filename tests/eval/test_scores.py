@@ -1,4 +1,4 @@
-"""What scoring refuses before it loads a network. Scores themselves: see torch_side."""
+"""Folders that scoring refuses before it loads a network. Scores themselves: see torch_side."""
 
 from collections.abc import Callable
 from pathlib import Path

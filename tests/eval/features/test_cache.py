@@ -34,19 +34,19 @@ def refuse() -> np.ndarray:
 @pytest.fixture
 def kept(tmp_path: Path) -> Path:
     """The file of a cache that holds `FEATURES`."""
-    FeatureCache(tmp_path / "cache").features(KEY, lambda: FEATURES)
+    FeatureCache(tmp_path / "cache").load_or_compute(KEY, lambda: FEATURES)
     (path,) = (tmp_path / "cache").iterdir()
     return path
 
 
 def test_kept_features_are_bit_equal_and_not_computed_again(kept: Path) -> None:
-    found = FeatureCache(kept.parent).features(KEY, refuse)
+    found = FeatureCache(kept.parent).load_or_compute(KEY, refuse)
     assert found.dtype == np.float32
     assert found.tobytes() == FEATURES.tobytes()
 
 
 def test_without_a_folder_nothing_is_kept() -> None:
-    first, second = (FeatureCache(None).features(KEY, lambda value=value: FEATURES + value) for value in (0, 1))
+    first, second = (FeatureCache(None).load_or_compute(KEY, lambda value=value: FEATURES + value) for value in (0, 1))
     assert not np.array_equal(first, second)
 
 
@@ -67,7 +67,7 @@ def test_without_a_folder_nothing_is_kept() -> None:
     ids=lambda change: next(iter(change)),
 )
 def test_features_of_anything_else_are_not_mistaken_for_them(change: dict[str, Any], kept: Path) -> None:
-    other = FeatureCache(kept.parent).features(replace(KEY, **change), lambda: FEATURES + 1)
+    other = FeatureCache(kept.parent).load_or_compute(replace(KEY, **change), lambda: FEATURES + 1)
     assert np.array_equal(other, FEATURES + 1)
     assert len(list(kept.parent.iterdir())) == 2
 
@@ -96,7 +96,7 @@ def test_file_that_cannot_be_right_is_computed_anew_with_a_warning(
     spoil: str, kept: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     SPOILS[spoil](kept)
-    found = FeatureCache(kept.parent).features(KEY, lambda: FEATURES)
+    found = FeatureCache(kept.parent).load_or_compute(KEY, lambda: FEATURES)
     assert np.array_equal(found, FEATURES)
     assert caplog.records[0].levelno == logging.WARNING
     assert kept.name in caplog.records[0].getMessage()
@@ -104,8 +104,8 @@ def test_file_that_cannot_be_right_is_computed_anew_with_a_warning(
 
 def test_spoilt_file_is_replaced(kept: Path) -> None:
     kept.write_bytes(b"torn")
-    FeatureCache(kept.parent).features(KEY, lambda: FEATURES)
-    assert np.array_equal(FeatureCache(kept.parent).features(KEY, refuse), FEATURES)
+    FeatureCache(kept.parent).load_or_compute(KEY, lambda: FEATURES)
+    assert np.array_equal(FeatureCache(kept.parent).load_or_compute(KEY, refuse), FEATURES)
 
 
 def test_full_disk_costs_a_warning_and_not_the_score(
@@ -115,14 +115,14 @@ def test_full_disk_costs_a_warning_and_not_the_score(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cache, "atomic_write_bytes", full)
-    found = FeatureCache(tmp_path / "cache").features(KEY, lambda: FEATURES)
+    found = FeatureCache(tmp_path / "cache").load_or_compute(KEY, lambda: FEATURES)
     assert np.array_equal(found, FEATURES)
     assert "No space left" in caplog.text
 
 
 def test_failed_computation_keeps_nothing(tmp_path: Path) -> None:
     with pytest.raises(AssertionError):
-        FeatureCache(tmp_path / "cache").features(KEY, refuse)
+        FeatureCache(tmp_path / "cache").load_or_compute(KEY, refuse)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from eval.confidence import RESAMPLES
-from eval.gate.measurement import CHANNELS, Measurement, Resampled
+from eval.gate.measurement import CHANNELS, Measurement, ResampledDistance
 
 Measured = Callable[..., Measurement]
 
@@ -37,8 +37,8 @@ def measured() -> Measured:
             paired |= {"psnr_db": psnr_db + np.linspace(-1.0, 1.0, images), "ssim": np.full(images, 0.9)}
             others.setdefault("teacher_sha256", "t" * 64)
         distances = {
-            "fid": Resampled(value=fid, resampled=fid + draws[0]),
-            "kid": Resampled(value=kid, resampled=kid + draws[1]),
+            "fid": ResampledDistance(value=fid, resampled=fid + draws[0]),
+            "kid": ResampledDistance(value=kid, resampled=kid + draws[1]),
         }
         return Measurement(key=_key(images), distances=distances, paired=paired, **others)
 

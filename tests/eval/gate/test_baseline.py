@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from compress.errors import UnusableData, UsageError
-from eval.gate.baseline import changes, changes_text, read_baseline, read_replaced, write_baseline
-from eval.gate.measurement import CHANNELS, Measurement, Resampled, _rounded
+from eval.gate.baseline import find_changes, format_changes, read_baseline, read_replaced_baseline, write_baseline
+from eval.gate.measurement import CHANNELS, Measurement, ResampledDistance, round_for_file
 
 Measured = Callable[..., Measurement]
 Change = Callable[[dict[str, Any]], Any]
@@ -22,7 +22,7 @@ def test_what_is_read_is_what_was_written(tmp_path: Path, measured: Measured) ->
     read = read_baseline(tmp_path / "baseline.json")
     assert read.to_mapping() == written.to_mapping()
     assert read.images == 40
-    assert changes(written, read) == {}
+    assert find_changes(written, read) == {}
 
 
 def test_baseline_of_500_images_is_small(tmp_path: Path, measured: Measured) -> None:
@@ -31,17 +31,17 @@ def test_baseline_of_500_images_is_small(tmp_path: Path, measured: Measured) -> 
     measurement = Measurement(
         key=key,
         distances={
-            name: Resampled(value=scale, resampled=_rounded(rng.normal(scale, 0.1 * scale, 1000)))
+            name: ResampledDistance(value=scale, resampled=round_for_file(rng.normal(scale, 0.1 * scale, 1000)))
             for name, scale in (("fid", 50.0), ("kid", 0.001))
         },
-        paired={name: _rounded(rng.normal(30.0, 3.0, 500)) for name in (*CHANNELS, "psnr_db", "ssim")},
+        paired={name: round_for_file(rng.normal(30.0, 3.0, 500)) for name in (*CHANNELS, "psnr_db", "ssim")},
     )
     write_baseline(measurement, tmp_path / "baseline.json")
     assert (tmp_path / "baseline.json").stat().st_size < 60_000
 
 
 def test_rounding_keeps_six_digits_of_numbers_of_any_size() -> None:
-    assert _rounded(np.asarray([[123.456789, -0.000123456789], [0.0, 1e9]])).tolist() == [
+    assert round_for_file(np.asarray([[123.456789, -0.000123456789], [0.0, 1e9]])).tolist() == [
         [123.457, -0.000123457],
         [0.0, 1e9],
     ]
@@ -98,19 +98,19 @@ def test_record_of_another_kind_is_refused_by_what_is_wrong(
 
 def test_changes_name_scores_and_what_they_were_measured_against(measured: Measured) -> None:
     old, new = measured(fid=50.0, size_bytes=250_000), measured(fid=48.0, psnr_db=31.0, images=60, size_bytes=250_000)
-    changed = changes(old, new)
+    changed = find_changes(old, new)
     assert changed["fid"] == {"from": 50.0, "to": 48.0}
     assert changed["psnr_db"] == {"from": None, "to": 31.0}
     assert changed["key.fake_images"] == {"from": 40, "to": 60}
     assert not {"kid", "size_bytes", "key.network"} & changed.keys()
-    text = changes_text(changed)
+    text = format_changes(changed)
     assert "fid: 50.0 -> 48.0" in text
     assert "psnr_db: none -> 31.0" in text
-    assert changes_text({}) == "nothing changed against the old baseline."
+    assert format_changes({}) == "nothing changed against the old baseline."
 
 
 def test_broken_baseline_can_be_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert read_replaced(tmp_path / "none.json") is None
+    assert read_replaced_baseline(tmp_path / "none.json") is None
     (tmp_path / "baseline.json").write_text("torn")
-    assert read_replaced(tmp_path / "baseline.json") is None
+    assert read_replaced_baseline(tmp_path / "baseline.json") is None
     assert "cannot be said" in caplog.text

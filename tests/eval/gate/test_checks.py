@@ -1,4 +1,4 @@
-"""Which checks a gate makes, which it refuses, and which it says it left out."""
+"""The checks that a gate makes, those that it refuses, and those that it leaves out and names."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,12 +11,12 @@ import pytest
 from compress.errors import UnusableData, UsageError
 from eval.confidence import Interval
 from eval.config import GateConfig
-from eval.gate.checks import left_out, make_checks
+from eval.gate.checks import find_unchecked, make_checks
 from eval.gate.latency import LatencyRatio
-from eval.gate.limits import read_limits
+from eval.gate.limits import parse_limits
 from eval.gate.measurement import Measurement
-from eval.gate.stage import refuse_other_measurement
-from eval.gate.verdict import Check
+from eval.gate.stage import require_same_measurement
+from eval.gate.verdict import LimitCheck
 
 Measured = Callable[..., Measurement]
 
@@ -27,8 +27,8 @@ def config(**limits: Any) -> GateConfig:
 
 def checks(
     baseline: Measurement, candidate: Measurement, latency: LatencyRatio | None = None, **limits: Any
-) -> dict[str, Check]:
-    return {check.name: check for check in make_checks(read_limits(config(**limits)), baseline, candidate, latency)}
+) -> dict[str, LimitCheck]:
+    return {check.name: check for check in make_checks(parse_limits(config(**limits)), baseline, candidate, latency)}
 
 
 def test_defaults_check_fid_and_colour(measured: Measured) -> None:
@@ -101,21 +101,21 @@ def test_share_of_a_kernel_distance_below_zero_is_refused(measured: Measured) ->
 )
 def test_limit_without_its_material_is_refused(measured: Measured, limits: dict[str, Any], needed: str) -> None:
     with pytest.raises(UsageError, match=needed):
-        left_out(config(**limits), measured())
+        find_unchecked(config(**limits), measured())
 
 
 def test_default_without_its_material_is_left_out_and_named(measured: Measured) -> None:
-    assert [(item.name, "--teacher" in item.why) for item in left_out(config(), measured())] == [
+    assert [(item.name, "--teacher" in item.why) for item in find_unchecked(config(), measured())] == [
         ("max_psnr_drop", True)
     ]
-    assert left_out(config(teacher=Path("t")), measured(psnr_db=30.0)) == []
-    assert left_out(config(teacher=Path("t"), max_psnr_drop=0.1), None) == []
+    assert find_unchecked(config(teacher=Path("t")), measured(psnr_db=30.0)) == []
+    assert find_unchecked(config(teacher=Path("t"), max_psnr_drop=0.1), None) == []
 
 
 def test_folder_as_baseline_stands_in_for_the_teacher_of_the_candidate_alone() -> None:
-    assert [item.name for item in left_out(config(min_psnr=30.0), None)] == ["max_psnr_drop"]
+    assert [item.name for item in find_unchecked(config(min_psnr=30.0), None)] == ["max_psnr_drop"]
     with pytest.raises(UsageError, match="--max-psnr-drop"):
-        left_out(config(max_psnr_drop=0.1), None)
+        find_unchecked(config(max_psnr_drop=0.1), None)
 
 
 @pytest.mark.parametrize("name", ["inputs_sha256", "resamples", "seed", "real_sha256", "fake_images", "network"])
@@ -123,11 +123,11 @@ def test_measurements_of_other_keys_are_refused_by_name(measured: Measured, name
     baseline = measured()
     other = replace(baseline, key={**baseline.key, name: "other"})
     with pytest.raises(UnusableData, match=rf"old\.json and new do not compare: they differ in {name}"):
-        refuse_other_measurement(config(), other, baseline)
+        require_same_measurement(config(), other, baseline)
 
 
 def test_other_teacher_than_the_baselines_is_refused(measured: Measured) -> None:
     baseline, candidate = measured(psnr_db=30.0), measured(psnr_db=30.0, teacher_sha256="u" * 64)
     with pytest.raises(UnusableData, match=r"old\.json was compared with other images of a teacher"):
-        refuse_other_measurement(config(teacher=Path("t")), baseline, candidate)
-    refuse_other_measurement(config(), baseline, measured())
+        require_same_measurement(config(teacher=Path("t")), baseline, candidate)
+    require_same_measurement(config(), baseline, measured())

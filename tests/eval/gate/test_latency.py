@@ -12,7 +12,7 @@ from eval.gate.latency import read_latency_ratio
 
 
 def bench(path: Path, *, ratios: np.ndarray) -> Path:
-    """As `compress bench host --json` prints it, of a candidate that takes `ratios` times as long in each round."""
+    """Write what `compress bench host --json` prints of a candidate that takes `ratios` times as long in each round."""
     speedups = 1 / ratios
     baseline = {"name": "baseline", "speedup": 1.0, "speedup_range": [1.0, 1.0]}
     other = {"name": "other", "speedup": 9.0, "speedup_range": [8.0, 10.0]}

@@ -1,26 +1,26 @@
-"""Where an interval lies to its limit, and what follows from it."""
+"""Verdicts, by where an interval lies to its limit."""
 
 import numpy as np
 import pytest
 
-from eval.confidence import RESAMPLES, Interval, interval, resample_counts
-from eval.gate.limits import read_limit
-from eval.gate.measurement import Resampled
+from eval.confidence import RESAMPLES, Interval, normal_interval, resample_counts
+from eval.gate.limits import parse_limit
+from eval.gate.measurement import ResampledDistance
 from eval.gate.verdict import (
     Verdict,
     Worse,
-    gravest,
-    increase_check,
-    mean_check,
-    most_check,
-    overall,
-    paired_check,
-    where_it_lies,
+    check_increase,
+    check_maximum,
+    check_mean,
+    check_paired_mean,
+    choose_gravest,
+    combine_verdicts,
+    decide_verdict,
 )
 
 
-def noisy(value: float, *, deviation: float, seed: int) -> Resampled:
-    return Resampled(value=value, resampled=np.random.default_rng(seed).normal(value, deviation, RESAMPLES))
+def noisy(value: float, *, deviation: float, seed: int) -> ResampledDistance:
+    return ResampledDistance(value=value, resampled=np.random.default_rng(seed).normal(value, deviation, RESAMPLES))
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def noisy(value: float, *, deviation: float, seed: int) -> Resampled:
     ],
 )
 def test_verdict_at_the_borders_of_a_limit_of_2(low: float, high: float, worse: Worse, verdict: Verdict) -> None:
-    assert where_it_lies(Interval(low=low, high=high), 2.0, worse) == verdict
+    assert decide_verdict(Interval(low=low, high=high), 2.0, worse) == verdict
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_verdict_at_the_borders_of_a_limit_of_2(low: float, high: float, worse: 
     ],
 )
 def test_gravest_verdict_is_the_overall_one(verdicts: list[Verdict], expected: Verdict) -> None:
-    assert overall(verdicts) == expected
+    assert combine_verdicts(verdicts) == expected
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_increase_is_held_against_its_limit(increase: float, verdict: Verdict) -
     # The interval reaches 1.96 * 0.3, about 0.6, to either side.
     baseline, candidate = noisy(100.0, deviation=0.0, seed=0), noisy(100.0 + increase, deviation=0.3, seed=1)
     for limit in ("5%", "5"):
-        check = increase_check("max_fid_increase", "fid", baseline, candidate, read_limit(limit, "max_fid_increase"))
+        check = check_increase("max_fid_increase", "fid", baseline, candidate, parse_limit(limit, "max_fid_increase"))
         assert check.verdict == verdict
         assert check.difference == pytest.approx(increase)
         assert check.limit == pytest.approx(5.0)
@@ -69,8 +69,8 @@ def test_increase_is_held_against_its_limit(increase: float, verdict: Verdict) -
 
 def test_noise_that_candidate_and_baseline_share_cancels() -> None:
     baseline = noisy(100.0, deviation=20.0, seed=0)
-    candidate = Resampled(value=103.0, resampled=baseline.resampled + 3.0)
-    check = increase_check("max_fid_increase", "fid", baseline, candidate, read_limit("2", "max_fid_increase"))
+    candidate = ResampledDistance(value=103.0, resampled=baseline.resampled + 3.0)
+    check = check_increase("max_fid_increase", "fid", baseline, candidate, parse_limit("2", "max_fid_increase"))
     assert check.verdict == "regression"
     assert check.interval is not None
     assert (check.interval.low, check.interval.high) == pytest.approx((3.0, 3.0))
@@ -78,19 +78,19 @@ def test_noise_that_candidate_and_baseline_share_cancels() -> None:
 
 def test_relative_limit_carries_the_noise_of_its_baseline() -> None:
     baseline = noisy(100.0, deviation=20.0, seed=0)
-    candidate = Resampled(value=103.0, resampled=baseline.resampled + 3.0)
-    check = increase_check("max_fid_increase", "fid", baseline, candidate, read_limit("5%", "max_fid_increase"))
-    expected = interval(103.0 - 105.0, candidate.resampled - 1.05 * baseline.resampled)
+    candidate = ResampledDistance(value=103.0, resampled=baseline.resampled + 3.0)
+    check = check_increase("max_fid_increase", "fid", baseline, candidate, parse_limit("5%", "max_fid_increase"))
+    expected = normal_interval(103.0 - 105.0, candidate.resampled - 1.05 * baseline.resampled)
     assert check.interval is not None
     # 5 % of a deviation of 20 is 1, of which the interval reaches 1.96 to either side of 3.
     assert check.interval.low == pytest.approx(expected.low + 5.0)
     assert check.interval.high - check.interval.low == pytest.approx(2 * 1.96, rel=0.1)
-    assert check.verdict == where_it_lies(check.interval, check.limit, "higher") == "pass"
+    assert check.verdict == decide_verdict(check.interval, check.limit, "higher") == "pass"
 
 
 def test_equal_measurements_differ_by_exactly_nothing() -> None:
     baseline = noisy(50.0, deviation=3.0, seed=0)
-    check = increase_check("max_fid_increase", "fid", baseline, baseline, read_limit("0", "max_fid_increase"))
+    check = check_increase("max_fid_increase", "fid", baseline, baseline, parse_limit("0", "max_fid_increase"))
     assert (check.difference, check.interval, check.verdict) == (0.0, Interval(low=0.0, high=0.0), "pass")
 
 
@@ -101,7 +101,7 @@ def test_drop_of_a_paired_mean_is_held_against_its_limit(drop: float, verdict: V
     # The differences scatter by 1 dB, so their mean by 0.07.
     scatter = rng.normal(0.0, 1.0, 200)
     candidate = baseline - drop + scatter - scatter.mean()
-    check = paired_check(
+    check = check_paired_mean(
         "max_psnr_drop",
         "psnr_db",
         "dB",
@@ -120,21 +120,21 @@ def test_drop_of_a_paired_mean_is_held_against_its_limit(drop: float, verdict: V
 def test_candidates_own_mean_is_held_against_a_bound(least: float, verdict: Verdict) -> None:
     values = 30.0 + np.linspace(-4.0, 4.0, 100)
     counts = resample_counts(100, seed=0)
-    check = mean_check("min_psnr", "psnr_db", "dB", candidate=values, counts=counts, limit=least, worse="lower")
+    check = check_mean("min_psnr", "psnr_db", "dB", candidate=values, counts=counts, limit=least, worse="lower")
     assert check.verdict == verdict
     assert (check.baseline, check.difference) == (None, None)
 
 
 @pytest.mark.parametrize(("size", "verdict"), [(249_999, "pass"), (250_000, "pass"), (250_001, "regression")])
 def test_bytes_are_certain(size: int, verdict: Verdict) -> None:
-    check = most_check("max_bytes", "size_bytes", "B", candidate=size, most=250_000, found=None)
+    check = check_maximum("max_bytes", "size_bytes", "B", candidate=size, maximum=250_000, found=None)
     assert (check.verdict, check.interval, check.smallest_visible) == (verdict, None, None)
 
 
 def test_gravest_of_checks_decides_then_the_largest_value() -> None:
     counts = resample_counts(10, seed=0)
     checks = [
-        mean_check(
+        check_mean(
             "max_colour_shift",
             name,
             "levels",
@@ -145,5 +145,5 @@ def test_gravest_of_checks_decides_then_the_largest_value() -> None:
         )
         for name, shift in (("mean_red_shift", 1.0), ("mean_green_shift", 5.0), ("mean_blue_shift", 1.5))
     ]
-    assert gravest(checks).metric == "mean_green_shift"
-    assert gravest([checks[0], checks[2]]).metric == "mean_blue_shift"
+    assert choose_gravest(checks).metric == "mean_green_shift"
+    assert choose_gravest([checks[0], checks[2]]).metric == "mean_blue_shift"

@@ -8,12 +8,14 @@ from xml.etree import ElementTree
 import pytest
 
 from eval.confidence import Interval
-from eval.gate.verdict import Check
-from eval.report import curves, forest, scatter
-from eval.report.gates import Gate
+from eval.gate.verdict import LimitCheck
+from eval.report.curves import draw_curve
+from eval.report.forest import draw_forest_of_distances, draw_forest_of_gates
+from eval.report.gates import GateResult
+from eval.report.scatter import draw_scatter_of_models
 from eval.report.sources import Sources
 from eval.report.trainings import Curve, Line
-from eval.similarity import Fidelity, Likeness
+from eval.similarity import FolderSimilarity, ImageSimilarity
 
 
 def texts(svg: str) -> list[str]:
@@ -30,7 +32,7 @@ def entries(**sizes: int) -> dict[str, dict[str, Any]]:
     return {name: {"name": name, "size_bytes": size} for name, size in sizes.items()}
 
 
-def check(name: str, metric: str, unit: str = "", **values: Any) -> Check:
+def check(name: str, metric: str, unit: str = "", **values: Any) -> LimitCheck:
     known: dict[str, Any] = {
         "baseline": 50.0,
         "candidate": 51.0,
@@ -42,16 +44,16 @@ def check(name: str, metric: str, unit: str = "", **values: Any) -> Check:
         "smallest_visible": 0.7,
         "verdict": "pass",
     }
-    return Check(name=name, metric=metric, unit=unit, **(known | values))
+    return LimitCheck(name=name, metric=metric, unit=unit, **(known | values))
 
 
-def gate(*checks: Check) -> Gate:
-    return Gate(verdict="pass", passed=True, checks=checks, not_checked=())
+def gate(*checks: LimitCheck) -> GateResult:
+    return GateResult(verdict="pass", passed=True, checks=checks, not_checked=())
 
 
 def test_each_unit_has_a_plot_and_each_distance_and_each_value_without_baseline_its_own() -> None:
     alone: dict[str, Any] = {"baseline": None, "difference": None}
-    found = forest.of_gates(
+    found = draw_forest_of_gates(
         {
             "one": gate(
                 check("max_fid_increase", "fid"),
@@ -72,7 +74,7 @@ def test_each_unit_has_a_plot_and_each_distance_and_each_value_without_baseline_
 
 
 def test_gates_of_several_models_share_a_plot_and_name_their_rows() -> None:
-    (svg,) = forest.of_gates(
+    (svg,) = draw_forest_of_gates(
         {
             "small": gate(check("max_fid_increase", "fid")),
             "tiny": gate(check("max_fid_increase", "fid", verdict="inconclusive")),
@@ -83,7 +85,7 @@ def test_gates_of_several_models_share_a_plot_and_name_their_rows() -> None:
 
 def test_a_verdict_is_told_by_word_marker_and_colour() -> None:
     drawn = {
-        verdict: forest.of_gates({"one": gate(check("max_fid_increase", "fid", verdict=verdict))})[0]
+        verdict: draw_forest_of_gates({"one": gate(check("max_fid_increase", "fid", verdict=verdict))})[0]
         for verdict in ("pass", "regression", "inconclusive")
     }
     for verdict, variable in (("pass", "accent"), ("regression", "alarm"), ("inconclusive", "doubt")):
@@ -96,12 +98,12 @@ def test_a_verdict_is_told_by_word_marker_and_colour() -> None:
 def test_kernel_distance_keeps_its_sign_below_zero() -> None:
     interval = {"low": -0.0049, "high": 0.0029}
     record = {"kid": {"mean": -0.001, "spread": 0.002}, "intervals": {"kid": interval}}
-    (svg,) = forest.of_distances(sources(scores={"student": record}))
+    (svg,) = draw_forest_of_distances(sources(scores={"student": record}))
     assert "student: -0.0010 (-0.0049 to 0.0029)." in svg
 
 
 def test_without_scores_there_is_no_forest() -> None:
-    assert forest.of_distances(sources(scores={})) == []
+    assert draw_forest_of_distances(sources(scores={})) == []
 
 
 def test_size_is_drawn_against_kid_before_the_frechet_distance() -> None:
@@ -109,16 +111,16 @@ def test_size_is_drawn_against_kid_before_the_frechet_distance() -> None:
         "a": {"fid": 30.0, "kid": {"mean": 0.01, "spread": 0.001}},
         "b": {"fid": 40.0, "kid": {"mean": 0.02, "spread": 0.001}},
     }
-    svg = scatter.of_models(sources(names=["a", "b"], scores=records, entries=entries(a=180_000, b=45_600_000)))
+    svg = draw_scatter_of_models(sources(names=["a", "b"], scores=records, entries=entries(a=180_000, b=45_600_000)))
     assert svg is not None
     assert "file size against KID, lower is better. a: 180 kB, 0.01. b: 45.6 MB, 0.02." in svg
     assert {"a", "b", "1 MB", "10 MB"} <= set(texts(svg))
 
 
 def test_size_is_drawn_against_psnr_where_no_two_models_were_scored() -> None:
-    likeness = Likeness(psnr_db=25.0, ssim=None, ms_ssim=None, colour_offset=(0.0, 0.0, 0.0))
-    similarity = {name: Fidelity({"0": likeness}) for name in ("a", "b")}
-    svg = scatter.of_models(
+    image = ImageSimilarity(psnr_db=25.0, ssim=None, ms_ssim=None, colour_offset=(0.0, 0.0, 0.0))
+    similarity = {name: FolderSimilarity({"0": image}) for name in ("a", "b")}
+    svg = draw_scatter_of_models(
         sources(scores={"a": {"fid": 3.0}}, similarity=similarity, entries=entries(a=180_000, b=190_000))
     )
     assert svg is not None
@@ -127,13 +129,13 @@ def test_size_is_drawn_against_psnr_where_no_two_models_were_scored() -> None:
 
 def test_one_model_or_an_unknown_size_draws_no_scatter() -> None:
     records = {"a": {"fid": 30.0}, "b": {"fid": 40.0}}
-    assert scatter.of_models(sources(scores=records, entries=entries(a=180_000))) is None
-    assert scatter.of_models(sources(scores={"a": {"fid": 30.0}}, entries=entries(a=180_000, b=1000))) is None
+    assert draw_scatter_of_models(sources(scores=records, entries=entries(a=180_000))) is None
+    assert draw_scatter_of_models(sources(scores={"a": {"fid": 30.0}}, entries=entries(a=180_000, b=1000))) is None
 
 
 def test_names_of_points_that_lie_on_each_other_do_not_overlap() -> None:
     records = {name: {"fid": 30.0} for name in ("first", "second", "third")} | {"far": {"fid": 90.0}}
-    svg = scatter.of_models(
+    svg = draw_scatter_of_models(
         sources(scores=records, entries=entries(first=100_000, second=101_000, third=102_000, far=9_000_000))
     )
     assert svg is not None
@@ -156,13 +158,15 @@ def test_any_name_can_stand_in_a_chart(name: str) -> None:
     curve = Curve(metric="held_back_psnr_db", lines=[Line(name="", steps=[1, 2], values=[3.0, 4.0])])
     records = {name: {"fid": 30.0}, "b": {"fid": 40.0}}
     sized = {one: {"name": one, "size_bytes": 1000} for one in records}
-    points = scatter.of_models(sources(scores=records, entries=sized))
+    points = draw_scatter_of_models(sources(scores=records, entries=sized))
     assert points is not None
     plain = "".join(character for character in name if character.isprintable())[:20]
     assert any(plain in text for text in texts(points))
-    rows = forest.of_distances(sources(scores={name: {"fid": 30.0, "intervals": {"fid": {"low": 29, "high": 31}}}}))
+    rows = draw_forest_of_distances(
+        sources(scores={name: {"fid": 30.0, "intervals": {"fid": {"low": 29, "high": 31}}}})
+    )
     assert any(plain in text for text in texts(rows[0]))
-    assert any(plain in text for text in texts(curves.of_training(name, curve)))
+    assert any(plain in text for text in texts(draw_curve(name, curve)))
 
 
 def test_a_teachers_curve_says_its_directions_and_the_control() -> None:
@@ -170,6 +174,6 @@ def test_a_teachers_curve_says_its_directions_and_the_control() -> None:
         Line(name="A→B", steps=[100, 200], values=[0.3, 0.1], spreads=[0.01, 0.01], control=0.5),
         Line(name="B→A", steps=[100], values=[0.4], spreads=[0.01]),
     ]
-    svg = curves.of_training("teacher", Curve(metric="kid_efficientnet_lite0", lines=lines))
+    svg = draw_curve("teacher", Curve(metric="kid_efficientnet_lite0", lines=lines))
     assert {"A→B", "B→A", "teacher: KID (EfficientNet-Lite0), lower is better"} <= set(texts(svg))
     assert "untouched inputs 0.5" in svg

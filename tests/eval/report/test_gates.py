@@ -1,4 +1,4 @@
-"""What is read of a gate's result, and what is refused."""
+"""Results of gates that are read back, and files that are refused."""
 
 import json
 from collections.abc import Callable
@@ -9,10 +9,10 @@ import pytest
 
 from compress.errors import UnusableData
 from eval.confidence import Interval
-from eval.gate.verdict import Check
+from eval.gate.verdict import LimitCheck
 from eval.report.gates import read_gate
 
-CHECK = Check(
+CHECK = LimitCheck(
     name="max_fid_increase",
     metric="fid",
     unit="",

@@ -18,8 +18,8 @@ from compress.artifact import Cost, ImageSpec, Manifest, write_manifest
 from compress.errors import UnusableData, UsageError
 from compress.images import read_image
 from eval.config import ReportConfig
-from eval.report.page import render
-from eval.similarity import compare
+from eval.report.page import render_page
+from eval.similarity import compare_folders
 
 Drawer = Callable[..., Path]
 
@@ -81,7 +81,7 @@ def scores(mean: float, distance: float) -> dict[str, Any]:
 
 
 class Elements(HTMLParser):
-    """What the page's markup consists of; complains of tags that are not closed."""
+    """Elements of the page's markup; complains of tags that are not closed."""
 
     VOID = ("meta", "img", "link", "br")
 
@@ -152,7 +152,7 @@ def config(tmp_path_factory: pytest.TempPathFactory, draw: Drawer) -> ReportConf
 
 @pytest.fixture(scope="module")
 def page(config: ReportConfig) -> str:
-    return render(config)
+    return render_page(config)
 
 
 def without_extras(config: ReportConfig) -> ReportConfig:
@@ -175,7 +175,7 @@ def test_page_shows_each_number_it_was_given(page: str, text: str) -> None:
 
 def test_page_shows_the_mean_and_the_worst_psnr_of_each_column(page: str, config: ReportConfig) -> None:
     for column in config.column:
-        decibels = compare(Path(column.partition("=")[2]), config.teacher).psnr_db
+        decibels = compare_folders(Path(column.partition("=")[2]), config.teacher).psnr_db
         assert f"{np.mean(decibels):.2f} dB<small>worst {min(decibels):.2f}</small>" in page
 
 
@@ -219,7 +219,7 @@ def test_page_reads_on_a_phone_and_in_the_dark(page: str) -> None:
 
 
 def test_what_is_not_given_has_no_column(config: ReportConfig) -> None:
-    bare = render(without_extras(config))
+    bare = render_page(without_extras(config))
     headings = re.findall(r'<th scope="col">([^<]*)</th>', bare)
     assert headings == ["Model", "PSNR to the teacher"]
     assert "How this was measured" not in bare
@@ -241,7 +241,8 @@ def test_fid_is_called_fid_only_where_it_is_one(config: ReportConfig, page: str,
         )
     )
     headings = re.findall(
-        r'<th scope="col">([^<]*)</th>', render(replace(without_extras(config), scores=(f"student int8={inception}",)))
+        r'<th scope="col">([^<]*)</th>',
+        render_page(replace(without_extras(config), scores=(f"student int8={inception}",))),
     )
     assert headings[-2:] == ["FID", "KID"]
 
@@ -290,7 +291,7 @@ def with_all(config: ReportConfig, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def test_new_measures_have_their_columns_and_ms_ssim_stands_for_ssim(with_all: ReportConfig) -> None:
-    full = render(with_all)
+    full = render_page(with_all)
     for text in (
         "0.9512",
         "worst 0.9001",
@@ -309,7 +310,7 @@ def test_new_measures_have_their_columns_and_ms_ssim_stands_for_ssim(with_all: R
 
 
 def test_a_gate_is_said_in_words_and_drawn(with_all: ReportConfig) -> None:
-    full = render(with_all)
+    full = render_page(with_all)
     assert "<strong>regression</strong>" in full
     sentence = "psnr_db went from 26.5 to 25.75 dB, by -0.75 (95 % interval -0.9 to -0.6)"
     assert f"<li>regression: {sentence}" in full
@@ -341,11 +342,11 @@ def test_scores_of_another_kind_are_refused_by_their_files_name(
     path = tmp_path / "broken.json"
     path.write_text(json.dumps(scores(0.2, 20.0) | broken))
     with pytest.raises(UnusableData, match=r"broken\.json"):
-        render(replace(config, scores=(f"student int8={path}",)))
+        render_page(replace(config, scores=(f"student int8={path}",)))
 
 
 def test_every_chart_has_a_text_alternative_and_takes_the_pages_colours(with_all: ReportConfig) -> None:
-    full = render(with_all)
+    full = render_page(with_all)
     charts = _charts(full)
     assert len(charts) == 2
     assert any("20.5 at step 10, 22.25 at step 20" in label for label in charts)
@@ -355,15 +356,15 @@ def test_every_chart_has_a_text_alternative_and_takes_the_pages_colours(with_all
 
 
 def test_training_that_left_no_curve_is_said_to_have_none(with_all: ReportConfig) -> None:
-    assert "<p>old keeps no curve" in render(with_all)
+    assert "<p>old keeps no curve" in render_page(with_all)
 
 
 def test_page_of_equal_input_is_equal_to_the_byte(with_all: ReportConfig) -> None:
-    assert render(with_all) == render(with_all)
+    assert render_page(with_all) == render_page(with_all)
 
 
 def test_page_with_charts_fetches_nothing_and_escapes_names(with_all: ReportConfig) -> None:
-    full = render(with_all)
+    full = render_page(with_all)
     test_page_fetches_nothing(full)
     assert "<student>" not in full
     assert "$1 &lt;student&gt;" in full
@@ -377,7 +378,7 @@ def test_scores_of_different_references_are_refused(config: ReportConfig, tmp_pa
     other = tmp_path / "other.json"
     other.write_text(json.dumps(scores(0.1, 100.0) | {"key": KEY | {"real_sha256": "b" * 64}}))
     with pytest.raises(UnusableData, match="differ in real_sha256"):
-        render(replace(config, scores=(*config.scores, f"teacher={other}")))
+        render_page(replace(config, scores=(*config.scores, f"teacher={other}")))
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"entries": 3}'])
@@ -385,11 +386,11 @@ def test_file_that_is_no_benchmark_is_refused(config: ReportConfig, tmp_path: Pa
     bench = tmp_path / "bench.json"
     bench.write_text(content)
     with pytest.raises(UnusableData, match=r"bench\.json"):
-        render(replace(config, bench=bench))
+        render_page(replace(config, bench=bench))
 
 
 def test_name_given_twice_or_taken_from_the_teacher_is_refused(config: ReportConfig) -> None:
     with pytest.raises(UsageError, match="twice"):
-        render(replace(config, column=(config.column[0], config.column[0])))
+        render_page(replace(config, column=(config.column[0], config.column[0])))
     with pytest.raises(UsageError, match="not of the teacher"):
-        render(replace(config, column=(f"teacher={config.teacher}",)))
+        render_page(replace(config, column=(f"teacher={config.teacher}",)))

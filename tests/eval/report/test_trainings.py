@@ -1,4 +1,4 @@
-"""Which curves are read, of students and of teachers, and what is refused."""
+"""Curves that are read, of students and of teachers, and records that are refused."""
 
 import json
 from pathlib import Path

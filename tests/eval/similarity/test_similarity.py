@@ -13,7 +13,6 @@ from compress.images import read_image
 from eval import similarity
 from eval.similarity.colour import colour_offset
 from eval.similarity.ms_ssim import ms_ssim
-from eval.similarity.psnr import psnr_db
 from eval.similarity.ssim import ssim
 
 
@@ -50,6 +49,10 @@ def slow_ssim(first: np.ndarray, second: np.ndarray) -> float:
                     (2 * mean_x * mean_y + c1) * (2 * cov + c2) / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
                 )
     return sum(values) / len(values)
+
+
+def psnr_db(ours: np.ndarray, theirs: np.ndarray) -> float | None:
+    return similarity.compare_images(ours, theirs, with_ssim=False).psnr_db
 
 
 def test_psnr_of_a_uniform_error_is_its_closed_form() -> None:
@@ -142,7 +145,7 @@ def test_folder_is_compared_by_stem_whatever_the_format(tmp_path: Path) -> None:
         pixels = np.full((12, 12, 3), 100, np.uint8)
         Image.fromarray(pixels).save(teacher / f"{stem}.webp", lossless=True)
         Image.fromarray(pixels + np.uint8(error)).save(fake / f"{stem}.png")
-    record = similarity.compare(fake, teacher).to_mapping()
+    record = similarity.compare_folders(fake, teacher).to_mapping()
     decibels = {stem: 20 * math.log10(255 / error) for stem, error in (("a", 1), ("b", 4))}
     assert record["psnr_db"]["mean"] == pytest.approx(sum(decibels.values()) / 2)
     assert record["psnr_db"]["min"] == pytest.approx(decibels["b"])
@@ -156,7 +159,7 @@ def test_unpaired_files_are_refused_by_name(tmp_path: Path, draw: Callable[..., 
     fake, teacher = draw(tmp_path / "fake", 7), draw(tmp_path / "teacher", 2)
     (teacher / "001.png").rename(teacher / "other.png")
     with pytest.raises(UnusableData, match=r"001, 002, 003 and 3 more only in .*fake; other only in .*teacher"):
-        similarity.compare(fake, teacher)
+        similarity.compare_folders(fake, teacher)
 
 
 def test_two_files_of_one_stem_are_refused(tmp_path: Path, draw: Callable[..., Path]) -> None:
@@ -169,27 +172,27 @@ def test_two_files_of_one_stem_are_refused(tmp_path: Path, draw: Callable[..., P
 def test_pairs_of_different_size_are_refused(tmp_path: Path, draw: Callable[..., Path]) -> None:
     fake, teacher = draw(tmp_path / "fake", 1), draw(tmp_path / "teacher", 1, size_px=48)
     with pytest.raises(UnusableData, match=r"64x64 px, but .* is 48x48 px"):
-        similarity.compare(fake, teacher)
+        similarity.compare_folders(fake, teacher)
 
 
 def test_other_folder_is_fitted_where_that_is_asked_for(tmp_path: Path, draw: Callable[..., Path]) -> None:
     fake, truth = draw(tmp_path / "fake", 2), draw(tmp_path / "truth", 2, size_px=128)
     for path in fake.iterdir():
         Image.fromarray(read_image(truth / path.name, 64)).save(path)
-    assert similarity.compare(fake, truth, fitted=True).to_mapping()["equal_images"] == 2
+    assert similarity.compare_folders(fake, truth, fit_teacher=True).to_mapping()["equal_images"] == 2
 
 
 def test_small_images_have_no_ms_ssim_and_a_note_says_so(tmp_path: Path, draw: Callable[..., Path]) -> None:
     fake, teacher = draw(tmp_path / "fake", 2), draw(tmp_path / "teacher", 2, seed=1)
-    compared = similarity.compare(fake, teacher)
+    compared = similarity.compare_folders(fake, teacher)
     assert compared.to_mapping()["ms_ssim"] is None
     assert compared.notes == ["ms_ssim: left out, since its five scales need 161 px a side."]
-    assert similarity.compare(fake, teacher, with_ssim=False).notes == []
+    assert similarity.compare_folders(fake, teacher, with_ssim=False).notes == []
 
 
 def test_large_images_have_an_ms_ssim(tmp_path: Path, draw: Callable[..., Path]) -> None:
     fake, teacher = draw(tmp_path / "fake", 2, size_px=176), draw(tmp_path / "teacher", 2, size_px=176, blur_px=2.0)
-    compared = similarity.compare(fake, teacher)
+    compared = similarity.compare_folders(fake, teacher)
     images = [(read_image(fake / name), read_image(teacher / name)) for name in ("000.png", "001.png")]
     assert [one.ms_ssim for one in compared.images.values()] == pytest.approx([ms_ssim(*pair) for pair in images])
     assert compared.notes == []
@@ -197,6 +200,6 @@ def test_large_images_have_an_ms_ssim(tmp_path: Path, draw: Callable[..., Path])
 
 def test_what_a_network_says_stands_beside_the_rest(tmp_path: Path, draw: Callable[..., Path]) -> None:
     folder = draw(tmp_path / "fake", 2)
-    record = similarity.compare(folder, folder).to_mapping({"perceptual_net": {"000": 0.5, "001": 1.5}})
+    record = similarity.compare_folders(folder, folder).to_mapping({"perceptual_net": {"000": 0.5, "001": 1.5}})
     assert record["perceptual_net"] == {"mean": 1.0, "median": 1.0, "min": 0.5, "max": 1.5}
     assert record["images"]["001"]["perceptual_net"] == 1.5

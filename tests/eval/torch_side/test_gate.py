@@ -11,6 +11,7 @@ from zlib import crc32
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
+from PIL.PngImagePlugin import PngImageFile
 
 from compress import console
 from compress.errors import UnusableData
@@ -63,7 +64,7 @@ def alter(source: Path, folder: Path, flaw: Flaw) -> Path:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory, draw: Drawer) -> Path:
-    """A data set, and beside it a `teacher`'s images, a good student's as `baseline`, and its flawed twins."""
+    """A data set, and beside it a `teacher`'s images, a good student's as `baseline`, and its flawed copies."""
     root = tmp_path_factory.mktemp("gate")
     draw(root / "testA", IMAGES, seed=1, size_px=72)
     draw(root / "testB", IMAGES, seed=2)
@@ -150,8 +151,25 @@ def test_network_is_the_baseline_files_where_none_is_asked_for(data: Path, accep
 def test_baseline_folder_stands_in_for_the_teacher(data: Path) -> None:
     outcome = compare(data, "speckled", min_psnr=40.0)
     assert verdicts(outcome)["min_psnr"] == "pass"
-    assert outcome.worst[0].reference.parent == data / "baseline"
+    worst = outcome.worst[0]
+    assert np.array_equal(worst.reference, read_image(data / "baseline" / f"{worst.stem}.png"))
     assert verdicts(compare(data, "blurred", min_psnr=40.0))["min_psnr"] == "regression"
+
+
+def test_every_image_is_decoded_once_with_the_network_in_the_same_pass(
+    tmp_path: Path, draw: Drawer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed, folder in enumerate(("testA", "testB", "teacher", "old", "new")):
+        draw(tmp_path / folder, 6, seed=seed)
+    decoded: list[str] = []
+    # Pillow calls it where the pixels of a file are decoded, and not where they are in memory already.
+    prepare = PngImageFile.load_prepare
+    monkeypatch.setattr(
+        PngImageFile, "load_prepare", lambda image: (decoded.append(str(image.filename)), prepare(image))
+    )
+    compare(tmp_path, "new", tmp_path / "old", teacher=tmp_path / "teacher", cache=None)
+    generated = [str(path) for folder in ("testB", "teacher", "old", "new") for path in (tmp_path / folder).iterdir()]
+    assert sorted(decoded) == sorted(generated)
 
 
 def test_candidate_of_other_inputs_is_refused(data: Path, accepted: Path, tmp_path: Path) -> None:

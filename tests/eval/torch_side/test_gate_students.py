@@ -25,7 +25,7 @@ Drawer = Callable[..., Path]
 IMAGES = 24
 TRAINING_IMAGES = 400
 TRAINING_PIXELS = 256
-"""Of each training image: its neighbours tell little more."""
+"""Pixels that are taken of each training image: their neighbours tell little more."""
 KERNELS = 48
 RETRAININGS = 10
 
@@ -53,7 +53,7 @@ def recolour(image: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What the kernels see of the training photos, and what the teacher makes of them."""
+    """The kernels' view of the training photos, and the teacher's images of them."""
 
     kernels: torch.Tensor
     features: torch.Tensor

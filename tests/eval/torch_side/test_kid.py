@@ -11,7 +11,7 @@ from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metri
 from compress.images import list_images
 from eval.distribution.fid import frechet_distance
 from eval.distribution.kid import kernel_distance, subset_size, unbiased_kernel_distance
-from eval.features.extract import FolderOfImages, extract_features
+from eval.features.extract import extract_features
 from eval.features.networks import choose_network
 
 
@@ -76,10 +76,7 @@ def test_distances_are_the_same_for_any_batch_size(tmp_path: Path, draw: Callabl
     network = choose_network("efficientnet-lite0", None)
     folders = draw(tmp_path / "real", 7, seed=1), draw(tmp_path / "fake", 6, seed=2, blur_px=1.0)
     alone, together = (
-        [
-            extract_features(FolderOfImages(list_images(folder), (64, 64)), network, batch_size=size)
-            for folder in folders
-        ]
+        [extract_features(list_images(folder), (64, 64), network, batch_size=size) for folder in folders]
         for size in (1, 4)
     )
     assert frechet_distance(*alone) == pytest.approx(frechet_distance(*together), rel=1e-4)

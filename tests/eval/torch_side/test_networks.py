@@ -85,7 +85,7 @@ def test_file_of_other_weights_is_refused(tmp_path: Path) -> None:
 
 
 class Intruder:
-    """What a malicious weights file is made of: unpickling it runs a command."""
+    """The content of a malicious weights file: unpickling it runs a command."""
 
     def __init__(self, target: Path) -> None:
         self.target = target

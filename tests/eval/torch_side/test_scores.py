@@ -22,11 +22,11 @@ from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL
 from compress import console
 from compress.images import list_images, read_image
 from eval.cli import app
-from eval.confidence import interval, resample_counts
+from eval.confidence import normal_interval, resample_counts
 from eval.config import ScoreConfig
 from eval.distribution.fid import resampled_frechet_distances
 from eval.features import networks
-from eval.features.extract import FolderOfImages, extract_features
+from eval.features.extract import extract_features
 from eval.features.networks import FeatureExtractorEfficientNetLite0, choose_network
 from eval.scores import score_folder
 from eval.similarity.perceptual import perceptual_distances
@@ -114,7 +114,7 @@ def test_blurred_images_score_worse_than_sharp_ones(folders: Path, blurred_score
     assert sharp["key"] == blurred_scores["key"]
 
 
-def test_record_holds_its_control_its_fidelity_and_its_notes(blurred_scores: dict[str, Any]) -> None:
+def test_record_holds_its_control_its_similarity_and_its_notes(blurred_scores: dict[str, Any]) -> None:
     control = blurred_scores["control"]
     # A light blur at the input's own size is nearer to the reference than the heavy one.
     assert control["fd_efficientnet_lite0"] < blurred_scores["fd_efficientnet_lite0"]
@@ -127,11 +127,9 @@ def test_record_holds_its_control_its_fidelity_and_its_notes(blurred_scores: dic
 
 def test_intervals_are_of_resamples_of_the_generated_images(folders: Path, blurred_scores: dict[str, Any]) -> None:
     network = choose_network("efficientnet-lite0", None)
-    real, blurred = (
-        extract_features(FolderOfImages(list_images(folders / name), (64, 64)), network) for name in ("real", "blurred")
-    )
+    real, blurred = (extract_features(list_images(folders / name), (64, 64), network) for name in ("real", "blurred"))
     resampled = resampled_frechet_distances(real, blurred, resample_counts(len(blurred), seed=0))
-    expected = interval(blurred_scores["fd_efficientnet_lite0"], resampled)
+    expected = normal_interval(blurred_scores["fd_efficientnet_lite0"], resampled)
     assert blurred_scores["intervals"]["fd_efficientnet_lite0"] == pytest.approx(asdict(expected), rel=1e-4)
     kernel = blurred_scores["intervals"]["kid_efficientnet_lite0"]
     assert kernel["low"] < blurred_scores["kid_efficientnet_lite0"]["mean"] < kernel["high"]
@@ -140,8 +138,8 @@ def test_intervals_are_of_resamples_of_the_generated_images(folders: Path, blurr
 
 def test_features_are_the_same_for_any_batch_size(folders: Path) -> None:
     network = choose_network("efficientnet-lite0", None)
-    images = FolderOfImages(list_images(folders / "fake")[:4], (64, 64))
-    alone, together = (extract_features(images, network, batch_size=size) for size in (1, 3))
+    paths = list_images(folders / "fake")[:4]
+    alone, together = (extract_features(paths, (64, 64), network, batch_size=size) for size in (1, 3))
     assert alone == pytest.approx(together, abs=1e-5)
 
 
@@ -170,7 +168,7 @@ def test_second_score_against_a_reference_runs_no_network(
     def load(*_: Any) -> None:
         raise AssertionError("the network was loaded")
 
-    monkeypatch.setattr(networks, "_load", load)
+    monkeypatch.setattr(networks, "_load_extractor", load)
     second = score_folder(replace(config(folders), cache=tmp_path / "cache"))
     for record in (first, second):
         assert untimed(record) == untimed(blurred_scores)
@@ -247,7 +245,7 @@ def test_broken_image_of_the_reference_ends_with_3_and_nothing_is_written(
 
 
 def write_16_bit_png(path: Path, image: np.ndarray) -> None:
-    """What Pillow reads and cannot write: RGB of 16 bits, each level times 257."""
+    """Write RGB of 16 bits, each level times 257, which Pillow reads and cannot write."""
     rows = (image.astype(">u2") * 257).astype(">u2").reshape(len(image), -1)
     content = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
     chunks = ((b"IHDR", struct.pack(">IIBBBBB", image.shape[1], image.shape[0], 16, 2, 0, 0, 0)), (b"IDAT", content))
@@ -276,13 +274,13 @@ def test_text_for_people_names_every_measure(folders: Path, capsys: pytest.Captu
     flags = [f"--{name}={folders / folder}" for name, folder in (("real", "real"), ("fake", "blurred"))]
     compared = [f"--teacher={folders / 'fake'}", f"--truth={folders / 'inputs'}", "--network=efficientnet-lite0"]
     assert console.run(app, ["score", *flags, *compared]) == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for other in ("to the teacher", "to the truth"):
         for name in ("psnr_db", "ssim", "perceptual_efficientnet_lite0"):
-            assert f"{name} {other}: " in said
-    assert "colour_offset from the teacher: R " in said
-    assert "precision_efficientnet_lite0: " in said
-    assert "recall_efficientnet_lite0: " in said
+            assert f"{name} {other}: " in printed
+    assert "colour_offset from the teacher: R " in printed
+    assert "precision_efficientnet_lite0: " in printed
+    assert "recall_efficientnet_lite0: " in printed
 
 
 def test_scoring_never_loads_tensorflow(blurred_scores: dict[str, Any]) -> None:
