@@ -24,7 +24,7 @@ CONFIG = DistillConfig(
 )  # fmt: skip
 RANDOM = np.random.default_rng(0)
 REAL = RANDOM.integers(0, 256, (5, 32, 32, 3)).astype(np.uint8)
-PHOTOS, MADE, TARGETS = (RANDOM.uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32) for _ in range(3))
+PHOTOS, FAKES, TARGETS = (RANDOM.uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32) for _ in range(3))
 
 
 def _inputs(step: int) -> dict[str, np.ndarray]:
@@ -51,55 +51,55 @@ def _slopes(tape: tf.GradientTape, loss: Any, sources: list[Any]) -> list[np.nda
 
 @pytest.mark.parametrize("kind", ["lsgan", "hinge"])
 def test_each_side_is_moved_by_its_own_loss_alone(kind: str) -> None:
-    discriminator, made, inputs = _discriminator(kind), tf.constant(MADE), _inputs(4)
+    discriminator, fake, inputs = _discriminator(kind), tf.constant(FAKES), _inputs(4)
     variables = [variable.value for variable in discriminator.network.trainable_variables]
     with tf.GradientTape(persistent=True) as tape:
-        tape.watch(made)
-        total, logged = discriminator.compute_losses(made, TARGETS, inputs)
-        scores, scores_real = discriminator.network(made), discriminator.network(inputs["real"])
+        tape.watch(fake)
+        total, logged = discriminator.compute_losses(fake, TARGETS, inputs)
+        scores, scores_real = discriminator.network(fake), discriminator.network(inputs["real"])
         if kind == "lsgan":
-            fooled = tf.reduce_mean((scores - 1) ** 2)
-            judged = (tf.reduce_mean((scores_real - 1) ** 2) + tf.reduce_mean(scores**2)) / 2
+            generator_loss = tf.reduce_mean((scores - 1) ** 2)
+            own_loss = (tf.reduce_mean((scores_real - 1) ** 2) + tf.reduce_mean(scores**2)) / 2
         else:
-            fooled = -tf.reduce_mean(scores)
-            judged = (tf.reduce_mean(tf.nn.relu(1 - scores_real)) + tf.reduce_mean(tf.nn.relu(1 + scores))) / 2
-        weighted = 3 * fooled
-    assert float(total) == pytest.approx(3 * float(fooled) + float(judged), rel=1e-4)
+            generator_loss = -tf.reduce_mean(scores)
+            own_loss = (tf.reduce_mean(tf.nn.relu(1 - scores_real)) + tf.reduce_mean(tf.nn.relu(1 + scores))) / 2
+        weighted = 3 * generator_loss
+    assert float(total) == pytest.approx(3 * float(generator_loss) + float(own_loss), rel=1e-4)
     assert float(logged["discriminator_held"]) == 0
     for found, expected in zip(
-        [*_slopes(tape, total, [made]), *_slopes(tape, total, variables)],
-        [*_slopes(tape, weighted, [made]), *_slopes(tape, judged, variables)],
+        [*_slopes(tape, total, [fake]), *_slopes(tape, total, variables)],
+        [*_slopes(tape, weighted, [fake]), *_slopes(tape, own_loss, variables)],
         strict=True,
     ):
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
 
 
-def test_a_discriminator_that_overpowers_the_student_is_held_back_and_still_judges() -> None:
-    discriminator, made, inputs = _discriminator(), tf.constant(MADE), _inputs(4)
+def test_a_discriminator_that_overpowers_the_student_is_held_back_and_still_scores() -> None:
+    discriminator, fake, inputs = _discriminator(), tf.constant(FAKES), _inputs(4)
     variables = [variable.value for variable in discriminator.network.trainable_variables]
-    _, logged = discriminator.compute_losses(made, TARGETS, inputs)
+    _, logged = discriminator.compute_losses(fake, TARGETS, inputs)
     discriminator._hold_below = float(logged["discriminator"]) * 1.01
     with tf.GradientTape(persistent=True) as tape:
-        tape.watch(made)
-        total, logged = discriminator.compute_losses(made, TARGETS, inputs)
+        tape.watch(fake)
+        total, logged = discriminator.compute_losses(fake, TARGETS, inputs)
     assert float(logged["discriminator_held"]) == 1
     assert not any(slope.any() for slope in _slopes(tape, total, variables))
-    assert _slopes(tape, total, [made])[0].any()
+    assert _slopes(tape, total, [fake])[0].any()
 
 
 def test_what_the_discriminator_makes_of_both_images_is_matched_layer_by_layer() -> None:
-    discriminator, made, inputs = _discriminator(matching_weight=2.0), tf.constant(MADE), _inputs(4)
+    discriminator, fake, inputs = _discriminator(matching_weight=2.0), tf.constant(FAKES), _inputs(4)
     inside = [layer.output for layer in discriminator.network.layers if isinstance(layer, keras.layers.LeakyReLU)]
     features = keras.Model(discriminator.network.inputs[0], inside)
     with tf.GradientTape() as tape:
-        tape.watch(made)
-        total, logged = discriminator.compute_losses(made, TARGETS, inputs)
+        tape.watch(fake)
+        total, logged = discriminator.compute_losses(fake, TARGETS, inputs)
         matched = total - 3 * logged["adversarial"] - logged["discriminator"]
-    seen = zip(features(MADE, training=True), features(TARGETS, training=True), strict=True)
+    seen = zip(features(FAKES, training=True), features(TARGETS, training=True), strict=True)
     differences = [np.abs(np.asarray(one) - np.asarray(other)).mean() for one, other in seen]
     assert len(differences) == 4
     assert float(matched) == pytest.approx(2 * np.mean(differences), rel=1e-4)
-    assert _slopes(tape, matched, [made])[0].any()
+    assert _slopes(tape, matched, [fake])[0].any()
     assert float(discriminator.compute_losses(TARGETS, TARGETS, inputs)[1]["matching"]) == pytest.approx(0, abs=1e-6)
 
 
@@ -119,7 +119,7 @@ def test_the_discriminator_rests_until_its_time_and_then_learns(eagerly: None) -
     begun = [np.asarray(variable) for variable in model.discriminator.network.get_weights()]
     for step in (3, 4):
         assert set(INPUTS) <= set(_inputs(step)) if step == 4 else not set(INPUTS) & set(_inputs(step))
-        logged = model.train_on_batch(_inputs(step), MADE, return_dict=True)
+        logged = model.train_on_batch(_inputs(step), FAKES, return_dict=True)
         moved = [
             np.abs(now - one).max() for now, one in zip(model.discriminator.network.get_weights(), begun, strict=True)
         ]
@@ -141,7 +141,7 @@ def test_the_discriminator_moves_at_its_own_rate_and_the_student_at_its_own(eage
     assert model.discriminator is not None
     sides = (model.discriminator.network, student)
     begun = [[np.asarray(one) for one in side.trainable_variables] for side in sides]
-    model.train_on_batch(_inputs(4), MADE)
+    model.train_on_batch(_inputs(4), FAKES)
     for side, before, rate in zip(sides, begun, (1e-5, 1e-3), strict=True):
         moved = [np.abs(now - one).max() for now, one in zip(side.trainable_variables, before, strict=True)]
         # Adam's first step is the learning rate, whatever the gradient.
@@ -160,19 +160,19 @@ def test_what_a_step_sees_depends_on_its_phase_and_number_alone() -> None:
     assert np.abs(first["real"]).max() <= 1
 
 
-def test_a_discriminator_of_squares_sees_squares_of_real_and_made_images(eagerly: None) -> None:
+def test_a_discriminator_of_squares_sees_squares_of_real_and_fake_images(eagerly: None) -> None:
     keras.utils.set_random_seed(0)
     config = dataclasses.replace(CONFIG, image_size_px=40, discriminator_crop_px=32, adversarial_from_step=0)
     real, photos = RANDOM.integers(0, 256, (5, 40, 40, 3)).astype(np.uint8), np.zeros((2, 40, 40, 3), np.float32)
     model = distiller.compile_distiller(pocket_generator.build_student(config), config)
     assert model.discriminator is not None
-    made = np.asarray(model.student(photos, training=True))
+    fake = np.asarray(model.student(photos, training=True))
     inputs = step_inputs(photos, 0, config, real)
     assert isinstance(inputs, dict)
     model.train_on_batch(inputs, photos)
     top, left = inputs["cut"]
     np.testing.assert_allclose(
-        model.discriminator.pool.images[:2], made[:, top : top + 32, left : left + 32], atol=1e-5
+        model.discriminator.pool.images[:2], fake[:, top : top + 32, left : left + 32], atol=1e-5
     )
     for square in inputs["real"]:
         windows = np.lib.stride_tricks.sliding_window_view(real / 127.5 - 1, (32, 32, 3), axis=(1, 2, 3))
