@@ -13,7 +13,8 @@ from export.config import CoremlConfig, TfliteConfig, TranslateConfig
 from export.quantize.config import QuantizeConfig
 
 Flags = Parameter(name="*", negative_iterable=())
-Existing = Annotated[bool, Parameter(negative="")]
+Switch = Annotated[bool, Parameter(negative="")]
+"""A flag that is given or not: no --no- form in the help."""
 
 app = console.new_app("export", "Write what arrives on the phone.")
 
@@ -29,8 +30,8 @@ def tflite(
     *,
     out: Path,
     config: Annotated[TfliteConfig, Flags] | None = None,
-    overwrite: Existing = False,
-    json: Existing = False,
+    overwrite: Switch = False,
+    json: Switch = False,
 ) -> None:
     """Write a generator as a .tflite file, checked against its source.
 
@@ -41,7 +42,7 @@ def tflite(
         json: Print JSON.
     """
     refuse_existing(out, overwrite=overwrite)
-    _require_there(source)
+    _check_exists(source)
     from export.tflite.stage import export_tflite
 
     manifest = export_tflite(source, config or TfliteConfig(), out, overwrite=overwrite).manifest
@@ -65,8 +66,8 @@ def coreml(
     out: Path,
     swift: Path | None = None,
     config: Annotated[CoremlConfig, Flags] | None = None,
-    overwrite: Existing = False,
-    json: Existing = False,
+    overwrite: Switch = False,
+    json: Switch = False,
 ) -> None:
     """Write a generator as a Core ML package that takes and returns pictures, checked against its source.
 
@@ -79,7 +80,7 @@ def coreml(
         json: Print JSON.
     """
     refuse_existing(out, overwrite=overwrite)
-    _require_there(source)
+    _check_exists(source)
     from export.coreml.child import check_available
 
     check_available()
@@ -108,8 +109,8 @@ def quantize(
     out: Path,
     config: Annotated[QuantizeConfig, Flags] | None = None,
     lambda_layers: LambdaLayers | None = None,
-    overwrite: Existing = False,
-    json: Existing = False,
+    overwrite: Switch = False,
+    json: Switch = False,
 ) -> None:
     """Make a student ready for int8: fold its BatchNorm, choose ranges, train with the rounding where that pays.
 
@@ -118,7 +119,7 @@ def quantize(
         teacher: The generator that it learnt from: .h5, .keras, .pth, SavedModel or artifact.
         data: A folder with trainA, trainB.
         out: The artifact to write; `compress export tflite --precision int8` takes its ranges.
-        lambda_layers: What the teacher's Lambda layers do; they are never run.
+        lambda_layers: Meaning of the Lambda layers in the teacher's file; they are never run.
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
@@ -136,8 +137,8 @@ def translate(
     *,
     out: Path,
     config: Annotated[TranslateConfig, Flags] | None = None,
-    overwrite: Existing = False,
-    json: Existing = False,
+    overwrite: Switch = False,
+    json: Switch = False,
 ) -> None:
     """Run any artifact or model file over a folder of images, one PNG each.
 
@@ -148,13 +149,13 @@ def translate(
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
-    _require_there(model)
-    from export.translate import translate as run
+    _check_exists(model)
+    from export.translate import translate as run_stage
 
-    console.show(run(model, images, out, config or TranslateConfig(), overwrite=overwrite), as_json=json)
+    console.show(run_stage(model, images, out, config or TranslateConfig(), overwrite=overwrite), as_json=json)
 
 
-def _require_there(model: Path) -> None:
-    """Say so at once, not after the seconds that a framework takes to load."""
+def _check_exists(model: Path) -> None:
+    """Check that a model's path exists, before the seconds that a framework takes to load."""
     if not model.exists():
         raise UnusableModel(f"{model} does not exist; expected an artifact or a model file.")

@@ -1,4 +1,4 @@
-"""The flags of `compress export` and `compress translate`, and the `config` of their manifests."""
+"""Flags of `compress export` and `compress translate`, and the `config` of their manifests."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ _INT8_NEEDS_DATA = "precision int8 needs photos to calibrate on. Pass --data wit
 
 @dataclass(frozen=True, kw_only=True)
 class TfliteConfig:
-    """How a generator becomes a `.tflite` file."""
+    """Configuration of `compress export tflite`."""
 
     precision: Precision = "fp32"
     """fp32; fp16 (half the file, float arithmetic); dynamic (a quarter of the file, int8 weights, float activations);
@@ -24,23 +24,23 @@ class TfliteConfig:
     """Real photos to calibrate int8 on and to check parity with: a CycleGAN folder (its training photos) or any folder
     of images."""
     io_type: IoType = "float"
-    """What an int8 file takes and returns: float in [-1, 1], int8, or uint8 camera bytes."""
+    """Type of an int8 file's input and output: float in [-1, 1], int8, or uint8 camera bytes."""
     image_size_px: int | None = None
     """Side of the square that the file takes; the source's own size when not given."""
     other_sizes_px: tuple[int, ...] = ()
     """Side of a square that the same file takes too; may be repeated. Its weights are stored once."""
     calibration_images: int = 64
-    """How many photos set the activation ranges of int8."""
+    """Number of photos that set the activation ranges of int8."""
     author: str = ""
-    """Who made the model, as the file's metadata tells."""
+    """Author of the model, for the file's metadata."""
     license: str = ""
-    """The model's licence, as the file's metadata tells; a student of someone's teacher inherits its terms."""
+    """Licence of the model, for the file's metadata; a student of someone's teacher inherits its terms."""
     description: str = ""
-    """What the model does, as the file's metadata tells; its name and precision when not given."""
+    """Sentence about the model, for the file's metadata; its name and precision when not given."""
     lambda_layers: LambdaLayers | None = None
-    """What the Lambda layers of a teacher's file do; they are never run."""
+    """Meaning of the Lambda layers in a teacher's file; they are never run."""
     seed: int = 0
-    """Picks the calibration photos."""
+    """Random seed for the draw of photos."""
 
     def __post_init__(self) -> None:
         _check_at_least_1(calibration_images=self.calibration_images, image_size_px=self.image_size_px)
@@ -56,7 +56,7 @@ class TfliteConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class CoremlConfig:
-    """How a generator becomes a Core ML package."""
+    """Configuration of `compress export coreml`."""
 
     precision: CoremlPrecision = "fp16"
     """fp32; fp16 (what the Neural Engine computes in); int8_weights, palette8, palette6 (fewer bits a weight, fp16
@@ -69,17 +69,17 @@ class CoremlConfig:
     other_sizes_px: tuple[int, ...] = ()
     """Side of a square that the same package takes too; may be repeated. Its weights are stored once."""
     calibration_images: int = 64
-    """How many photos set the activation ranges of int8."""
+    """Number of photos that set the activation ranges of int8."""
     author: str = ""
-    """Shown by Xcode."""
+    """Author of the model, shown by Xcode."""
     license: str = ""
-    """Shown by Xcode."""
+    """Licence of the model, shown by Xcode."""
     model_version: str = "1"
-    """Shown by Xcode."""
+    """Version of the model, shown by Xcode."""
     lambda_layers: LambdaLayers | None = None
-    """What the Lambda layers of a teacher's file do; they are never run."""
+    """Meaning of the Lambda layers in a teacher's file; they are never run."""
     seed: int = 0
-    """Picks the photos."""
+    """Random seed for the draw of photos."""
 
     def __post_init__(self) -> None:
         _check_at_least_1(calibration_images=self.calibration_images, image_size_px=self.image_size_px)
@@ -90,12 +90,12 @@ class CoremlConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TranslateConfig:
-    """How a model is run over a folder of images."""
+    """Configuration of `compress translate`."""
 
     image_size_px: int | None = None
     """Side of the square that photos are cropped and resized to; the model's own size when not given."""
     lambda_layers: LambdaLayers | None = None
-    """What the Lambda layers of a teacher's file do; they are never run."""
+    """Meaning of the Lambda layers in a teacher's file; they are never run."""
     threads: int = 2
     """Threads that a .tflite file runs on."""
 

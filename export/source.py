@@ -79,7 +79,7 @@ def load_source(path: Path, *, lambda_layers: LambdaLayers | None = None) -> Sou
 
     Args:
         path: An artifact directory with a model.keras, or any file that `compress.teachers.load` reads.
-        lambda_layers: The work of the Lambda layers of a teacher's file; they are never run.
+        lambda_layers: Meaning of the Lambda layers in a teacher's file; they are never run.
 
     Raises:
         UnusableArtifact: If an artifact is torn or holds a finished export.

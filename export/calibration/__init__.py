@@ -1,1 +1,1 @@
-"""Photos, observed activation ranges and bias correction: what int8 is chosen by."""
+"""Calibration of int8: photos, observed activation ranges and bias correction."""

@@ -67,7 +67,7 @@ def list_contents(package: Path) -> Contents:
 def _run_child(job: Job | None, package: Path) -> Any:
     with tempfile.TemporaryDirectory(prefix="pocketgan-") as scratch:
         job_file, result_file = Path(scratch) / "job", Path(scratch) / "result"
-        # Both ends of this are our own, in a folder that nobody else may write to.
+        # We write and read these files ourselves, in a folder that nobody else may write to.
         job_file.write_bytes(pickle.dumps(job))
         # -P keeps modules that lie in the working directory from standing in for ours.
         command = [sys.executable, "-P", "-m", "export.coreml.child", str(job_file), str(package), str(result_file)]

@@ -81,8 +81,8 @@ class MilGenerator:
         with np.errstate(over="ignore", invalid="ignore"):
             for step in self._steps:
                 (output,) = step.outputs
-                given = {name: _value(bound, values) for name, bound in step.inputs.items()}
-                values[output] = _as_declared(_OPERATIONS[step.op_type](given), output)
+                inputs = {name: _value(bound, values) for name, bound in step.inputs.items()}
+                values[output] = _as_declared(_OPERATIONS[step.op_type](inputs), output)
                 for spent in self._spent_after[step]:
                     del values[spent]
         return values[picture][0].transpose(1, 2, 0).astype(np.float32)
@@ -184,11 +184,11 @@ def _first(features: np.ndarray) -> np.ndarray:
 
 
 @_operation("conv")
-def _(given: Values) -> np.ndarray:
-    features, weight, groups = _last(given["x"]), _wide(given["weight"]), int(given["groups"])
+def _(inputs: Values) -> np.ndarray:
+    features, weight, groups = _last(inputs["x"]), _wide(inputs["weight"]), int(inputs["groups"])
     made, taken, height, width = weight.shape
-    strides, dilations = tuple(given["strides"]), tuple(given["dilations"])
-    padded = kernels.pad(features, _margins(given, features.shape[1:3], (height, width), strides, dilations))
+    strides, dilations = tuple(inputs["strides"]), tuple(inputs["dilations"])
+    padded = kernels.pad(features, _margins(inputs, features.shape[1:3], (height, width), strides, dilations))
     if groups == 1:
         result = kernels.convolve(padded, weight.transpose(2, 3, 1, 0), strides, dilations)
     elif taken == 1:
@@ -196,20 +196,20 @@ def _(given: Values) -> np.ndarray:
         result = kernels.convolve_depthwise(padded, kernel, strides, dilations)
     else:
         raise UnusableModel(f"a convolution in {groups} groups of {taken} channels is unknown here.")
-    return _first(result + _bias(given))
+    return _first(result + _bias(inputs))
 
 
-def _bias(given: Values) -> np.ndarray | float:
-    bias = given.get("bias")
+def _bias(inputs: Values) -> np.ndarray | float:
+    bias = inputs.get("bias")
     return 0.0 if bias is None else _wide(bias)
 
 
-def _margins(given: Values, size: Any, kernel: Any, strides: Any, dilations: Any) -> Any:
-    kind = given["pad_type"]
+def _margins(inputs: Values, size: Any, kernel: Any, strides: Any, dilations: Any) -> Any:
+    kind = inputs["pad_type"]
     if kind == "valid":
         return (0, 0), (0, 0)
     if kind == "custom":
-        top, bottom, left, right = (int(side) for side in given["pad"])
+        top, bottom, left, right = (int(side) for side in inputs["pad"])
         return (top, bottom), (left, right)
     if kind != "same":
         raise UnusableModel(f"the padding {kind} is unknown here.")
@@ -221,66 +221,66 @@ def _margins(given: Values, size: Any, kernel: Any, strides: Any, dilations: Any
 
 
 @_operation("conv_transpose")
-def _(given: Values) -> np.ndarray:
+def _(inputs: Values) -> np.ndarray:
     """Scatter each pixel through the kernel, then cut `pad` off."""
-    features, weight = _last(given["x"]), _wide(given["weight"])
-    if int(given["groups"]) != 1 or any(step != 1 for step in given["dilations"]):
+    features, weight = _last(inputs["x"]), _wide(inputs["weight"])
+    if int(inputs["groups"]) != 1 or any(step != 1 for step in inputs["dilations"]):
         raise UnusableModel("a transposed convolution in groups or with dilation is unknown here.")
-    down, across = (int(step) for step in given["strides"])
+    down, across = (int(step) for step in inputs["strides"])
     size = (features.shape[1] - 1) * down + weight.shape[2], (features.shape[2] - 1) * across + weight.shape[3]
     whole = kernels.convolve_transposed(features, weight.transpose(2, 3, 1, 0), (down, across), size, same=False)
-    if given["pad_type"] == "same":
-        wanted = given["output_shape"][2:]
+    if inputs["pad_type"] == "same":
+        wanted = inputs["output_shape"][2:]
         top, left = ((side - want) // 2 for side, want in zip(size, wanted, strict=True))
         bottom, right = size[0] - wanted[0] - top, size[1] - wanted[1] - left
     else:
-        top, bottom, left, right = (int(side) for side in given["pad"])
-    return _first(kernels.crop(whole, ((top, bottom), (left, right))) + _bias(given))
+        top, bottom, left, right = (int(side) for side in inputs["pad"])
+    return _first(kernels.crop(whole, ((top, bottom), (left, right))) + _bias(inputs))
 
 
 @_operation("instance_norm")
-def _(given: Values) -> np.ndarray:
-    features = _wide(given["x"])
+def _(inputs: Values) -> np.ndarray:
+    features = _wide(inputs["x"])
     centred = features - features.mean(axis=(2, 3), keepdims=True)
-    deviation = np.sqrt(np.square(centred).mean(axis=(2, 3), keepdims=True) + np.float32(given["epsilon"]))
+    deviation = np.sqrt(np.square(centred).mean(axis=(2, 3), keepdims=True) + np.float32(inputs["epsilon"]))
     normalized = centred / deviation
-    gamma, beta = (given.get(name) for name in ("gamma", "beta"))
+    gamma, beta = (inputs.get(name) for name in ("gamma", "beta"))
     scaled = normalized if gamma is None else normalized * _wide(gamma).reshape(-1, 1, 1)
     return scaled if beta is None else scaled + _wide(beta).reshape(-1, 1, 1)
 
 
 @_operation("batch_norm")
-def _(given: Values) -> np.ndarray:
-    mean, variance = (_wide(given[name]).reshape(-1, 1, 1) for name in ("mean", "variance"))
-    gamma, beta = (_wide(given[name]).reshape(-1, 1, 1) for name in ("gamma", "beta"))
-    return (_wide(given["x"]) - mean) / np.sqrt(variance + np.float32(given["epsilon"])) * gamma + beta
+def _(inputs: Values) -> np.ndarray:
+    mean, variance = (_wide(inputs[name]).reshape(-1, 1, 1) for name in ("mean", "variance"))
+    gamma, beta = (_wide(inputs[name]).reshape(-1, 1, 1) for name in ("gamma", "beta"))
+    return (_wide(inputs["x"]) - mean) / np.sqrt(variance + np.float32(inputs["epsilon"])) * gamma + beta
 
 
 @_operation("avg_pool")
-def _(given: Values) -> np.ndarray:
-    features, size, strides = _last(given["x"]), tuple(given["kernel_sizes"]), tuple(given["strides"])
-    margins = _margins(given, features.shape[1:3], size, strides, (1, 1))
-    summed = kernels.windows(kernels.pad(features, margins), size, strides).sum(axis=(3, 4))
-    if not given["exclude_padding_from_average"]:
+def _(inputs: Values) -> np.ndarray:
+    features, size, strides = _last(inputs["x"]), tuple(inputs["kernel_sizes"]), tuple(inputs["strides"])
+    margins = _margins(inputs, features.shape[1:3], size, strides, (1, 1))
+    summed = kernels.view_windows(kernels.pad(features, margins), size, strides).sum(axis=(3, 4))
+    if not inputs["exclude_padding_from_average"]:
         return _first(summed / np.float32(size[0] * size[1]))
-    inside = kernels.windows(kernels.pad(np.ones_like(features), margins), size, strides).sum(axis=(3, 4))
+    inside = kernels.view_windows(kernels.pad(np.ones_like(features), margins), size, strides).sum(axis=(3, 4))
     return _first(summed / inside)
 
 
 @_operation("max_pool")
-def _(given: Values) -> np.ndarray:
-    features, size, strides = _last(given["x"]), tuple(given["kernel_sizes"]), tuple(given["strides"])
-    margins = _margins(given, features.shape[1:3], size, strides, (1, 1))
-    return _first(kernels.windows(kernels.pad(features, margins, value=-np.inf), size, strides).max(axis=(3, 4)))
+def _(inputs: Values) -> np.ndarray:
+    features, size, strides = _last(inputs["x"]), tuple(inputs["kernel_sizes"]), tuple(inputs["strides"])
+    margins = _margins(inputs, features.shape[1:3], size, strides, (1, 1))
+    return _first(kernels.view_windows(kernels.pad(features, margins, value=-np.inf), size, strides).max(axis=(3, 4)))
 
 
 @_operation("upsample_bilinear")
-def _(given: Values) -> np.ndarray:
+def _(inputs: Values) -> np.ndarray:
     # Left out, it is the opposite of align_corners.
-    if given["align_corners"] or not given.get("half_pixel_centers", True):
+    if inputs["align_corners"] or not inputs.get("half_pixel_centers", True):
         raise UnusableModel("a bilinear resize with aligned corners is unknown here.")
-    images = _wide(given["x"])
-    for axis, factor in ((2, given["scale_factor_height"]), (3, given["scale_factor_width"])):
+    images = _wide(inputs["x"])
+    for axis, factor in ((2, inputs["scale_factor_height"]), (3, inputs["scale_factor_width"])):
         first, second, part = kernels.neighbours(images.shape[axis], int(images.shape[axis] * factor))
         weight = part.reshape([-1 if other == axis else 1 for other in range(_FEATURE_RANK)])
         low, high = images.take(first, axis=axis), images.take(second, axis=axis)
@@ -289,89 +289,89 @@ def _(given: Values) -> np.ndarray:
 
 
 @_operation("upsample_nearest_neighbor")
-def _(given: Values) -> np.ndarray:
-    factors = {2: given["scale_factor_height"], 3: given["scale_factor_width"]}
+def _(inputs: Values) -> np.ndarray:
+    factors = {2: inputs["scale_factor_height"], 3: inputs["scale_factor_width"]}
     if any(factor != int(factor) for factor in factors.values()):
         raise UnusableModel(f"a nearest resize by {list(factors.values())} is unknown here; expected whole numbers.")
-    return given["x"].repeat(int(factors[2]), axis=2).repeat(int(factors[3]), axis=3)
+    return inputs["x"].repeat(int(factors[2]), axis=2).repeat(int(factors[3]), axis=3)
 
 
 @_operation("space_to_depth")
-def _(given: Values) -> np.ndarray:
-    return _first(kernels.space_to_depth(given["x"].transpose(0, 2, 3, 1), int(given["block_size"])))
+def _(inputs: Values) -> np.ndarray:
+    return _first(kernels.space_to_depth(inputs["x"].transpose(0, 2, 3, 1), int(inputs["block_size"])))
 
 
 @_operation("depth_to_space")
-def _(given: Values) -> np.ndarray:
-    return _first(kernels.depth_to_space(given["x"].transpose(0, 2, 3, 1), int(given["block_size"])))
+def _(inputs: Values) -> np.ndarray:
+    return _first(kernels.depth_to_space(inputs["x"].transpose(0, 2, 3, 1), int(inputs["block_size"])))
 
 
 @_operation("pad")
-def _(given: Values) -> np.ndarray:
-    around = np.asarray(given["pad"]).reshape(-1, 2)
-    margins = [(0, 0)] * (given["x"].ndim - len(around)) + [(int(low), int(high)) for low, high in around]
-    if given["mode"] == "reflect":
-        return np.pad(given["x"], margins, mode="reflect")
-    if given["mode"] == "constant":
-        return np.pad(given["x"], margins, constant_values=given["constant_val"])
-    raise UnusableModel(f"padding in the mode {given['mode']} is unknown here.")
+def _(inputs: Values) -> np.ndarray:
+    around = np.asarray(inputs["pad"]).reshape(-1, 2)
+    margins = [(0, 0)] * (inputs["x"].ndim - len(around)) + [(int(low), int(high)) for low, high in around]
+    if inputs["mode"] == "reflect":
+        return np.pad(inputs["x"], margins, mode="reflect")
+    if inputs["mode"] == "constant":
+        return np.pad(inputs["x"], margins, constant_values=inputs["constant_val"])
+    raise UnusableModel(f"padding in the mode {inputs['mode']} is unknown here.")
 
 
 @_operation("crop")
-def _(given: Values) -> np.ndarray:
-    (top, bottom), (left, right) = given["crop_height"], given["crop_width"]
-    height, width = given["x"].shape[2:]
-    return given["x"][:, :, top : height - bottom, left : width - right]
+def _(inputs: Values) -> np.ndarray:
+    (top, bottom), (left, right) = inputs["crop_height"], inputs["crop_width"]
+    height, width = inputs["x"].shape[2:]
+    return inputs["x"][:, :, top : height - bottom, left : width - right]
 
 
 @_operation("concat")
-def _(given: Values) -> np.ndarray:
-    return np.concatenate(given["values"], axis=int(given["axis"]))
+def _(inputs: Values) -> np.ndarray:
+    return np.concatenate(inputs["values"], axis=int(inputs["axis"]))
 
 
 @_operation("reduce_mean")
-def _(given: Values) -> np.ndarray:
-    return _wide(given["x"]).mean(axis=tuple(given["axes"]), keepdims=bool(given["keep_dims"]))
+def _(inputs: Values) -> np.ndarray:
+    return _wide(inputs["x"]).mean(axis=tuple(inputs["axes"]), keepdims=bool(inputs["keep_dims"]))
 
 
 @_operation("quantize")
-def _(given: Values) -> np.ndarray:
-    limits = np.iinfo(np.int8 if given["output_dtype"] == "int8" else np.uint8)
+def _(inputs: Values) -> np.ndarray:
+    limits = np.iinfo(np.int8 if inputs["output_dtype"] == "int8" else np.uint8)
     # The quotient is rounded to the input's type before it is rounded to a whole number.
-    steps = np.rint(given["input"] / given["scale"]).astype(np.float32) + np.float32(given.get("zero_point") or 0)
+    steps = np.rint(inputs["input"] / inputs["scale"]).astype(np.float32) + np.float32(inputs.get("zero_point") or 0)
     return np.clip(steps, limits.min, limits.max)
 
 
 @_operation("dequantize")
-def _(given: Values) -> np.ndarray:
-    return (_wide(given["input"]) - np.float32(given.get("zero_point") or 0)) * np.float32(given["scale"])
+def _(inputs: Values) -> np.ndarray:
+    return (_wide(inputs["input"]) - np.float32(inputs.get("zero_point") or 0)) * np.float32(inputs["scale"])
 
 
 @_operation("leaky_relu")
-def _(given: Values) -> np.ndarray:
-    features = _wide(given["x"])
-    return np.where(features < 0, features * np.float32(given["alpha"]), features)
+def _(inputs: Values) -> np.ndarray:
+    features = _wide(inputs["x"])
+    return np.where(features < 0, features * np.float32(inputs["alpha"]), features)
 
 
 @_operation("clip")
-def _(given: Values) -> np.ndarray:
-    return np.clip(given["x"], given["alpha"], given["beta"])
+def _(inputs: Values) -> np.ndarray:
+    return np.clip(inputs["x"], inputs["alpha"], inputs["beta"])
 
 
 _OPERATIONS |= {
-    "cast": lambda given: given["x"],
-    "add": lambda given: _wide(given["x"]) + _wide(given["y"]),
-    "sub": lambda given: _wide(given["x"]) - _wide(given["y"]),
-    "mul": lambda given: _wide(given["x"]) * _wide(given["y"]),
-    "real_div": lambda given: _wide(given["x"]) / _wide(given["y"]),
-    "relu": lambda given: np.maximum(given["x"], 0),
-    "relu6": lambda given: np.clip(given["x"], 0, 6),
-    "tanh": lambda given: np.tanh(_wide(given["x"])),
-    "sigmoid": lambda given: 1 / (1 + np.exp(-_wide(given["x"]))),
-    "sqrt": lambda given: np.sqrt(_wide(given["x"])),
-    "square": lambda given: np.square(_wide(given["x"])),
-    "rsqrt": lambda given: 1 / np.sqrt(_wide(given["x"]) + np.float32(given["epsilon"])),
-    "reshape": lambda given: given["x"].reshape(given["shape"]),
-    "squeeze": lambda given: given["x"].squeeze(None if given.get("axes") is None else tuple(given["axes"])),
-    "transpose": lambda given: given["x"].transpose(given["perm"]),
+    "cast": lambda inputs: inputs["x"],
+    "add": lambda inputs: _wide(inputs["x"]) + _wide(inputs["y"]),
+    "sub": lambda inputs: _wide(inputs["x"]) - _wide(inputs["y"]),
+    "mul": lambda inputs: _wide(inputs["x"]) * _wide(inputs["y"]),
+    "real_div": lambda inputs: _wide(inputs["x"]) / _wide(inputs["y"]),
+    "relu": lambda inputs: np.maximum(inputs["x"], 0),
+    "relu6": lambda inputs: np.clip(inputs["x"], 0, 6),
+    "tanh": lambda inputs: np.tanh(_wide(inputs["x"])),
+    "sigmoid": lambda inputs: 1 / (1 + np.exp(-_wide(inputs["x"]))),
+    "sqrt": lambda inputs: np.sqrt(_wide(inputs["x"])),
+    "square": lambda inputs: np.square(_wide(inputs["x"])),
+    "rsqrt": lambda inputs: 1 / np.sqrt(_wide(inputs["x"]) + np.float32(inputs["epsilon"])),
+    "reshape": lambda inputs: inputs["x"].reshape(inputs["shape"]),
+    "squeeze": lambda inputs: inputs["x"].squeeze(None if inputs.get("axes") is None else tuple(inputs["axes"])),
+    "transpose": lambda inputs: inputs["x"].transpose(inputs["perm"]),
 }

@@ -159,7 +159,7 @@ def _(operation: DepthwiseConvolution, context: EmitContext, features: Var) -> V
 
 def _convolve(operation: Weighted, context: EmitContext, features: Var, kernel: Var, *, groups: int) -> Var:
     height, width = operation.kernel.shape[:2]
-    margins = context.geometry(operation, lambda given, _: margins_of(operation, given[:2], (height, width)))
+    margins = context.geometry(operation, lambda before, _: margins_of(operation, before[:2], (height, width)))
     return mb.conv(
         x=features,
         weight=kernel,
@@ -185,8 +185,8 @@ def _(operation: TransposedConvolution, context: EmitContext, features: Var) -> 
         )
     height, width, made, taken = operation.kernel.shape
 
-    def beyond(given: Shape, wanted: Shape) -> list[int]:
-        sides = zip(given, operation.strides, (height, width), wanted, strict=False)
+    def beyond(before: Shape, after: Shape) -> list[int]:
+        sides = zip(before, operation.strides, (height, width), after, strict=False)
         return [(side - 1) * stride + reach - want for side, stride, reach, want in sides]
 
     cut = context.geometry(operation, beyond)
@@ -195,14 +195,14 @@ def _(operation: TransposedConvolution, context: EmitContext, features: Var) -> 
     shape = (taken, made, height + grown[0], width + grown[1])
     kernel = context.kernel(operation, (3, 2, 0, 1), shape, axis=1, grown=grown)
     cut = [max(each, 0) for each in cut]
-    before = [each // 2 if operation.padding == "same" else 0 for each in cut]
+    cut_before = [each // 2 if operation.padding == "same" else 0 for each in cut]
     return mb.conv_transpose(
         x=features,
         weight=kernel,
         bias=context.array(operation.bias),
         strides=operation.strides,
         pad_type="custom",
-        pad=[before[0], cut[0] - before[0], before[1], cut[1] - before[1]],
+        pad=[cut_before[0], cut[0] - cut_before[0], cut_before[1], cut[1] - cut_before[1]],
         output_shape=None if context.is_flexible else [1, made, *operation.shape[:2]],
     )
 
@@ -224,7 +224,7 @@ def _(operation: Mean, context: EmitContext, features: Var) -> Var:
 
 @emit.register
 def _(operation: Pool, context: EmitContext, features: Var) -> Var:
-    padding = _padding(context.geometry(operation, lambda given, _: margins_of(operation, given[:2], operation.size)))
+    padding = _padding(context.geometry(operation, lambda before, _: margins_of(operation, before[:2], operation.size)))
     windows = {"x": features, "kernel_sizes": operation.size, "strides": operation.strides, **padding}
     if operation.kind == "max":
         return mb.max_pool(**windows)
@@ -233,13 +233,13 @@ def _(operation: Pool, context: EmitContext, features: Var) -> Var:
 
 @emit.register
 def _(operation: Resize, context: EmitContext, images: Var) -> Var:
-    def scales(given: Shape, wanted: Shape) -> tuple[int, int]:
-        if wanted[0] % given[0] or wanted[1] % given[1]:
+    def scales(before: Shape, after: Shape) -> tuple[int, int]:
+        if after[0] % before[0] or after[1] % before[1]:
             raise UnsupportedLayer(
-                f"layer {operation.output} (Resize) goes from {given[:2]} to {wanted[:2]} pixels; expected whole "
+                f"layer {operation.output} (Resize) goes from {before[:2]} to {after[:2]} pixels; expected whole "
                 "multiples."
             )
-        return wanted[0] // given[0], wanted[1] // given[1]
+        return after[0] // before[0], after[1] // before[1]
 
     down, across = context.geometry(operation, scales)
     factors = {"scale_factor_height": np.float32(down), "scale_factor_width": np.float32(across)}

@@ -17,7 +17,7 @@ def write_package(program: Any, metadata: Mapping[str, str], path: Path, *, shap
 
     Args:
         program: A program from `build_program`.
-        metadata: `author`, `license`, `version` and `short_description`, which Xcode shows; other keys are kept as
+        metadata: `author`, `license`, `version` and `short_description`, which Xcode shows; other keys are stored as
             they are.
         path: A `.mlpackage` that does not exist yet.
         shapes: `(height, width, 3)` of each picture that a program of several sizes takes, the usual one first.

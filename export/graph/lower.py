@@ -71,12 +71,12 @@ def _check_input_and_output(model: keras.Model, input_shape: Shape) -> None:
 
 
 def _functional(model: Any) -> Any:
-    """The graph of layers behind a model; Keras has no public way to walk it."""
+    """Return the graph of layers behind a model; Keras has no public way to walk it."""
     return model._functional if isinstance(model, keras.Sequential) else model
 
 
 class _Lowering:
-    """The operations written so far and their shapes."""
+    """The operations that are written so far, and their shapes."""
 
     def __init__(self, input_shape: Shape) -> None:
         self.operations: list[Operation] = []

@@ -27,7 +27,7 @@ def inspect(
 
     Args:
         model: A generator file (.h5, .keras, .pth, SavedModel), a .tflite, a .mlpackage, or an artifact.
-        lambda_layers: What the file's Lambda layers do; they are never run.
+        lambda_layers: Meaning of the Lambda layers in the file; they are never run.
         image_size_px: Side of the square to count MACs for; the model's own size when not given.
         time_operators: Of a .tflite, time each operator by itself; takes seconds.
         chart: PNG file to draw those times to, the slowest operators first.

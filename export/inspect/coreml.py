@@ -13,7 +13,7 @@ from compress.text_table import format_columns
 from export.coreml.child import list_contents
 from export.coreml.job import Contents, MilOperation
 from export.inspect.facts import size_on_disk
-from export.inspect.neural_engine import RULES, RUNS, rule_of, verdict
+from export.inspect.neural_engine import RULES, RUNS, find_rule, judge_operation
 
 SYSTEMS = {6: (15, 12), 7: (16, 13), 8: (17, 14), 9: (18, 15), 10: (26, 26)}
 """The oldest iOS and macOS that load each version of Core ML's format (`coremltools.target`)."""
@@ -48,7 +48,7 @@ def lint_package(package: Path) -> dict[str, Any]:
         UnusableModel: If the package is missing, torn or no ML program.
     """
     contents = list_contents(package)
-    found = [(operation, verdict(operation)) for operation in contents.operations]
+    found = [(operation, judge_operation(operation)) for operation in contents.operations]
     return {
         "operators": [
             {
@@ -74,7 +74,7 @@ def lint_package(package: Path) -> dict[str, Any]:
 
 
 def _fallbacks(operations: Sequence[MilOperation]) -> list[dict[str, Any]]:
-    groups = Counter((operation.kind, operation.output.dtype, rule_of(operation)) for operation in operations)
+    groups = Counter((operation.kind, operation.output.dtype, find_rule(operation)) for operation in operations)
     return [
         {
             "op": kind,

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class Delegate:
-    """A delegate by what its code accepts."""
+    """A delegate, by the operators that its code accepts."""
 
     name: str
     source: str
     takes: frozenset[str]
     takes_int8: frozenset[str]
     newest: Mapping[str, int] = field(default_factory=dict)
-    """The newest version of an operator that it takes; of one that is not named, `newest_of_others`."""
+    """Newest version of an operator that it takes; `newest_of_others` for one that is not named."""
     newest_of_others: int | None = None
 
     def accepts(self, code: str, version: int, *, integer: bool) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from compress.teachers import LambdaLayers
 
 DEFAULT_SIDE_PX = 256
-"""Size at which MACs are counted where the model takes any and none is given: what most generators are trained at."""
+"""Size at which MACs are counted where the model takes any and none is given; most generators are trained at it."""
 
 _NORMS = {
     "InstanceNormalization": "instance",
@@ -43,7 +43,7 @@ def read_generator_facts(
 
     Args:
         path: A generator in any format that `compress.teachers.load` reads, or an artifact with a model.keras.
-        lambda_layers: What the file's `Lambda` layers do; they are never run.
+        lambda_layers: Meaning of the file's `Lambda` layers; they are never run.
         image_size_px: Side of the square that MACs are counted at; the model's own, or `DEFAULT_SIDE_PX`, when None.
 
     Returns:

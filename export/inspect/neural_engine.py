@@ -1,4 +1,4 @@
-"""What is known of the Neural Engine's limits, from public sources: nothing of it was measured here, no Mac runs here.
+"""Rules about the Neural Engine's limits, from public sources: nothing of it was measured here, no Mac runs here.
 
 Apple publishes no list: "it changes based on device generation, operating system version, tensor sizes etc."
 (apple/coremltools#1780). Each rule names where it comes from and how firm that is. A device says itself where it runs
@@ -12,16 +12,17 @@ from typing import Literal
 from export.coreml.job import MilOperation
 
 Grounds = Literal["documented", "logged", "reported"]
-"""documented by Apple; logged by Core ML itself on someone's device; reported by someone, or seen by one and not by
-another. What is only reported may leave the Neural Engine; the rest is taken to leave it."""
+"""Firmness of a rule: documented by Apple; logged by Core ML itself on someone's device; or reported by someone, or
+seen by one and not by another. An operation under a reported rule may leave the Neural Engine; others are taken to
+leave it."""
 Verdict = Literal["seen", "leaves", "may leave", "unknown", "at load"]
-"""Whether an operation runs on the Neural Engine: someone saw it there, or a rule says no. What unpacks weights is done
-when the model is loaded."""
+"""Whether an operation runs on the Neural Engine: someone saw it there, or a rule says no. Operations that unpack
+weights run when the model is loaded."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A reason for which an operation is not run on the Neural Engine."""
+    """A reason for which an operation does not run on the Neural Engine."""
 
     applies: Callable[[MilOperation], bool]
     grounds: Grounds
@@ -46,7 +47,7 @@ def _is_float32(operation: MilOperation) -> bool:
 
 
 def _largest(operation: MilOperation, *settings: str) -> float:
-    """The largest number in settings of an operation; 0 where it has none of them."""
+    """Return the largest number in settings of an operation; 0 where it has none of them."""
     found = [operation.inputs[name].constant for name in settings if name in operation.inputs]
     numbers = [number for each in found for number in (each if isinstance(each, list) else [each])]
     return max((number for number in numbers if number is not None), default=0)
@@ -71,7 +72,7 @@ RULES = (
         applies=_is_float32,
         grounds="documented",
         why="it computes in float32, and the Neural Engine in float16 alone",
-        what_to_do="export with --precision fp16; where the export kept it in float32 even so, its values came near "
+        what_to_do="export with --precision fp16; where the export left it in float32 even so, its values came near "
         "float16's largest number on photos: distil into a student, whose values stay small",
         source="coremltools guide, Typed Execution: the NE is barred when a model is typed with float 32 precision",
     ),
@@ -186,20 +187,20 @@ RUNS = {
     "relu6": _HARDWARE,
     "sigmoid": _HARDWARE,
 }
-"""Operations that someone saw run on a Neural Engine, and where that is told. Of the others nothing is known here."""
+"""Operations that someone saw run on a Neural Engine, and the source of that."""
 
 
-def rule_of(operation: MilOperation) -> Rule | None:
-    """The firmest rule that keeps an operation off the Neural Engine, if one does."""
+def find_rule(operation: MilOperation) -> Rule | None:
+    """Return the firmest rule that keeps an operation off the Neural Engine, if one does."""
     found = [rule for rule in RULES if rule.applies(operation)]
     return min(found, key=lambda rule: rule.grounds == "reported", default=None)
 
 
-def verdict(operation: MilOperation) -> Verdict:
-    """Tell what is known of one operation."""
+def judge_operation(operation: MilOperation) -> Verdict:
+    """Return whether an operation runs on the Neural Engine, as far as is known."""
     if operation.kind.startswith("constexpr_"):
         return "at load"
-    rule = rule_of(operation)
+    rule = find_rule(operation)
     if rule is not None:
         return "may leave" if rule.grounds == "reported" else "leaves"
     return "seen" if operation.kind in RUNS else "unknown"

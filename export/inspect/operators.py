@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 from export.inspect.delegates import DELEGATES
 from export.interpreter.open_file import fill_inputs
 from export.tflite.delegation import delegate_coverage
-from export.tflite.file import pack
+from export.tflite.file import pack_model
 
 _CODES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
 _TYPES = {value: name.lower() for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
@@ -113,7 +113,7 @@ def extract_operator(model: Any, position: int) -> bytes:
             cut.buffers.append(model.buffers[graph.tensors[index].buffer])
     for operator in operators:
         piece.operators.append(_renumbered(operator, tensors))
-    return pack(cut)
+    return pack_model(cut)
 
 
 def _inputs(operator: Any) -> list[int]:

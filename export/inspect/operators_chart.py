@@ -1,11 +1,11 @@
-"""Where a file's time goes, as bars: what `compress inspect --time-operators --chart` draws."""
+"""The chart of `compress inspect --time-operators --chart`: the time of each operator as bars."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
 BARS = 40
-"""The slowest operators, which are drawn; the rest is one bar."""
+"""Number of the slowest operators that are drawn; the rest is one bar."""
 _XNNPACK, _FALLBACK = "#0072B2", "#D55E00"
 """Okabe and Ito's blue and vermilion, which colour-blind people tell apart as well."""
 
@@ -14,8 +14,8 @@ def draw_chart(operators: Sequence[Mapping[str, Any]], title: str) -> bytes:
     """Draw how long each operator takes by itself, the slowest first.
 
     Args:
-        operators: As `export.inspect.tflite.lint` lists them; those without a time are left out.
-        title: What stands above.
+        operators: The `operators` of `lint_tflite`; those without a time are left out.
+        title: The chart's title.
 
     Returns:
         A PNG.
@@ -24,7 +24,7 @@ def draw_chart(operators: Sequence[Mapping[str, Any]], title: str) -> bytes:
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    bars = bars_of(operators)
+    bars = make_bars(operators)
     figure = Figure(figsize=(9, 1.5 + 0.25 * len(bars)), layout="constrained")
     axes = figure.subplots()
     colours = [_XNNPACK if in_xnnpack else _FALLBACK for _, _, in_xnnpack in bars]
@@ -46,8 +46,8 @@ def draw_chart(operators: Sequence[Mapping[str, Any]], title: str) -> bytes:
     return written.getvalue()
 
 
-def bars_of(operators: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, bool]]:
-    """Label, milliseconds, and whether XNNPACK runs it: of the `BARS` slowest, and of all others together."""
+def make_bars(operators: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, bool]]:
+    """Return label, milliseconds, and whether XNNPACK runs it, for the `BARS` slowest and all others together."""
     timed = [operator for operator in operators if operator["latency_ms"] is not None]
     timed.sort(key=lambda operator: -operator["latency_ms"])
     bars = [(_label(operator), operator["latency_ms"], operator["runs_in"]["xnnpack"]) for operator in timed[:BARS]]

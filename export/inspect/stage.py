@@ -40,7 +40,7 @@ def inspect_model(
     Args:
         model: A generator in any format that `compress.teachers.load` reads, a `.tflite`, a `.mlpackage`, or an
             artifact directory.
-        lambda_layers: What the file's `Lambda` layers do; they are never run.
+        lambda_layers: Meaning of the file's `Lambda` layers; they are never run.
         image_size_px: Side of the square that MACs are counted at; see `read_generator_facts`.
         time_operators: Whether to time each operator of a `.tflite` by itself.
         chart: PNG file to draw those times to.

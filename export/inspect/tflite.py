@@ -15,7 +15,7 @@ from export.inspect.facts import size_on_disk
 from export.inspect.operators import Operator, list_operators
 
 _FIXES = {
-    "MIRROR_PAD": "export with `compress export tflite`, which spells reflection as slices and concatenations",
+    "MIRROR_PAD": "export with `compress export tflite`, which writes reflection as slices and concatenations",
     "SQUARED_DIFFERENCE": "keep InstanceNorm in float (--precision dynamic), or distil into a student without it",
     "RSQRT": "keep InstanceNorm in float (--precision dynamic), or distil into a student without it",
     "RESIZE_NEAREST_NEIGHBOR": "resize bilinearly or shuffle pixels, as the students do",

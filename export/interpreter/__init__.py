@@ -1,1 +1,1 @@
-"""Runs a deploy graph in NumPy, in float and integer-exact, and a .tflite file in LiteRT."""
+"""Interpreters: a deploy graph in NumPy, in float and integer-exact, and a .tflite file in LiteRT."""

@@ -1,4 +1,4 @@
-"""Arithmetic shared by the float and the integer reference, in NumPy on `(batch, height, width, channels)`.
+"""Arithmetic shared by the float and the integer interpreter, in NumPy on `(batch, height, width, channels)`.
 
 Every function keeps the type it is given. Integers are handed over as float64, in which BLAS multiplies and sums them
 exactly: an int8 convolution's accumulator stays far below 2**53.
@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from export.graph.operations import Margins
 
 _BAND_VALUES = 1 << 22
-"""Values unfolded at a time: a whole 256x256 layer of a teacher would take a gigabyte."""
+"""The most values unfolded at a time: a whole 256x256 layer of a teacher would take a gigabyte."""
 
 
 def pad(features: np.ndarray, margins: Margins, *, value: float = 0.0) -> np.ndarray:
@@ -18,10 +18,10 @@ def pad(features: np.ndarray, margins: Margins, *, value: float = 0.0) -> np.nda
     return np.pad(features, ((0, 0), *margins, (0, 0)), constant_values=value)
 
 
-def windows(
+def view_windows(
     padded: np.ndarray, size: tuple[int, int], strides: tuple[int, int], dilation: tuple[int, int] = (1, 1)
 ) -> np.ndarray:
-    """View every window: `(batch, out_height, out_width, height, width, channels)`, nothing copied."""
+    """Return a view of every window: `(batch, out_height, out_width, height, width, channels)`, nothing copied."""
     reach = [(side - 1) * step + 1 for side, step in zip(size, dilation, strict=True)]
     view = sliding_window_view(padded, reach, axis=(1, 2))  # pyright: ignore[reportArgumentType, reportCallIssue]
     spaced = view[:, :: strides[0], :: strides[1], :, :: dilation[0], :: dilation[1]]
@@ -32,7 +32,7 @@ def convolve(
     padded: np.ndarray, kernel: np.ndarray, strides: tuple[int, int], dilation: tuple[int, int] = (1, 1)
 ) -> np.ndarray:
     """Convolve without padding; the kernel is `(height, width, in, out)`. One matrix product per band of rows."""
-    unfolded = windows(padded, kernel.shape[:2], strides, dilation)
+    unfolded = view_windows(padded, kernel.shape[:2], strides, dilation)
     matrix = kernel.reshape(-1, kernel.shape[3])
     batch, rows, columns = unfolded.shape[:3]
     result = np.empty((batch, rows, columns, kernel.shape[3]), dtype=padded.dtype)
@@ -49,7 +49,7 @@ def convolve_depthwise(
     padded: np.ndarray, kernel: np.ndarray, strides: tuple[int, int], dilation: tuple[int, int] = (1, 1)
 ) -> np.ndarray:
     """Convolve each channel by itself; the kernel is `(height, width, in, multiplier)`."""
-    view = windows(padded, kernel.shape[:2], strides, dilation)
+    view = view_windows(padded, kernel.shape[:2], strides, dilation)
     batch, rows, columns, _, _, channels = view.shape
     total = np.zeros((batch, rows, columns, channels, kernel.shape[3]), dtype=padded.dtype)
     for row, column in np.ndindex(kernel.shape[:2]):
@@ -76,28 +76,28 @@ def convolve_transposed(
 
 
 def space_to_depth(images: np.ndarray, block: int) -> np.ndarray:
-    """Blocks of pixels into channels."""
+    """Move blocks of pixels into channels."""
     batch, height, width, channels = images.shape
     split = images.reshape(batch, height // block, block, width // block, block, channels)
     return split.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // block, width // block, -1)
 
 
 def depth_to_space(features: np.ndarray, block: int) -> np.ndarray:
-    """Channels into blocks of pixels."""
+    """Move channels into blocks of pixels."""
     batch, height, width, channels = features.shape
     split = features.reshape(batch, height, width, block, block, channels // block**2)
     return split.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height * block, width * block, -1)
 
 
 def neighbours(size: int, resized: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where each of `resized` pixels reads from a side of `size`: first index, second index, weight of the second."""
+    """Return what each of `resized` pixels reads from a side of `size`: two indices and the weight of the second."""
     centre = np.maximum((np.arange(resized, dtype=np.float32) + 0.5) * np.float32(size / resized) - 0.5, 0)
     first = np.minimum(centre.astype(int), size - 1)
     second = np.minimum(first + 1, size - 1)
     return first, second, (centre - first).astype(np.float32)
 
 
-def nearest(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def resize_nearest(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize by taking the nearest pixel."""
     rows, columns = (
         np.minimum(((np.arange(wanted) + 0.5) * side / wanted).astype(int), side - 1)

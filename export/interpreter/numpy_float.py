@@ -1,7 +1,7 @@
-"""Run a deploy graph in NumPy, in float: what calibration watches and what a float file is compared with.
+"""Float interpreter of the deploy graph in NumPy, for calibration and as a reference for files.
 
-NumPy rather than the float `.tflite`: it is independent of the runtime that it judges, and a 0.7 GMAC student takes a
-fraction of a second an image, since convolutions are matrix products.
+NumPy rather than the float `.tflite`: it is independent of the runtime that it is compared with, and a 0.7 GMAC student
+takes a fraction of a second an image, since convolutions are matrix products.
 """
 
 from collections.abc import Callable
@@ -35,17 +35,18 @@ from export.graph.operations import (
 from export.interpreter import kernels
 
 Observer = Callable[[str, np.ndarray], None]
-"""Called with each tensor's name and values as they come."""
+"""A function that is called with each tensor's name and values as they are computed."""
 Compute = Callable[..., np.ndarray]
+"""A function that runs one operation on the values of its inputs."""
 
 
 def run_graph(graph: Graph, images: np.ndarray, observe: Observer | None = None) -> np.ndarray:
     """Run a graph in float32.
 
     Args:
-        graph: What to run.
+        graph: The graph to run.
         images: `(batch, height, width, 3)` float32 in [-1, 1].
-        observe: Sees every tensor, the input first.
+        observe: Called with every tensor, the input first.
 
     Returns:
         `(batch, height, width, 3)` float32.
@@ -54,7 +55,7 @@ def run_graph(graph: Graph, images: np.ndarray, observe: Observer | None = None)
 
 
 def execute_graph(graph: Graph, images: np.ndarray, step: Compute, observe: Observer | None) -> np.ndarray:
-    """Feed each operation to `step(operation, *inputs)`; a tensor is dropped when its last reader is done."""
+    """Run each operation by `step(operation, *inputs)`; a tensor is dropped when its last reader is done."""
     tensors = {graph.input: images}
     if observe is not None:
         observe(graph.input, images)
@@ -72,7 +73,7 @@ def execute_graph(graph: Graph, images: np.ndarray, step: Compute, observe: Obse
 @singledispatch
 def compute(operation: Operation, *inputs: np.ndarray) -> np.ndarray:
     """Run one operation in float32."""
-    raise NotImplementedError(f"{type(operation).__name__} has no float reference")
+    raise NotImplementedError(f"{type(operation).__name__} has no float arithmetic here")
 
 
 @compute.register
@@ -117,16 +118,16 @@ def _(operation: Pool, features: np.ndarray) -> np.ndarray:
     margins = margins_of(operation, features.shape[1:3], operation.size)
     if operation.kind == "max":
         padded = kernels.pad(features, margins, value=-np.inf)
-        return kernels.windows(padded, operation.size, operation.strides).max(axis=(3, 4))
-    inside = kernels.windows(kernels.pad(np.ones_like(features), margins), operation.size, operation.strides)
-    summed = kernels.windows(kernels.pad(features, margins), operation.size, operation.strides).sum(axis=(3, 4))
+        return kernels.view_windows(padded, operation.size, operation.strides).max(axis=(3, 4))
+    inside = kernels.view_windows(kernels.pad(np.ones_like(features), margins), operation.size, operation.strides)
+    summed = kernels.view_windows(kernels.pad(features, margins), operation.size, operation.strides).sum(axis=(3, 4))
     return summed / inside.sum(axis=(3, 4))
 
 
 @compute.register
 def _(operation: Resize, images: np.ndarray) -> np.ndarray:
     if operation.method == "nearest":
-        return kernels.nearest(images, operation.shape[:2])
+        return kernels.resize_nearest(images, operation.shape[:2])
     top, bottom, down = kernels.neighbours(images.shape[1], operation.shape[0])
     left, right, across = kernels.neighbours(images.shape[2], operation.shape[1])
     rows = images[:, top] + (images[:, bottom] - images[:, top]) * down[:, np.newaxis, np.newaxis]
@@ -175,7 +176,7 @@ def _(operation: InstanceNorm, features: np.ndarray) -> np.ndarray:
 @compute.register(Quantize)
 @compute.register(Dequantize)
 def _(operation: Operation, features: np.ndarray) -> np.ndarray:
-    """In float nothing is rounded."""
+    """Pass values on: in float nothing is rounded."""
     return features
 
 

@@ -1,8 +1,8 @@
-"""Run a quantised graph in NumPy, step for step as XNNPACK computes it in int8.
+"""Integer-exact interpreter of a quantised graph in NumPy, step for step as XNNPACK computes in int8.
 
-Accumulators are exact integers; each function names the rounding of the kernel it follows. What the graph keeps in
-float is computed in float32, between the same roundings. What this reference and the
-runtime disagree on is an error of one of them, so a parity check against it is tight where one against float is loose.
+Accumulators are exact integers; each function names the rounding of the kernel it follows. Float operations are
+computed in float32, between the same roundings. Where this interpreter and the runtime disagree, one of them is wrong,
+so that a parity check against it is tight where one against float is loose.
 
 Source: the kernels and parameter set-up of google/XNNPACK (`src/microparams-init.c`, `src/qs8-*`, `src/s8-ibilinear`).
 """
@@ -44,9 +44,9 @@ def run_int8_graph(quantized: QuantizedGraph, images: np.ndarray, observe: Obser
     """Run a quantised graph in integers.
 
     Args:
-        quantized: What to run.
+        quantized: The graph to run.
         images: `(batch, height, width, 3)` int8, at the scale of the graph's input.
-        observe: Sees every tensor, int8 or, of what is kept in float, float32; the input first.
+        observe: Called with every tensor, the input first; int8, or float32 where the graph computes in float.
 
     Returns:
         `(batch, height, width, 3)` int8, at the scale of the graph's output.
@@ -63,7 +63,7 @@ def run_int8_graph(quantized: QuantizedGraph, images: np.ndarray, observe: Obser
 @singledispatch
 def compute_int8(operation: Operation, quantized: QuantizedGraph, *inputs: np.ndarray) -> np.ndarray:
     """Run one operation that reads or writes int8 values."""
-    raise NotImplementedError(f"{type(operation).__name__} has no integer reference")
+    raise NotImplementedError(f"{type(operation).__name__} has no integer arithmetic here")
 
 
 @compute_int8.register
@@ -95,7 +95,7 @@ def _margins(operation: Weighted, features: np.ndarray) -> tuple[tuple[int, int]
 
 
 def _centred(operation: Operation, quantized: QuantizedGraph, features: np.ndarray) -> np.ndarray:
-    """Integers relative to their zero point, in float64, where sums of products stay exact."""
+    """Return integers relative to their zero point, in float64, where sums of products stay exact."""
     return features.astype(np.float64) - quantized.tensors[operation.inputs[0]].zero_point
 
 
@@ -124,7 +124,7 @@ def _saturate(values: np.ndarray, target: TensorScale, activation: FusedActivati
 
 @compute_int8.register
 def _(operation: Add, quantized: QuantizedGraph, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Fixed point: multipliers of 20 bits, the sum shifted right and rounded half up."""
+    """Add in fixed point: multipliers of 20 bits, the sum shifted right and rounded half up."""
     target = quantized.tensors[operation.output]
     sources = [quantized.tensors[name] for name in operation.inputs]
     ratios = [np.float32(source.scale) / np.float32(target.scale) for source in sources]
@@ -157,16 +157,16 @@ def _(operation: Mean, quantized: QuantizedGraph, features: np.ndarray) -> np.nd
 def _(operation: Pool, quantized: QuantizedGraph, features: np.ndarray) -> np.ndarray:
     if operation.kind == "max":
         return compute(operation, features.astype(np.float32)).astype(np.int8)
-    # TFLite's own kernel, since XNNPACK leaves it behind: the mean of the integers, rounded half away from zero.
+    # TFLite's own kernel, since XNNPACK does not take it: the mean of the integers, rounded half away from zero.
     mean = compute(operation, features.astype(np.float64))
     return (np.sign(mean) * np.floor(np.abs(mean) + 0.5)).astype(np.int8)
 
 
 @compute_int8.register
 def _(operation: Resize, quantized: QuantizedGraph, images: np.ndarray) -> np.ndarray:
-    """Bilinear weights of 11 bits; rows are blended across, then down, and rounded half up once."""
+    """Blend rows across, then down, by bilinear weights of 11 bits, and round half up once."""
     if operation.method == "nearest":
-        return kernels.nearest(images, operation.shape[:2])
+        return kernels.resize_nearest(images, operation.shape[:2])
     wide = images.astype(np.int64)
     top, bottom, down = kernels.neighbours(images.shape[1], operation.shape[0])
     left, right, across = kernels.neighbours(images.shape[2], operation.shape[1])

@@ -99,7 +99,7 @@ class FakeQuantize(layers.Layer):
         return input_shape
 
     def range(self) -> Range:
-        """The least and greatest value that its group can hold now."""
+        """Return the least and greatest value that its group can hold now."""
         low, high = (float(ops.convert_to_numpy(bound)) for bound in self._bounds())
         return low, high
 

@@ -50,7 +50,7 @@ def quantize(
         out: The artifact to write: a folded `model.keras`, and in its manifest the scale of every tensor and the
             float operators, which `compress export tflite --precision int8` takes.
         overwrite: Whether `out` may exist.
-        lambda_layers: The work of the teacher's Lambda layers, see `teachers.load`.
+        lambda_layers: Meaning of the Lambda layers in the teacher's file, see `teachers.load`.
 
     Raises:
         UsageError: If `out` exists, the teacher takes another size, another run was stopped at the same place, or more

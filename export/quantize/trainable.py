@@ -43,7 +43,7 @@ _STOCK: Mapping[type[Weighted], type[layers.Layer]] = {
     TransposedConvolution: layers.Conv2DTranspose,
 }
 _SUMS = "sums_of_"
-"""A layer whose activation is a layer of its own, since `fuse_activations` fuses them in the graph."""
+"""Prefix of a layer whose activation, fused in the graph, is a layer of its own here and has the tensor's name."""
 
 
 def as_keras(graph: Graph, quantizers: FakeQuantizers | None = None) -> keras.Model:

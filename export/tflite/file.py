@@ -77,15 +77,15 @@ class TfliteFile:
         self._subgraphs.append(Subgraph(self, signature))
         return self._subgraphs[-1]
 
-    def buffer(self, content: bytes) -> int:
-        """Return the index of the buffer that holds these bytes; equal constants share it."""
+    def add_buffer(self, content: bytes) -> int:
+        """Return the index of the buffer that holds these bytes, which is added when it is new."""
         if content not in self._buffer_of:
             self._buffer_of[content] = len(self._buffers)
             self._buffers.append(np.frombuffer(content, dtype=np.uint8))
         return self._buffer_of[content]
 
-    def code(self, name: str, version: int) -> int:
-        """Return the index of an operator's code."""
+    def add_code(self, name: str, version: int) -> int:
+        """Return the index of an operator's code, which is added when it is new."""
         if (name, version) not in self._codes:
             self._codes.append((name, version))
         return self._codes.index((name, version))
@@ -102,13 +102,13 @@ class TfliteFile:
         entries = {_RUNTIME_ENTRY: oldest.encode().ljust(_RUNTIME_BYTES, b"\0"), **metadata}
         model = schema.ModelT()
         model.version, model.description = _SCHEMA_VERSION, description
-        model.subgraphs = [subgraph.record() for subgraph in self._subgraphs]
+        model.subgraphs = [subgraph.to_record() for subgraph in self._subgraphs]
         model.operatorCodes = [_operator_code(name, version) for name, version in self._codes]
         appended = [np.frombuffer(content, dtype=np.uint8) for content in entries.values()]
         model.buffers = [_buffer(content) for content in [*self._buffers, *appended]]
-        model.signatureDefs = [subgraph.signature(index) for index, subgraph in enumerate(self._subgraphs)]
+        model.signatureDefs = [subgraph.to_signature(index) for index, subgraph in enumerate(self._subgraphs)]
         model.metadata = [_metadata(name, len(self._buffers) + place) for place, name in enumerate(entries)]
-        return pack(model)
+        return pack_model(model)
 
 
 class Subgraph:
@@ -144,7 +144,7 @@ class Subgraph:
         """Store values, once where several constants are equal, and return the tensor's index; a name that comes again
         with the same values is the same tensor.
         """
-        buffer = self._file.buffer(np.ascontiguousarray(values).tobytes())
+        buffer = self._file.add_buffer(np.ascontiguousarray(values).tobytes())
         if (name, buffer) not in self._constants:
             index = self.add_tensor(name, values.shape, values.dtype, quantization, buffer=buffer)
             self._constants[name, buffer] = index
@@ -153,7 +153,7 @@ class Subgraph:
     def add_operator(self, code: str, version: int, inputs: Sequence[int], output: int, options: Any = None) -> None:
         """Append an operator, named as in `schema.BuiltinOperator`; `options` is a schema object that ends in T."""
         operator = schema.OperatorT()
-        operator.opcodeIndex, operator.inputs = self._file.code(code, version), list(inputs)
+        operator.opcodeIndex, operator.inputs = self._file.add_code(code, version), list(inputs)
         operator.outputs = [output]
         if options is not None:
             operator.builtinOptions = options
@@ -164,7 +164,7 @@ class Subgraph:
         """Name the tensors that are input and output, as the signature calls them."""
         self._inputs, self._outputs = inputs, outputs
 
-    def record(self) -> schema.SubGraphT:
+    def to_record(self) -> schema.SubGraphT:
         """Return the subgraph's record in the file."""
         record = schema.SubGraphT()
         record.name = "main" if self._signature == SIGNATURE else self._signature
@@ -172,7 +172,7 @@ class Subgraph:
         record.inputs, record.outputs = list(self._inputs.values()), list(self._outputs.values())
         return record
 
-    def signature(self, index: int) -> schema.SignatureDefT:
+    def to_signature(self, index: int) -> schema.SignatureDefT:
         """Return the signature of the subgraph, which is that of `index` in the file."""
         record = schema.SignatureDefT()
         record.signatureKey, record.subgraphIndex = self._signature, index
@@ -180,7 +180,7 @@ class Subgraph:
         return record
 
 
-def pack(model: schema.ModelT) -> bytes:
+def pack_model(model: schema.ModelT) -> bytes:
     """Return the bytes of the file that a schema object describes."""
     builder = _Builder()
     builder.Finish(model.Pack(builder), file_identifier=_FILE_IDENTIFIER)

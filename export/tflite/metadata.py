@@ -1,6 +1,7 @@
 """TFLite Metadata of a `.tflite` file, which Android Studio and the tools of tflite-support show.
 
-Written with flatbuffers' builder, field by field: the schema's Python classes come with packages that are kept no more.
+Written with flatbuffers' builder, field by field: the schema's Python classes come with packages that nobody maintains
+any more.
 
 Source: tensorflow/tflite-support, `metadata/metadata_schema.fbs`, of which nothing younger than 1.0.0 is used.
 """

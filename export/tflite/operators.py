@@ -74,7 +74,7 @@ class EmitContext:
         return self.quantized is not None and self.quantized.is_integer(operation)
 
     def tensor(self, name: str) -> int:
-        """The index of a tensor of the graph, declared when it is first asked for."""
+        """Return the index of a tensor of the graph, which is declared when it is first asked for."""
         if name not in self._indices:
             shape = (1, *self.graph.shapes[name])
             scale = None if self.quantized is None else self.quantized.tensors.get(name)

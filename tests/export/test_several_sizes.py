@@ -89,7 +89,7 @@ def test_int8_has_the_same_integers_at_every_size(graphs, photos, larger_photos,
     )
     assert checked.share_within_a_step is not None
     assert checked.share_within_a_step > 0.999
-    # Half a step of the output is what is between a float end and the integers it stands for, uint8's also rounds.
+    # A float output differs from the integers that it stands for by up to half a step; uint8 also rounds.
     assert checked.psnr_db > 45
 
 
@@ -117,7 +117,7 @@ def test_reflections_have_their_scales_at_every_size(chain):
     shown = parity.synthetic_photos((16, 16), count=2, seed=3)
     quantized = quantize_graph(usual, observe_ranges(usual, shown))
     larger = quantize_like(other, quantized)
-    assert other.shapes.keys() - usual.shapes.keys(), "the reflections are spelled alike; the test needs others"
+    assert other.shapes.keys() - usual.shapes.keys(), "the reflections are cut alike; the test needs others"
     assert larger.tensors.keys() == other.shapes.keys()
     moved = {larger.tensors[name] for name in other.shapes if "/" in name}
     assert moved == {quantized.tensors["image"]}

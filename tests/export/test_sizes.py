@@ -64,10 +64,10 @@ def test_usual_size_is_no_other_size(small_student):
         sizes.lower_other_sizes(CoremlConfig(other_sizes_px=(32,)), source_of(small_student), graph)
 
 
-@pytest.mark.parametrize("given", [(64, 64), (0,)])
-def test_wrong_sizes_are_refused_at_once(given: tuple[int, ...]):
+@pytest.mark.parametrize("sizes_px", [(64, 64), (0,)])
+def test_wrong_sizes_are_refused_at_once(sizes_px: tuple[int, ...]):
     with pytest.raises(UsageError, match="other_sizes_px = "):
-        CoremlConfig(other_sizes_px=given)
+        CoremlConfig(other_sizes_px=sizes_px)
 
 
 def test_operations_that_differ_by_size_are_named(chain):

@@ -73,12 +73,12 @@ def test_export_calibrates_with_it_and_leaves_scales_that_were_chosen_alone(
     graph = _graph(model)
     calibrated = observe.calibrate_and_quantize(graph, photos)
     expected = correct_biases(quantize_graph(graph, observe.observe_ranges(graph, photos)), photos)
-    given = observe.calibrate_and_quantize(graph, photos, calibrated.tensors)
+    requantized = observe.calibrate_and_quantize(graph, photos, calibrated.tensors)
     for name, weights in expected.weights.items():
         np.testing.assert_array_equal(calibrated.weights[name].bias, weights.bias)
     unmoved = {one.output: one.bias for one in graph.operations if isinstance(one, Weighted)}
-    kept = {one.output: one.bias for one in given.graph.operations if isinstance(one, Weighted)}
-    assert all(np.array_equal(kept[name], bias) for name, bias in unmoved.items())
+    biases = {one.output: one.bias for one in requantized.graph.operations if isinstance(one, Weighted)}
+    assert all(np.array_equal(biases[name], bias) for name, bias in unmoved.items())
 
 
 def test_the_same_biases_hold_at_another_size(model: keras.Model, photos: list[np.ndarray]) -> None:

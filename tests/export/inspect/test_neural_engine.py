@@ -13,7 +13,7 @@ from compress.cli import app
 from export.coreml.child import list_contents
 from export.coreml.job import Contents, MilOperation, Value
 from export.inspect import coreml
-from export.inspect.neural_engine import RULES, RUNS, rule_of, verdict
+from export.inspect.neural_engine import RULES, RUNS, find_rule, judge_operation
 
 IMAGE = Value(dtype="fp16", shape=(1, 8, 64, 64))
 
@@ -97,23 +97,24 @@ def sized(*shape: int | None, dtype: str = "fp16") -> Value:
 def test_a_rule_applies_beyond_its_limit_and_not_before(
     fits: MilOperation, does_not: MilOperation, said: str, expected: str
 ) -> None:
-    assert verdict(fits) == "seen"
-    rule = rule_of(does_not)
+    assert judge_operation(fits) == "seen"
+    rule = find_rule(does_not)
     assert rule is not None
     assert said in rule.why
-    assert verdict(does_not) == expected
+    assert judge_operation(does_not) == expected
 
 
 def test_what_nobody_told_of_is_unknown_and_constants_are_computed_at_load() -> None:
-    assert verdict(operation("instance_norm")) == "unknown"
-    assert verdict(operation("constexpr_affine_dequantize", output=sized(8, 8, 3, 3, dtype="fp32"))) == "at load"
-    assert verdict(operation("cast", output=sized(1, 3, 64, 64, dtype="fp32"))) == "seen"
-    assert verdict(operation("relu", output=sized(1, 8, None, None))) == "seen"
+    assert judge_operation(operation("instance_norm")) == "unknown"
+    unpacked = operation("constexpr_affine_dequantize", output=sized(8, 8, 3, 3, dtype="fp32"))
+    assert judge_operation(unpacked) == "at load"
+    assert judge_operation(operation("cast", output=sized(1, 3, 64, 64, dtype="fp32"))) == "seen"
+    assert judge_operation(operation("relu", output=sized(1, 8, None, None))) == "seen"
 
 
 def test_the_firmest_reason_is_given() -> None:
     both = operation("mul", y=sized(1, 8, 1, 1), output=sized(1, 8, 64, 64, dtype="fp32"))
-    rule = rule_of(both)
+    rule = find_rule(both)
     assert rule is not None
     assert rule.grounds == "documented"
 

@@ -15,7 +15,7 @@ from compress.errors import UnusableModel
 from export.graph.operations import Convolution, Graph
 from export.inspect.delegates import COREML, DELEGATES, GPU
 from export.inspect.operators import extract_operator, list_operators
-from export.inspect.operators_chart import BARS, bars_of
+from export.inspect.operators_chart import BARS, make_bars
 from export.inspect.tflite import lint_tflite
 from export.tflite.emitter import float_file
 
@@ -120,9 +120,9 @@ def test_bars_are_the_slowest_operators_and_one_for_the_rest() -> None:
         return told | {"latency_ms": latency_ms, "runs_in": {"xnnpack": fast}}
 
     few = [operator(0, 1.0), operator(1, None), operator(2, 3.0, fast=False)]
-    assert bars_of(few) == [("2  CONV_2D  8x8x3 int8", 3.0, False), ("0  CONV_2D  8x8x3 int8", 1.0, True)]
+    assert make_bars(few) == [("2  CONV_2D  8x8x3 int8", 3.0, False), ("0  CONV_2D  8x8x3 int8", 1.0, True)]
     many = [operator(position, 1.0 + position) for position in range(BARS + 2)]
-    bars = bars_of(many)
+    bars = make_bars(many)
     assert len(bars) == BARS + 1
     assert bars[-1] == ("2 others", 1.0 + 2.0, True)
     assert sum(spent for _, spent, _ in bars) == sum(one["latency_ms"] for one in many)

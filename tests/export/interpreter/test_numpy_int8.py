@@ -48,9 +48,9 @@ NOT_DELEGATED = {"reflection", "nearest", "average pooling"}
 def assert_exact(model: keras.Model, photos: list[np.ndarray], float_ops: Collection[int] = ()) -> float:
     """Compare file and reference, of which some operations are in float, by place; return PSNR against float."""
     graph = lower(model, input_shape=model.input_shape[1:])
-    kept = [graph.operations[place].output for place in float_ops]
+    names = [graph.operations[place].output for place in float_ops]
     scales = quantize_graph(graph, observe.observe_ranges(graph, photos)).tensors
-    quantized = quantize_with_scales(graph, scales, kept)
+    quantized = quantize_with_scales(graph, scales, names)
     generator = TfliteGenerator(emitter.int8_file(quantized, "int8"))
     images = np.stack([to_float(photo) for photo in photos])
     exact = numpy_int8.run_int8_graph(quantized, quantized.tensors[graph.input].quantize(images))

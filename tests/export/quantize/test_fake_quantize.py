@@ -75,10 +75,10 @@ def test_training_moves_each_range_towards_what_it_sees(
     numpy_float.run_graph(
         graph, to_float(photos), lambda name, values: seen.update({name: (values.min(), values.max())})
     )
-    kept = 0.99**5
-    for end in (0, 1):
-        expected = kept * before[first][end] + (1 - kept) * seen[first][end]
-        assert read_ranges(moving)[first][end] == pytest.approx(expected, rel=0.01, abs=0.002)
+    momentum = 0.99**5
+    for bound in (0, 1):
+        expected = momentum * before[first][bound] + (1 - momentum) * seen[first][bound]
+        assert read_ranges(moving)[first][bound] == pytest.approx(expected, rel=0.01, abs=0.002)
     assert read_ranges(moving)[graph.output] == before[graph.output] == quantization.IMAGE_RANGE
 
 

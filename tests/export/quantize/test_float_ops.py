@@ -1,4 +1,4 @@
-"""The choice of what stays in float, against every other choice where there are few."""
+"""The choice of float operators, against every other choice where there are few."""
 
 import math
 from dataclasses import replace
@@ -15,7 +15,8 @@ from export.graph.lower import lower
 from export.graph.operations import Activate, Add, Convolution, DepthToSpace, Graph, Operation, Shape
 from export.interpreter import numpy_float, numpy_int8
 from export.parity import synthetic_photos
-from export.quantize import float_ops, sensitivity
+from export.quantize import sensitivity
+from export.quantize.float_ops import check_float_ops, choose_float_ops
 from export.quantize.sensitivity import RoundingCost
 
 SIZE_PX = 32
@@ -50,7 +51,7 @@ def _costs(graph: Graph, **psnr_db: float) -> list[RoundingCost]:
 
 
 @pytest.mark.parametrize(
-    ("psnr_db", "count", "kept"),
+    ("psnr_db", "count", "float_ops"),
     [
         ({"b_weights": 30}, 1, ("b",)),
         ({"b_weights": 30, "d_weights": 29}, 1, ("d",)),
@@ -61,18 +62,18 @@ def _costs(graph: Graph, **psnr_db: float) -> list[RoundingCost]:
         # What is moved on the way is one rounding, of the convolution's sums.
         ({"d": 20, "e": 20, "b_weights": 30}, 3, ("d", "e", "generated")),
         ({"d": 20, "e": 20, "b_weights": 30}, 2, ("b",)),
-        # The cheap start is not followed where a dear set fits instead.
+        # The cheap start is not followed where a more expensive set fits instead.
         ({"d": 20, "a_weights": 24}, 3, ("d", "e", "generated")),
         ({"d": 20, "a_weights": 24}, 4, ("a", "d", "e", "generated")),
-        # The picture is int8 at its end, and so is the photo.
+        # The picture is int8, and so is the photo.
         ({"generated": 20}, 6, ()),
         ({}, 6, ()),
     ],
 )
-def test_what_takes_most_error_off_stays_in_float(
-    graph: Graph, psnr_db: dict[str, float], count: int, kept: tuple[str, ...]
+def test_operators_that_take_most_error_off_compute_in_float(
+    graph: Graph, psnr_db: dict[str, float], count: int, float_ops: tuple[str, ...]
 ) -> None:
-    assert float_ops.choose_float_ops(graph, _costs(graph, **psnr_db), count) == kept
+    assert choose_float_ops(graph, _costs(graph, **psnr_db), count) == float_ops
 
 
 def test_the_choice_is_among_the_best(small_student) -> None:
@@ -83,21 +84,21 @@ def test_the_choice_is_among_the_best(small_student) -> None:
     batch = to_float(np.stack(photos))
     expected = numpy_float.run_graph(graph, batch)
 
-    def kept_psnr_db(kept: tuple[str, ...]) -> float:
-        mixed = quantized.quantize_with_scales(graph, whole.tensors, kept)
+    def mixed_psnr_db(names: tuple[str, ...]) -> float:
+        mixed = quantized.quantize_with_scales(graph, whole.tensors, names)
         made = numpy_int8.run_int8_graph(mixed, whole.tensors[graph.input].quantize(batch))
         return psnr_db(whole.tensors[graph.output].dequantize(made) - expected)
 
-    chosen = float_ops.choose_float_ops(graph, sensitivity.measure_sensitivity(whole, photos), 2)
+    chosen = choose_float_ops(graph, sensitivity.measure_sensitivity(whole, photos), 2)
     pairs = list(combinations([operation.output for operation in graph.operations], 2))
     drawn = np.random.default_rng(0).permutation(len(pairs))[:40]
-    others = [kept_psnr_db(pairs[index]) for index in drawn]
+    others = [mixed_psnr_db(pairs[index]) for index in drawn]
     assert len(chosen) == 2
-    assert kept_psnr_db(chosen) > kept_psnr_db(()) + 0.3
-    assert np.mean([kept_psnr_db(chosen) >= other for other in others]) > 0.95
+    assert mixed_psnr_db(chosen) > mixed_psnr_db(()) + 0.3
+    assert np.mean([mixed_psnr_db(chosen) >= other for other in others]) > 0.95
 
 
 def test_more_than_there_are_is_refused_with_the_count(graph: Graph) -> None:
-    float_ops.check_float_ops(6, graph)
+    check_float_ops(6, graph)
     with pytest.raises(UsageError, match="float_ops = 7, but the student has 6 operators"):
-        float_ops.check_float_ops(7, graph)
+        check_float_ops(7, graph)

@@ -68,7 +68,7 @@ def _file_psnr_db(graph: Graph, chosen: dict[str, quantization.Range], photos: l
 def test_what_is_measured_beats_every_single_rule_where_it_was_measured(graph: Graph, photos: list[np.ndarray]) -> None:
     measured = _file_psnr_db(graph, choose_ranges(graph, photos, "measured"), photos)
     for rule in RULES:
-        # The integers round a little otherwise than the model that was judged.
+        # The integers round a little otherwise than the model that was measured.
         assert measured > _file_psnr_db(graph, choose_ranges(graph, photos, rule), photos) - 0.2
     assert measured > _file_psnr_db(graph, choose_ranges(graph, photos, "minmax"), photos)
 

@@ -195,7 +195,7 @@ def test_more_operators_than_there_are_is_refused_before_the_teacher_runs(
 
 
 def test_a_killed_run_goes_on_where_it_was(run, quantized: Artifact, tmp_path: Path, monkeypatch) -> None:
-    """Killed between its two trainings: the first is not trained again, and the end is the same."""
+    """Killed between its two trainings: the first is not trained again, and the result is the same."""
     from compress.training import loop
 
     trained: list[str] = []

@@ -1,4 +1,4 @@
-"""A student is one XNNPACK partition with no operator left behind; what is left elsewhere is named."""
+"""A student is one XNNPACK partition, all of it delegated; operators that are not delegated are named."""
 
 from typing import get_args
 
@@ -25,7 +25,7 @@ def test_int8_student_is_one_partition(student, photos, io_type):
 
 
 @pytest.mark.parametrize("family", get_args(Family))
-def test_branches_that_have_learned_nothing_are_not_left_behind(photos, family):
+def test_branches_that_have_learned_nothing_are_delegated(photos, family):
     untrained = pocket_generator.build_student(PocketConfig(family=family, image_size_px=32, width=16, blocks=2))
     graph = lower(untrained, input_shape=(32, 32, 3))
     quantized = quantize_graph(graph, observe.observe_ranges(graph, photos))
@@ -38,13 +38,13 @@ def test_float_student_is_one_partition(student, weights):
     assert delegate_coverage(emitter.float_file(graph, weights)).complete
 
 
-def test_dynamic_range_leaves_no_transposed_convolution_behind(chain):
+def test_dynamic_range_delegates_transposed_convolutions(chain):
     row = [layers.Conv2D(8, 3, strides=2), layers.Conv2DTranspose(4, 3, strides=2), layers.DepthwiseConv2D(3)]
     graph = lower(chain(row), input_shape=(9, 12, 3))
     assert delegate_coverage(emitter.float_file(graph, "dynamic")).complete
 
 
-def test_reflection_padding_of_a_teacher_is_left_behind(chain):
+def test_reflection_padding_of_a_teacher_is_not_delegated(chain):
     row = [layers.Conv2D(8, 3), ReflectionPadding2D(((1, 1), (1, 1))), layers.Conv2D(3, 3), InstanceNormalization()]
     coverage = delegate_coverage(emitter.float_file(lower(chain(row), input_shape=(9, 12, 3))))
     assert coverage.undelegated == ("MIRROR_PAD",)

@@ -100,8 +100,8 @@ def test_normalisation_and_scale_turn_a_byte_into_what_the_file_takes(quantized,
         assert (real - mean) / std == pytest.approx(byte, abs=1e-3)
 
 
-def _normalization(end: Reader) -> Reader:
-    unit = end.only(4)
+def _normalization(image: Reader) -> Reader:
+    unit = image.only(4)
     assert unit.number(0) == 1
     return unit.child(1)
 

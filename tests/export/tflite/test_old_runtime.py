@@ -21,7 +21,7 @@ from export.tflite import emitter
 from export.tflite.metadata import ModelMetadata
 
 FORMS = ("fp32", "fp16", "dynamic", "float", "int8", "uint8")
-"""Float weights by their storage; int8 by its ends."""
+"""Float files by the storage of their weights; int8 files by their input and output type."""
 PRIVATE_UV = Path(__file__).resolve().parents[3] / ".tools" / "bin"
 """Where `make` puts one of its own."""
 PACKAGES = ("tflite-runtime==2.14.0", "tflite-support==0.4.4", "numpy<2")

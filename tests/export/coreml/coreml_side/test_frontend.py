@@ -1,4 +1,4 @@
-"""Three ways to the same picture: Keras, our program, and what Apple's own TensorFlow frontend makes of the model.
+"""Three converters, the same picture: Keras, our program, and what Apple's own TensorFlow frontend makes of the model.
 
 Apple's reading of TensorFlow stands for the meaning of MIL's operations: a reference that misread one of them would
 agree with our program and not with Apple's.
@@ -18,7 +18,7 @@ from export.graph.lower import lower
 
 
 def _converted(model: keras.Model, path) -> MilGenerator:
-    """The model as Apple's frontend converts it: frozen, channels first, a picture at both ends."""
+    """The model as Apple's frontend converts it: frozen, channels first, pictures for input and output."""
     height, width, channels = model.input_shape[1:]
 
     def channels_first(image):
@@ -27,15 +27,15 @@ def _converted(model: keras.Model, path) -> MilGenerator:
 
     shape = (1, channels, height, width)
     traced = tf.function(channels_first).get_concrete_function(tf.TensorSpec(shape, tf.float32, name="image"))
-    ends = {"color_layout": coremltools.colorlayout.RGB}
+    images = {"color_layout": coremltools.colorlayout.RGB}
     image = coremltools.ImageType(
-        name="image", shape=shape, scale=1 / 127.5, bias=[-1.0] * 3, channel_first=True, **ends
+        name="image", shape=shape, scale=1 / 127.5, bias=[-1.0] * 3, channel_first=True, **images
     )
     converted = coremltools.convert(
         [convert_variables_to_constants_v2(traced)],
         source="tensorflow",
         inputs=[image],
-        outputs=[coremltools.ImageType(**ends)],
+        outputs=[coremltools.ImageType(**images)],
         compute_precision=coremltools.precision.FLOAT32,
         minimum_deployment_target=coremltools.target.iOS16,
         skip_model_load=True,

@@ -76,8 +76,8 @@ def test_overflow_shows_as_on_the_device(tmp_path):
 def test_package_says_what_it_is(path):
     model = coremltools.models.MLModel(str(path), skip_model_load=True)
     assert (model.author, model.user_defined_metadata["odd"]) == ("A", "B")
-    ends = [*model.get_spec().description.input, *model.get_spec().description.output]
-    assert [(end.name, end.type.imageType.width, end.type.imageType.height) for end in ends] == [
+    images = [*model.get_spec().description.input, *model.get_spec().description.output]
+    assert [(image.name, image.type.imageType.width, image.type.imageType.height) for image in images] == [
         ("image", 32, 32),
         ("generated", 32, 32),
     ]

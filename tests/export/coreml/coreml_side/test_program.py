@@ -126,8 +126,8 @@ def test_int8_is_as_good_as_the_integers_of_the_tflite_file(student, saved, psnr
 def test_what_int8_keeps_in_float_is_not_rounded(small_student, saved, psnr_to_keras, photos):
     graph = lower(small_student, input_shape=small_student.input_shape[1:])
     whole = quantize_graph(graph, observe.observe_ranges(graph, photos))
-    kept = [operation.output for operation in graph.operations[-5:]]
-    mixed = quantize_with_scales(graph, whole.tensors, kept)
+    float_ops = [operation.output for operation in graph.operations[-5:]]
+    mixed = quantize_with_scales(graph, whole.tensors, float_ops)
     files = [saved(each.graph, "int8", quantized=each) for each in (whole, mixed)]
     lost, found = (psnr_to_keras(file, small_student, photos) for file in files)
     exact = [
@@ -160,7 +160,7 @@ def test_weights_take_the_bytes_that_their_bits_promise(chain, tmp_path):
 
 
 def _passing_on(size: tuple[int, int]) -> keras.Model:
-    """A model that returns what it is given, so that a package shows what its own ends do."""
+    """A model that returns its input, so that a package shows what its own input and output do."""
     image = keras.Input((*size, 3))
     model = keras.Model(image, layers.Conv2D(3, 1, use_bias=False)(image))
     model.layers[-1].kernel.assign(np.eye(3, dtype=np.float32).reshape(1, 1, 3, 3))
@@ -202,11 +202,11 @@ def test_operation_near_the_end_of_float16_stays_in_float32(chain, saved, psnr_t
     in_float32 = overflow.find_overflows(overflow.measure_activations(graph, pictures))
     assert in_float32 == {"loud", graph.operations[2].output}
     lost = psnr_to_keras(saved(graph, "fp16"), model, pictures)
-    kept = saved(graph, "fp16", in_float32=in_float32)
+    mixed = saved(graph, "fp16", in_float32=in_float32)
     assert not lost > 20
-    assert psnr_to_keras(kept, model, pictures) > 60
-    # Into the island and out of it, besides the program's own ends.
-    assert kept.operations["cast"] == 4
+    assert psnr_to_keras(mixed, model, pictures) > 60
+    # Into float32 and out of it, besides the program's own input and output.
+    assert mixed.operations["cast"] == 4
 
 
 def test_operation_without_a_form_is_named(chain, saved):
