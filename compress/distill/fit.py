@@ -65,7 +65,7 @@ def fit(
         The student in float32; after at least one step, with averaged weights and BatchNorm statistics that fit them.
     """
     training_pairs, held_back = training_data.pairs.split(config.holdout, config.seed)
-    policy = resolve_policy(config.precision)
+    policy = resolve_policy(config.precision, work)
     keras.utils.set_random_seed(config.seed)
     with dtype_policy_scope(policy):
         model = distiller.compile_distiller(start(), config, training_data.teacher)

@@ -144,7 +144,7 @@ def fit_teachers(
         work: Folder of checkpoint, logs, sample sheets and the history of KID.
         run_identity: See `loop.train`.
     """
-    policy = resolve_policy(config.precision)
+    policy = resolve_policy(config.precision, work)
     keras.utils.set_random_seed(config.seed)
     with dtype_policy_scope(policy):
         model = cyclegan.compile_cyclegan(config)

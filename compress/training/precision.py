@@ -5,16 +5,19 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 import keras
 import numpy as np
 
+from compress.artifact import atomic_write_text
 from compress.config import Precision
 
 Policy = Literal["mixed_bfloat16", "float32"]
 
 _POLICIES: tuple[Policy, ...] = ("float32", "mixed_bfloat16")
+_RECORD = "precision.txt"
 _SIDE_PX = 32
 _CHANNELS = 32
 _BATCH_SIZE = 4
@@ -23,9 +26,23 @@ _TIMED_STEPS = 5
 _log = logging.getLogger(__name__)
 
 
-def resolve_policy(precision: Precision) -> Policy:
-    """Return the dtype policy for a requested precision. `auto` draws random numbers: call it before seeding."""
-    return fastest_policy() if precision == "auto" else precision
+def resolve_policy(precision: Precision, work: Path) -> Policy:
+    """Return the dtype policy of a run. `auto` draws random numbers: call it before seeding.
+
+    Args:
+        precision: What was asked for.
+        work: The run's folder, which remembers what `auto` found: a run that resumes goes on in the same arithmetic,
+            also where the two are about as fast and a busy machine would choose the other one now.
+    """
+    if precision != "auto":
+        return precision
+    record = work / _RECORD
+    if record.exists() and (known := record.read_text(encoding="utf-8").strip()) in _POLICIES:
+        return known
+    policy = fastest_policy()
+    work.mkdir(parents=True, exist_ok=True)
+    atomic_write_text(record, f"{policy}\n", overwrite=True)
+    return policy
 
 
 @contextmanager

@@ -26,13 +26,14 @@ FLAGS = {
     "--ema-momentum": 0.5,
     "--sample-every": 2,
     "--checkpoint-every": 1,
+    # As the faster one of the two, which is close for so small nets, each run would choose its own.
+    "--precision": "float32",
 }
 FEW_STEPS = FLAGS | {"--half-size-steps": 3, "--steps": 6, "--decay-steps": 2}
 FINAL = ("g_a2b.h5", "g_b2a.h5")
 
-# Step by step and on one thread, since TensorFlow is not repeatable otherwise: of 30 runs of compiled steps that nobody
-# killed one to four differed from the others, first by 1e-9; of steps taken one by one on two busy cores some do, too.
-# What is saved and restored is the same either way.
+# Step by step and on one thread, since TensorFlow's compiled steps are not repeatable: of 30 runs that nobody killed
+# one to four differed from the others, first by 1e-9. What is saved and restored is the same either way.
 _EAGER = """
 import runpy
 import tensorflow

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -19,7 +20,7 @@ def untried() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("slow", ["float32", "mixed_bfloat16"])
-def test_the_faster_policy_is_found(slow: precision.Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_faster_policy_is_found(slow: precision.Policy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     class Net:
         def __init__(self, policy: str) -> None:
             self.policy = policy
@@ -28,10 +29,10 @@ def test_the_faster_policy_is_found(slow: precision.Policy, monkeypatch: pytest.
             time.sleep(0.02 if self.policy == slow else 0.001)
 
     monkeypatch.setattr(precision, "_trial_net", Net)
-    assert {slow, resolve_policy("auto")} == {"float32", "mixed_bfloat16"}
+    assert {slow, resolve_policy("auto", tmp_path)} == {"float32", "mixed_bfloat16"}
 
 
-def test_compiling_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiling_is_not_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     class Net:
         def __init__(self, policy: str) -> None:
             self.waits = iter([0.2 if policy == "float32" else 0.001, *[0.001 if policy == "float32" else 0.01] * 99])
@@ -40,13 +41,21 @@ def test_compiling_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
             time.sleep(next(self.waits))
 
     monkeypatch.setattr(precision, "_trial_net", Net)
-    assert resolve_policy("auto") == "float32"
+    assert resolve_policy("auto", tmp_path) == "float32"
 
 
-def test_what_was_asked_for_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_asked_for_is_not_tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(precision, "_trial_net", lambda policy: pytest.fail("tried"))
-    assert resolve_policy("float32") == "float32"
-    assert resolve_policy("mixed_bfloat16") == "mixed_bfloat16"
+    assert resolve_policy("float32", tmp_path) == "float32"
+    assert resolve_policy("mixed_bfloat16", tmp_path) == "mixed_bfloat16"
+
+
+def test_a_run_that_resumes_keeps_its_policy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """On a busy machine the trial of a run that was killed may end the other way round than the first one."""
+    trials: list[precision.Policy] = ["mixed_bfloat16", "float32"]
+    monkeypatch.setattr(precision, "fastest_policy", lambda: trials.pop(0))
+    assert [resolve_policy("auto", tmp_path) for _ in range(3)] == ["mixed_bfloat16"] * 3
+    assert resolve_policy("auto", tmp_path.parent) == "float32"
 
 
 def test_the_trial_trains_nets_in_both_and_leaves_the_policy_as_it_was() -> None:
