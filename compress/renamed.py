@@ -23,7 +23,7 @@ RENAMED: Mapping[str, str] = {
 """Old name to new name; of the flags of one command or the keys of one table, after its name."""
 
 _NO_GAIN = "no gain was measured"
-_INHERITED = "a student is trained on by the losses and the discriminator that it was distilled with"
+_INHERITED = "a student is fine-tuned with the losses and the discriminator that it was distilled with"
 _LOSSES_AND_DISCRIMINATOR = (
     "adversarial_from_step", "adversarial_loss", "adversarial_weight", "channel_weight", "discriminator_crop_px",
     "discriminator_filters", "discriminator_hold_ratio", "discriminator_learning_rate", "feature_weight",

@@ -1,9 +1,8 @@
 """PocketGAN from Python: the functions behind the command `compress`, and their configurations.
 
-    import pocketgan
-
     student = pocketgan.distill("g_m2f.h5", "photos", "student", pocketgan.DistillConfig(image_size_px=128))
-    phone = pocketgan.export_tflite(student.path, "phone", pocketgan.TfliteConfig(precision="int8", io_type="uint8"))
+    config = pocketgan.TfliteConfig(precision="int8", io_type="uint8", data=Path("photos"))
+    phone = pocketgan.export_tflite(student.path, "phone", config)
 
 Names are loaded when they are first used, so that `import pocketgan` takes milliseconds and loads no framework.
 """
