@@ -99,8 +99,10 @@ def _fetch(package: Package, folder: Path) -> bytes:
             raise UsageError(f"npm did not fetch {wanted} within {FETCH_LIMIT_S} s. Try again,\n{otherwise}") from error
         archive = Path(scratch) / package.archive_name
         if child.returncode != 0 or not archive.is_file():
-            said = child.stderr.strip() or "nothing"
-            raise UsageError(f"`npm pack {wanted}` failed. Connect to the npm registry,\n{otherwise}\nnpm said: {said}")
+            complaint = child.stderr.strip() or "nothing"
+            raise UsageError(
+                f"`npm pack {wanted}` failed. Connect to the npm registry,\n{otherwise}\nnpm said: {complaint}"
+            )
         content = archive.read_bytes()
     if (found := _integrity(content)) != package.integrity:
         raise UsageError(

@@ -198,9 +198,9 @@ def _train(
 def _measure_file(file: Path, photos: Sequence[np.ndarray], pictures: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Return a file's distance to each of the `pictures`, and its operators that compute in float."""
     generator = TfliteGenerator.open(file)
-    made = np.stack([generator.translate(photo) for photo in photos])
+    translated = np.stack([generator.translate(photo) for photo in photos])
     floating = [operator.code for operator in list_operators(file.read_bytes()) if operator.dtype.startswith("float")]
     return {
-        **{name: psnr_db(made - wanted) for name, wanted in pictures.items()},
+        **{name: psnr_db(translated - wanted) for name, wanted in pictures.items()},
         "float_operators": dict(Counter(floating)),
     }

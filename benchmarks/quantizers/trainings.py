@@ -24,7 +24,7 @@ from export.quantize.trainable import as_keras
 from export.source import SourceGenerator
 from export.tflite import emitter
 
-_SHOWN = 2
+_CHECK_PHOTOS = 2
 """Photos on which TFMOT's copy is compared with the student."""
 _TFMOT = {"TFMOT QAT": False, "TFMOT QAT, calibrated": True}
 """Rows of the table, and whether their ranges start from photos; see `benchmarks.quantizers.tfmot.training`."""
@@ -80,7 +80,9 @@ def train_candidates(
         training_data = inputs.training_data(work)
         training_pairs, _ = training_data.pairs.split(config.holdout, config.seed)
         tfmot = {
-            row: child.run_job(_make_job(description, inputs, training_pairs, source, photos[:_SHOWN], calibrated))
+            row: child.run_job(
+                _make_job(description, inputs, training_pairs, source, photos[:_CHECK_PHOTOS], calibrated)
+            )
             for row, calibrated in _TFMOT.items()
         }
         finished = candidates.run_candidates(
@@ -121,7 +123,7 @@ def _make_job(
     inputs: StageInputs[QuantizeConfig],
     pairs: Pairs,
     source: SourceGenerator,
-    shown: Sequence[np.ndarray],
+    check_photos: Sequence[np.ndarray],
     calibrated: bool,
 ) -> Job:
     return Job(
@@ -132,8 +134,8 @@ def _make_job(
         targets=_mapped_file(pairs.targets),
         rows=pairs.rows,
         calibrated=calibrated,
-        shown=to_float(np.stack(shown)),
-        expected=np.stack([source.translate(photo) for photo in shown]),
+        check_photos=to_float(np.stack(check_photos)),
+        expected=np.stack([source.translate(photo) for photo in check_photos]),
     )
 
 

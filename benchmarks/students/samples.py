@@ -16,8 +16,8 @@ _ROWS = 6
 
 def list_columns(inputs: ComparisonInputs) -> dict[str, str]:
     """Return the columns from left to right: names in the table, and their folders of images."""
-    shown = [model for model in inputs.models if model == inputs.baseline or _is_shown(model.kind, model.precision)]
-    return {INPUTS: INPUTS, **{model.name: model.key for model in shown}}
+    columns = [model for model in inputs.models if model == inputs.baseline or _has_column(model.kind, model.precision)]
+    return {INPUTS: INPUTS, **{model.name: model.key for model in columns}}
 
 
 def write_samples(inputs: ComparisonInputs, out: Path) -> None:
@@ -35,5 +35,5 @@ def write_samples(inputs: ComparisonInputs, out: Path) -> None:
     atomic_write_bytes(out / SAMPLES, buffer.getvalue(), overwrite=True)
 
 
-def _is_shown(kind: str, precision: str) -> bool:
+def _has_column(kind: str, precision: str) -> bool:
     return kind == "peer" or (kind == "student" and precision == "int8")

@@ -13,7 +13,7 @@ from threading import Timer
 from benchmarks.timing.noise import read_waited_s
 
 TIME_LIMIT_S = 1800
-_SHOWN_OF_STDERR = 2000
+_STDERR_CHARACTERS = 2000
 """Characters at the end of a failed command's stderr that the error shows."""
 
 
@@ -49,8 +49,8 @@ def run_python(arguments: Sequence[object], environment: Mapping[str, str]) -> F
             child.kill()
         if child.returncode != 0:
             stderr.seek(0)
-            shown = stderr.read()[-_SHOWN_OF_STDERR:]
-            raise RuntimeError(f"{' '.join(line)} ended with {child.returncode} after {seconds:.0f} s:\n{shown}")
+            complaint = stderr.read()[-_STDERR_CHARACTERS:]
+            raise RuntimeError(f"{' '.join(line)} ended with {child.returncode} after {seconds:.0f} s:\n{complaint}")
         stdout.seek(0)
         return Finished(seconds=seconds, waited_s=waited_s, printed=stdout.read())
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from compress.errors import UnusableData, UsageError
 
-_SHOWN = 80
+_QUOTED_CHARACTERS = 80
 """Most characters of a bad line that an error quotes."""
 
 
@@ -110,5 +110,5 @@ def _read_rows(
 
 
 def _bad_line(path: Path, number: int, found: str, expected: str) -> UnusableData:
-    shown = found if len(found) <= _SHOWN else f"{found[:_SHOWN]}…"
-    return UnusableData(f"{path}, line {number}: found {shown}, expected {expected}.")
+    quoted = found if len(found) <= _QUOTED_CHARACTERS else f"{found[:_QUOTED_CHARACTERS]}…"
+    return UnusableData(f"{path}, line {number}: found {quoted}, expected {expected}.")

@@ -111,6 +111,6 @@ class StudentDiscriminator(keras.layers.Layer):
 
     def _discriminator_loss(self, fake: Any, inputs: dict[str, Any]) -> Any:
         """Return the discriminator's loss; the student's images are constants in it, and some are older ones."""
-        shown = self.pool.query(ops.stop_gradient(fake), inputs["slots"], inputs["show_new"], inputs["keep_new"])
-        scores_real, scores_fake = self.network(inputs["real"], training=True), self.network(shown, training=True)
+        pooled = self.pool.query(ops.stop_gradient(fake), inputs["slots"], inputs["show_new"], inputs["keep_new"])
+        scores_real, scores_fake = self.network(inputs["real"], training=True), self.network(pooled, training=True)
         return adversarial.discriminator_loss(scores_real, scores_fake, kind=self._kind)

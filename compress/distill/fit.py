@@ -87,9 +87,9 @@ def fit(
     trained = loop.train(model, training_plan(config), step_batch, work=work, run_identity=run_identity, sample=sample)
     if config.ema_momentum and config.steps:
         model.optimizer.finalize_variable_values(model.trainable_variables)
-        shown = min(STATISTICS_STEPS, config.steps)
+        steps = min(STATISTICS_STEPS, config.steps)
         loop.refresh_batch_statistics(
-            model.student, lambda step: training_batch(training_pairs, config, step)[0], shown
+            model.student, lambda step: training_batch(training_pairs, config, step)[0], steps
         )
     student = start()
     student.set_weights(model.student.get_weights())

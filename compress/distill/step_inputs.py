@@ -44,12 +44,12 @@ def _discriminator_inputs(step: int, config: FitConfig, real: np.ndarray) -> dic
     )
     # Another seed than the photos': the two orders have nothing to do with each other.
     places = loop.sample_indices(step, count=len(real), batch_size=count, seed=seed + 1)
-    shown = _random_squares(real[places], config, step)
+    squares = _random_squares(real[places], config, step)
     if config.flip:
         mirrored = np.random.default_rng((seed, step, 5)).random(count) < 0.5
-        shown[mirrored] = shown[mirrored, :, ::-1]
+        squares[mirrored] = squares[mirrored, :, ::-1]
     return {
-        "real": images.to_float(shown),
+        "real": images.to_float(squares),
         "slots": choices.slots,
         "show_new": choices.show_new,
         "keep_new": choices.keep_new,

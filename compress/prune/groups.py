@@ -161,12 +161,12 @@ Rule = Callable[[_Tracer, Any, Sequence[Channels]], Channels]
 def _convolution(tracer: _Tracer, layer: Any, inputs: Sequence[Channels]) -> Channels:
     _require(layer, getattr(layer, "groups", 1) == 1, "groups = 1")
     _elementwise(layer)
-    made = tracer.new(layer.filters)
+    outputs = tracer.new(layer.filters)
     reading, making = kernel_axes(layer)
     tracer.own(layer, "kernel", reading, inputs[0], "reads")
-    tracer.own(layer, "kernel", making, made, "makes")
-    tracer.own(layer, "bias", 0, made, "makes")
-    return made
+    tracer.own(layer, "kernel", making, outputs, "makes")
+    tracer.own(layer, "bias", 0, outputs, "makes")
+    return outputs
 
 
 def _depthwise(tracer: _Tracer, layer: Any, inputs: Sequence[Channels]) -> Channels:

@@ -111,8 +111,8 @@ def _prune_and_fit(
 
     config, training_data = inputs.config, inputs.training_data(work)
     training_pairs, held_back = training_data.pairs.split(config.holdout, config.seed)
-    shown = dataclasses.replace(training_data, pairs=training_pairs)
-    choice = load_or_choose(work, identity, lambda: choose(model, groups, shown, config, inputs.fit_config))
+    training_part = dataclasses.replace(training_data, pairs=training_pairs)
+    choice = load_or_choose(work, identity, lambda: choose(model, groups, training_part, config, inputs.fit_config))
     pruned = remove_channels(model, choice.removed(groups))
     unpruned, untuned = held_back_psnr_db(model, held_back), held_back_psnr_db(pruned, held_back)
     _log.info("held-back PSNR to the teacher: %.2f dB, pruned %.2f dB", unpruned, untuned)

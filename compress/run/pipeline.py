@@ -76,7 +76,7 @@ class _Run:
     """The stages of one run, with the paths that they read and write."""
 
     distill: DistillConfig
-    given_teacher: Path | None
+    teacher_file: Path | None
     data: Path
     recipe: Recipe
     out: Path
@@ -85,7 +85,7 @@ class _Run:
     @property
     def teacher(self) -> Path:
         direction = "b2a" if self.distill.domain == "B" else "a2b"
-        return self.given_teacher or self.out / CYCLEGAN / f"g_{direction}.h5"
+        return self.teacher_file or self.out / CYCLEGAN / f"g_{direction}.h5"
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -96,7 +96,7 @@ class _Run:
     def stages(self) -> Iterator[Stage]:
         """Yield all stages, in order."""
         students = list(self._student_stages())
-        if self.given_teacher is None:
+        if self.teacher_file is None:
             config = _flags(to_mapping(self.recipe.teach))
             yield Stage(CYCLEGAN, ("teach", "--data", str(self.data), *config))
         yield from students
@@ -156,7 +156,7 @@ class _Run:
         trainings = {"student": "student"}
         if self.recipe.prune is not None and self.recipe.prune.steps:
             trainings["pruned"] = "pruned"
-        if self.given_teacher is None:
+        if self.teacher_file is None:
             trainings["teacher"] = CYCLEGAN
         return [
             *("--inputs", str(images / "inputs"), "--teacher", str(images / baseline)),

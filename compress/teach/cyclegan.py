@@ -133,10 +133,12 @@ class CycleGan(keras.Model):
             return -ops.mean(scores)
         return ops.mean(ops.square(scores - 1.0))
 
-    def _discriminator_loss(self, discriminator: keras.Model, real: Any, pool: ImagePool, fake: Any, x: Any) -> Any:
+    def _discriminator_loss(
+        self, discriminator: keras.Model, real: Any, pool: ImagePool, fake: Any, inputs: Any
+    ) -> Any:
         """Return the discriminator's loss; the fake images, some of them from the pool, are constants in it."""
-        shown = pool.query(ops.stop_gradient(fake), x["slots"], x["show_new"], x["keep_new"])
-        scores_real, scores_fake = discriminator(real, training=True), discriminator(shown, training=True)
+        pooled = pool.query(ops.stop_gradient(fake), inputs["slots"], inputs["show_new"], inputs["keep_new"])
+        scores_real, scores_fake = discriminator(real, training=True), discriminator(pooled, training=True)
         if self._config.adversarial_loss == "wasserstein":
             return ops.mean(scores_fake) - ops.mean(scores_real)
         return (ops.mean(ops.square(scores_real - 1.0)) + ops.mean(ops.square(scores_fake))) / 2

@@ -78,10 +78,10 @@ class _Monitor:
     def draw_sheet(self, reduction: int = 1) -> np.ndarray:
         """Draw the contact sheet of `FittedTeachers.sheet`, downscaled to the size that is trained at."""
         columns = min(_SHEET_COLUMNS, *map(len, self.held_back.values()))
-        shown = {one: downscale(images.to_float(self.held_back[one][:columns]), reduction) for one in DIRECTIONS}
-        fake = {one: _generate(self.generators[one], shown[one]) for one in DIRECTIONS}
+        photos = {one: downscale(images.to_float(self.held_back[one][:columns]), reduction) for one in DIRECTIONS}
+        fake = {one: _generate(self.generators[one], photos[one]) for one in DIRECTIONS}
         cycled = _generate(self.generators["b2a"], fake["a2b"])
-        rows = [shown["a2b"], fake["a2b"], cycled, shown["b2a"], fake["b2a"]]
+        rows = [photos["a2b"], fake["a2b"], cycled, photos["b2a"], fake["b2a"]]
         return images.contact_sheet([list(images.to_uint8(row)) for row in rows])
 
     def _write_control(self) -> None:
@@ -208,10 +208,10 @@ def _training_plan(config: TeachConfig) -> loop.Plan:
 def _carry_over(model: cyclegan.CycleGan, batches: Batches, done: int) -> None:
     """Copy the generators at the end of one size, for the pixel loss of the next."""
     with _averaged_weights(model, batches, done):
-        made = model.a2b.get_weights(), model.b2a.get_weights()
+        averaged = model.a2b.get_weights(), model.b2a.get_weights()
     # Outside, since leaving it puts all of the model's weights back.
-    model.smaller_a2b.set_weights(made[0])
-    model.smaller_b2a.set_weights(made[1])
+    model.smaller_a2b.set_weights(averaged[0])
+    model.smaller_b2a.set_weights(averaged[1])
 
 
 @contextmanager

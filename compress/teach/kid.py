@@ -153,8 +153,8 @@ def _score(real: Path, fake: Path, out: Path, network: str, cache: Path) -> None
         env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
     )
     if child.returncode != 0:
-        said = "\n".join(child.stderr.strip().splitlines()[-_LAST_LINES:])
-        raise _ScoringFailed(f"compress eval score ended with {child.returncode}:\n{said}")
+        complaint = "\n".join(child.stderr.strip().splitlines()[-_LAST_LINES:])
+        raise _ScoringFailed(f"compress eval score ended with {child.returncode}:\n{complaint}")
 
 
 def _parse_kid(record: Mapping[str, Any]) -> Kid:

@@ -58,8 +58,8 @@ def _convert(source: Path, out: Path, dtype: str, wanted: str, options: dict[str
                         raise UnusableModel(f"{source} holds a weight in {name} that {wanted} cannot hold.")
                     values = converted
                 # Scalars cannot be compressed.
-                made = written.create_dataset(name, data=values, **(options if values.ndim else {}))
-                made.attrs.update(member.attrs)
+                dataset = written.create_dataset(name, data=values, **(options if values.ndim else {}))
+                dataset.attrs.update(member.attrs)
 
             read.visititems(copy)
         shutil.move(partial, out)

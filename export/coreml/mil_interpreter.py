@@ -186,16 +186,16 @@ def _first(features: np.ndarray) -> np.ndarray:
 @_operation("conv")
 def _(inputs: Values) -> np.ndarray:
     features, weight, groups = _last(inputs["x"]), _wide(inputs["weight"]), int(inputs["groups"])
-    made, taken, height, width = weight.shape
+    out_channels, in_channels, height, width = weight.shape
     strides, dilations = tuple(inputs["strides"]), tuple(inputs["dilations"])
     padded = kernels.pad(features, _margins(inputs, features.shape[1:3], (height, width), strides, dilations))
     if groups == 1:
         result = kernels.convolve(padded, weight.transpose(2, 3, 1, 0), strides, dilations)
-    elif taken == 1:
-        kernel = weight.reshape(groups, made // groups, height, width).transpose(2, 3, 0, 1)
+    elif in_channels == 1:
+        kernel = weight.reshape(groups, out_channels // groups, height, width).transpose(2, 3, 0, 1)
         result = kernels.convolve_depthwise(padded, kernel, strides, dilations)
     else:
-        raise UnusableModel(f"a convolution in {groups} groups of {taken} channels is unknown here.")
+        raise UnusableModel(f"a convolution in {groups} groups of {in_channels} channels is unknown here.")
     return _first(result + _bias(inputs))
 
 

@@ -145,16 +145,16 @@ def emit(operation: Operation, context: EmitContext, *inputs: Var) -> Var:
 
 @emit.register
 def _(operation: Convolution, context: EmitContext, features: Var) -> Var:
-    height, width, taken, made = operation.kernel.shape
-    kernel = context.kernel(operation, (3, 2, 0, 1), (made, taken, height, width), axis=0)
+    height, width, in_channels, out_channels = operation.kernel.shape
+    kernel = context.kernel(operation, (3, 2, 0, 1), (out_channels, in_channels, height, width), axis=0)
     return _convolve(operation, context, features, kernel, groups=1)
 
 
 @emit.register
 def _(operation: DepthwiseConvolution, context: EmitContext, features: Var) -> Var:
-    height, width, taken, multiplier = operation.kernel.shape
-    kernel = context.kernel(operation, (2, 3, 0, 1), (taken * multiplier, 1, height, width), axis=0)
-    return _convolve(operation, context, features, kernel, groups=taken)
+    height, width, in_channels, multiplier = operation.kernel.shape
+    kernel = context.kernel(operation, (2, 3, 0, 1), (in_channels * multiplier, 1, height, width), axis=0)
+    return _convolve(operation, context, features, kernel, groups=in_channels)
 
 
 def _convolve(operation: Weighted, context: EmitContext, features: Var, kernel: Var, *, groups: int) -> Var:
@@ -183,7 +183,7 @@ def _(operation: TransposedConvolution, context: EmitContext, features: Var) -> 
         raise UnsupportedLayer(
             f"layer {operation.output} (TransposedConvolution) has a dilation of {operation.dilation}; expected (1, 1)."
         )
-    height, width, made, taken = operation.kernel.shape
+    height, width, out_channels, in_channels = operation.kernel.shape
 
     def beyond(before: Shape, after: Shape) -> list[int]:
         sides = zip(before, operation.strides, (height, width), after, strict=False)
@@ -192,7 +192,7 @@ def _(operation: TransposedConvolution, context: EmitContext, features: Var) -> 
     cut = context.geometry(operation, beyond)
     # Where the kernel does not reach the last pixels, zeros make it.
     grown = (max(-cut[0], 0), max(-cut[1], 0))
-    shape = (taken, made, height + grown[0], width + grown[1])
+    shape = (in_channels, out_channels, height + grown[0], width + grown[1])
     kernel = context.kernel(operation, (3, 2, 0, 1), shape, axis=1, grown=grown)
     cut = [max(each, 0) for each in cut]
     cut_before = [each // 2 if operation.padding == "same" else 0 for each in cut]
@@ -203,7 +203,7 @@ def _(operation: TransposedConvolution, context: EmitContext, features: Var) -> 
         strides=operation.strides,
         pad_type="custom",
         pad=[cut_before[0], cut[0] - cut_before[0], cut_before[1], cut[1] - cut_before[1]],
-        output_shape=None if context.is_flexible else [1, made, *operation.shape[:2]],
+        output_shape=None if context.is_flexible else [1, out_channels, *operation.shape[:2]],
     )
 
 

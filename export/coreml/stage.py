@@ -121,7 +121,7 @@ def _lower(generator: SourceGenerator, config: CoremlConfig) -> _Lowered:
     """Lower and quantize a generator at every size of the package, and measure its activations."""
     size = generator.image_size(config.image_size_px)
     photos = draw_photos(config, generator, size)
-    shown = photos[:PARITY_IMAGES]
+    parity_photos = photos[:PARITY_IMAGES]
     graph = lower(generator.model, input_shape=(*size, 3))
     others = sizes.lower_other_sizes(config, generator, graph)
     sizes.require_same_operations(graph, others)
@@ -130,14 +130,14 @@ def _lower(generator: SourceGenerator, config: CoremlConfig) -> _Lowered:
         quantized = calibrate_and_quantize(graph, photos, generator.scales, generator.float_ops)
         graph, passes = quantized.graph, mixed_precision(quantized.float_ops)
         others = [replace(other, graph=apply_passes(other.graph, passes)) for other in others]
-    found = [overflow.measure_activations(graph, shown)]
+    found = [overflow.measure_activations(graph, parity_photos)]
     found += [overflow.measure_activations(other.graph, other.photos) for other in others]
     largest = {name: float(np.max([each[name] for each in found])) for name in found[0]}
     return _Lowered(
         graph=graph,
         quantized=quantized,
-        photos=shown,
-        expected=[generator.translate(photo) for photo in shown],
+        photos=parity_photos,
+        expected=[generator.translate(photo) for photo in parity_photos],
         others=others,
         largest=largest,
         in_float32=overflow.find_overflows(largest),

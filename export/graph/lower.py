@@ -63,7 +63,7 @@ def _check_input_and_output(model: keras.Model, input_shape: Shape) -> None:
             "a generator takes one image and returns one."
         )
     expected = tuple(model.inputs[0].shape[1:])
-    if any(side is not None and side != given for side, given in zip(expected, input_shape, strict=True)):
+    if any(side is not None and side != asked for side, asked in zip(expected, input_shape, strict=True)):
         raise UnusableModel(
             f"model {model.name} takes images of shape {expected}, but {input_shape} was asked for. "
             "Leave --image-size-px out, or pass the model's own size."
@@ -345,8 +345,8 @@ def _require(layer: Any, holds: bool, expected: str) -> None:
         raise UnsupportedLayer(f"layer {layer.name} puts channels first; build it with channels_last.")
 
 
-def _margins(given: Any) -> tuple[tuple[int, int], tuple[int, int]]:
-    (top, bottom), (left, right) = given
+def _margins(padding: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+    (top, bottom), (left, right) = padding
     return (int(top), int(bottom)), (int(left), int(right))
 
 

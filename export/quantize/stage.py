@@ -101,9 +101,9 @@ def _draw(scratch: Path, result: QuantizeResult) -> None:
 
     held_back = result.held_back
     photos, targets = held_back.batch(np.arange(min(_SHEET_ROWS, len(held_back))))
-    shown = images.to_uint8(photos)
-    pictures = map(TfliteGenerator(emitter.int8_file(result.chosen.quantized, "float")).translate, shown)
-    images.write_png(scratch / "samples.png", parity_sheet(list(shown), list(targets), pictures))
+    pixels = images.to_uint8(photos)
+    pictures = map(TfliteGenerator(emitter.int8_file(result.chosen.quantized, "float")).translate, pixels)
+    images.write_png(scratch / "samples.png", parity_sheet(list(pixels), list(targets), pictures))
     if result.costs:
         write_sensitivity(result.costs, scratch)
 

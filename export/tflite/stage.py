@@ -96,9 +96,9 @@ def _lower(generator: SourceGenerator, config: TfliteConfig) -> list[_SizedGraph
     graph, quantized = apply_passes(lowered, TFLITE), None
     if config.precision == "int8":
         quantized = calibrate_and_quantize(graph, photos, generator.scales, generator.float_ops)
-    shown = photos[:PARITY_IMAGES]
-    expected = [generator.translate(photo) for photo in shown]
-    usual = _SizedGraph(graph=graph, quantized=quantized, photos=shown, expected=expected)
+    parity_photos = photos[:PARITY_IMAGES]
+    expected = [generator.translate(photo) for photo in parity_photos]
+    usual = _SizedGraph(graph=graph, quantized=quantized, photos=parity_photos, expected=expected)
     return [usual, *(_quantize_other(other, quantized) for other in others)]
 
 

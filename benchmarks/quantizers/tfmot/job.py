@@ -43,10 +43,10 @@ class Job:
     """`(selected,)` int64: the rows of the two files to train on."""
     calibrated: bool
     """True to start TFMOT's ranges from photos, instead of from its own -6 to 6."""
-    shown: np.ndarray
+    check_photos: np.ndarray
     """Photos to check the copy on, `(count, height, width, 3)` float32 in [-1, 1]."""
     expected: np.ndarray
-    """The student's images of `shown`, of the same shape and type."""
+    """The student's images of `check_photos`, of the same shape and type."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,7 @@ def train_copy(job: Job) -> Trained:
         RuntimeError: If the float copy's pictures are not the student's; a bug.
     """
     copy = build_copy(job.description)
-    difference = float(np.abs(copy.predict_on_batch(job.shown) - job.expected).max())
+    difference = float(np.abs(copy.predict_on_batch(job.check_photos) - job.expected).max())
     if difference > LARGEST_COPY_DIFFERENCE:
         raise RuntimeError(f"the copy's pictures differ from the student's by up to {difference}.")
     model, annotated = insert_fake_quantization(copy)
@@ -79,9 +79,9 @@ def _take_step(model: Any, pairs: Pairs, config: TrainConfig, step: int, rate: f
     model.train_on_batch(*fit.training_batch(pairs, config, step))
 
 
-def _loss(losses: Any, target: Any, made: Any) -> Any:
+def _loss(losses: Any, target: Any, fake: Any) -> Any:
     """Return the loss of our own training; `keras.ops` compute on TensorFlow's tensors, whichever Keras made them."""
-    return sum(term.weight * term.difference(made, target) for term in losses)
+    return sum(term.weight * term.difference(fake, target) for term in losses)
 
 
 def start_ranges(model: Any, pairs: Pairs, config: TrainConfig, calibration_images: int) -> None:

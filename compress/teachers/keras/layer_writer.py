@@ -58,17 +58,17 @@ Handler = Callable[[LayerWriter], str]
 """Function that writes a layer and returns the name of its output."""
 
 
-def spatial_pairs(layer: LayerWriter, given: Any) -> list[list[int]]:
+def spatial_pairs(layer: LayerWriter, amounts: Any) -> list[list[int]]:
     """Return amounts of padding as `[[top, bottom], [left, right]]`.
 
     Raises:
         UnusableModel: If they are in no known form or touch batch or channels.
     """
-    pairs = np.asarray(given)
+    pairs = np.asarray(amounts)
     if pairs.shape == (4, 2) and not pairs[[0, 3]].any():
         pairs = pairs[1:3]
     if pairs.shape not in ((), (1,), (2,), (2, 2)) or pairs.dtype.kind not in "iu" or (pairs < 0).any():
-        raise layer.error(f"pads by {given}; expected pixels for height and width.")
+        raise layer.error(f"pads by {amounts}; expected pixels for height and width.")
     columns = pairs[:, None] if pairs.ndim == 1 else pairs
     return np.broadcast_to(columns, (2, 2)).tolist()
 

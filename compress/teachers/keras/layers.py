@@ -76,10 +76,10 @@ def _write_lambda(layer: LayerWriter) -> str:
 def _write_reflection_padding(layer: LayerWriter) -> str:
     """Write a user's own padding class: amounts are a number, a pair, two pairs, or `tf.pad`'s four pairs."""
     config = layer.config
-    given = next((config[key] for key in ("padding", "paddings", "pad", "pad_size", "size") if key in config), None)
-    if given is None:
+    amounts = next((config[key] for key in ("padding", "paddings", "pad", "pad_size", "size") if key in config), None)
+    if amounts is None:
         return layer.add("ReflectionPadding2D", UNKNOWN_PADDING)
-    return layer.add("ReflectionPadding2D", {"padding": spatial_pairs(layer, given)})
+    return layer.add("ReflectionPadding2D", {"padding": spatial_pairs(layer, amounts)})
 
 
 def _write_zero_padding(layer: LayerWriter) -> str:

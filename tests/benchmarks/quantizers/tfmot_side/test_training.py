@@ -27,9 +27,9 @@ def test_a_float_copy_learns_what_the_student_learns(student, described, pairs, 
     copy = build_copy(described(model))
     before = [np.array(weight) for weight in copy.get_weights()]
     training_data = TrainingData(pairs, model, None)
-    taught = fitting.fit(training_data, config, work, "test", start=lambda: clone_in_keras_3(model))
+    trained_student = fitting.fit(training_data, config, work, "test", start=lambda: clone_in_keras_3(model))
     fit_model(copy, pairs.split(config.holdout, config.seed)[0], config)
-    ours = {variable.path: np.asarray(variable) for variable in taught.student.trainable_variables}
+    ours = {variable.path: np.asarray(variable) for variable in trained_student.student.trainable_variables}
     theirs = {variable.name.removesuffix(":0"): variable.numpy() for variable in copy.trainable_variables}
     moved = max(np.abs(weight - earlier).max() for weight, earlier in zip(copy.get_weights(), before, strict=True))
     assert moved > 5e-4
@@ -49,7 +49,7 @@ def test_ranges_start_from_photos_where_asked(student, described, pairs) -> None
 
 def test_a_copy_of_another_student_is_refused(student, described, pairs, tmp_path: Path) -> None:
     model = student("space_to_depth")
-    shown, _ = pairs.batch(np.arange(2))
+    check_photos, _ = pairs.batch(np.arange(2))
     job = Job(
         description=described(model),
         config=CONFIG,
@@ -58,8 +58,8 @@ def test_a_copy_of_another_student_is_refused(student, described, pairs, tmp_pat
         targets=tmp_path / "targets.npy",
         rows=pairs.rows,
         calibrated=True,
-        shown=shown,
-        expected=np.asarray(model.predict_on_batch(shown)) + 1e-3,
+        check_photos=check_photos,
+        expected=np.asarray(model.predict_on_batch(check_photos)) + 1e-3,
     )
     with pytest.raises(RuntimeError, match="differ from the student's"):
         train_copy(job)
