@@ -12,7 +12,7 @@ from coremltools.models import MLModel
 from google.protobuf.message import DecodeError
 
 from compress.errors import UnusableModel
-from export.coreml.job import Contents, MilOperation, Value
+from export.coreml.job import Contents, MilOperation, MilValue
 
 _LARGEST_SETTING = 16
 """The most values of a constant that is a setting; one with more is a weight."""
@@ -73,10 +73,10 @@ def _bound(step: Any) -> Iterator[tuple[str, Any]]:
             yield name, bound
 
 
-def _value(bound: Any, unpacked: set[Any]) -> Value:
+def _value(bound: Any, unpacked: set[Any]) -> MilValue:
     shape = tuple(int(side) if isinstance(side, (int, np.integer)) else None for side in bound.shape or ())
     is_setting = bound.val is not None and np.size(bound.val) <= _LARGEST_SETTING
-    return Value(
+    return MilValue(
         dtype=types.builtin_to_string(bound.dtype),
         shape=shape,
         is_constant=bound.val is not None or bound in unpacked,

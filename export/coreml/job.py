@@ -42,7 +42,7 @@ class JobResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Value:
+class MilValue:
     """A value that an operation of a package reads or writes."""
 
     dtype: str
@@ -61,8 +61,8 @@ class MilOperation:
     kind: str
     """MIL's name of the operation: conv, instance_norm, …"""
     name: str
-    inputs: Mapping[str, Value]
-    output: Value
+    inputs: Mapping[str, MilValue]
+    output: MilValue
     oldest_specification: int
     """The first version of Core ML's format that has it."""
 

@@ -13,7 +13,7 @@ from compress.text_table import format_columns
 from export.coreml.child import list_contents
 from export.coreml.job import Contents, MilOperation
 from export.inspect.facts import size_on_disk
-from export.inspect.neural_engine import RULES, RUNS, find_rule, judge_operation
+from export.inspect.neural_engine import RULES, RUNS, find_rule, place_operation
 
 SYSTEMS = {6: (15, 12), 7: (16, 13), 8: (17, 14), 9: (18, 15), 10: (26, 26)}
 """The oldest iOS and macOS that load each version of Core ML's format (`coremltools.target`)."""
@@ -32,14 +32,14 @@ def read_package_facts(path: Path) -> dict[str, Any]:
     return {"path": str(path), "format": "mlpackage", "size_bytes": size_on_disk(path)}
 
 
-def lint_package(package: Path) -> dict[str, Any]:
+def inspect_package(package: Path) -> dict[str, Any]:
     """List a package's operations and name those that are known to leave the Neural Engine.
 
     Args:
         package: A `.mlpackage` with an ML program.
 
     Returns:
-        JSON-ready: `operators`, each with its type, shape and `neural_engine` (a `Verdict`); `fallbacks` and
+        JSON-ready: `operators`, each with its type, shape and `neural_engine` (a `Placement`); `fallbacks` and
         `possible_fallbacks`, each with `why`, `what_to_do`, `grounds` and `source`; `deployment_target`; `notes`;
         `sources`.
 
@@ -48,7 +48,7 @@ def lint_package(package: Path) -> dict[str, Any]:
         UnusableModel: If the package is missing, torn or no ML program.
     """
     contents = list_contents(package)
-    found = [(operation, judge_operation(operation)) for operation in contents.operations]
+    found = [(operation, place_operation(operation)) for operation in contents.operations]
     return {
         "operators": [
             {
@@ -140,7 +140,7 @@ def _is_padded(operation: MilOperation) -> bool:
 
 
 def format_package(report: Mapping[str, Any]) -> str:
-    """Format what `lint_package` found for people: each kind of operation, then what leaves the Neural Engine."""
+    """Format what `inspect_package` found for people: each kind of operation, then what leaves the Neural Engine."""
     groups: dict[tuple[str, str], Counter[str]] = {}
     for operator in report["operators"]:
         groups.setdefault((operator["code"], operator["dtype"]), Counter())[operator["neural_engine"]] += 1

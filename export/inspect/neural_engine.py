@@ -15,13 +15,13 @@ Grounds = Literal["documented", "logged", "reported"]
 """Firmness of a rule: documented by Apple; logged by Core ML itself on someone's device; or reported by someone, or
 seen by one and not by another. An operation under a reported rule may leave the Neural Engine; others are taken to
 leave it."""
-Verdict = Literal["seen", "leaves", "may leave", "unknown", "at load"]
+Placement = Literal["seen", "leaves", "may leave", "unknown", "at load"]
 """Whether an operation runs on the Neural Engine: someone saw it there, or a rule says no. Operations that unpack
 weights run when the model is loaded."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class NeuralEngineRule:
     """A reason for which an operation does not run on the Neural Engine."""
 
     applies: Callable[[MilOperation], bool]
@@ -68,7 +68,7 @@ def _broadcasts(operation: MilOperation) -> bool:
 
 
 RULES = (
-    Rule(
+    NeuralEngineRule(
         applies=_is_float32,
         grounds="documented",
         why="it computes in float32, and the Neural Engine in float16 alone",
@@ -76,35 +76,35 @@ RULES = (
         "float16's largest number on photos: distil into a student, whose values stay small",
         source="coremltools guide, Typed Execution: the NE is barred when a model is typed with float 32 precision",
     ),
-    Rule(
+    NeuralEngineRule(
         applies=lambda operation: operation.kind in ("lstm", "gru", "rnn"),
         grounds="documented",
         why="recurrent layers are not supported on the Neural Engine",
         what_to_do="use convolutions",
         source="Apple's answer in apple/coremltools#1780, 2023",
     ),
-    Rule(
+    NeuralEngineRule(
         applies=lambda operation: max((side or 0 for side in operation.output.shape), default=0) > _LARGEST_SIDE,
         grounds="logged",
         why=f"a side of its result is over {_LARGEST_SIDE}",
         what_to_do="work on smaller pictures, or tiles of them",
         source="FluidInference/mobius#61, 2026, the compiler's message on an M2",
     ),
-    Rule(
+    NeuralEngineRule(
         applies=lambda operation: operation.kind in _POOLS and _largest(operation, "kernel_sizes") > _LARGEST_POOL,
         grounds="logged",
         why=f"it pools over more than {_LARGEST_POOL} pixels a side",
         what_to_do="use a mean over the whole image, or strided convolutions",
         source="hollance/neural-engine#2, Core ML's message in 2020 (iOS 13 or 14)",
     ),
-    Rule(
+    NeuralEngineRule(
         applies=lambda operation: operation.kind in _POOLS and _largest(operation, "strides") > _LARGEST_POOL_STRIDE,
         grounds="logged",
         why=f"it pools with a stride over {_LARGEST_POOL_STRIDE}",
         what_to_do="pool twice, or use a strided convolution",
         source="hollance/neural-engine#2, Core ML's message in 2020 (iOS 13 or 14)",
     ),
-    Rule(
+    NeuralEngineRule(
         applies=lambda operation: (
             operation.kind in ("upsample_bilinear", "upsample_nearest_neighbor")
             and _largest(operation, "scale_factor_height", "scale_factor_width") > _LARGEST_ENLARGEMENT
@@ -114,28 +114,28 @@ RULES = (
         what_to_do="enlarge by 2 several times, or shuffle pixels, as the students do",
         source="hollance/neural-engine#2, Core ML's message in 2020 (iOS 13 or 14)",
     ),
-    Rule(
+    NeuralEngineRule(
         applies=lambda operation: operation.kind in ("gather", "gather_along_axis", "gather_nd", "topk"),
         grounds="logged",
         why="Core ML plans it on the CPU",
         what_to_do="index by slices, whose places are constants",
         source="roboflow/rf-detr#1495, 2026, MLComputePlan on an M3 Pro; hollance/neural-engine for gather",
     ),
-    Rule(
+    NeuralEngineRule(
         applies=lambda operation: _largest(operation, "dilations") > 1,
         grounds="reported",
         why="dilated convolutions are said to leave it",
         what_to_do="use a larger stride before, or more layers",
         source="hollance/neural-engine, unsupported-layers.md, which calls some of its list guesses",
     ),
-    Rule(
+    NeuralEngineRule(
         applies=lambda operation: operation.kind == "conv" and _kernel(operation) > _LARGEST_KERNEL,
         grounds="reported",
         why=f"its kernel is wider than {_LARGEST_KERNEL}",
         what_to_do="use several smaller kernels",
         source="sbryngelson/ANEForge#26, 2026, on an M5 Pro without Core ML",
     ),
-    Rule(
+    NeuralEngineRule(
         applies=lambda operation: (
             operation.kind == "conv_transpose" and _largest(operation, "strides") > _LARGEST_TRANSPOSED_STRIDE
         ),
@@ -144,14 +144,14 @@ RULES = (
         what_to_do="enlarge by 2 several times, or shuffle pixels, as the students do",
         source="apple/coremltools#2450, 2025, a message on an iPhone 15 Pro Max at a stride of 16",
     ),
-    Rule(
+    NeuralEngineRule(
         applies=lambda operation: operation.kind == "upsample_bilinear" and _is_set(operation, "half_pixel_centers"),
         grounds="reported",
         why="it resizes between pixels' centres, of which the engine has no exact form",
         what_to_do="shuffle pixels, as the students do",
         source="sbryngelson/ANEForge#43, 2026, without Core ML",
     ),
-    Rule(
+    NeuralEngineRule(
         applies=_broadcasts,
         grounds="reported",
         why="it spreads one computed tensor over another, such as a gain per channel over an image",
@@ -159,7 +159,7 @@ RULES = (
         source="hollance/neural-engine#2, Core ML's message in 2020; but MobileNetV3, which does it, runs on newer "
         "engines (sbryngelson/ANEForge#42, 2026)",
     ),
-    Rule(
+    NeuralEngineRule(
         applies=lambda operation: len(operation.output.shape) > _LARGEST_RANK,
         grounds="reported",
         why=f"its result has more than {_LARGEST_RANK} axes",
@@ -190,13 +190,13 @@ RUNS = {
 """Operations that someone saw run on a Neural Engine, and the source of that."""
 
 
-def find_rule(operation: MilOperation) -> Rule | None:
+def find_rule(operation: MilOperation) -> NeuralEngineRule | None:
     """Return the firmest rule that keeps an operation off the Neural Engine, if one does."""
     found = [rule for rule in RULES if rule.applies(operation)]
     return min(found, key=lambda rule: rule.grounds == "reported", default=None)
 
 
-def judge_operation(operation: MilOperation) -> Verdict:
+def place_operation(operation: MilOperation) -> Placement:
     """Return whether an operation runs on the Neural Engine, as far as is known."""
     if operation.kind.startswith("constexpr_"):
         return "at load"

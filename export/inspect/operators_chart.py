@@ -14,7 +14,7 @@ def draw_chart(operators: Sequence[Mapping[str, Any]], title: str) -> bytes:
     """Draw how long each operator takes by itself, the slowest first.
 
     Args:
-        operators: The `operators` of `lint_tflite`; those without a time are left out.
+        operators: The `operators` of `inspect_tflite`; those without a time are left out.
         title: The chart's title.
 
     Returns:

@@ -8,7 +8,7 @@ from typing import Any
 from compress.artifact import Artifact, atomic_write_bytes, is_artifact, open_artifact, refuse_existing
 from compress.errors import GateFailed, UsageError
 from compress.teachers import LambdaLayers
-from export.inspect.coreml import format_package, lint_package, read_package_facts
+from export.inspect.coreml import format_package, inspect_package, read_package_facts
 from export.inspect.facts import format_facts, size_on_disk
 from export.inspect.generator import format_layers, read_generator_facts
 
@@ -62,12 +62,12 @@ def inspect_model(
     if time_operators and (exported is None or exported.suffix != ".tflite"):
         raise UsageError(f"{model} is no .tflite, whose operators --time-operators times. Export it first.")
     if exported is not None:
-        lint, lint_text = (
-            _lint_tflite(exported, timed=time_operators)
+        findings, findings_text = (
+            _inspect_tflite(exported, timed=time_operators)
             if exported.suffix == ".tflite"
-            else _lint_package(exported, required=require_operators)
+            else _inspect_package(exported, required=require_operators)
         )
-        report, text = report | lint, f"{text}\n\n{lint_text}"
+        report, text = report | findings, f"{text}\n\n{findings_text}"
     if chart is not None:
         from export.inspect.operators_chart import draw_chart
 
@@ -132,22 +132,22 @@ def _read_artifact_facts(artifact: Artifact, image_size_px: int | None) -> dict[
     return facts | {"params": cost.params, "macs": cost.macs, "size_bytes": size_on_disk(artifact.model_path)}
 
 
-def _lint_tflite(model: Path, *, timed: bool) -> tuple[dict[str, Any], str]:
-    from export.inspect.tflite import format_tflite, lint_tflite
+def _inspect_tflite(model: Path, *, timed: bool) -> tuple[dict[str, Any], str]:
+    from export.inspect.tflite import format_tflite, inspect_tflite
 
-    lint = lint_tflite(model, timed=timed)
-    return lint, format_tflite(lint)
+    findings = inspect_tflite(model, timed=timed)
+    return findings, format_tflite(findings)
 
 
-def _lint_package(package: Path, *, required: bool) -> tuple[dict[str, Any], str]:
+def _inspect_package(package: Path, *, required: bool) -> tuple[dict[str, Any], str]:
     try:
-        lint = lint_package(package)
+        findings = inspect_package(package)
     except UsageError as error:
         # Without coremltools a package still has a size and, in an artifact, a manifest.
         if required:
             raise
         return {"not_listed": str(error)}, f"its operations are not listed: {error}"
-    return lint, format_package(lint)
+    return findings, format_package(findings)
 
 
 def exported_model_of(path: Path) -> Path | None:

@@ -69,7 +69,7 @@ def _tensor_facts(detail: Mapping[str, Any]) -> dict[str, Any]:
     return {"shape": detail["shape"].tolist()[1:], "dtype": detail["dtype"].__name__, "layout": "NHWC"}
 
 
-def lint_tflite(model: Path, *, timed: bool = False) -> dict[str, Any]:
+def inspect_tflite(model: Path, *, timed: bool = False) -> dict[str, Any]:
     """List a file's operators and name those that XNNPACK leaves to LiteRT's own kernels.
 
     Args:
@@ -109,7 +109,7 @@ def _fallbacks(operators: Sequence[Operator]) -> list[dict[str, Any]]:
 
 
 def format_tflite(report: Mapping[str, Any]) -> str:
-    """Format what `lint_tflite` found for people: one line for each kind of operator, then what falls back."""
+    """Format what `inspect_tflite` found for people: one line for each kind of operator, then what falls back."""
     names = ["xnnpack", *(each.name for each in DELEGATES)]
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for operator in report["operators"]:

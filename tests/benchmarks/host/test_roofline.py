@@ -68,7 +68,7 @@ def test_macs_of_an_integer_file_are_int8(graph: Graph) -> None:
 
 
 def test_only_kernels_that_stay_int8_count_as_int8(graph: Graph) -> None:
-    # The exporter unpacks the kernels of the other two at load, see `lint`.
+    # The exporter unpacks the kernels of the other two at load, see `compress inspect`.
     assert count_macs(float_file(graph, "dynamic")) == {"fp32": DEPTHWISE + TRANSPOSED, "int8": CONVOLUTION}
 
 

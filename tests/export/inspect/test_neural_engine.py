@@ -11,27 +11,27 @@ import pytest
 from compress import console
 from compress.cli import app
 from export.coreml.child import list_contents
-from export.coreml.job import Contents, MilOperation, Value
+from export.coreml.job import Contents, MilOperation, MilValue
 from export.inspect import coreml
-from export.inspect.neural_engine import RULES, RUNS, find_rule, judge_operation
+from export.inspect.neural_engine import RULES, RUNS, find_rule, place_operation
 
-IMAGE = Value(dtype="fp16", shape=(1, 8, 64, 64))
-
-
-def setting(value: Any) -> Value:
-    return Value(dtype="int32", shape=(), is_constant=True, constant=value)
+IMAGE = MilValue(dtype="fp16", shape=(1, 8, 64, 64))
 
 
-def operation(kind: str, *, output: Value = IMAGE, **inputs: Value) -> MilOperation:
+def setting(value: Any) -> MilValue:
+    return MilValue(dtype="int32", shape=(), is_constant=True, constant=value)
+
+
+def operation(kind: str, *, output: MilValue = IMAGE, **inputs: MilValue) -> MilOperation:
     return MilOperation(kind=kind, name="made", inputs={"x": IMAGE} | inputs, output=output, oldest_specification=4)
 
 
-def weight(side: int, dtype: str = "fp16") -> Value:
-    return Value(dtype=dtype, shape=(8, 8, 3, side), is_constant=True)
+def weight(side: int, dtype: str = "fp16") -> MilValue:
+    return MilValue(dtype=dtype, shape=(8, 8, 3, side), is_constant=True)
 
 
-def sized(*shape: int | None, dtype: str = "fp16") -> Value:
-    return Value(dtype=dtype, shape=shape)
+def sized(*shape: int | None, dtype: str = "fp16") -> MilValue:
+    return MilValue(dtype=dtype, shape=shape)
 
 
 @pytest.mark.parametrize(
@@ -97,19 +97,19 @@ def sized(*shape: int | None, dtype: str = "fp16") -> Value:
 def test_a_rule_applies_beyond_its_limit_and_not_before(
     fits: MilOperation, does_not: MilOperation, said: str, expected: str
 ) -> None:
-    assert judge_operation(fits) == "seen"
+    assert place_operation(fits) == "seen"
     rule = find_rule(does_not)
     assert rule is not None
     assert said in rule.why
-    assert judge_operation(does_not) == expected
+    assert place_operation(does_not) == expected
 
 
 def test_what_nobody_told_of_is_unknown_and_constants_are_computed_at_load() -> None:
-    assert judge_operation(operation("instance_norm")) == "unknown"
+    assert place_operation(operation("instance_norm")) == "unknown"
     unpacked = operation("constexpr_affine_dequantize", output=sized(8, 8, 3, 3, dtype="fp32"))
-    assert judge_operation(unpacked) == "at load"
-    assert judge_operation(operation("cast", output=sized(1, 3, 64, 64, dtype="fp32"))) == "seen"
-    assert judge_operation(operation("relu", output=sized(1, 8, None, None))) == "seen"
+    assert place_operation(unpacked) == "at load"
+    assert place_operation(operation("cast", output=sized(1, 3, 64, 64, dtype="fp32"))) == "seen"
+    assert place_operation(operation("relu", output=sized(1, 8, None, None))) == "seen"
 
 
 def test_the_firmest_reason_is_given() -> None:
@@ -154,7 +154,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_report_counts_what_leaves_and_what_may(package: Path) -> None:
-    report = coreml.lint_package(package)
+    report = coreml.inspect_package(package)
     (left,), (maybe,) = report["fallbacks"], report["possible_fallbacks"]
     assert (left["op"], left["dtype"], left["count"], left["grounds"]) == ("conv", "fp32", 2, "documented")
     assert (maybe["op"], maybe["count"], maybe["grounds"]) == ("mul", 1, "reported")
@@ -172,7 +172,7 @@ def test_report_counts_what_leaves_and_what_may(package: Path) -> None:
 
 
 def test_text_shows_each_kind_its_reason_and_what_is_not_known(package: Path) -> None:
-    text = coreml.format_package(coreml.lint_package(package))
+    text = coreml.format_package(coreml.inspect_package(package))
     lines = text.splitlines()
     assert next(line for line in lines if "mul" in line).split() == ["1", "mul", "fp16", "may", "leave"]
     assert "known to leave the Neural Engine" in lines
@@ -185,7 +185,7 @@ def test_text_shows_each_kind_its_reason_and_what_is_not_known(package: Path) ->
 def test_a_package_with_nothing_against_it_says_so(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = Contents(specification=7, sizes="range", operations=(operation("conv"), operation("relu")))
     monkeypatch.setattr(coreml, "list_contents", lambda _: plain)
-    report = coreml.lint_package(package)
+    report = coreml.inspect_package(package)
     text = coreml.format_package(report)
     assert (report["fallbacks"], report["possible_fallbacks"]) == ([], [])
     assert "nothing in it is known to leave the Neural Engine" in text
@@ -193,7 +193,7 @@ def test_a_package_with_nothing_against_it_says_so(package: Path, monkeypatch: p
     assert "note: it takes a range of sizes" in text
     newer = replace(plain, specification=99)
     monkeypatch.setattr(coreml, "list_contents", lambda _: newer)
-    assert "needs a system newer than any known here" in coreml.format_package(coreml.lint_package(package))
+    assert "needs a system newer than any known here" in coreml.format_package(coreml.inspect_package(package))
 
 
 def test_command_fails_on_what_is_known_to_leave_and_only_on_that(package: Path, capsys, monkeypatch) -> None:

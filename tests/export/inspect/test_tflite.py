@@ -16,7 +16,7 @@ from export.graph.operations import Convolution, Graph
 from export.inspect.delegates import COREML, DELEGATES, GPU
 from export.inspect.operators import extract_operator, list_operators
 from export.inspect.operators_chart import BARS, make_bars
-from export.inspect.tflite import lint_tflite
+from export.inspect.tflite import inspect_tflite
 from export.tflite.emitter import float_file
 
 
@@ -35,10 +35,10 @@ def test_each_operator_says_where_it_runs(models: Path) -> None:
 
 
 def test_fallback_comes_with_its_reason_and_fix(models: Path) -> None:
-    (fallback,) = lint_tflite(models / "mirrored.tflite")["fallbacks"]
+    (fallback,) = inspect_tflite(models / "mirrored.tflite")["fallbacks"]
     assert (fallback["op"], fallback["count"]) == ("MIRROR_PAD", 3)
     assert "compress export tflite" in fallback["what_to_do"]
-    assert lint_tflite(models / "narrow.tflite")["fallbacks"] == []
+    assert inspect_tflite(models / "narrow.tflite")["fallbacks"] == []
 
 
 @pytest.mark.parametrize("weights", ["fp32", "fp16", "dynamic"])
@@ -151,7 +151,7 @@ def test_a_torn_file_is_refused(models: Path, tmp_path: Path) -> None:
     whole = (models / "narrow.tflite").read_bytes()
     (tmp_path / "torn.tflite").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UnusableModel, match=r"torn\.tflite is no \.tflite"):
-        lint_tflite(tmp_path / "torn.tflite")
+        inspect_tflite(tmp_path / "torn.tflite")
 
 
 def test_command_names_a_wrong_gate(inspect, models: Path) -> None:
