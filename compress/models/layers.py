@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-Padding = tuple[tuple[int, int], tuple[int, int]]
+Margins = tuple[tuple[int, int], tuple[int, int]]
 
 BATCH_NORM_MOMENTUM = 0.95
 """Momentum of BatchNorm's statistics, low enough for a hundred batches to refresh them after weights are averaged."""
@@ -22,10 +22,10 @@ class ReflectionPadding2D(keras.layers.Layer):
     Shapes: `(batch, height, width, channels)` to `(batch, height + top + bottom, width + left + right, channels)`.
     """
 
-    def __init__(self, padding: Padding, **options: Any) -> None:
+    def __init__(self, padding: Margins, **options: Any) -> None:
         super().__init__(**options)
         (top, bottom), (left, right) = padding
-        self.padding: Padding = ((int(top), int(bottom)), (int(left), int(right)))
+        self.padding: Margins = ((int(top), int(bottom)), (int(left), int(right)))
 
     def call(self, images: Any) -> Any:
         return ops.pad(images, ((0, 0), *self.padding, (0, 0)), mode="reflect")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-Kind = Literal[
+LayerKind = Literal[
     "Conv2D",
     "Conv2DTranspose",
     "DepthwiseConv2D",
@@ -47,7 +47,7 @@ class LayerDescription:
     """One layer: its kind, the arguments of the Keras 3 layer of that name, and the names of its inputs."""
 
     name: str
-    kind: Kind
+    kind: LayerKind
     config: Mapping[str, Any]
     inputs: tuple[str, ...]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from compress.teachers.description import INPUT, GeneratorDescription, Kind, LayerDescription
+from compress.teachers.description import INPUT, GeneratorDescription, LayerDescription, LayerKind
 
 
 @dataclass
@@ -19,7 +19,7 @@ class GraphWriter:
 
     def add(
         self,
-        kind: Kind,
+        kind: LayerKind,
         config: Mapping[str, Any],
         *,
         inputs: tuple[str, ...] = (),

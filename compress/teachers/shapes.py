@@ -13,7 +13,7 @@ from compress.teachers.description import LayerDescription
 Shape = tuple[int, int, int]
 """Height, width, channels."""
 WeightShapes = dict[str, tuple[int, ...]]
-Rule = Callable[[Mapping[str, Any], Sequence[Shape]], tuple[Shape, WeightShapes]]
+ShapeRule = Callable[[Mapping[str, Any], Sequence[Shape]], tuple[Shape, WeightShapes]]
 
 
 def infer_shapes(layer: LayerDescription, inputs: Sequence[Shape]) -> tuple[Shape, WeightShapes]:
@@ -107,7 +107,7 @@ def _batch_norm(config: Mapping[str, Any], inputs: Sequence[Shape]) -> tuple[Sha
     return shape, affine | dict.fromkeys(("moving_mean", "moving_variance"), (shape[2],))
 
 
-def _grown(key: str, sign: int) -> Rule:
+def _grown(key: str, sign: int) -> ShapeRule:
     def rule(config: Mapping[str, Any], inputs: Sequence[Shape]) -> tuple[Shape, WeightShapes]:
         height, width, channels = inputs[0]
         amounts = config[key]
@@ -174,7 +174,7 @@ def _prelu(config: Mapping[str, Any], inputs: Sequence[Shape]) -> tuple[Shape, W
     return inputs[0], {"alpha": tuple(1 if axis in shared else side for axis, side in enumerate(inputs[0], start=1))}
 
 
-_RULES: dict[str, Rule] = {
+_RULES: dict[str, ShapeRule] = {
     "Conv2D": _convolution,
     "Conv2DTranspose": _transposed,
     "DepthwiseConv2D": _depthwise,

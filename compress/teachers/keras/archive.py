@@ -33,7 +33,7 @@ def describe(path: Path) -> GeneratorDescription:
     except (zipfile.BadZipFile, EOFError) as error:
         raise UnusableModel(f"the .keras file is truncated or damaged ({error}).") from error
     network = flatten_model(config)
-    with hdf5.open_file(io.BytesIO(weights)) as opened:
+    with hdf5.open_hdf5(io.BytesIO(weights)) as opened:
         graph, output = write_network(network, lambda call: _weights_of(call, opened))
     return graph.finish("Keras 3 model (.keras)", network.input_shape, output)
 

@@ -19,7 +19,7 @@ def describe(path: Path) -> GeneratorDescription:
     Raises:
         UnusableModel: If the file holds no generator that can be known from its configuration or its weights alone.
     """
-    with hdf5.open_file(path) as opened:
+    with hdf5.open_hdf5(path) as opened:
         config = hdf5.read_string(opened.attrs, "model_config")
         if config is None:
             return deep_vision.describe_weights_file(opened)

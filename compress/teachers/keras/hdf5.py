@@ -16,7 +16,7 @@ DECLARED_BYTES_LIMIT = 2 << 30
 """Largest size of all datasets, unpacked. The largest CycleGAN generators take 0.2 GB, with their optimizer 0.6 GB."""
 
 
-def open_file(source: Path | BinaryIO) -> h5py.File:
+def open_hdf5(source: Path | BinaryIO) -> h5py.File:
     """Open a file for reading and check every object in it.
 
     Raises:

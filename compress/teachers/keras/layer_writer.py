@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from compress.errors import UnusableModel
-from compress.teachers.description import Kind
+from compress.teachers.description import LayerKind
 from compress.teachers.graph_writer import GraphWriter
 from compress.teachers.keras.config import Call
 
@@ -30,7 +30,7 @@ class LayerWriter:
     def config(self) -> Mapping[str, Any]:
         return self.call.config
 
-    def add(self, kind: Kind, config: Mapping[str, Any], **weights: np.ndarray | None) -> str:
+    def add(self, kind: LayerKind, config: Mapping[str, Any], **weights: np.ndarray | None) -> str:
         """Write a layer that is fed by the call's inputs."""
         return self.graph.add(kind, config, inputs=self.inputs, name=self.label, weights=weights)
 

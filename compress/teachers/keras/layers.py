@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from compress.teachers.description import INPUT, Kind
+from compress.teachers.description import INPUT, LayerKind
 from compress.teachers.graph_writer import GraphWriter
 from compress.teachers.keras.config import Call, Network
 from compress.teachers.keras.inferred_padding import LAMBDA_PADDING, UNKNOWN_PADDING
@@ -160,7 +160,7 @@ def _write_pooling(layer: LayerWriter) -> str:
         "strides": size if strides is None else _pair(strides),
         "padding": layer.config.get("padding", "valid"),
     }
-    kind: Kind = "MaxPooling2D" if layer.call.class_name.startswith("Max") else "AveragePooling2D"
+    kind: LayerKind = "MaxPooling2D" if layer.call.class_name.startswith("Max") else "AveragePooling2D"
     return layer.add(kind, config)
 
 
@@ -179,7 +179,7 @@ def _write_upsampling(layer: LayerWriter) -> str:
 
 
 def _write_merge(layer: LayerWriter) -> str:
-    kinds: dict[str, Kind] = {"Add": "Add", "Multiply": "Multiply"}
+    kinds: dict[str, LayerKind] = {"Add": "Add", "Multiply": "Multiply"}
     return layer.add(kinds[layer.call.class_name], {})
 
 
@@ -190,7 +190,7 @@ def _write_concatenation(layer: LayerWriter) -> str:
 
 
 def _write_shuffle(layer: LayerWriter) -> str:
-    kinds: dict[str, Kind] = {"SpaceToDepth": "SpaceToDepth", "DepthToSpace": "DepthToSpace"}
+    kinds: dict[str, LayerKind] = {"SpaceToDepth": "SpaceToDepth", "DepthToSpace": "DepthToSpace"}
     return layer.add(kinds[layer.call.class_name], {"block_size": int(layer.config["block_size"])})
 
 

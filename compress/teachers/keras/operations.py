@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from compress.errors import UnusableModel
-from compress.teachers.description import Kind
+from compress.teachers.description import LayerKind
 from compress.teachers.keras.config import Call
 from compress.teachers.keras.layer_writer import Handler, LayerWriter, spatial_pairs, write_activation
 
@@ -71,13 +71,13 @@ def _write_node_pad(layer: LayerWriter) -> str:
 
 
 def _write_padding(layer: LayerWriter, amounts: Any, mode: str) -> str:
-    kinds: dict[str, Kind] = {"reflect": "ReflectionPadding2D", "constant": "ZeroPadding2D"}
+    kinds: dict[str, LayerKind] = {"reflect": "ReflectionPadding2D", "constant": "ZeroPadding2D"}
     if mode not in kinds or _setting(layer, "constant_values", 0) not in (0, None):
         raise layer.error(f"pads in mode {mode.upper()}; expected REFLECT, or CONSTANT with zeros.")
     return layer.add(kinds[mode], {"padding": spatial_pairs(layer, amounts)})
 
 
-def _merge(kind: Kind) -> Handler:
+def _merge(kind: LayerKind) -> Handler:
     def write(layer: LayerWriter) -> str:
         if len(layer.inputs) != 2:
             raise layer.error("combines an image with a constant; expected two images.")
@@ -102,7 +102,7 @@ def _write_leaky_relu(layer: LayerWriter) -> str:
     return layer.add("LeakyReLU", {"negative_slope": float(slope)})
 
 
-def _shuffle(kind: Kind) -> Handler:
+def _shuffle(kind: LayerKind) -> Handler:
     return lambda layer: layer.add(kind, {"block_size": int(_setting(layer, "block_size", 0))})
 
 

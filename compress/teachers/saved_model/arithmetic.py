@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from compress.teachers.saved_model.operation import Operation
+from compress.teachers.saved_model.operation import SavedOperation
 from compress.teachers.saved_model.values import (
     Centred,
     Image,
@@ -22,16 +22,16 @@ from compress.teachers.saved_model.values import (
 _SPATIAL_AXES = ((1, 2), (-3, -2))
 
 
-def _unknown(operation: Operation) -> Value:
+def _unknown(operation: SavedOperation) -> Value:
     return Unknown(operation.node.op)
 
 
 def fold(
-    compute: Callable[..., Any], otherwise: Callable[[Operation], Value] = _unknown
-) -> Callable[[Operation], Value]:
+    compute: Callable[..., Any], otherwise: Callable[[SavedOperation], Value] = _unknown
+) -> Callable[[SavedOperation], Value]:
     """Return a rule that computes with stored values, and leaves all others to `otherwise`."""
 
-    def rule(operation: Operation) -> Value:
+    def rule(operation: SavedOperation) -> Value:
         if all(isinstance(value, np.ndarray) for value in operation.inputs):
             return np.asarray(compute(*operation.inputs))
         return otherwise(operation)
@@ -39,7 +39,7 @@ def fold(
     return rule
 
 
-def mean(operation: Operation) -> Value:
+def mean(operation: SavedOperation) -> Value:
     """Translate a mean over height and width, of an image or of its squared differences from that."""
     value, axes = operation.inputs
     spatial = isinstance(axes, np.ndarray) and tuple(axes.reshape(-1).tolist()) in _SPATIAL_AXES
@@ -51,7 +51,7 @@ def mean(operation: Operation) -> Value:
     return _unknown(operation)
 
 
-def squared_difference(operation: Operation) -> Value:
+def squared_difference(operation: SavedOperation) -> Value:
     """Translate the squared difference of an image and its mean."""
     match operation.inputs:
         case (Image(layer), Moment(image, "mean")) | (Moment(image, "mean"), Image(layer)) if layer == image:
@@ -59,7 +59,7 @@ def squared_difference(operation: Operation) -> Value:
     return _unknown(operation)
 
 
-def subtract(operation: Operation) -> Value:
+def subtract(operation: SavedOperation) -> Value:
     """Translate an image minus its mean, and the offset of a normalisation."""
     match operation.inputs:
         case (Image(layer), Moment(image, "mean")) if layer == image:
@@ -69,7 +69,7 @@ def subtract(operation: Operation) -> Value:
     return _unknown(operation)
 
 
-def inverse_root(operation: Operation) -> Value:
+def inverse_root(operation: SavedOperation) -> Value:
     """Translate the reciprocal square root of a variance."""
     match operation.inputs:
         case (Moment(image, "variance", epsilon),):
@@ -77,14 +77,14 @@ def inverse_root(operation: Operation) -> Value:
     return _unknown(operation)
 
 
-def multiply(operation: Operation) -> Value:
+def multiply(operation: SavedOperation) -> Value:
     """Translate a product of images, gains and parts of a normalisation, in either order."""
     first, second = operation.inputs
     result = _product(operation, first, second)
     return _product(operation, second, first) if isinstance(result, Unknown) else result
 
 
-def _product(operation: Operation, first: Value, second: Value) -> Value:
+def _product(operation: SavedOperation, first: Value, second: Value) -> Value:
     match first, second:
         case (Inverse(gain=None, times="nothing"), np.ndarray()):
             return replace(first, gain=second)
@@ -103,14 +103,14 @@ def _product(operation: Operation, first: Value, second: Value) -> Value:
     return _unknown(operation)
 
 
-def add(operation: Operation) -> Value:
+def add(operation: SavedOperation) -> Value:
     """Translate a sum of images, biases and parts of a normalisation, in either order."""
     first, second = operation.inputs
     result = _sum(operation, first, second)
     return _sum(operation, second, first) if isinstance(result, Unknown) else result
 
 
-def _sum(operation: Operation, first: Value, second: Value) -> Value:
+def _sum(operation: SavedOperation, first: Value, second: Value) -> Value:
     match first, second:
         case (Moment(image, "variance"), np.ndarray()) if second.size == 1:
             return replace(first, epsilon=float(second.reshape(())))

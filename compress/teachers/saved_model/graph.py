@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from compress.errors import UnusableModel
-from compress.teachers.description import INPUT, Kind
+from compress.teachers.description import INPUT, LayerKind
 from compress.teachers.graph_writer import GraphWriter
 from compress.teachers.saved_model import arithmetic
 from compress.teachers.saved_model.arithmetic import fold
-from compress.teachers.saved_model.operation import Operation, unknown_value_error
+from compress.teachers.saved_model.operation import SavedOperation, unknown_value_error
 from compress.teachers.saved_model.values import Image, SizeOf, Unknown, Value
 
 
@@ -57,7 +57,7 @@ class GraphTranslator:
                 values[node.name if number == 0 else f"{node.name}:{number}"] = value
         elif node.op in _OPERATIONS:
             values[node.name] = _OPERATIONS[node.op](
-                Operation(node, inputs, self.writer, shared=any(uses[source] > 1 for source in sources))
+                SavedOperation(node, inputs, self.writer, shared=any(uses[source] > 1 for source in sources))
             )
         else:
             values[node.name] = Unknown(node.op)
@@ -76,7 +76,7 @@ def _key(reference: str) -> str:
     return name if number in ("0", "") else f"{name}:{number}"
 
 
-def _window(operation: Operation, kernel: np.ndarray) -> dict[str, Any]:
+def _window(operation: SavedOperation, kernel: np.ndarray) -> dict[str, Any]:
     padding = operation.text("padding").lower()
     if padding not in ("same", "valid"):
         raise UnusableModel(f"{operation.node.name} has {padding} padding; expected SAME or VALID.")
@@ -89,29 +89,29 @@ def _window(operation: Operation, kernel: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _convolution(operation: Operation) -> Value:
+def _convolution(operation: SavedOperation) -> Value:
     kernel = operation.weight(1)
     return operation.add("Conv2D", {"filters": kernel.shape[3], **_window(operation, kernel)}, kernel=kernel)
 
 
-def _depthwise(operation: Operation) -> Value:
+def _depthwise(operation: SavedOperation) -> Value:
     kernel = operation.weight(1)
     config = {"depth_multiplier": kernel.shape[3], **_window(operation, kernel)}
     return operation.add("DepthwiseConv2D", config, kernel=kernel)
 
 
-def _transposed(operation: Operation) -> Value:
+def _transposed(operation: SavedOperation) -> Value:
     kernel = operation.weight(1)
     return operation.add(
         "Conv2DTranspose", {"filters": kernel.shape[2], **_window(operation, kernel)}, 2, kernel=kernel
     )
 
 
-def _bias(operation: Operation) -> Value:
+def _bias(operation: SavedOperation) -> Value:
     return operation.add_bias(operation.image(), operation.array(1))
 
 
-def _batch_norm(operation: Operation) -> Value:
+def _batch_norm(operation: SavedOperation) -> Value:
     gamma, beta = operation.weight(1), operation.weight(2)
     epsilon = {"epsilon": operation.attribute("epsilon").f}
     if operation.attribute("is_training").b:
@@ -121,39 +121,39 @@ def _batch_norm(operation: Operation) -> Value:
     return operation.add("BatchNormalization", epsilon, gamma=gamma, beta=beta, **moving)
 
 
-def _pad(operation: Operation) -> Value:
+def _pad(operation: SavedOperation) -> Value:
     mode = operation.text("mode") if operation.node.op == "MirrorPad" else "CONSTANT"
     amounts = operation.array(1)
     if amounts.shape != (4, 2) or amounts[[0, 3]].any() or mode == "SYMMETRIC":
         raise UnusableModel(f"{operation.node.name} pads {amounts.tolist()} in mode {mode}; expected REFLECT or zeros.")
     if len(operation.inputs) > 2 and operation.array(2).any():
         raise UnusableModel(f"{operation.node.name} pads with {operation.array(2)}; expected zeros.")
-    kind: Kind = "ReflectionPadding2D" if mode == "REFLECT" else "ZeroPadding2D"
+    kind: LayerKind = "ReflectionPadding2D" if mode == "REFLECT" else "ZeroPadding2D"
     return operation.add(kind, {"padding": amounts[1:3].tolist()})
 
 
-def _activation(name: str) -> "Callable[[Operation], Value]":
+def _activation(name: str) -> "Callable[[SavedOperation], Value]":
     return lambda operation: operation.add("Activation", {"activation": name})
 
 
-def _leaky_relu(operation: Operation) -> Value:
+def _leaky_relu(operation: SavedOperation) -> Value:
     return operation.add("LeakyReLU", {"negative_slope": operation.attribute("alpha").f})
 
 
-def _concatenate(operation: Operation) -> Value:
+def _concatenate(operation: SavedOperation) -> Value:
     *images, axis = operation.inputs
     if not isinstance(axis, np.ndarray) or int(axis) not in (-1, 3):
         return Unknown("ConcatV2 along another axis than channels")
     return operation.add("Concatenate", {"axis": -1}, *range(len(images)))
 
 
-def _size_of(operation: Operation) -> Value:
+def _size_of(operation: SavedOperation) -> Value:
     value = operation.inputs[0]
     return SizeOf(value.layer) if isinstance(value, Image) else value
 
 
-def _resize(interpolation: str) -> "Callable[[Operation], Value]":
-    def write(operation: Operation) -> Value:
+def _resize(interpolation: str) -> "Callable[[SavedOperation], Value]":
+    def write(operation: SavedOperation) -> Value:
         size = operation.inputs[1]
         centred = operation.attribute("half_pixel_centers").b and not operation.attribute("align_corners").b
         if not isinstance(size, SizeOf) or size.image != operation.image() or not centred:
@@ -163,17 +163,17 @@ def _resize(interpolation: str) -> "Callable[[Operation], Value]":
     return write
 
 
-def _constant(operation: Operation) -> Value:
+def _constant(operation: SavedOperation) -> Value:
     from tensorflow.python.framework import tensor_util
 
     return tensor_util.MakeNdarray(operation.attribute("value").tensor)
 
 
-def _same(operation: Operation) -> Value:
+def _same(operation: SavedOperation) -> Value:
     return operation.inputs[0]
 
 
-_OPERATIONS: dict[str, Callable[[Operation], Value]] = {
+_OPERATIONS: dict[str, Callable[[SavedOperation], Value]] = {
     "Add": fold(np.add, arithmetic.add),
     "AddV2": fold(np.add, arithmetic.add),
     "BiasAdd": _bias,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from compress.errors import UnusableModel
-from compress.teachers.description import Kind
+from compress.teachers.description import LayerKind
 from compress.teachers.graph_writer import GraphWriter
 from compress.teachers.saved_model.values import Image, Inverse, Moment, Scaled, Unknown, Value
 
@@ -22,7 +22,7 @@ def unknown_value_error(value: Value) -> UnusableModel:
 
 
 @dataclass
-class Operation:
+class SavedOperation:
     """Node of the graph, with the values of its inputs and the writer of its layer."""
 
     node: Any
@@ -70,7 +70,7 @@ class Operation:
             raise UnusableModel(f"{self.node.name} ({self.node.op}) is {self.text('data_format')}; expected NHWC.")
         return [int(listed[1]), int(listed[2])]
 
-    def add(self, kind: Kind, config: Mapping[str, Any], *images: int, **weights: np.ndarray) -> Image:
+    def add(self, kind: LayerKind, config: Mapping[str, Any], *images: int, **weights: np.ndarray) -> Image:
         """Write a layer fed by the inputs at these indices, by the first when none is given."""
         inputs = tuple(self.image(index) for index in images or (0,))
         return self._write(kind, config, inputs, **weights)
@@ -98,7 +98,9 @@ class Operation:
         self.writer.weights[f"{layer}/bias"] = _flat(bias)
         return Image(layer)
 
-    def _write(self, kind: Kind, config: Mapping[str, Any], inputs: tuple[str, ...], **weights: np.ndarray) -> Image:
+    def _write(
+        self, kind: LayerKind, config: Mapping[str, Any], inputs: tuple[str, ...], **weights: np.ndarray
+    ) -> Image:
         return Image(self.writer.add(kind, config, inputs=inputs, name=_short(self.node.name), weights=weights))
 
 
