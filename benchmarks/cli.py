@@ -237,9 +237,9 @@ def check(measurements: Path, *, baseline: Path, max_size_ratio: float | None = 
         json: Print JSON.
     """
     from benchmarks.timing import check as speeds
-    from benchmarks.timing.baseline import read_baseline, read_benchmark
+    from benchmarks.timing.baseline import read_benchmark, read_speed_baseline
 
-    measured, accepted = read_benchmark(measurements), read_baseline(baseline)
+    measured, accepted = read_benchmark(measurements), read_speed_baseline(baseline)
     checks = speeds.check_speeds(measured, accepted, max_size_ratio=max_size_ratio)
     inconclusive = speeds.find_inconclusive(measured, accepted)
     outcome = speeds.summarize_checks(checks, inconclusive)
@@ -269,8 +269,8 @@ def accept(
     if only:
         measured = files.select_models(measured, only)
     files.require_quotable(measured, measurements)
-    changed = compare_baselines(files.read_baseline(out), measured) if out.exists() else None
-    files.write_baseline(measured, out, overwrite=overwrite)
+    changed = compare_baselines(files.read_speed_baseline(out), measured) if out.exists() else None
+    files.write_speed_baseline(measured, out, overwrite=overwrite)
     console.show({"baseline": str(out), "models": list(measured.models), "changes": changed}, as_json=json)
 
 

@@ -74,7 +74,7 @@ OPTIONAL_KEYS: Mapping[str, type] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unit:
+class ComputeUnit:
     """Measurements of one set of compute units; durations in milliseconds."""
 
     name: str
@@ -117,9 +117,9 @@ class Report:
     compile_ms: float
     thermal_states: tuple[str, ...]
     low_power_mode: bool
-    units: tuple[Unit, ...]
+    units: tuple[ComputeUnit, ...]
 
-    def unit(self, name: str) -> Unit | None:
+    def unit(self, name: str) -> ComputeUnit | None:
         """Return the compute units of that name; None where they were not measured."""
         return next((unit for unit in self.units if unit.name == name and unit.error is None), None)
 
@@ -173,18 +173,18 @@ def _report(path: Path, raw: dict[str, Any]) -> Report:
     return Report(path=path, thermal_states=tuple(states), units=units, **rest)
 
 
-def _unit(raw: Any, *, rounds: int) -> Unit:
+def _unit(raw: Any, *, rounds: int) -> ComputeUnit:
     _require(raw, {"compute_units": str}, "a unit")
     name = raw["compute_units"]
     if "error" in raw:
         _require(raw, {"error": str}, name)
-        return Unit(name=name, error=raw["error"])
+        return ComputeUnit(name=name, error=raw["error"])
     _require(raw, MEASURED_KEYS, name)
     _require(raw, {key: kind for key, kind in OPTIONAL_KEYS.items() if key in raw}, name)
     latencies = raw["rounds_ms"]
     if len(latencies) != rounds or not all(_is_kind(latency, float) and latency > 0 for latency in latencies):
         raise ValueError(f"{name} has {len(latencies)} rounds_ms, expected {rounds} numbers above 0")
-    unit = Unit(
+    unit = ComputeUnit(
         name=name,
         error=None,
         rounds_ms=tuple(latencies),

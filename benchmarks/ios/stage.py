@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.ios.report import THERMAL_STATES, Report, Unit, read_report
+from benchmarks.ios.report import THERMAL_STATES, ComputeUnit, Report, read_report
 
 LEAST_PSNR_DB = 30.0
 """Least PSNR of a compute unit's picture to the export's own evaluation; below it the unit computes something else, and
@@ -63,7 +63,7 @@ def _entry(report: Report, base: Report | None) -> dict[str, Any]:
     }
 
 
-def _unit_entry(unit: Unit, report: Report, base: Report | None) -> dict[str, Any]:
+def _unit_entry(unit: ComputeUnit, report: Report, base: Report | None) -> dict[str, Any]:
     if unit.error is not None:
         return {"compute_units": unit.name, "error": unit.error}
     counterpart = None if base is None else base.unit(unit.name)
@@ -81,18 +81,18 @@ def _unit_entry(unit: Unit, report: Report, base: Report | None) -> dict[str, An
     }
 
 
-def _is_valid(unit: Unit) -> bool:
+def _is_valid(unit: ComputeUnit) -> bool:
     return unit.psnr_db is None or unit.psnr_db >= LEAST_PSNR_DB
 
 
-def _speedup_over_cpu(cpu: Unit | None, unit: Unit) -> dict[str, Any] | None:
+def _speedup_over_cpu(cpu: ComputeUnit | None, unit: ComputeUnit) -> dict[str, Any] | None:
     if cpu is None or not (_is_valid(cpu) and _is_valid(unit)):
         return None
     ratios = [slow / fast for slow, fast in zip(cpu.rounds_ms, unit.rounds_ms, strict=True)]
     return {"speedup": median(ratios), "range": [min(ratios), max(ratios)]}
 
 
-def _speedup_over_baseline(base: Unit | None, unit: Unit) -> dict[str, Any] | None:
+def _speedup_over_baseline(base: ComputeUnit | None, unit: ComputeUnit) -> dict[str, Any] | None:
     if base is None or not (_is_valid(base) and _is_valid(unit)):
         return None
     theirs, ours = base.latency_ms(), unit.latency_ms()

@@ -39,7 +39,7 @@ _PACKAGES = {"litert_quantizer": "litert-quantizer", "tensorflow": "tensorflow"}
 _TRAINING_PACKAGES = {"tensorflow_model_optimization": "tensorflow-model-optimization", "tf_keras": "tf-keras"}
 
 
-def check_available(config: QuantizersConfig) -> None:
+def check_quantizers(config: QuantizersConfig) -> None:
     """Check that the other quantisers are installed, before anything is loaded.
 
     Raises:
@@ -72,7 +72,7 @@ def compare_quantizers(student: Path, config: QuantizersConfig) -> dict[str, Any
         UnusableInput: If the student or the photos cannot be used.
         UnsupportedLayer: If a layer cannot be expressed.
     """
-    check_available(config)
+    check_quantizers(config)
     source = load_source(student)
     size = source.image_size(config.image_size_px)
     seen, unseen = (

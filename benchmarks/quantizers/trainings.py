@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from benchmarks.quantizers.tfmot import child
-from benchmarks.quantizers.tfmot.job import Job, check_copyable
+from benchmarks.quantizers.tfmot.job import TrainingJob, check_copyable
 from compress import teachers
 from compress.distill.config import FitConfig
 from compress.distill.inputs import StageInputs, resolve_inputs
@@ -80,7 +80,7 @@ def train_candidates(
         training_data = inputs.training_data(work)
         training_pairs, _ = training_data.pairs.split(config.holdout, config.seed)
         tfmot = {
-            row: child.run_job(
+            row: child.run_training_job(
                 _make_job(description, inputs, training_pairs, source, photos[:_CHECK_PHOTOS], calibrated)
             )
             for row, calibrated in _TFMOT.items()
@@ -125,8 +125,8 @@ def _make_job(
     source: SourceGenerator,
     check_photos: Sequence[np.ndarray],
     calibrated: bool,
-) -> Job:
-    return Job(
+) -> TrainingJob:
+    return TrainingJob(
         description=description,
         config=inputs.fit_config,
         calibration_images=inputs.config.calibration_images,

@@ -66,7 +66,7 @@ class ComparisonInputs:
         return self.models[0]
 
 
-def resolve_inputs(students: Sequence[Path], config: PublishedConfig, task: StudentsConfig) -> ComparisonInputs:
+def resolve_comparison(students: Sequence[Path], config: PublishedConfig, task: StudentsConfig) -> ComparisonInputs:
     """Check that the inputs of a comparison fit together, without loading a model.
 
     Args:

@@ -21,7 +21,7 @@ from benchmarks.students.commands import (
     photo_stages,
 )
 from benchmarks.students.config import StudentsConfig
-from benchmarks.students.inputs import ComparisonInputs, Model, peer_model, resolve_inputs
+from benchmarks.students.inputs import ComparisonInputs, Model, peer_model, resolve_comparison
 from benchmarks.students.rows import build_rows, build_verdicts, metric_names
 from benchmarks.students.samples import SAMPLES, list_columns, write_samples
 from benchmarks.students.table import format_page
@@ -61,9 +61,9 @@ def bench_students(
 
     Raises:
         StageFailed: With the exit code of the command that failed.
-        UsageError, UnusableInput: As `resolve_inputs`; UsageError also if `out` holds something else.
+        UsageError, UnusableInput: As `resolve_comparison`; UsageError also if `out` holds something else.
     """
-    inputs = resolve_inputs(students, config, task)
+    inputs = resolve_comparison(students, config, task)
     # The photos first: they leave a record in the folder, and unusable ones are found before a peer is trained.
     run_stages(photo_stages(inputs, task), out, record=RECORD)
     peers = tuple(_train_peer(method, inputs, config, task, out) for method in inputs.methods)

@@ -29,7 +29,7 @@ class Speed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measurement:
+class SpeedMeasurement:
     """The speed-ups of one benchmark, and the conditions they hold for."""
 
     kind: dict[str, Any]
@@ -40,7 +40,7 @@ class Measurement:
     """Reasons why speed-ups are not quoted, by the names of models; `models` does not hold these."""
 
 
-def read_benchmark(path: Path) -> Measurement:
+def read_benchmark(path: Path) -> SpeedMeasurement:
     """Read a record of `compress bench host`, `compress bench published` or `python -m benchmarks.toolkit`.
 
     Raises:
@@ -60,10 +60,10 @@ def read_benchmark(path: Path) -> Measurement:
         ) from error
     if not others:
         raise UnusableData(f"{path} holds a single model; expected the baseline's and at least one candidate's.")
-    return Measurement(kind=kind, models=models, withheld=withheld)
+    return SpeedMeasurement(kind=kind, models=models, withheld=withheld)
 
 
-def select_models(measurement: Measurement, names: Sequence[str]) -> Measurement:
+def select_models(measurement: SpeedMeasurement, names: Sequence[str]) -> SpeedMeasurement:
     """Return the measurement restricted to these models or commands.
 
     Raises:
@@ -72,14 +72,14 @@ def select_models(measurement: Measurement, names: Sequence[str]) -> Measurement
     present = [*measurement.models, *measurement.withheld]
     if missing := [name for name in names if name not in present]:
         raise UnusableData(f"the measurement does not hold {', '.join(missing)}; it holds {', '.join(present)}.")
-    return Measurement(
+    return SpeedMeasurement(
         kind=measurement.kind,
         models={name: held for name, held in measurement.models.items() if name in names},
         withheld={name: why for name, why in measurement.withheld.items() if name in names},
     )
 
 
-def require_quotable(measurement: Measurement, path: Path) -> None:
+def require_quotable(measurement: SpeedMeasurement, path: Path) -> None:
     """Refuse a measurement with withheld speed-ups.
 
     Raises:
@@ -105,7 +105,7 @@ def require_one_kind(measured: Mapping[str, Any], accepted: Mapping[str, Any]) -
         )
 
 
-def read_baseline(path: Path) -> Measurement:
+def read_speed_baseline(path: Path) -> SpeedMeasurement:
     """Read a baseline file.
 
     Raises:
@@ -116,14 +116,14 @@ def read_baseline(path: Path) -> Measurement:
         if record["schema"] != SCHEMA:
             raise ValueError(f"schema {record['schema']}, expected {SCHEMA}")
         models = {name: _speed(model) for name, model in record["models"].items()}
-        return Measurement(kind=dict(record["kind"]), models=models)
+        return SpeedMeasurement(kind=dict(record["kind"]), models=models)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UnusableData(
             f"{path} cannot be read as a baseline file ({error!r}); expected what `compress bench accept` writes."
         ) from error
 
 
-def write_baseline(measurement: Measurement, path: Path, *, overwrite: bool = False) -> None:
+def write_speed_baseline(measurement: SpeedMeasurement, path: Path, *, overwrite: bool = False) -> None:
     """Write a baseline file atomically, one line for each model, so that a commit shows which ones changed.
 
     Raises:

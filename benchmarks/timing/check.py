@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from math import exp, hypot, log1p
 from typing import Any, Literal
 
-from benchmarks.timing.baseline import Measurement, Speed, require_one_kind
+from benchmarks.timing.baseline import Speed, SpeedMeasurement, require_one_kind
 from compress.errors import GateFailed, UnusableData, UsageError
 from compress.text_table import format_columns
 
@@ -56,7 +56,7 @@ class SpeedCheck:
 
 
 def check_speeds(
-    measured: Measurement, accepted: Measurement, *, max_size_ratio: float | None = None
+    measured: SpeedMeasurement, accepted: SpeedMeasurement, *, max_size_ratio: float | None = None
 ) -> list[SpeedCheck]:
     """Compare a measurement with the accepted one.
 
@@ -92,7 +92,7 @@ def check_speeds(
     ]
 
 
-def find_inconclusive(measured: Measurement, accepted: Measurement) -> dict[str, str]:
+def find_inconclusive(measured: SpeedMeasurement, accepted: SpeedMeasurement) -> dict[str, str]:
     """Return the accepted models whose measured speed-up was withheld, with the reason."""
     return {name: measured.withheld[name] for name in accepted.models if name in measured.withheld}
 
@@ -160,7 +160,7 @@ def format_checks(checks: Sequence[SpeedCheck], inconclusive: Mapping[str, str])
     return "\n".join(format_columns(rows))
 
 
-def compare_baselines(old: Measurement, new: Measurement) -> dict[str, dict[str, Any]]:
+def compare_baselines(old: SpeedMeasurement, new: SpeedMeasurement) -> dict[str, dict[str, Any]]:
     """Return the changes of a new baseline: by name, `from` and `to`, of speed-ups, sizes and conditions."""
     before, after = _facts(old), _facts(new)
     return {
@@ -170,7 +170,7 @@ def compare_baselines(old: Measurement, new: Measurement) -> dict[str, dict[str,
     }
 
 
-def _facts(measurement: Measurement) -> dict[str, Any]:
+def _facts(measurement: SpeedMeasurement) -> dict[str, Any]:
     facts = dict(measurement.kind)
     for name, held in measurement.models.items():
         facts |= {f"{name}, speedup": float(f"{held.speedup:.4g}"), f"{name}, size_bytes": held.size_bytes}

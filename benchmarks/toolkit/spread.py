@@ -10,7 +10,7 @@ from math import exp, expm1, log, log1p, sqrt
 from statistics import NormalDist, fmean, median, variance
 from typing import Any
 
-from benchmarks.timing.baseline import Measurement, require_one_kind
+from benchmarks.timing.baseline import SpeedMeasurement, require_one_kind
 from compress.errors import UsageError
 from compress.text_table import format_columns
 
@@ -34,7 +34,7 @@ class Spread:
     """Largest difference of 19 in 20 pairs from all other causes; 0 where the noise within runs explains everything."""
 
 
-def measure_spread(measurements: Sequence[Measurement]) -> list[Spread]:
+def measure_spread(measurements: Sequence[SpeedMeasurement]) -> list[Spread]:
     """Split the spread of several runs by its causes, for each model that they share.
 
     The logarithms of the speed-ups vary by the noise within runs and by other causes; the variances add.
@@ -77,7 +77,7 @@ def format_spread(spreads: Sequence[Spread]) -> str:
     return "\n".join(format_columns(rows))
 
 
-def _split_spread(name: str, measurements: Sequence[Measurement]) -> Spread:
+def _split_spread(name: str, measurements: Sequence[SpeedMeasurement]) -> Spread:
     held = [measurement.models[name] for measurement in measurements]
     logarithms = [log(one.speedup) for one in held]
     known = fmean((log1p(one.noise) / _TWO_SIDED_95) ** 2 for one in held)

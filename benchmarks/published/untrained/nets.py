@@ -42,7 +42,7 @@ def student_shape(family: Family, image_size_px: int, width: int | None = None) 
     return shape if width is None else replace(shape, width=width)
 
 
-def build_student(shape: PocketConfig) -> Any:
+def build_untrained_student(shape: PocketConfig) -> Any:
     """Build one of our students, a `keras.Model`."""
     return draw_weights(pocket_generator.build_student(shape))
 

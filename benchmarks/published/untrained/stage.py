@@ -15,7 +15,7 @@ from benchmarks.published.shapes import PEERS, make_deployable
 from benchmarks.published.untrained import nets, plots, sweeps
 from benchmarks.published.untrained.config import Rounds, ShapesConfig, plan_rounds
 from benchmarks.published.untrained.model_files import ModelFile, export_net, time_files
-from benchmarks.published.untrained.table import format_page
+from benchmarks.published.untrained.table import format_shapes_page
 from benchmarks.timing.flags import command_line
 from benchmarks.timing.noise import withheld_reason
 from benchmarks.timing.start import start_once
@@ -51,7 +51,7 @@ def write_shapes(
     with atomic_dir(out, overwrite=overwrite) as scratch:
         record = bench_shapes(students, config, shapes)
         (scratch / "table.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        (scratch / "table.md").write_text(format_page(record, [BY_SIZE, BY_WIDTH]), encoding="utf-8")
+        (scratch / "table.md").write_text(format_shapes_page(record, [BY_SIZE, BY_WIDTH]), encoding="utf-8")
         sizes = plots.draw_points(record["by_size"], "image_size_px", "image side, pixels")
         sizes.savefig(scratch / BY_SIZE, dpi=_DPI)
         widths = plots.draw_points(record["by_width"], "width", "channels at a quarter of the resolution")
@@ -143,7 +143,7 @@ def _time_table(teacher: Any, students: Sequence[ModelFile], rounds: Rounds) -> 
         files = export_net(teacher, "teacher", "teacher", _TEACHER_PRECISIONS, side, folder)
         files += students
         for family in nets.FAMILIES:
-            student = nets.build_student(nets.student_shape(family, side))
+            student = nets.build_untrained_student(nets.student_shape(family, side))
             files += export_net(student, family, "student", ("int8",), side, folder)
         for peer, shape in PEERS.items():
             published, deployed = nets.build_peer(shape, side), nets.build_peer(make_deployable(shape), side)

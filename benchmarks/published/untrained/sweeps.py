@@ -54,7 +54,7 @@ def _teacher(net: Any, width: int) -> _SweptNet:
 
 
 def _student(shape: PocketConfig) -> _SweptNet:
-    net = nets.build_student(shape)
+    net = nets.build_untrained_student(shape)
     return _SweptNet(model=f"{shape.family}, int8", kind="student", precision="int8", width=shape.width, net=net)
 
 

@@ -36,7 +36,7 @@ def format_table(record: Mapping[str, Any]) -> str:
     )
 
 
-def format_page(record: Mapping[str, Any], plots: Sequence[str]) -> str:
+def format_shapes_page(record: Mapping[str, Any], plots: Sequence[str]) -> str:
     """Format a record of `bench_shapes` as a Markdown page.
 
     Args:

@@ -7,10 +7,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.quantizers.tfmot.job import Job, Trained
+from benchmarks.quantizers.tfmot.job import Trained, TrainingJob
 
 
-def run_job(job: Job) -> Trained:
+def run_training_job(job: TrainingJob) -> Trained:
     """Run a job in a process of its own, whose progress goes to stderr.
 
     Raises:

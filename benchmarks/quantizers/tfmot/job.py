@@ -28,7 +28,7 @@ KINDS = frozenset(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class TrainingJob:
     """A student to copy, and how to train the copy."""
 
     description: GeneratorDescription

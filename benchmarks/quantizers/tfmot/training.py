@@ -20,7 +20,7 @@ import tf_keras
 from tensorflow_model_optimization.python.core.quantization.keras import quant_ops
 from tqdm import tqdm
 
-from benchmarks.quantizers.tfmot.job import Job, Trained
+from benchmarks.quantizers.tfmot.job import Trained, TrainingJob
 from benchmarks.quantizers.tfmot.student import build_copy, insert_fake_quantization
 from compress.distill import fit
 from compress.distill.config import FitConfig, TrainConfig
@@ -31,7 +31,7 @@ from compress.distill.training_data.pairs import Pairs
 LARGEST_COPY_DIFFERENCE = 1e-4
 
 
-def train_copy(job: Job) -> Trained:
+def train_copy(job: TrainingJob) -> Trained:
     """Copy, train and convert a student.
 
     Raises:

@@ -158,7 +158,7 @@ def test_params_are_those_that_are_learnt_and_shipped(tmp_path: Path) -> None:
 
 
 def test_random_weights_leave_no_gain_that_is_all_ones_or_zeros() -> None:
-    net = nets.build_student(PocketConfig(image_size_px=SIDE, width=8, blocks=2))
+    net = nets.build_untrained_student(PocketConfig(image_size_px=SIDE, width=8, blocks=2))
     assert all(float(abs(variable.numpy() - variable.numpy().mean()).max()) > 0 for variable in net.weights)
 
 

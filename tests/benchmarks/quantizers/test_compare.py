@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.quantizers.compare import BASELINE, check_available, compare_quantizers
+from benchmarks.quantizers.compare import BASELINE, check_quantizers, compare_quantizers
 from benchmarks.quantizers.config import QuantizersConfig
 from benchmarks.quantizers.table import format_table
 from benchmarks.quantizers.tfmot.job import check_copyable
@@ -143,12 +143,12 @@ def test_faults_end_with_their_exit_code_and_a_line(
 def test_a_missing_quantiser_is_named(monkeypatch: pytest.MonkeyPatch, module: str, package: str) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else object())
     with pytest.raises(UsageError, match=f"{package}, which is not installed"):
-        check_available(QuantizersConfig(data=Path(), steps=1, teacher=Path("teacher.h5")))
+        check_quantizers(QuantizersConfig(data=Path(), steps=1, teacher=Path("teacher.h5")))
 
 
 def test_tfmot_is_asked_for_only_by_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if "optimization" in name else object())
-    check_available(QuantizersConfig(data=Path()))
+    check_quantizers(QuantizersConfig(data=Path()))
 
 
 def test_a_student_that_the_copy_cannot_be_of_is_refused() -> None:

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from benchmarks.timing.baseline import (
-    Measurement,
     Speed,
-    read_baseline,
+    SpeedMeasurement,
     read_benchmark,
+    read_speed_baseline,
     require_quotable,
-    write_baseline,
+    write_speed_baseline,
 )
 from benchmarks.timing.check import check_speeds
 from benchmarks.timing.noise import MAX_NOISE
@@ -55,7 +55,7 @@ Write = Callable[[dict[str, Any], str], Path]
 @pytest.fixture
 def baseline(write: Write, tmp_path: Path) -> Path:
     path = tmp_path / "baseline.json"
-    write_baseline(read_benchmark(write(record(), "accepted.json")), path)
+    write_speed_baseline(read_benchmark(write(record(), "accepted.json")), path)
     return path
 
 
@@ -69,7 +69,7 @@ def test_a_planted_slowdown_of_20_percent_fails_and_is_named(bench: Command, wri
 
 def test_the_table_of_a_published_comparison_is_read_by_its_one_run(write: Write, baseline: Path) -> None:
     table = write({"date": "2026-11-23", "table": record(), "ratios": [], "by_size": []}, "table.json")
-    assert read_benchmark(table) == read_baseline(baseline)
+    assert read_benchmark(table) == read_speed_baseline(baseline)
 
 
 @pytest.mark.parametrize("speedup", [150 / 1.04, 150.0, 150 * 1.04, 150 * 1.5])
@@ -82,8 +82,8 @@ def test_a_change_that_noise_explains_passes_and_so_does_a_faster_model(
 
 
 def test_a_20_percent_slowdown_fails_at_the_largest_noise_that_is_compared() -> None:
-    def measured(speedup: float) -> Measurement:
-        return Measurement(kind={}, models={"student": Speed(speedup=speedup, noise=MAX_NOISE, size_bytes=1)})
+    def measured(speedup: float) -> SpeedMeasurement:
+        return SpeedMeasurement(kind={}, models={"student": Speed(speedup=speedup, noise=MAX_NOISE, size_bytes=1)})
 
     (found,) = check_speeds(measured(150 / 1.2), measured(150))
     assert found.verdict == "regression"
@@ -135,7 +135,7 @@ def test_accepting_writes_a_line_for_each_model_and_says_what_changes(
 ) -> None:
     faster = write(record(speedup=160), "faster.json")
     assert bench("accept", faster, "--out", baseline).returncode == 2
-    assert read_baseline(baseline).models["student"].speedup == 150
+    assert read_speed_baseline(baseline).models["student"].speedup == 150
     finished = bench("accept", faster, "--out", baseline, "--overwrite", "--json")
     assert finished.returncode == 0, finished.stderr
     assert json.loads(finished.stdout)["changes"] == {"student, speedup": {"from": 150.0, "to": 160.0}}
@@ -148,7 +148,7 @@ def test_a_file_that_is_no_baseline_is_refused(content: str, tmp_path: Path) -> 
     path = tmp_path / "torn.json"
     path.write_text(content)
     with pytest.raises(UnusableData, match=r"torn\.json"):
-        read_baseline(path)
+        read_speed_baseline(path)
 
 
 NOISY = "the ratio may be off by 34%, at most 10% is allowed"
@@ -172,7 +172,7 @@ def test_what_is_too_noisy_neither_passes_nor_counts_as_slower(bench: Command, w
     assert (
         f"too noisy; measure again while the machine does nothing else.\n          student: {NOISY}" in refused.stderr
     )
-    assert read_baseline(baseline).models["student"].speedup == 150
+    assert read_speed_baseline(baseline).models["student"].speedup == 150
 
 
 def test_what_is_to_be_held_can_be_named_and_must_be_there_and_quotable(
@@ -190,7 +190,7 @@ def test_what_is_to_be_held_can_be_named_and_must_be_there_and_quotable(
     assert not out.exists()
     held = bench("accept", measured, "--out", out, "--only", "student")
     assert held.returncode == 0, held.stderr
-    assert list(read_baseline(out).models) == ["student"]
+    assert list(read_speed_baseline(out).models) == ["student"]
     assert bench("check", measured, "--baseline", out).returncode == 0
 
 
@@ -198,7 +198,7 @@ def test_a_regression_is_told_whatever_else_is_too_noisy(bench: Command, write: 
     both = record()
     both["entries"].append(both["entries"][1] | {"name": "other"})
     baseline = tmp_path / "both.json"
-    write_baseline(read_benchmark(write(both, "accepted.json")), baseline)
+    write_speed_baseline(read_benchmark(write(both, "accepted.json")), baseline)
     both["entries"][2]["withheld"] = NOISY
     finished = bench("check", write(both, "one.json"), "--baseline", baseline)
     assert finished.returncode == 3

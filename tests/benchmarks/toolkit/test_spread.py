@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.timing.baseline import Measurement, Speed
+from benchmarks.timing.baseline import Speed, SpeedMeasurement
 from benchmarks.toolkit.spread import measure_spread
 from compress.errors import UnusableData, UsageError
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def runs(*, count: int, within: float, between: float, told: float) -> list[Measurement]:
+def runs(*, count: int, within: float, between: float, told: float) -> list[SpeedMeasurement]:
     """Measurements of a speed-up of 100 with two normal disturbances of its logarithm, of which one is told."""
     generator = np.random.default_rng(0)
     disturbed = generator.normal(0, within, count) + generator.normal(0, between, count)
     noise = float(np.expm1(1.959964 * told))
     return [
-        Measurement(kind={}, models={"it": Speed(speedup=speedup, noise=noise, size_bytes=1)})
+        SpeedMeasurement(kind={}, models={"it": Speed(speedup=speedup, noise=noise, size_bytes=1)})
         for speedup in (100 * np.exp(disturbed)).tolist()
     ]
 
@@ -54,7 +54,7 @@ def test_runs_that_do_not_compare_are_refused() -> None:
     with pytest.raises(UsageError, match="2 measurements, expected at least 3"):
         measure_spread([first, second])
     with pytest.raises(UnusableData, match="cpu: another"):
-        measure_spread([first, second, Measurement(kind={"cpu": "another"}, models=third.models)])
+        measure_spread([first, second, SpeedMeasurement(kind={"cpu": "another"}, models=third.models)])
 
 
 def test_the_command_reads_what_bench_host_wrote(command: Command, tmp_path: Path) -> None:

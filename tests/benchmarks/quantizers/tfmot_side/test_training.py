@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.quantizers.tfmot.job import Job
+from benchmarks.quantizers.tfmot.job import TrainingJob
 from benchmarks.quantizers.tfmot.student import build_copy, insert_fake_quantization
 from benchmarks.quantizers.tfmot.training import fit_model, start_ranges, train_copy
 from compress.distill import fit as fitting
@@ -50,7 +50,7 @@ def test_ranges_start_from_photos_where_asked(student, described, pairs) -> None
 def test_a_copy_of_another_student_is_refused(student, described, pairs, tmp_path: Path) -> None:
     model = student("space_to_depth")
     check_photos, _ = pairs.batch(np.arange(2))
-    job = Job(
+    job = TrainingJob(
         description=described(model),
         config=CONFIG,
         calibration_images=8,
