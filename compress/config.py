@@ -13,7 +13,7 @@ from compress.errors import UsageError
 from compress.renamed import explain_key
 
 Config = TypeVar("Config")
-Precision = Literal["auto", "mixed_bfloat16", "float32"]
+TrainingPrecision = Literal["auto", "mixed_bfloat16", "float32"]
 """Arithmetic of a training; `auto` is whichever of the other two is faster on this machine."""
 
 

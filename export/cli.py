@@ -81,9 +81,9 @@ def coreml(
     """
     refuse_existing(out, overwrite=overwrite)
     _check_exists(source)
-    from export.coreml.child import check_available
+    from export.coreml.child import check_coremltools
 
-    check_available()
+    check_coremltools()
     from export.coreml.stage import export_coreml
 
     chosen = config or CoremlConfig()

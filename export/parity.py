@@ -76,13 +76,13 @@ def measure_parity(
     height, width, _ = photos[0].shape
     sized = generator.at_size((height, width))
     outputs = [sized.run(photo) for photo in photos]
-    compared = compare_images([sized.to_picture(output) for output in outputs], expected, material=material)
+    compared = compute_parity([sized.to_picture(output) for output in outputs], expected, material=material)
     if quantized is None:
         return compared
     return replace(compared, share_within_a_step=_share_within_a_step(photos, outputs, quantized))
 
 
-def compare_images(pictures: Sequence[np.ndarray], expected: Sequence[np.ndarray], *, material: str) -> Parity:
+def compute_parity(pictures: Sequence[np.ndarray], expected: Sequence[np.ndarray], *, material: str) -> Parity:
     """Compare an export's pictures with its float source's, each `(height, width, 3)` float in [-1, 1]."""
     difference = np.stack(pictures) - np.stack(expected)
     return Parity(

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from compress.config import Precision
+from compress.config import TrainingPrecision
 from compress.data.config import Domain
 from compress.errors import UsageError
 from compress.models.pocket.config import PocketConfig
@@ -50,7 +50,7 @@ class TrainConfig:
     """Steps between sample sheets and held-back scores."""
     checkpoint_every: int = 250
     """Steps between checkpoints, from which a killed run resumes."""
-    precision: Precision = "auto"
+    precision: TrainingPrecision = "auto"
     """Arithmetic of training; auto is the faster one on this machine."""
     seed: int = 0
     """Random seed for weights, photo order and mirroring."""

@@ -155,7 +155,7 @@ def _signature(unit: Sequence[Slice]) -> Counter[tuple[str, str, int]]:
     return Counter((piece.layer, piece.variable, piece.axis) for piece in unit)
 
 
-Rule = Callable[[_Tracer, Any, Sequence[Channels]], Channels]
+TracingRule = Callable[[_Tracer, Any, Sequence[Channels]], Channels]
 
 
 def _convolution(tracer: _Tracer, layer: Any, inputs: Sequence[Channels]) -> Channels:
@@ -227,7 +227,7 @@ def _require(layer: Any, fulfilled: bool, expected: str) -> None:
         raise UnsupportedLayer(f"layer {layer.name} ({type(layer).__name__}) cannot be pruned: expected {expected}.")
 
 
-_RULES: dict[type, Rule] = {
+_RULES: dict[type, TracingRule] = {
     layers.Conv2D: _convolution,
     layers.Conv2DTranspose: _convolution,
     layers.DepthwiseConv2D: _depthwise,

@@ -61,7 +61,7 @@ def loss_change(kernel: np.ndarray, gradient: np.ndarray, *, axis: int = 2) -> n
     return np.sum(kernel.astype(np.float64) * gradient, axis=others)
 
 
-def normalize(scores: np.ndarray) -> np.ndarray:
+def normalize_scores(scores: np.ndarray) -> np.ndarray:
     """Scale scores to a mean of 1, so that groups compare; return equal ones where all are 0."""
     mean = scores.mean()
     return scores / mean if mean > 0 else np.ones_like(scores)
@@ -80,7 +80,7 @@ def score_by_weights(
     Returns:
         For each group `(units,)`, with a mean of 1.
     """
-    return [normalize(_weight_scores(model, group, criterion)) for group in groups]
+    return [normalize_scores(_weight_scores(model, group, criterion)) for group in groups]
 
 
 def score_by_loss(model: keras.Model, groups: Sequence[Group], batches: Iterable[Gradients]) -> list[np.ndarray]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from compress.config import Precision
+from compress.config import TrainingPrecision
 from compress.errors import UsageError
 
 IDENTITY_INIT_FILTERS = 24
@@ -78,7 +78,7 @@ class TeachConfig:
     """End the training once it has converged, instead of only saying so."""
     checkpoint_every: int = 500
     """Steps between checkpoints; a killed run resumes from its last one."""
-    precision: Precision = "auto"
+    precision: TrainingPrecision = "auto"
     """Precision of training; auto takes the faster one on this machine. The finished generators are float32."""
     seed: int = 0
     """Random seed of weights, order of images, crops, mirroring and the pool."""

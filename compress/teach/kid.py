@@ -36,7 +36,7 @@ class _ScoringFailed(Exception):
     """Error of a child process that ended with another code than 0."""
 
 
-def check_available() -> None:
+def check_scoring_available() -> None:
     """Check before hours of training that KID can be measured; loads nothing.
 
     Raises:

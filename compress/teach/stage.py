@@ -48,7 +48,7 @@ def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False
     paths = {"A": list_photos(data, "A", "train"), "B": list_photos(data, "B", "train")}
     paired = {domain: find_paired_images(paths[domain]) for domain in paths} if config.paired_weight else {}
     if config.watch_kid:
-        kid.check_available()
+        kid.check_scoring_available()
 
     # From here on Keras and its backend are needed.
     from compress.teach.batches import load_domain

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from compress.artifact import atomic_write_text
-from compress.config import Precision
+from compress.config import TrainingPrecision
 
 Policy = Literal["mixed_bfloat16", "float32"]
 
@@ -26,7 +26,7 @@ _TIMED_STEPS = 5
 _log = logging.getLogger(__name__)
 
 
-def resolve_policy(precision: Precision, work: Path) -> Policy:
+def resolve_policy(precision: TrainingPrecision, work: Path) -> Policy:
     """Return the dtype policy of a run. `auto` draws random numbers: call it before seeding.
 
     Args:

@@ -22,7 +22,7 @@ _ERRORS: tuple[type[PocketGANError], ...] = (UnsupportedLayer, UnusableModel)
 """Errors that cross from the process, by their exit codes."""
 
 
-def check_available() -> None:
+def check_coremltools() -> None:
     """Check that coremltools is installed, without loading it.
 
     Raises:
@@ -60,7 +60,7 @@ def list_contents(package: Path) -> Contents:
         UnusableModel: If it is missing, torn or no ML program.
         RuntimeError: If the process failed in another way; a bug, with its traceback.
     """
-    check_available()
+    check_coremltools()
     return _run_child(None, package)
 
 

@@ -24,7 +24,7 @@ from export.interpreter import kernels
 
 Values = Any
 """An operation's inputs by MIL's names: arrays, or for `concat` a list of them."""
-Size = tuple[int, int]
+HeightWidth = tuple[int, int]
 """Height and width, pixels."""
 _FEATURE_RANK = 4
 
@@ -42,7 +42,7 @@ class MilGenerator:
             unknown here.
     """
 
-    def __init__(self, spec: Any, weights: str, size: Size | None = None) -> None:
+    def __init__(self, spec: Any, weights: str, size: HeightWidth | None = None) -> None:
         self._input = _picture(spec.description.input)
         _picture(spec.description.output)
         self.sizes = _declared_sizes(self._input)
@@ -67,7 +67,7 @@ class MilGenerator:
             raise UnusableModel(f"the package has operations that are unknown here: {', '.join(sorted(unknown))}.")
 
     @classmethod
-    def open(cls, path: Path, size: Size | None = None) -> "MilGenerator":
+    def open(cls, path: Path, size: HeightWidth | None = None) -> "MilGenerator":
         """Read a `.mlpackage`, to be run at one of its sizes."""
         model = MLModel(str(path), skip_model_load=True)
         return cls(model.get_spec(), model.weights_dir, size)
@@ -103,7 +103,7 @@ def _picture(features: Any) -> Any:
     return feature
 
 
-def _declared_sizes(feature: Any) -> tuple[Size, ...]:
+def _declared_sizes(feature: Any) -> tuple[HeightWidth, ...]:
     """Return the sizes that an image input or output allows, the usual one first."""
     image = feature.type.imageType
     usual, flexibility = (image.height, image.width), image.WhichOneof("SizeFlexibility")
@@ -117,7 +117,7 @@ def _declared_sizes(feature: Any) -> tuple[Size, ...]:
     return usual, *(each for each in allowed if each != usual)
 
 
-def _settle_shapes(program: Any, name: str, size: Size) -> None:
+def _settle_shapes(program: Any, name: str, size: HeightWidth) -> None:
     """Have coremltools infer every shape anew from the input's.
 
     In a package of several sizes they are unknown, and there would be nothing to compare computed shapes with.

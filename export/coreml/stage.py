@@ -98,7 +98,7 @@ def export_coreml(
     refuse_existing(out, overwrite=overwrite)
     if swift is not None:
         kit.check_place(swift, out, source, overwrite=overwrite)
-    child.check_available()
+    child.check_coremltools()
     generator = load_source(source, lambda_layers=config.lambda_layers)
     lowered = _lower(generator, config)
     photos, expected = lowered.photos, lowered.expected
@@ -172,7 +172,7 @@ def _check(result: JobResult, lowered: _Lowered, config: CoremlConfig) -> dict[s
         # A picture holds no more than this; a generator without tanh may go beyond.
         clipped = [np.clip(picture, -1, 1) for picture in unclipped]
         own = list(islice(pictures, len(clipped)))
-        checked[name] = parity.compare_images(own, clipped, material=photo_kind(config))
+        checked[name] = parity.compute_parity(own, clipped, material=photo_kind(config))
         parity.require_psnr(
             checked[name],
             f"{config.precision} package" + (f" at {name}" if lowered.others else ""),

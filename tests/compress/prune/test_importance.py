@@ -41,8 +41,8 @@ def test_the_loss_change_is_the_gradient_along_the_way_to_zero() -> None:
 
 
 def test_normalized_scores_have_a_mean_of_one_and_zeros_tell_nothing_apart() -> None:
-    np.testing.assert_allclose(importance.normalize(np.array([1.0, 3.0])), [0.5, 1.5])
-    np.testing.assert_array_equal(importance.normalize(np.zeros(3)), np.ones(3))
+    np.testing.assert_allclose(importance.normalize_scores(np.array([1.0, 3.0])), [0.5, 1.5])
+    np.testing.assert_array_equal(importance.normalize_scores(np.zeros(3)), np.ones(3))
 
 
 def _residual() -> keras.Model:

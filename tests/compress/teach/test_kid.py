@@ -90,13 +90,13 @@ def test_missing_packages_are_said_before_the_training(monkeypatch: pytest.Monke
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch_fidelity" else found("json"))
     with pytest.raises(UsageError, match=r"\(torch_fidelity\): pip install 'pocketgan\[score\]'"):
-        kid.check_available()
+        kid.check_scoring_available()
 
 
 def test_asking_whether_kid_can_be_measured_loads_no_torch() -> None:
     program = (
         "import sys; from compress.teach import kid; from compress.errors import UsageError\n"
-        "try: kid.check_available()\n"
+        "try: kid.check_scoring_available()\n"
         "except UsageError: pass\n"
         "sys.exit(sorted({'torch', 'torchvision', 'torch_fidelity', 'tensorflow', 'keras', 'eval'} & set(sys.modules)))"
     )
@@ -291,7 +291,7 @@ def test_kid_is_about_zero_for_the_same_images_and_far_above_for_others(
     # Squares of one colour, and noise.
     blobs = random.integers(0, 256, (12, 4, 4, 3)).astype(np.uint8).repeat(8, axis=1).repeat(8, axis=2)
     grain = random.integers(0, 256, blobs.shape).astype(np.uint8)
-    kid.check_available()
+    kid.check_scoring_available()
     kid.write_real_images(blobs, tmp_path / "real")
     same, other = (
         kid.measure_kid(made, tmp_path / "real", scratch, network="efficientnet-lite0") for made in (blobs, grain)

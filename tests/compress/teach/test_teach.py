@@ -101,7 +101,7 @@ def taught(checks: _PretendedChecks, data: Path, tmp_path_factory: pytest.TempPa
     out = tmp_path_factory.mktemp("stage") / "taught"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kid, "measure_directions", checks)
-        patch.setattr(kid, "check_available", lambda: None)
+        patch.setattr(kid, "check_scoring_available", lambda: None)
         teach(data, WATCHED, out)
     return out
 
@@ -172,7 +172,7 @@ def test_a_killed_run_goes_on_to_the_same_history_end_and_weights(
             raise _Killed
         return checks(step, **others)
 
-    monkeypatch.setattr(kid, "check_available", lambda: None)
+    monkeypatch.setattr(kid, "check_scoring_available", lambda: None)
     with monkeypatch.context() as patch:
         patch.setattr(kid, "measure_directions", checks)
         patch.setattr(Batches, "__call__", killed_in_a_step)
@@ -205,7 +205,7 @@ def test_weights_that_a_killed_run_may_still_need_are_kept(
             raise _Killed
         return KidCheck(step, _kid(curve[step]), _kid(curve[step]))
 
-    monkeypatch.setattr(kid, "check_available", lambda: None)
+    monkeypatch.setattr(kid, "check_scoring_available", lambda: None)
     with monkeypatch.context() as patch:
         patch.setattr(kid, "measure_directions", measured)
         with pytest.raises(_Killed):
@@ -318,7 +318,7 @@ def test_nothing_is_taken_over_from_other_settings_that_never_reached_a_checkpoi
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(TINY, sample_every=1, watch_kid=True)
-    monkeypatch.setattr(kid, "check_available", lambda: None)
+    monkeypatch.setattr(kid, "check_scoring_available", lambda: None)
     with monkeypatch.context() as patch:
         # Far better than the second run will ever be, and measured on other held-back images.
         patch.setattr(kid, "measure_directions", lambda step, **_: KidCheck(step, _kid(0.0), _kid(0.0)))

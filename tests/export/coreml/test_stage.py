@@ -246,7 +246,7 @@ def test_wrong_flags_end_with_their_code(tmp_path, capsys, arguments, code: int,
 def test_layer_that_no_phone_holds_ends_with_4(
     chain: Callable, as_artifact, tmp_path, capsys, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(child, "check_available", lambda: None)
+    monkeypatch.setattr(child, "check_coremltools", lambda: None)
     source = as_artifact(chain([layers.Conv2D(3, 1), layers.LayerNormalization(name="odd")]))
     assert console.run(app, ["coreml", str(source), "--out", str(tmp_path / "out")]) == 4
     assert "layer odd (LayerNormalization)" in capsys.readouterr().err
