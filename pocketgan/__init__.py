@@ -50,7 +50,7 @@ _MODULES = {
     "translate": "pocketgan.exporting",
     "write_demo_teacher": "pocketgan.demo",
 }
-"""Where each public name is defined."""
+"""Module that defines each public name."""
 
 __all__ = [  # noqa: RUF022 - in the order of a student's life
     "load_teacher",

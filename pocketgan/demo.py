@@ -1,4 +1,4 @@
-"""What the demo works on: drawn avatars, and a teacher that was trained on them."""
+"""Inputs of the demo: drawn avatars, and a teacher that was trained on them."""
 
 from __future__ import annotations
 

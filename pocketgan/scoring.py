@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 _STDERR = 2
-"""As a file descriptor: a notebook's `sys.stderr` has none."""
+"""File descriptor of stderr: a notebook's `sys.stderr` has none."""
 
 
 def score(config: ScoreConfig) -> dict[str, Any]:

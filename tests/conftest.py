@@ -1,4 +1,4 @@
-"""What every test may use: a command line, a tiny data set, and real material where a developer has it.
+"""Fixtures that every test may use: a command line, a tiny data set, and real material where a developer has it.
 
 Tests of a folder `…_side` need a process of their own, since what they load does not go with what other tests load. A
 module beside the folder sets `SIDE` to it and has one test that asks for `side_test` and `side_outcomes`: it stands for
@@ -152,7 +152,7 @@ def _names_of_tests(side: Path) -> Iterator[str]:
 
 
 class SideOutcomes:
-    """What became of each test of a side folder; a parametrised one has several outcomes."""
+    """Outcomes of the tests of a side folder; a parametrised one has several outcomes."""
 
     def __init__(self, record: Path) -> None:
         self._cases: dict[str, list[ElementTree.Element]] = {}

@@ -38,7 +38,7 @@ ALLOWED: Mapping[str, Mapping[str, set[str] | None]] = {
 TRAINING_ROOMS = {"compress.distill", "compress.training"}
 MOST_MODULES, MOST_LINES = 14, 400
 HEAVY = {"tensorflow", "keras", "torch", "torchvision", "torch_fidelity", "coremltools"}
-"""What `--help` must not load."""
+"""Packages that `--help` must not load."""
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What this repository offers to CIs: the action and the GitLab job call commands that exist."""
+"""Files that this repository offers to CIs: the action and the GitLab job call commands that exist."""
 
 import os
 import shlex
@@ -23,7 +23,7 @@ def _read(path: Path) -> Any:
 
 
 def _shell(script: str, **environment: str) -> str:
-    """What a script prints, run as GitHub runs it."""
+    """Return what a script prints, run as GitHub runs it."""
     run = subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
         capture_output=True,
@@ -35,7 +35,7 @@ def _shell(script: str, **environment: str) -> str:
 
 
 def _gate(line: str) -> GateConfig:
-    """What the command line asks the gate for; refused where it names a flag that does not exist."""
+    """Return the gate configuration of a command line; refused where it names a flag that does not exist."""
     _, bound, _ = app.parse_args(shlex.split(line), exit_on_error=False, print_error=False)
     config = bound.args[0]
     assert isinstance(config, GateConfig)

@@ -22,7 +22,7 @@ GONE = {("bench", "training"), ("bench", "students"), ("bench", "peer"), ("bench
 
 
 def _anchors(path: Path) -> set[str]:
-    """What GitHub makes of a document's headings."""
+    """Return the anchors that GitHub makes of a document's headings."""
     headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

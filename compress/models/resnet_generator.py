@@ -37,7 +37,7 @@ class ResnetConfig:
     """InstanceNorm as published, BatchNorm as the article's repository has it, or none: a norm takes the absolute
     colour of flat drawings away."""
     near_identity: bool = False
-    """Whether each residual block starts as the identity: the gain of its last norm starts at zero. Without a norm the
+    """True to start each residual block as the identity: the gain of its last norm starts at zero. Without a norm the
     whole net starts as a copy of its input, see `identity_init`."""
 
 

@@ -96,7 +96,7 @@ class TeachConfig:
 
     @property
     def grows(self) -> bool:
-        """Whether the annealed pixel loss carries over from one size to the next."""
+        """Return whether the annealed pixel loss carries over from one size to the next."""
         return self.anneal_steps > 0 and self.quarter_size_steps + self.half_size_steps > 0
 
     def growth_factor(self, height_px: int) -> int | None:

@@ -74,7 +74,7 @@ class Contents:
     specification: int
     """The version of Core ML's format, which decides on the systems that load it."""
     sizes: Literal["fixed", "enumerated", "range"]
-    """Whether it takes pictures of one size, of several, or of a range."""
+    """Sizes of pictures that it takes: one, several, or a range."""
     operations: tuple[MilOperation, ...]
     """Operations in the order in which they run, without constants."""
     enumerated_px: tuple[tuple[int, int], ...] = ()

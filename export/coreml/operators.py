@@ -63,7 +63,7 @@ class EmitContext:
 
     @property
     def is_flexible(self) -> bool:
-        """Whether there are several sizes."""
+        """True where there are several sizes."""
         return len(self.shapes) > 1
 
     def geometry(self, operation: Operation, derive: Callable[[Shape, Shape], Geometry]) -> Geometry:
@@ -309,5 +309,5 @@ FUNCTIONS: Mapping[Function, Any] = {"relu": mb.relu, "relu6": mb.relu6, "tanh":
 
 
 def is_fusable(operation: InstanceNorm) -> bool:
-    """Whether MIL has one operation for it."""
+    """Return whether MIL has one operation for it."""
     return operation.epsilon_on == "variance" and not operation.channels_together

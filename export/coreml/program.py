@@ -172,7 +172,7 @@ def _identifier(name: str) -> str:
 
 
 def _needs_float32(operation: Operation) -> bool:
-    """Whether float16 would overflow, as squares do from 256 on, or take an epsilon for zero."""
+    """Return whether float16 would overflow, as squares do from 256 on, or take an epsilon for zero."""
     if not isinstance(operation, InstanceNorm):
         return False
     return not is_fusable(operation) or np.float16(operation.epsilon) == 0

@@ -148,7 +148,7 @@ class InstanceNorm(Operation):
     epsilon_on: Literal["variance", "deviation"] = "variance"
     """Statistic that epsilon is added to; keras_contrib adds it to the standard deviation."""
     channels_together: bool = False
-    """Whether all channels share one mean and one variance."""
+    """True where all channels share one mean and one variance."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -92,7 +92,7 @@ class ScaleGroup:
     useful: Range | None = None
     """The range beyond which nothing changes, of a tensor that only tanh reads."""
     symmetric: bool = False
-    """Whether the range is centred on zero."""
+    """True of a range that is centred on zero."""
 
     def settle(self, ranges: Mapping[str, Range]) -> Range:
         """Return the range of the group from those of its members."""
@@ -129,7 +129,7 @@ class QuantizedGraph:
     """The operations that compute in float, each by the tensor that it writes, in the graph's order."""
 
     def is_integer(self, operation: Operation) -> bool:
-        """Whether an operation writes int8."""
+        """Return whether an operation writes int8."""
         return operation.output in self.tensors
 
     def as_json(self) -> dict[str, Any]:

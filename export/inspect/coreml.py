@@ -133,7 +133,7 @@ def _notes(contents: Contents) -> list[str]:
 
 
 def _is_padded(operation: MilOperation) -> bool:
-    """Whether the last axis of what it computes is shorter than what the Neural Engine aligns it to."""
+    """Return whether the last axis of what it computes is shorter than what the Neural Engine aligns it to."""
     last = operation.output.shape[-1] if operation.output.shape else None
     width = 1 if "int8" in operation.output.dtype else 2
     return not operation.kind.startswith("constexpr_") and last is not None and last * width < _PADDED_TO_BYTES

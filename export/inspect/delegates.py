@@ -22,7 +22,7 @@ class Delegate:
     newest_of_others: int | None = None
 
     def accepts(self, code: str, version: int, *, integer: bool) -> bool:
-        """Whether it takes an operator; `integer` where that writes int8 or uint8."""
+        """Return whether it takes an operator; `integer` where that writes int8 or uint8."""
         newest = self.newest.get(code, self.newest_of_others)
         return code in (self.takes_int8 if integer else self.takes) and (newest is None or version <= newest)
 

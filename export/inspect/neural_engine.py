@@ -16,8 +16,8 @@ Grounds = Literal["documented", "logged", "reported"]
 seen by one and not by another. An operation under a reported rule may leave the Neural Engine; others are taken to
 leave it."""
 Placement = Literal["seen", "leaves", "may leave", "unknown", "at load"]
-"""Whether an operation runs on the Neural Engine: someone saw it there, or a rule says no. Operations that unpack
-weights run when the model is loaded."""
+"""Place of an operation, on the Neural Engine or off it: someone saw it there, or a rule says no. Operations that
+unpack weights run when the model is loaded."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,9 +34,9 @@ class Operator:
     shape: tuple[int, ...]
     """Shape of the tensor that it writes."""
     runs_in: dict[str, bool] = field(default_factory=dict)
-    """Whether each delegate runs it: `xnnpack` measured, the others by their sources."""
+    """By delegate, whether it runs the operator: `xnnpack` measured, the others by their sources."""
     at_load: bool = False
-    """Whether it reads constants alone, which a delegate computes once."""
+    """True where it reads constants alone, which a delegate computes once."""
     latency_ms: float | None = None
     """Time by itself, one thread, LiteRT's default delegate; None where it was not measured or runs at load."""
 

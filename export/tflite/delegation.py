@@ -26,7 +26,7 @@ class Coverage:
 
     @property
     def complete(self) -> bool:
-        """Whether the whole file is one partition."""
+        """True where the whole file is one partition."""
         return self.partitions == 1 and not self.undelegated
 
     def as_json(self) -> dict[str, Any]:

@@ -70,7 +70,7 @@ class EmitContext:
         self._indices: dict[str, int] = {}
 
     def is_integer(self, operation: Operation) -> bool:
-        """Whether an operation writes int8."""
+        """Return whether an operation writes int8."""
         return self.quantized is not None and self.quantized.is_integer(operation)
 
     def tensor(self, name: str) -> int:

@@ -26,7 +26,7 @@ IN_ORDER = (
     "export_coreml", "translate", "score", "gate",
 )  # fmt: skip
 NEEDED = dict.fromkeys(("score", "gate"), ("torch_fidelity", "score")) | {"export_coreml": ("coremltools", "coreml")}
-"""Of functions that need an extra: a package of it, and its name."""
+"""Functions that need an extra: a package of the extra, and its name."""
 
 
 def test_the_public_names_are_these() -> None:

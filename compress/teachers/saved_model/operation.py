@@ -29,7 +29,7 @@ class SavedOperation:
     inputs: list[Value]
     writer: GraphWriter
     shared: bool
-    """Whether another node reads one of the inputs too."""
+    """True where another node reads one of the inputs, too."""
 
     def image(self, index: int = 0) -> str:
         """Return the layer whose output an input is; a mean or a product that stayed alone becomes a layer."""

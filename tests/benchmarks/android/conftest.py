@@ -22,7 +22,7 @@ TRANSCRIPTS = Path(__file__).with_name("transcripts")
 SERIAL = "38021FDJH000AB"
 _BACKENDS = {"cpu": "use_xnnpack", "gpu": "use_gpu", "nnapi": "use_nnapi"}
 _EXIT_MARK = "; echo X4EXIT:$?"
-"""What adbutils puts behind a command to learn its exit code."""
+"""Text that adbutils puts behind a command to learn its exit code."""
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -61,7 +61,7 @@ class FakePhone:
         return None
 
     def run(self, line: str) -> tuple[int, str]:
-        """What the shell makes of a command line."""
+        """Return exit code and output of a command line, as the phone's shell would."""
         match shlex.split(line):
             case ["mkdir", folder]:
                 self.folders.add(folder)

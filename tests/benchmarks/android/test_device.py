@@ -1,4 +1,4 @@
-"""Which phone is meant, whether it is ready, what is on it, and what it can run; the client is adbutils itself."""
+"""The phone: its choice, whether it is ready, its files, what it can run; the client is adbutils itself."""
 
 import importlib.util
 import struct

@@ -1,4 +1,4 @@
-"""What `benchmark_model` prints, of several releases and on several backends."""
+"""The text of `benchmark_model`, of several releases and on several backends, is read."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What a phone's JSON must hold, what is refused, and which ratios are given."""
+"""A phone's JSON: what it must hold, what is refused, and which ratios are computed."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def unit(name: str, *rounds_ms: float, **more: Any) -> dict[str, Any]:
 
 
 def report() -> dict[str, Any]:
-    """As the Swift package writes it on an iPhone whose GPU cannot be used."""
+    """Return the JSON of the Swift package on an iPhone whose GPU cannot be used."""
     planned = {"ios16.conv": {"neural_engine": 20}, "ios16.pad": {"cpu": 2, "neural_engine": 1}}
     return {
         "kit": "pocketgan-ios",

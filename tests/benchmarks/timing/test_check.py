@@ -31,7 +31,7 @@ def bench(command: Command) -> Command:
 
 
 def record(*, speedup: float = 150.0, noise: float = 0.03, size_bytes: int = 240_000) -> dict[str, Any]:
-    """What `bench host` writes, as far as it is read."""
+    """Return the JSON of `bench host`, as far as it is read."""
     machine = {"cpu": "A processor", "cores": 2, "isa": ["avx2"], "litert": "2.3.0", "load_average": 0.1}
     first = {"name": "teacher", "size_bytes": 45_600_000, "input_shape": [1, 256, 256, 3], "speedup": 1.0}
     student = {"name": "student", "size_bytes": size_bytes, "input_shape": [1, 256, 256, 3], "speedup": speedup}
@@ -212,7 +212,7 @@ def test_a_regression_is_told_whatever_else_is_too_noisy(bench: Command, write: 
 def test_extra_layers_fail_and_the_same_file_measured_again_passes(
     bench: Command, students: dict[str, Path], tmp_path: Path
 ) -> None:
-    """What a user does, each in a process of its own: measure, accept, measure again, check."""
+    """Take a user's steps, each in a process of its own: measure, accept, measure again, check."""
 
     def measure(name: str) -> Path:
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.json"

@@ -29,11 +29,11 @@ PEOPLE: People = {
 }
 MEN_AND_WOMEN = CelebaConfig(a=("Male",), b=("!Male",), test_per_domain=3)
 HEIGHT_PX, WIDTH_PX = 218, 178
-"""Of CelebA's aligned images."""
+"""Size of CelebA's aligned images."""
 
 
 def write_txt(path: Path, people: People = PEOPLE) -> Path:
-    """As the official list is: right-aligned columns, so there are runs of spaces."""
+    """Write a list in the official form: right-aligned columns, so there are runs of spaces."""
     rows = [f"{name} " + " ".join(" 1" if held else "-1" for held in values) for name, values in people.items()]
     path.write_text("\n".join([str(len(people)), " ".join(ATTRIBUTES) + " ", *rows]) + "\n")
     return path

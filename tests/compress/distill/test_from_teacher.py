@@ -17,7 +17,7 @@ PHOTO = np.random.default_rng(0).uniform(-1, 1, (1, *SIZE, 3)).astype(np.float32
 
 @pytest.fixture(scope="module")
 def generator() -> keras.Model:
-    """Of any image size, with InstanceNorm."""
+    """Return a generator with InstanceNorm that takes any image size."""
     keras.utils.set_random_seed(0)
     return mobile_resnet_generator.build_mobile_resnet(SHAPE)
 

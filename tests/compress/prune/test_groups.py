@@ -1,4 +1,4 @@
-"""Which channels are tied, against what is drawn from the papers' graphs by hand."""
+"""Groups of tied channels, against those drawn by hand from the papers' graphs."""
 
 import keras
 import pytest

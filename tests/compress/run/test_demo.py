@@ -16,7 +16,7 @@ LARGEST_IN_GIT = 23_000_000
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, Path, Recipe, Path]]:
-    """What the demo handed to the pipeline, which does nothing; avatars are 16 in number."""
+    """Return the arguments that the demo hands to the pipeline, which does nothing; there are 16 avatars."""
     handed: list[tuple[Path, Path, Recipe, Path]] = []
 
     def pretend(teacher: Path, data: Path, recipe: Recipe, out: Path) -> dict[str, Any]:

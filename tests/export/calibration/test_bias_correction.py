@@ -1,4 +1,4 @@
-"""What int8 moves on average, and biases that take it back."""
+"""Bias correction: biases take back what int8 moves on average."""
 
 from collections.abc import Sequence
 
@@ -49,7 +49,7 @@ def _graph(model: keras.Model, side: int = SIDE) -> Graph:
 
 
 def _mean_errors(quantized: QuantizedGraph, graph: Graph, photos: Sequence[np.ndarray]) -> np.ndarray:
-    """How far each channel of the picture is off on average."""
+    """Return the mean error of each channel of the picture."""
     pictures = np.stack([to_float(photo) for photo in photos])
     integers = numpy_int8.run_int8_graph(quantized, quantized.tensors[graph.input].quantize(pictures))
     made = quantized.tensors[graph.output].dequantize(integers)

@@ -15,7 +15,7 @@ HEIGHT, WIDTH = 4, 6
 
 @pytest.fixture
 def exported(tmp_path: Path) -> Artifact:
-    """What the kit needs of an export: a manifest, and a package to copy."""
+    """Return as much of an export as the kit needs: a manifest, and a package to copy."""
     folder = tmp_path / "exported"
     inside = folder / "model.mlpackage/Data"
     inside.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What float16 is too narrow for is found on photos."""
+"""Tensors for which float16 is too narrow are found on photos."""
 
 import numpy as np
 import pytest

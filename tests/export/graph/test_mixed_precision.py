@@ -22,7 +22,7 @@ from export.tflite.delegation import delegate_coverage
 
 
 def _forked() -> Graph:
-    """Of four operations: a = conv(image), b = conv(a), c = a + b, generated = conv(c)."""
+    """Build a graph of four operations: a = conv(image), b = conv(a), c = a + b, generated = conv(c)."""
     shape = (4, 4, 3)
 
     def convolution(source: str, output: str) -> Operation:

@@ -1,4 +1,4 @@
-"""What rounding one thing alone costs."""
+"""Sensitivity to int8: what it costs to round one tensor, or one operation's weights, alone."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a file says of itself, read back by the numbers of the schema; `test_old_runtime` asks the standard reader."""
+"""TFLite Metadata of a file, read back by the numbers of the schema; `test_old_runtime` asks the standard reader."""
 
 import flatbuffers
 import pytest

@@ -23,7 +23,7 @@ from export.tflite.metadata import ModelMetadata
 FORMS = ("fp32", "fp16", "dynamic", "float", "int8", "uint8")
 """Float files by the storage of their weights; int8 files by their input and output type."""
 PRIVATE_UV = Path(__file__).resolve().parents[3] / ".tools" / "bin"
-"""Where `make` puts one of its own."""
+"""Folder into which `make` puts a uv of its own."""
 PACKAGES = ("tflite-runtime==2.14.0", "tflite-support==0.4.4", "numpy<2")
 
 _RUN = """

@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning"),
 ]
 PER_CHANNEL_BYTES = 32
-"""Of what is held beside a weight's own byte, for each output channel; the published measure of a lean file."""
+"""Bytes that a file may hold for each output channel beside its weights'; the published measure of a lean file."""
 
 
 @pytest.fixture(scope="module")

@@ -64,5 +64,5 @@ def pairs() -> Any:
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """Where a training of ours has its folder."""
+    """Return the folder of a training of ours."""
     return tmp_path / "training"

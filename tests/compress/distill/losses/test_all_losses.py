@@ -1,4 +1,4 @@
-"""What every loss promises: 0 for equal inputs, float32, a finite slope, and the same on every backend."""
+"""Promises of every loss: 0 for equal inputs, float32, a finite slope, and the same on every backend."""
 
 import importlib.util
 import json

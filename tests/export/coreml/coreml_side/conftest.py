@@ -1,4 +1,4 @@
-"""What loads coremltools: with torch hidden first, since coremltools imports it and both of them kill the process."""
+"""Fixtures that load coremltools: with torch hidden first, since coremltools imports it and both kill the process."""
 
 import sys
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What a saved package is listed as: every operation, with the settings that rules about it need."""
+"""Contents of a saved package: every operation, with the settings that rules about it need."""
 
 import shutil
 from collections.abc import Callable
