@@ -13,18 +13,16 @@ import numpy as np
 
 from compress.prune.groups import Group, Role, kernel_axes
 
-Importance = Literal["norm", "bn_scale", "taylor"]
 Gradients = Mapping[str, np.ndarray]
 """Gradient of each layer's kernel, shaped like it, by the layer's name."""
 
 
-def kernel_norms(kernel: np.ndarray, *, axis: int = 3, order: int = 1) -> np.ndarray:
-    """Score each channel by the norm of its weights.
+def kernel_norms(kernel: np.ndarray, *, axis: int = 3) -> np.ndarray:
+    """Score each channel by the L1 norm of its weights.
 
     Args:
         kernel: `(height, width, in_channels, out_channels)`.
         axis: Axis of the channels.
-        order: 1 for L1, 2 for L2.
 
     Returns:
         `(channels,)`, never negative.
@@ -32,7 +30,7 @@ def kernel_norms(kernel: np.ndarray, *, axis: int = 3, order: int = 1) -> np.nda
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, arXiv:1608.08710, section 3.1.
     """
     rows = np.moveaxis(kernel, axis, 0).reshape(kernel.shape[axis], -1)
-    return np.linalg.norm(rows, ord=order, axis=1)
+    return np.linalg.norm(rows, ord=1, axis=1)
 
 
 def scale_magnitudes(gamma: np.ndarray) -> np.ndarray:
