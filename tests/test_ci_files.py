@@ -74,11 +74,11 @@ def test_the_action_hands_every_input_to_the_gate() -> None:
 def test_the_action_shows_a_summary_where_there_is_one(written: bool, tmp_path: Path) -> None:
     if written:
         (tmp_path / "summary.md").write_text("Pass\n")
-    shown = tmp_path / "shown.md"
-    shown.write_text("before\n")
+    summary = tmp_path / "shown.md"
+    summary.write_text("before\n")
     step = _read(ACTION)["runs"]["steps"][1]
-    _shell(step["run"], OUT=str(tmp_path), GITHUB_STEP_SUMMARY=str(shown))
-    assert shown.read_text() == ("before\nPass\n" if written else "before\n")
+    _shell(step["run"], OUT=str(tmp_path), GITHUB_STEP_SUMMARY=str(summary))
+    assert summary.read_text() == ("before\nPass\n" if written else "before\n")
 
 
 def test_the_gitlab_job_calls_commands_that_exist() -> None:

@@ -33,7 +33,7 @@ def test_json_goes_to_stdout_and_to_the_file(bench: Bench, models: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("arguments", "exit_code", "said"),
+    ("arguments", "exit_code", "message"),
     [
         (("--baseline", "missing.tflite", "--candidate", "missing.tflite"), 3, "missing.tflite does not exist"),
         (("--baseline", __file__, "--candidate", __file__), 3, "cannot be run"),
@@ -44,26 +44,26 @@ def test_json_goes_to_stdout_and_to_the_file(bench: Bench, models: Path, tmp_pat
     ids=["missing file", "no model", "unknown flag", "no candidate", "no threads"],
 )
 def test_faults_end_with_their_exit_code_and_a_line(
-    bench: Bench, arguments: tuple[str, ...], exit_code: int, said: str
+    bench: Bench, arguments: tuple[str, ...], exit_code: int, message: str
 ) -> None:
     finished = bench(*arguments)
     assert finished.returncode == exit_code
-    assert said in finished.stderr
+    assert message in finished.stderr
     assert "Traceback" not in finished.stderr
     assert finished.stdout == ""
 
 
 def test_help_lists_what_users_run_and_neither_stages_nor_developers_scripts(command: Bench) -> None:
-    shown = command("bench", "--help").stdout
-    listed = re.findall(r"^│ (\w[\w-]*)", shown, re.MULTILINE)
+    text = command("bench", "--help").stdout
+    listed = re.findall(r"^│ (\w[\w-]*)", text, re.MULTILINE)
     assert listed == ["accept", "android", "browser", "check", "host", "ios", "published"]
     trained = command("bench", "train-peer", "--help")
     assert (trained.returncode, "--like" in trained.stdout) == (0, True)
 
 
 def test_help_groups_the_flags_of_both_published_comparisons(command: Bench) -> None:
-    shown = command("bench", "published", "--help").stdout
-    shared, students, shapes = re.split(r"─ With (?:--shapes|students) ─", shown)
+    text = command("bench", "published", "--help").stdout
+    shared, students, shapes = re.split(r"─ With (?:--shapes|students) ─", text)
     assert all(flag in shared for flag in ("--teacher", "--image-size-px", "--runs", "--out"))
     assert all(flag in shapes for flag in ("--shapes", "--sweep-size-px", "--overwrite"))
     assert all(flag in students for flag in ("--data", "--peer", "--reference"))
@@ -101,13 +101,13 @@ def test_table_shows_the_measurements_in_columns() -> None:
         "peak_gmacs_per_s": {"fp32": 77.1, "int8": 300.0},
         "entries": [entry | {"name": "t"}, entry | {"name": "long name", "threads": 2}],
     }
-    head, first, second, foot, roof = format_table(record).splitlines()
+    head, first, second, foot, peak = format_table(record).splitlines()
     assert first.index("45600.0 kB") == second.index("45600.0 kB") == head.index("size")
     assert "715.00 ms (700.00 - 730.00)" in first
     assert "340 of 359" in first
     assert "4.2 + 731.0 ms" in first
     assert "69.4 (90%)" in first
-    assert roof == "peak of 1x1 convolutions in the same rounds: 77 GMAC/s in fp32, 300 GMAC/s in int8"
+    assert peak == "peak of 1x1 convolutions in the same rounds: 77 GMAC/s in fp32, 300 GMAC/s in int8"
     assert foot == "30 interleaved rounds, 1 and 2 thread(s), A processor (2 cores, load 0.1), LiteRT 2.3.0"
 
 
@@ -119,9 +119,9 @@ def test_table_prints_no_speedup_that_is_too_noisy_and_says_why() -> None:
     machine = {"cpu": "A processor", "cores": 2, "load_average": 5.8, "litert": "2.3.0"}
     entries = [entry | {"name": "teacher", "speedup": 1.0, "withheld": None}]
     entries += [entry | {"name": name, "withheld": "the ratio may be off by 34%"} for name in ("student", "other")]
-    shown = format_table({"machine": machine, "runs": 30, "entries": entries, "peak_gmacs_per_s": {"fp32": 2.0}})
-    assert "157" not in shown
-    assert "no speed-up of student, other: the ratio may be off by 34%." in shown
+    text = format_table({"machine": machine, "runs": 30, "entries": entries, "peak_gmacs_per_s": {"fp32": 2.0}})
+    assert "157" not in text
+    assert "no speed-up of student, other: the ratio may be off by 34%." in text
 
 
 @pytest.mark.parametrize("noise", [0.0, None], ids=["several rounds", "one round"])

@@ -10,7 +10,7 @@ COMMANDS = ("teach", "distill", "prune", "quantize")
 
 
 @pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def help_text(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Show the help of a command, 100 columns wide."""
     monkeypatch.setenv("COLUMNS", "100")
 
@@ -31,22 +31,22 @@ def _headings(lines: list[str]) -> list[str]:
     return [found.group(1) for line in lines if (found := re.match(r"╭─ (\w+) ─", line))]
 
 
-def test_the_help_of_distill_fits_two_screens_under_headings(shown) -> None:
-    lines = shown("distill")
+def test_the_help_of_distill_fits_two_screens_under_headings(help_text) -> None:
+    lines = help_text("distill")
     assert len(lines) <= 100
     assert _headings(lines) == ["Parameters", "Network", "Training", "Losses", "Discriminator"]
 
 
-def test_the_common_flags_come_first(shown) -> None:
-    assert _flags(shown("distill"))[:15] == [
+def test_the_common_flags_come_first(help_text) -> None:
+    assert _flags(help_text("distill"))[:15] == [
         "--teacher", "--data", "--out", "--recipe", "--image-size-px", "--steps", "--batch-size", "--family", "--width",
         "--blocks", "--domain", "--seed", "--lambda-layers", "--overwrite", "--json",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_flag_is_shown_once_and_under_a_heading_that_was_chosen_for_it(shown, command: str) -> None:
-    flags = _flags(shown(command))
+def test_every_flag_is_shown_once_and_under_a_heading_that_was_chosen_for_it(help_text, command: str) -> None:
+    flags = _flags(help_text(command))
     arguments = cli.app[command].assemble_argument_collection()
     assert sorted(flags) == sorted(argument.name for argument in arguments if argument.show)
     chosen = {f"--{name.replace('_', '-')}" for names in cli.HEADINGS.values() for name in names}
@@ -60,7 +60,7 @@ def test_no_heading_names_a_flag_that_is_gone() -> None:
 
 
 @pytest.mark.parametrize("command", ["prune", "quantize"])
-def test_a_stage_that_fine_tunes_shows_no_losses_and_no_discriminator(shown, command: str) -> None:
-    lines = shown(command)
+def test_a_stage_that_fine_tunes_shows_no_losses_and_no_discriminator(help_text, command: str) -> None:
+    lines = help_text(command)
     assert _headings(lines) == ["Parameters", "Training"]
     assert len(lines) <= 60

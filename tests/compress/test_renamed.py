@@ -55,8 +55,8 @@ def test_losses_of_a_fine_tuning_are_said_to_be_those_of_the_distillation(
 ) -> None:
     line = [command, *FINE_TUNE.split(), flag, "1"]
     assert console.run(app, line) == 2
-    assert f"{flag} was removed" in (said := capsys.readouterr().err)
-    assert "distilled with" in said
+    assert f"{flag} was removed" in (message := capsys.readouterr().err)
+    assert "distilled with" in message
 
 
 def test_every_loss_and_the_whole_discriminator_are_told_of_where_they_are_inherited() -> None:
@@ -65,7 +65,7 @@ def test_every_loss_and_the_whole_discriminator_are_told_of_where_they_are_inher
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "message"),
     [
         ("bench training", "compress bench training was removed."),
         ("bench energy", "compress bench energy was removed."),
@@ -78,14 +78,14 @@ def test_every_loss_and_the_whole_discriminator_are_told_of_where_they_are_inher
     ],
 )
 def test_a_command_that_is_gone_is_refused_with_what_stands_in_its_place(
-    command: str, said: str, capsys: pytest.CaptureFixture[str]
+    command: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert console.run(app, command.split()) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "message"),
     [
         ("[measure]\nends = 'uint8'", r"\[measure\]: ends is now \[export\] io_type\."),
         ("[measure]\nio_type = 'uint8'", r"\[measure\]: io_type is now \[export\] io_type\."),
@@ -97,10 +97,10 @@ def test_a_command_that_is_gone_is_refused_with_what_stands_in_its_place(
         ("[teach]\ntruth_weight = 3.0", r"truth_weight is now paired_weight\."),
     ],
 )
-def test_a_renamed_key_is_refused_with_its_new_name(tmp_path: Path, table: str, said: str) -> None:
+def test_a_renamed_key_is_refused_with_its_new_name(tmp_path: Path, table: str, message: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(table)
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         _load_recipe(str(path))
 
 
@@ -118,10 +118,10 @@ def test_a_renamed_flag_is_named_though_another_is_missing(capsys: pytest.Captur
 
 
 def test_real_commands_refuse_old_names_with_exit_code_2(command) -> None:
-    for line, said in (
+    for line, message in (
         ((*DISTILL.split(), "--judged-px", "64"), "--judged-px is now --discriminator-crop-px."),
         (("bench", "oracles", "s"), "compress bench oracles is now python -m benchmarks.quantizers."),
     ):
         finished = command(*line)
         assert (finished.returncode, finished.stdout) == (2, "")
-        assert finished.stderr == f"compress: {said}\n"
+        assert finished.stderr == f"compress: {message}\n"

@@ -65,9 +65,12 @@ def test_each_signature_is_the_generator_at_its_size(
 ):
     usual, other = graphs
     content = emitter.float_file(usual, weights, others=[other])
-    for model, shown in ((small_student, photos[:2]), (at_other_size.model, larger_photos)):
-        expected = list(np.asarray(model(to_float(np.stack(shown)))))
-        assert parity.measure_parity(TfliteGenerator(content), shown, expected, material="photos").psnr_db > least_db
+    for model, sized_photos in ((small_student, photos[:2]), (at_other_size.model, larger_photos)):
+        expected = list(np.asarray(model(to_float(np.stack(sized_photos)))))
+        assert (
+            parity.measure_parity(TfliteGenerator(content), sized_photos, expected, material="photos").psnr_db
+            > least_db
+        )
 
 
 @pytest.mark.parametrize(("io_type", "in_float"), [("float", 0), ("int8", 0), ("uint8", 0), ("uint8", 3)])
@@ -114,8 +117,8 @@ def test_every_size_is_one_partition(graphs):
 def test_reflections_have_their_scales_at_every_size(chain):
     model = chain([ReflectionPadding2D(((5, 2), (1, 6))), layers.Conv2D(3, 3, activation="tanh")], (None, None, 3))
     usual, other = (expand_reflection_pads(lower(model, input_shape=(side, side, 3))) for side in (16, 24))
-    shown = parity.synthetic_photos((16, 16), count=2, seed=3)
-    quantized = quantize_graph(usual, observe_ranges(usual, shown))
+    photos = parity.synthetic_photos((16, 16), count=2, seed=3)
+    quantized = quantize_graph(usual, observe_ranges(usual, photos))
     larger = quantize_like(other, quantized)
     assert other.shapes.keys() - usual.shapes.keys(), "the reflections are cut alike; the test needs others"
     assert larger.tensors.keys() == other.shapes.keys()

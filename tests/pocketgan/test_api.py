@@ -80,9 +80,9 @@ def test_the_example_in_a_docstring_runs_as_printed(name: str, workplace: pytest
         pytest.skip(f"the extra `{extra}` is not installed")
     function = getattr(pocketgan, name)
     (example,) = doctest.DocTestFinder().find(function, name, globs={"pocketgan": pocketgan, "Path": Path})
-    said: list[str] = []
-    failed = doctest.DocTestRunner().run(example, out=said.append).failed
-    assert failed == 0, "".join(said)
+    message: list[str] = []
+    failed = doctest.DocTestRunner().run(example, out=message.append).failed
+    assert failed == 0, "".join(message)
 
 
 def test_an_error_in_the_scoring_process_comes_back_as_itself(tmp_path: Path) -> None:

@@ -74,13 +74,13 @@ def test_the_table_says_what_ran_what_did_not_and_on_what(bench: Command, phone:
     phone.broken["nnapi", "teacher"] = (1, "nnapi_refused.txt")
     finished = bench("--runs", 2)
     assert finished.returncode == 0, finished.stderr
-    shown = finished.stdout
-    assert "180.9x" in shown
-    assert "340 of 359, 20 partition(s)" in shown
-    assert "narrow on gpu did not run: TfLiteGpuDelegate Init: TRANSPOSE_CONV" in shown
-    assert "2 interleaved rounds, 1 thread(s) on core(s) 8, Google Pixel 8 (Google Tensor G3), Android 15" in shown
-    assert "throttling for heat: none before, moderate after" in shown
-    assert "no speed-up of narrow on nnapi: shallow did not run on nnapi" in shown
+    printed = finished.stdout
+    assert "180.9x" in printed
+    assert "340 of 359, 20 partition(s)" in printed
+    assert "narrow on gpu did not run: TfLiteGpuDelegate Init: TRANSPOSE_CONV" in printed
+    assert "2 interleaved rounds, 1 thread(s) on core(s) 8, Google Pixel 8 (Google Tensor G3), Android 15" in printed
+    assert "throttling for heat: none before, moderate after" in printed
+    assert "no speed-up of narrow on nnapi: shallow did not run on nnapi" in printed
 
 
 @pytest.mark.parametrize("transcript", ["gpu_fell_back.txt", "gpu_missing.txt"])
@@ -185,7 +185,7 @@ def test_cores_that_cannot_be_chosen_are_said(bench: Command, phone: Any) -> Non
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("a.tflite",), "android_aarch64_benchmark_model"),
         (("--benchmark-binary", "b"), "no model was given"),
@@ -194,10 +194,10 @@ def test_cores_that_cannot_be_chosen_are_said(bench: Command, phone: Any) -> Non
     ],
     ids=["no binary: its place is named", "no model", "no rounds", "unknown backend"],
 )
-def test_wrong_flags_are_named(command: Command, phone: Any, arguments: tuple[str, ...], said: str) -> None:
+def test_wrong_flags_are_named(command: Command, phone: Any, arguments: tuple[str, ...], message: str) -> None:
     finished = command("android", *arguments, module="benchmarks")
     assert finished.returncode == 2
-    assert said in finished.stderr
+    assert message in finished.stderr
 
 
 def test_help_loads_no_runtime_and_says_that_no_phone_was_tried() -> None:

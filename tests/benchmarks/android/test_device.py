@@ -17,7 +17,7 @@ ANOTHER = "emulator-5554          device product:sdk model:Emulator device:emu t
 
 
 @pytest.mark.parametrize(
-    ("listed", "serial", "error", "said"),
+    ("listed", "serial", "error", "message"),
     [
         ("", None, UnusableDevice, "no phone is connected"),
         (None, "nobody", UsageError, r"no such phone; connected are 38021FDJH000AB \(Pixel 8\)"),
@@ -29,10 +29,10 @@ ANOTHER = "emulator-5554          device product:sdk model:Emulator device:emu t
     ids=["none", "unknown serial", "unauthorised", "offline", "no permissions", "recovery"],
 )
 def test_a_phone_that_is_not_ready_is_named(
-    phone: Any, listed: str | None, serial: str | None, error: type[PocketGANError], said: str
+    phone: Any, listed: str | None, serial: str | None, error: type[PocketGANError], message: str
 ) -> None:
     phone.listed = phone.listed if listed is None else listed
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         find_phone(serial)
 
 
@@ -110,7 +110,7 @@ def _program(machine: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, "does not exist"),
         (b"#!/bin/sh\n", "no program for Android"),
@@ -118,10 +118,10 @@ def _program(machine: int) -> bytes:
     ],
     ids=["missing", "a script", "another processor's"],
 )
-def test_a_binary_that_the_phone_cannot_run_is_refused(content: bytes | None, said: str, tmp_path: Path) -> None:
+def test_a_binary_that_the_phone_cannot_run_is_refused(content: bytes | None, message: str, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "binary").write_bytes(content)
-    with pytest.raises(UnusableModel, match=said):
+    with pytest.raises(UnusableModel, match=message):
         read_binary(tmp_path / "binary", abi="arm64-v8a")
 
 

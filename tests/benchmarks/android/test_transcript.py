@@ -113,7 +113,7 @@ def test_the_profile_is_that_of_inferences_in_their_order(transcript: Transcript
 
 
 @pytest.mark.parametrize(
-    ("name", "exit_code", "said"),
+    ("name", "exit_code", "message"),
     [
         ("gpu_refused", 1, "TfLiteGpuDelegate Init: TRANSPOSE_CONV: Batch size mismatch, expected 1 but got 4"),
         ("nnapi_refused", 1, "NN API returned error ANEURALNETWORKS_BAD_DATA"),
@@ -121,8 +121,8 @@ def test_the_profile_is_that_of_inferences_in_their_order(transcript: Transcript
         ("crashed", 150, "died of signal 22"),
     ],
 )
-def test_the_cause_of_a_failure_is_found(transcript: Transcript, name: str, exit_code: int, said: str) -> None:
-    assert said in find_failure_reason(transcript(name), exit_code)
+def test_the_cause_of_a_failure_is_found(transcript: Transcript, name: str, exit_code: int, message: str) -> None:
+    assert message in find_failure_reason(transcript(name), exit_code)
 
 
 def test_a_program_that_says_nothing_is_quoted_by_its_exit_code() -> None:

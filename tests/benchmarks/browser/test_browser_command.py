@@ -6,7 +6,7 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    ("arguments", "exit_code", "said"),
+    ("arguments", "exit_code", "message"),
     [
         ((), 2, "no model to time"),
         (("a.tflite", "--serve", "--out", "b.json"), 2, "--serve has no end"),
@@ -15,10 +15,10 @@ import pytest
     ids=["no model", "served into a file", "missing file"],
 )
 def test_faults_end_with_their_exit_code_and_a_line(
-    command, arguments: tuple[str, ...], exit_code: int, said: str, tmp_path: Path
+    command, arguments: tuple[str, ...], exit_code: int, message: str, tmp_path: Path
 ) -> None:
     finished = command("browser", *arguments, module="benchmarks", cwd=tmp_path)
     assert finished.returncode == exit_code, finished.stderr
-    assert said in finished.stderr
+    assert message in finished.stderr
     assert "Traceback" not in finished.stderr
     assert list(tmp_path.iterdir()) == []

@@ -66,16 +66,16 @@ def test_a_browser_that_measures_makes_a_record(tanh_file: Path, fake_browser) -
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "kind", "said"),
+    ("behaviour", "kind", "message"),
     [
         ("fails", UnusableModel, r"tanh does not run in the browser: no such operator\n.*\nwarn: Gelu is unknown"),
         ("exits", UnusableInput, r'ended with 7 before the page was done; it said:\n.*"no shared memory"'),
     ],
 )
 def test_what_goes_wrong_in_a_browser_is_told(
-    tanh_file: Path, fake_browser, behaviour: str, kind: type[Exception], said: str
+    tanh_file: Path, fake_browser, behaviour: str, kind: type[Exception], message: str
 ) -> None:
-    with pytest.raises(kind, match=said):
+    with pytest.raises(kind, match=message):
         stage.bench_browser([tanh_file], BrowserConfig(browser=fake_browser(behaviour), timeout_s=60))
 
 

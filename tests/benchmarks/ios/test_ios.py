@@ -164,11 +164,11 @@ def test_runs_that_do_not_compare_get_no_ratio(write, change, reason: str) -> No
 
 def test_a_unit_that_computes_something_else_gets_no_ratio(write) -> None:
     # 20 dB: black and white swapped in a hundredth of the pixels. 65.1 is 29.99 dB.
-    for error, said in ((650.25, "20.0 dB"), (65.1, "30.0 dB")):
+    for error, message in ((650.25, "20.0 dB"), (65.1, "30.0 dB")):
         phone = write(lambda raw, error=error: raw["units"][2].update(mean_squared_difference=error))
         record = bench_ios([phone])
         assert entries(record)["cpuAndNeuralEngine"]["over_cpu"] is None
-        assert f"cpuAndNeuralEngine computes something else ({said}" in format_table(record)
+        assert f"cpuAndNeuralEngine computes something else ({message}" in format_table(record)
 
 
 def drop(key: str) -> Callable[[dict[str, Any]], Any]:
@@ -176,7 +176,7 @@ def drop(key: str) -> Callable[[dict[str, Any]], Any]:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda raw: raw.update(kit="other"), "no measurement of an iPhone"),
         (lambda raw: raw.update(schema=2), "schema 2, expected 1"),
@@ -197,8 +197,8 @@ def drop(key: str) -> Callable[[dict[str, Any]], Any]:
         (lambda raw: raw["units"][2].update(planned_operations={"conv": 3}), "plans conv as 3"),
     ],
 )
-def test_what_the_swift_package_does_not_write_is_refused(write, change, said: str) -> None:
-    with pytest.raises(UnusableInput, match=re.escape(said)) as refused:
+def test_what_the_swift_package_does_not_write_is_refused(write, change, message: str) -> None:
+    with pytest.raises(UnusableInput, match=re.escape(message)) as refused:
         ios_report.read_report(write(change))
     assert "phone.json" in str(refused.value)
 
@@ -210,13 +210,13 @@ def test_files_that_are_missing_torn_or_foreign_are_refused(tmp_path: Path, writ
     listed.write_text("[]")
     picture = tmp_path / "picture.json"
     picture.write_bytes(b"\x89PNG\xff")
-    for path, said in (
+    for path, message in (
         (tmp_path / "no.json", "cannot be read"),
         (torn, "torn"),
         (listed, "no measurement"),
         (picture, "torn"),
     ):
-        with pytest.raises(UnusableInput, match=said):
+        with pytest.raises(UnusableInput, match=message):
             ios_report.read_report(path)
 
 
@@ -254,8 +254,8 @@ def test_p95_is_that_of_the_swift_package(count: int, rank: int) -> None:
 
 @pytest.mark.parametrize("line", [("bench", "ios"), ("export", "coreml")], ids=" ".join)
 def test_help_says_that_no_device_ran_it(command, line: tuple[str, ...]) -> None:
-    shown = command(*line, "--help").stdout.replace("│", " ")
-    assert "Experimental: no device has run it yet." in " ".join(shown.split())
+    help_text = command(*line, "--help").stdout.replace("│", " ")
+    assert "Experimental: no device has run it yet." in " ".join(help_text.split())
 
 
 def test_command_prints_and_writes_and_names_what_is_wrong(command, write, tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_command_prints_and_writes_and_names_what_is_wrong(command, write, tmp_p
     finished = bench(phone, "--out", tmp_path / "out.json", "--json")
     assert finished.returncode == 0, finished.stderr
     assert json.loads(finished.stdout) == json.loads((tmp_path / "out.json").read_text()) == bench_ios([phone])
-    for arguments, code, said in (
+    for arguments, code, message in (
         ((phone, "--out", tmp_path / "out.json"), 2, "--overwrite"),
         ((phone, "--out", phone, "--overwrite"), 2, "part of the input"),
         ((), 2, "no RESULT.json was given"),
@@ -272,5 +272,5 @@ def test_command_prints_and_writes_and_names_what_is_wrong(command, write, tmp_p
     ):
         refused = bench(*arguments)
         assert (refused.returncode, refused.stdout) == (code, "")
-        assert said in refused.stderr
+        assert message in refused.stderr
     assert json.loads(phone.read_text()) == deepcopy(report())

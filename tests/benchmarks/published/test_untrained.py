@@ -84,8 +84,8 @@ def test_int8_that_our_export_refuses_is_written_by_the_converter_and_says_so(re
     for note in notes.values():
         assert "TF converter" in note
         assert "does not survive int8 activations" in note
-    shown = (record["table"]["entries"][index] for index in (3, 7))
-    assert all(entry["macs"]["int8"] > 0 == entry["macs"]["fp32"] for entry in shown)
+    entries = (record["table"]["entries"][index] for index in (3, 7))
+    assert all(entry["macs"]["int8"] > 0 == entry["macs"]["fp32"] for entry in entries)
 
 
 def test_every_student_is_compared_with_every_other_model(record: dict[str, Any]) -> None:
@@ -229,7 +229,7 @@ def test_the_record_tells_the_command_that_makes_it_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--image-size-px", "30"), "30 pixels"),
         (("--sweep-size-px", "0"), "0 pixels"),
@@ -241,10 +241,10 @@ def test_the_record_tells_the_command_that_makes_it_again() -> None:
     ],
 )
 def test_flags_that_cannot_be_meant_end_with_2(
-    command: Callable[..., subprocess.CompletedProcess[str]], arguments: tuple[str, ...], said: str
+    command: Callable[..., subprocess.CompletedProcess[str]], arguments: tuple[str, ...], message: str
 ) -> None:
     out = () if "--out" in arguments else ("--out", "runs/table")
     finished = command("published", "--shapes", *arguments, *out, module="benchmarks")
     assert (finished.returncode, finished.stdout) == (2, "")
-    assert said in finished.stderr
+    assert message in finished.stderr
     assert "Traceback" not in finished.stderr

@@ -113,7 +113,7 @@ def test_trainings_join_the_table(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "exit_code", "said"),
+    ("arguments", "exit_code", "message"),
     [
         (("missing", "--data", "."), 3, "missing does not exist"),
         ((".", "--data", ".", "--images", "0"), 2, "images = 0"),
@@ -124,11 +124,11 @@ def test_trainings_join_the_table(
     ids=["no student", "no images", "no teacher", "no steps", "no data"],
 )
 def test_faults_end_with_their_exit_code_and_a_line(
-    command: Command, arguments: tuple[str, ...], exit_code: int, said: str
+    command: Command, arguments: tuple[str, ...], exit_code: int, message: str
 ) -> None:
     finished = command(*arguments, module="benchmarks.quantizers")
     assert finished.returncode == exit_code
-    assert said in finished.stderr
+    assert message in finished.stderr
     assert "Traceback" not in finished.stderr
 
 

@@ -21,7 +21,7 @@ def _flag(line: list[str], name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("others", "changes", "error", "said"),
+    ("others", "changes", "error", "message"),
     [
         ([], {"peer": ("elsewhere/small",)}, UsageError, "are both called small"),
         ([], {"peer": ("omgd", "omgd")}, UsageError, "are both called omgd"),
@@ -44,7 +44,7 @@ def test_what_does_not_go_together_is_refused_before_anything_runs(
     others: list[str],
     changes: dict[str, Any],
     error: type[Exception],
-    said: str,
+    message: str,
 ) -> None:
     small = artifact(tmp_path / "small")
     artifact(tmp_path / "elsewhere/small")
@@ -54,7 +54,7 @@ def test_what_does_not_go_together_is_refused_before_anything_runs(
     artifact(tmp_path / "exported", form="tflite")
     if "peer" in changes:
         changes = {"peer": tuple(tmp_path / name if "/" in name else name for name in changes["peer"])}
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         bench_students(
             [small, *(tmp_path / name for name in others)],
             replace(config, **{name: value for name, value in changes.items() if name not in ("data", "peer")}),
@@ -87,7 +87,7 @@ def test_a_student_of_the_other_direction_is_compared_with_the_photos_of_a(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "exit_code", "said"),
+    ("arguments", "exit_code", "message"),
     [
         ((), 2, "no student was given"),
         (("student",), 2, "--data is missing"),
@@ -98,9 +98,9 @@ def test_a_student_of_the_other_direction_is_compared_with_the_photos_of_a(
     ],
 )
 def test_faults_end_with_their_exit_code_and_a_line(
-    command: Callable[..., subprocess.CompletedProcess[str]], arguments: tuple[str, ...], exit_code: int, said: str
+    command: Callable[..., subprocess.CompletedProcess[str]], arguments: tuple[str, ...], exit_code: int, message: str
 ) -> None:
     finished = command("published", *arguments, "--teacher", "g.h5", "--out", "runs/out", module="benchmarks")
     assert (finished.returncode, finished.stdout) == (exit_code, "")
-    assert said in finished.stderr
+    assert message in finished.stderr
     assert "Traceback" not in finished.stderr

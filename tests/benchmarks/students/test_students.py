@@ -132,14 +132,14 @@ def test_markdown_shows_the_rows_the_conditions_and_the_columns_of_the_picture(
     )
     assert "too noisy" in rows["large float"]
     assert "PSNR to the truth" not in text
-    for said in (
+    for message in (
         "A processor",
         "1 thread(s)",
         "the 4 test photos of domain B",
         "efficientnet-lite0",
         "peers are timed",
     ):
-        assert said in text
+        assert message in text
     assert f"compress bench published {pair[0]} {pair[1]} --teacher" in text
     assert "--runs 7" in text
     assert record["samples"] == ["inputs", "teacher float", "small int8", "large int8", "omgd float"]

@@ -103,7 +103,7 @@ def test_a_size_is_held_against_its_limit_alone_where_one_is_given(
 
 
 @pytest.mark.parametrize(
-    ("where", "value", "said"),
+    ("where", "value", "message"),
     [
         (("machine", "cpu"), "Another", "cpu: Another, accepted A processor"),
         (("machine", "litert"), "2.4.0", "litert: 2.4.0"),
@@ -117,7 +117,7 @@ def test_a_size_is_held_against_its_limit_alone_where_one_is_given(
     ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else None,
 )
 def test_what_does_not_compare_is_refused(
-    bench: Command, write: Write, baseline: Path, where: tuple[str | int, ...], value: Any, said: str
+    bench: Command, write: Write, baseline: Path, where: tuple[str | int, ...], value: Any, message: str
 ) -> None:
     other = deepcopy(record())
     place: Any = other
@@ -126,7 +126,7 @@ def test_what_does_not_compare_is_refused(
     place[where[-1]] = value
     finished = bench("check", write(other, "other.json"), "--baseline", baseline)
     assert finished.returncode == 3
-    assert said in finished.stderr
+    assert message in finished.stderr
     assert finished.stdout == ""
 
 

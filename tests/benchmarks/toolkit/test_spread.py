@@ -70,8 +70,8 @@ def test_the_command_reads_what_bench_host_wrote(command: Command, tmp_path: Pat
     (found,) = json.loads(finished.stdout)["models"]
     assert (found["name"], found["runs"]) == ("student", 3)
     assert found["largest_difference"] == pytest.approx(110 / 90 - 1)
-    shown = command("spread", *paths, module="benchmarks.toolkit")
-    assert "22.2%" in shown.stdout
+    finished = command("spread", *paths, module="benchmarks.toolkit")
+    assert "22.2%" in finished.stdout
     paths[0].write_text(paths[0].read_text().replace('"withheld": null}]', '"withheld": "why"}]'))
     refused = command("spread", *paths, module="benchmarks.toolkit")
     assert refused.returncode == 3

@@ -185,9 +185,9 @@ def test_what_needs_an_extra_that_is_not_installed_is_named(monkeypatch: pytest.
     names = [entry["name"] for entry in record["entries"]]
     assert "eval score, 100 images" in names
     assert "import coremltools" not in names
-    shown = format_table(record)
-    assert "import coremltools was skipped: no coremltools." in shown
-    assert "1 (1 - 1) x a start of Python" in shown
+    text = format_table(record)
+    assert "import coremltools was skipped: no coremltools." in text
+    assert "1 (1 - 1) x a start of Python" in text
 
 
 def test_the_table_prints_no_ratio_that_is_too_noisy() -> None:

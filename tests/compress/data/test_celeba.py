@@ -105,7 +105,7 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", r"line 1: found '', expected the number of images"),
         ("000001.jpg 0\n", r"line 1: found '000001.jpg 0', expected the number of images"),
@@ -122,9 +122,9 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing(tmp_path: Path) 
         ("3\nMale\n1.jpg 1\n2.jpg 1\n", r"line 1 promises 3 images, 2 follow"),
     ],
 )
-def test_a_bad_list_is_refused_by_line(text: str, said: str, tmp_path: Path) -> None:
+def test_a_bad_list_is_refused_by_line(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text(text)
-    with pytest.raises(UnusableData, match=rf"list\.txt.*{said}"):
+    with pytest.raises(UnusableData, match=rf"list\.txt.*{message}"):
         read_attributes(tmp_path / "list.txt")
 
 
@@ -220,8 +220,10 @@ def test_an_unknown_attribute_is_refused_with_its_neighbours(
     flag: str, sign: str, celeba: Path, attributes: Path, tmp_path: Path
 ) -> None:
     config = dataclasses.replace(MEN_AND_WOMEN, **{flag: (f"{sign}eyeglass",)})
-    said = f"--{flag} {sign}eyeglass: .* no attribute 'eyeglass'. Did you mean Eyeglasses.*Expected one of Attractive, "
-    with pytest.raises(UsageError, match=said):
+    message = (
+        f"--{flag} {sign}eyeglass: .* no attribute 'eyeglass'. Did you mean Eyeglasses.*Expected one of Attractive, "
+    )
+    with pytest.raises(UsageError, match=message):
         prepare_celeba(celeba, attributes, config, tmp_path / "out")
 
 
@@ -398,7 +400,7 @@ def test_the_note_holds_licence_configuration_and_counts(celeba: Path, attribute
 
 
 @pytest.mark.parametrize(
-    ("chosen", "said"),
+    ("chosen", "message"),
     [
         ({"a": ()}, r"a = \(\), expected at least one attribute"),
         ({"b": ()}, r"b = \(\), expected at least one attribute"),
@@ -411,9 +413,9 @@ def test_the_note_holds_licence_configuration_and_counts(celeba: Path, attribute
     ],
 )
 def test_flags_that_cannot_be_meant_are_named_and_write_nothing(
-    chosen: dict[str, Any], said: str, celeba: Path, attributes: Path, tmp_path: Path
+    chosen: dict[str, Any], message: str, celeba: Path, attributes: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         prepare_celeba(celeba, attributes, dataclasses.replace(MEN_AND_WOMEN, **chosen), tmp_path / "out")
     assert list(tmp_path.iterdir()) == [attributes]
 
@@ -481,7 +483,7 @@ def test_the_command_takes_repeated_flags_and_prints_json(
 
 
 @pytest.mark.parametrize(
-    ("flags", "exit_code", "said"),
+    ("flags", "exit_code", "message"),
     [
         (("--a", "Male", "--b", "Young"), 2, "both hold for 8 images"),
         (("--a", "Mael", "--b", "!Male"), 2, "Did you mean Male?"),
@@ -494,12 +496,12 @@ def test_the_command_takes_repeated_flags_and_prints_json(
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_the_command_refuses_with_the_exit_code_of_the_error(
-    flags: tuple[str, ...], exit_code: int, said: str, command, celeba: Path, attributes: Path, tmp_path: Path
+    flags: tuple[str, ...], exit_code: int, message: str, command, celeba: Path, attributes: Path, tmp_path: Path
 ) -> None:
     finished = command(
         "data", "celeba", "--images", celeba, "--attributes", attributes, "--out", tmp_path / "o", *flags
     )
     assert (finished.returncode, finished.stdout) == (exit_code, "")
-    assert said in " ".join(finished.stderr.split())
+    assert message in " ".join(finished.stderr.split())
     assert "Traceback" not in finished.stderr
     assert list(tmp_path.iterdir()) == [attributes]

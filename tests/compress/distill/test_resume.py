@@ -53,8 +53,8 @@ def _start(teacher: Path, data: Path, out: Path) -> subprocess.Popen[str]:
 
 
 def _finish(run: subprocess.Popen[str]) -> None:
-    _, said = run.communicate()
-    assert run.returncode == 0, said
+    _, message = run.communicate()
+    assert run.returncode == 0, message
 
 
 def _checkpoint(out: Path) -> dict[str, np.ndarray]:

@@ -171,7 +171,7 @@ def test_the_paddings_are_known_without_being_told(files: dict[Normalization, Pa
 
 
 @pytest.mark.parametrize(
-    ("function", "said"),
+    ("function", "message"),
     [
         ({"module": "builtins", "class_name": "function", "config": "eval"}, "--lambda-layers reflection_pad"),
         ({"class_name": "__lambda__", "config": {"code": "AAAA"}}, "--lambda-layers reflection_pad"),
@@ -179,7 +179,7 @@ def test_the_paddings_are_known_without_being_told(files: dict[Normalization, Pa
     ],
 )
 def test_a_lambda_of_any_other_function_is_still_refused(
-    function: dict[str, Any], said: str, files: dict[Normalization, Path], tmp_path: Path
+    function: dict[str, Any], message: str, files: dict[Normalization, Path], tmp_path: Path
 ) -> None:
     changed = tmp_path / "changed.h5"
     changed.write_bytes(files["instance"].read_bytes())
@@ -189,5 +189,5 @@ def test_a_lambda_of_any_other_function_is_still_refused(
             if layer["class_name"] == "Lambda":
                 layer["config"]["function"] = function
         file.attrs["model_config"] = json.dumps(model)
-    with pytest.raises(UnusableModel, match=said):
+    with pytest.raises(UnusableModel, match=message):
         teachers.describe(changed)

@@ -158,8 +158,8 @@ def test_real_images_are_of_the_domain_that_is_translated_to(
     run, executed: list[list[str]], domain: Literal["A", "B"], target: str
 ) -> None:
     run(dataclasses.replace(RECIPE, measure=MeasureConfig(domain=domain, reference="real")))
-    shown = [line for line in executed if line[:2] == ["data", "photos"]]
-    assert [_value(line, "--domain") for line in shown] == [domain, target]
+    commands = [line for line in executed if line[:2] == ["data", "photos"]]
+    assert [_value(line, "--domain") for line in commands] == [domain, target]
 
 
 def test_no_real_images_are_what_both_translations_should_make() -> None:

@@ -9,7 +9,7 @@ from compress.teach.config import TeachConfig
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"steps": 0}, "steps = 0, expected at least 1"),
         ({"batch_size": 0}, "batch_size = 0, expected at least 1"),
@@ -52,10 +52,10 @@ from compress.teach.config import TeachConfig
         ),
     ],
 )
-def test_what_cannot_work_is_refused_with_its_value_and_what_could(settings: dict[str, Any], said: str) -> None:
+def test_what_cannot_work_is_refused_with_its_value_and_what_could(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as refusal:
         TeachConfig(**{"steps": 20, "decay_steps": 10, **settings})
-    assert said in str(refusal.value)
+    assert message in str(refusal.value)
 
 
 def test_phases_that_outlast_the_training_are_refused() -> None:

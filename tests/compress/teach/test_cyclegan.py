@@ -76,10 +76,10 @@ def _gradients_of_the_alternation(model: CycleGan, config: TeachConfig, inputs: 
         (model.discriminator_a, a, fake_a, model.pool_a),
         (model.discriminator_b, b, fake_b, model.pool_b),
     ):
-        shown = tf.stack([fake[0], pool.images.value[0]])
+        pooled = tf.stack([fake[0], pool.images.value[0]])
         with tf.GradientTape() as tape:
             loss = _discriminator_loss(
-                discriminator(real, training=True), discriminator(tf.constant(shown), training=True), config
+                discriminator(real, training=True), discriminator(tf.constant(pooled), training=True), config
             )
         found += tape.gradient(loss, [weight.value for weight in discriminator.trainable_variables])
     for weight, value in zip(model.variables, before, strict=True):

@@ -74,8 +74,8 @@ def _start(
 
 
 def _finish(run: subprocess.Popen[str]) -> None:
-    _, said = run.communicate()
-    assert run.returncode == 0, said
+    _, message = run.communicate()
+    assert run.returncode == 0, message
 
 
 def _kill(run: subprocess.Popen[str], reached: Callable[[], bool], delay_s: float) -> None:

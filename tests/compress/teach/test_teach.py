@@ -96,7 +96,7 @@ def checks() -> _PretendedChecks:
 
 
 @pytest.fixture(scope="module")
-def taught(checks: _PretendedChecks, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run_folder(checks: _PretendedChecks, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One watched run that nothing disturbs."""
     out = tmp_path_factory.mktemp("stage") / "taught"
     with pytest.MonkeyPatch.context() as patch:
@@ -114,31 +114,31 @@ def _weights(out: Path, direction: Direction) -> list[np.ndarray]:
     return keras.saving.load_model(out / f"g_{direction}.h5", compile=False).get_weights()
 
 
-def test_both_directions_come_out_as_teachers_and_nothing_else_is_left(taught: Path) -> None:
-    assert sorted(path.name for path in taught.iterdir()) == [
+def test_both_directions_come_out_as_teachers_and_nothing_else_is_left(run_folder: Path) -> None:
+    assert sorted(path.name for path in run_folder.iterdir()) == [
         "g_a2b.h5", "g_b2a.h5", "kid.png", "samples.png", "teaching.json",
     ]  # fmt: skip
-    assert [path.name for path in taught.parent.iterdir()] == ["taught"]
+    assert [path.name for path in run_folder.parent.iterdir()] == ["taught"]
     for direction in DIRECTIONS:
-        assert teachers.load(taught / f"g_{direction}.h5").input_shape == (None, None, None, 3)
+        assert teachers.load(run_folder / f"g_{direction}.h5").input_shape == (None, None, None, 3)
     # Four held-back images of each domain beside each other, in five rows.
-    assert images.read_image(taught / "samples.png").shape == (5 * 68 + 4, 4 * 68 + 4, 3)
+    assert images.read_image(run_folder / "samples.png").shape == (5 * 68 + 4, 4 * 68 + 4, 3)
 
 
-def test_training_is_measured_at_full_size_and_ends_when_neither_direction_gets_better(taught: Path) -> None:
-    record = _record(taught)
+def test_training_is_measured_at_full_size_and_ends_when_neither_direction_gets_better(run_folder: Path) -> None:
+    record = _record(run_folder)
     assert [check["step"] for check in record["history"]["checks"]] == [4, 6, 8]
     assert "Converged" in record["verdict"]
 
 
 @pytest.mark.parametrize(("direction", "best", "others"), [("a2b", 6, (4, 8)), ("b2a", 4, (6, 8))])
 def test_each_direction_is_kept_as_it_was_at_its_lowest_kid(
-    direction: Direction, best: int, others: tuple[int, int], taught: Path, checks: _PretendedChecks
+    direction: Direction, best: int, others: tuple[int, int], run_folder: Path, checks: _PretendedChecks
 ) -> None:
-    record = _record(taught)[direction]
+    record = _record(run_folder)[direction]
     assert (record["file"], record["step"]) == (f"g_{direction}.h5", best)
     assert record["kid"]["mean"] == CURVES[direction][best]
-    generator = keras.saving.load_model(taught / record["file"], compile=False)
+    generator = keras.saving.load_model(run_folder / record["file"], compile=False)
     made = images.to_uint8(np.asarray(generator(images.to_float(checks.held_back[direction]))))
     distances = {step: np.abs(made - checks.made[step][direction].astype(int)).mean() for step in (best, *others)}
     # Rounding to bytes may fall to the other side; another step's images differ by more than that everywhere.
@@ -146,8 +146,8 @@ def test_each_direction_is_kept_as_it_was_at_its_lowest_kid(
     assert min(distances[step] for step in others) > 10 * distances[best] + 0.1
 
 
-def test_what_teaching_json_says_is_the_run(taught: Path) -> None:
-    record = _record(taught)
+def test_what_teaching_json_says_is_the_run(run_folder: Path) -> None:
+    record = _record(run_folder)
     assert record["config"]["image_size_px"] == 64
     assert record["history"]["control"]["a2b"]["mean"] == CURVES["a2b"][0]
     assert {"a2b", "b2a", "verdict", "history", "config"} <= set(record)
@@ -158,7 +158,7 @@ class _Killed(Exception):
 
 
 def test_a_killed_run_goes_on_to_the_same_history_end_and_weights(
-    taught: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_folder: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checks, seen = _PretendedChecks(), Batches.__call__
 
@@ -185,11 +185,11 @@ def test_a_killed_run_goes_on_to_the_same_history_end_and_weights(
             teach(data, WATCHED, tmp_path / "out")
     monkeypatch.setattr(kid, "measure_directions", checks)
     teach(data, WATCHED, tmp_path / "out")
-    one, other = _record(taught), _record(tmp_path / "out")
+    one, other = _record(run_folder), _record(tmp_path / "out")
     for name in ("history", "verdict", "a2b", "b2a"):
         assert other[name] == one[name]
     for direction in DIRECTIONS:
-        for whole, resumed in zip(_weights(taught, direction), _weights(tmp_path / "out", direction), strict=True):
+        for whole, resumed in zip(_weights(run_folder, direction), _weights(tmp_path / "out", direction), strict=True):
             np.testing.assert_array_equal(resumed, whole)
 
 
@@ -337,7 +337,7 @@ def test_without_the_packages_that_score_the_way_on_is_named(
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch_fidelity" else found("json"))
     assert console.run(cli.app, ["teach", "--data", str(data), "--out", str(tmp_path / "out")]) == 2
-    said = capsys.readouterr().err
-    assert "pocketgan[score]" in said
-    assert "--no-watch-kid" in said
+    message = capsys.readouterr().err
+    assert "pocketgan[score]" in message
+    assert "--no-watch-kid" in message
     assert list(tmp_path.iterdir()) == []

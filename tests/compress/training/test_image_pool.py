@@ -33,9 +33,9 @@ def test_the_pool_shows_what_the_papers_would(pool_size: int, batch_size: int) -
     for step in range(100):
         new = np.random.default_rng(step).uniform(-1, 1, (batch_size, 4, 6, 3)).astype(np.float32)
         choices = draw_choices(step, first_step=0, batch_size=batch_size, pool_size=pool_size, seed=3)
-        shown = _query(images, new, choices)
+        pooled = _query(images, new, choices)
         expected = [paper.query(*one) for one in zip(new, choices.slots, choices.show_new, strict=True)]
-        np.testing.assert_array_equal(shown, expected)
+        np.testing.assert_array_equal(pooled, expected)
     for slot, image in paper.images.items():
         np.testing.assert_array_equal(np.asarray(images.images)[slot], image)
 
@@ -77,8 +77,8 @@ def test_an_image_comes_out_and_goes_in_as_the_flags_say() -> None:
     images.images.assign(old)
     new = np.stack([np.full((2, 2, 3), value, np.float32) for value in (7, 8)])
     slots, show_new, keep_new = np.array([2, 0]), np.array([True, False]), np.array([False, True])
-    shown = np.asarray(images.query(new, slots, show_new, keep_new))
-    assert shown[:, 0, 0, 0].tolist() == [7, 1]
+    pooled = np.asarray(images.query(new, slots, show_new, keep_new))
+    assert pooled[:, 0, 0, 0].tolist() == [7, 1]
     assert np.asarray(images.images)[:, 0, 0, 0].tolist() == [8, 2, 3]
 
 

@@ -188,8 +188,8 @@ def test_page_shows_worst_and_typical_cases_unchanged(page: str, config: ReportC
     assert page.index("004, teacher") < page.index("Worst images") < page.index("008, teacher")
     for stem in stems:
         for name, folder in (("teacher", "teacher"), ("student float", "float"), ("student int8", "int8")):
-            shown = read_image(config.teacher.parent / folder / f"{stem}.png")
-            assert np.array_equal(images[f"{stem}, {name}"], shown)
+            original = read_image(config.teacher.parent / folder / f"{stem}.png")
+            assert np.array_equal(images[f"{stem}, {name}"], original)
         assert images[f"{stem}, input"].shape == (64, 64, 3)
 
 

@@ -67,8 +67,8 @@ def test_swift_package_holds_the_model_and_what_it_makes_of_a_photo(written):
     assert file_fingerprint(library / "model.mlpackage") == file_fingerprint(out / "model.mlpackage")
     with Image.open(out / "samples.png") as sheet:
         pixels = np.asarray(sheet)
-    shown = {"photo": pixels[4:36, 4:36], "expected": pixels[4:36, 76:108]}
-    for name, picture in shown.items():
+    crops = {"photo": pixels[4:36, 4:36], "expected": pixels[4:36, 76:108]}
+    for name, picture in crops.items():
         stored = np.frombuffer((library / f"{name}.bgra").read_bytes(), np.uint8).reshape(32, 32, 4)
         np.testing.assert_array_equal(stored[..., 2::-1], picture)
         assert (stored[..., 3] == 255).all()

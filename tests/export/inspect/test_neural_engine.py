@@ -35,7 +35,7 @@ def sized(*shape: int | None, dtype: str = "fp16") -> MilValue:
 
 
 @pytest.mark.parametrize(
-    ("fits", "does_not", "said", "expected"),
+    ("fits", "does_not", "message", "expected"),
     [
         (operation("conv"), operation("conv", output=sized(1, 8, 64, 64, dtype="fp32")), "float32", "leaves"),
         (operation("conv", weight=weight(3, "fp32")), operation("conv", x=sized(1, dtype="fp32")), "float32", "leaves"),
@@ -95,12 +95,12 @@ def sized(*shape: int | None, dtype: str = "fp16") -> MilValue:
     ],
 )
 def test_a_rule_applies_beyond_its_limit_and_not_before(
-    fits: MilOperation, does_not: MilOperation, said: str, expected: str
+    fits: MilOperation, does_not: MilOperation, message: str, expected: str
 ) -> None:
     assert place_operation(fits) == "seen"
     rule = find_rule(does_not)
     assert rule is not None
-    assert said in rule.why
+    assert message in rule.why
     assert place_operation(does_not) == expected
 
 
@@ -222,8 +222,8 @@ def test_without_coremltools_the_facts_are_shown_and_the_gate_refuses(package: P
     monkeypatch.setattr(coreml, "list_contents", list_contents)
     monkeypatch.setitem(sys.modules, "coremltools", None)
     assert console.run(app, ["inspect", str(package)]) == 0
-    shown = capsys.readouterr().out
-    assert "size" in shown
-    assert "its operations are not listed" in shown
+    printed = capsys.readouterr().out
+    assert "size" in printed
+    assert "its operations are not listed" in printed
     assert console.run(app, ["inspect", str(package), "--fail-on", "fallback"]) == 2
     assert "pocketgan[coreml]" in capsys.readouterr().err

@@ -136,8 +136,8 @@ def test_command_draws_where_the_time_goes(inspect, models: Path, tmp_path: Path
         image.load()
         assert image.format == "PNG"
         # The colours of both kinds of bars and white behind them.
-        shown = {colour for _, colour in image.convert("RGB").getcolors(image.width * image.height) or []}
-    assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (255, 255, 255)} <= shown
+        colours = {colour for _, colour in image.convert("RGB").getcolors(image.width * image.height) or []}
+    assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (255, 255, 255)} <= colours
     again = inspect(models / "mirrored.tflite", "--time-operators", "--chart", chart)
     assert again.returncode == 2
     assert "--overwrite" in again.stderr

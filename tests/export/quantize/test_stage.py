@@ -255,6 +255,6 @@ def test_the_command_says_what_came_out(
     flags = ("--method", "ptq", "--calibration-images", 2, "--domain", "both", "--float-ops", 1, "--json")
     finished = command("quantize", *places, "--out", tmp_path / "out", *flags)
     assert finished.returncode == 0, finished.stderr
-    said = json.loads(finished.stdout)
-    assert said["best_method"] == "ptq"
-    assert len(said["float_ops"]) == 1
+    printed = json.loads(finished.stdout)
+    assert printed["best_method"] == "ptq"
+    assert len(printed["float_ops"]) == 1

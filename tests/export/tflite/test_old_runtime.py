@@ -122,13 +122,13 @@ def test_old_runtime_runs_the_signature_of_another_size(old_python: Path, small_
 
 
 def test_standard_reader_shows_the_metadata(old_python: Path, files: Path) -> None:
-    shown = subprocess.run(
+    finished = subprocess.run(
         [old_python, "-c", _SHOW, files / "uint8.tflite"], check=False, capture_output=True, text=True
     )
-    if "libusb" in shown.stderr:
-        pytest.skip(f"tflite-support does not load here: {shown.stderr.strip().splitlines()[-1]}")
-    assert shown.returncode == 0, shown.stderr
-    model = json.loads(shown.stdout)
+    if "libusb" in finished.stderr:
+        pytest.skip(f"tflite-support does not load here: {finished.stderr.strip().splitlines()[-1]}")
+    assert finished.returncode == 0, finished.stderr
+    model = json.loads(finished.stdout)
     assert (model["name"], model["author"], model["license"]) == ("zebra", "A. Name", "Apache-2.0")
     image = model["subgraph_metadata"][0]["input_tensor_metadata"][0]
     assert image["content"]["content_properties"] == {

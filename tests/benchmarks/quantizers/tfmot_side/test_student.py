@@ -24,13 +24,13 @@ def test_copy_makes_the_same_pictures_in_float(student, described, pairs, family
 
 
 @pytest.mark.parametrize(
-    ("family", "said"),
+    ("family", "message"),
     [("separable", "multiply.Multiply"), ("pixel_shuffle", "DepthToSpace supplied to wrapper")],
     ids=["product", "shuffle"],
 )
-def test_tfmot_by_itself_refuses_a_student(student, described, family, said) -> None:
+def test_tfmot_by_itself_refuses_a_student(student, described, family, message) -> None:
     """Why layers are annotated by hand."""
-    with pytest.raises((RuntimeError, ValueError), match=re.escape(said)):
+    with pytest.raises((RuntimeError, ValueError), match=re.escape(message)):
         tfmot.quantization.keras.quantize_model(build_copy(described(student(family))))
 
 
