@@ -122,9 +122,10 @@ def open_artifact(path: Path) -> Artifact:
 def _read_manifest(path: Path) -> Manifest:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        known = {item.name for item in fields(Manifest)}
-        if not isinstance(raw, dict) or raw.get("schema") != SCHEMA or set(raw) - known:
+        if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
             raise ValueError(f"schema {raw.get('schema') if isinstance(raw, dict) else raw!r}, expected {SCHEMA}")
+        if unknown := sorted(set(raw) - {item.name for item in fields(Manifest)}):
+            raise ValueError(f"unknown key {', '.join(unknown)}")
         if raw["format"] not in MODEL_NAMES:
             raise ValueError(f"format {raw['format']!r}, expected one of {', '.join(MODEL_NAMES)}")
         spec = raw["input"] | {"shape": tuple(raw["input"]["shape"]), "range": tuple(raw["input"]["range"])}

@@ -27,7 +27,7 @@ def from_mapping(kind: type[Config], values: Mapping[str, Any], *, origin: str, 
         table: The recipe's table, for what has become of a key that is unknown there.
 
     Raises:
-        UsageError: If a key is unknown or was renamed, or a value is of the wrong type.
+        UsageError: If a key is unknown or was renamed, or a value is wrong.
     """
     hints = get_type_hints(kind)
     known = [item.name for item in fields(kind)]  # pyright: ignore[reportArgumentType]
@@ -38,7 +38,24 @@ def from_mapping(kind: type[Config], values: Mapping[str, Any], *, origin: str, 
             raise UsageError(f"{origin} has an unknown key {key!r}; expected one of {', '.join(known)}.")
         if not _fits(value, hints[key]):
             raise UsageError(f"{origin}: {key} = {value!r}, expected {_describe(hints[key])}.")
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    try:
+        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    except UsageError as error:
+        raise UsageError(f"{origin}: {error}") from error
+
+
+def check_config(config: Any, kind: type[Config]) -> Config:
+    """Return a configuration that a program made, whose values no parser has seen.
+
+    Raises:
+        UsageError: If it is of another kind, or a value is of the wrong type.
+    """
+    if not isinstance(config, kind):
+        raise UsageError(f"the configuration is of type {type(config).__name__}, expected {kind.__name__}.")
+    for name, hint in get_type_hints(kind).items():
+        if not _fits(getattr(config, name), hint):
+            raise UsageError(f"{kind.__name__}: {name} = {getattr(config, name)!r}, expected {_describe(hint)}.")
+    return config
 
 
 def to_mapping(config: Any) -> dict[str, Any]:

@@ -28,10 +28,11 @@ def draw_avatars(out: str | PathLike[str], config: AvatarsConfig | None = None) 
         >>> config = pocketgan.AvatarsConfig(image_size_px=32, train_per_domain=2, test_per_domain=2)
         >>> drawn = pocketgan.draw_avatars("avatars", config)
     """
+    from compress.config import check_config
     from compress.data.avatars import draw_avatars as draw_stage
     from compress.data.config import AvatarsConfig
 
-    return draw_stage(config or AvatarsConfig(), Path(out))
+    return draw_stage(check_config(config or AvatarsConfig(), AvatarsConfig), Path(out))
 
 
 def write_demo_teacher(out: str | PathLike[str]) -> Path:

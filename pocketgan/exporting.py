@@ -42,10 +42,13 @@ def export_tflite(
         >>> phone.model_path.name
         'model.tflite'
     """
+    from compress.config import check_config
     from export.config import TfliteConfig
     from export.tflite.stage import export_tflite as export_stage
 
-    return export_stage(Path(source), config or TfliteConfig(), Path(out), overwrite=overwrite)
+    return export_stage(
+        Path(source), check_config(config or TfliteConfig(), TfliteConfig), Path(out), overwrite=overwrite
+    )
 
 
 def export_coreml(
@@ -77,10 +80,13 @@ def export_coreml(
         >>> package.model_path.name
         'model.mlpackage'
     """
+    from compress.config import check_config
     from export.config import CoremlConfig
     from export.coreml.stage import export_coreml as export_stage
 
-    return export_stage(Path(source), config or CoremlConfig(), Path(out), overwrite=overwrite)
+    return export_stage(
+        Path(source), check_config(config or CoremlConfig(), CoremlConfig), Path(out), overwrite=overwrite
+    )
 
 
 def translate(
@@ -111,7 +117,9 @@ def translate(
         >>> pocketgan.translate("phone", "photos/testA", "fakes")["images"]
         4
     """
+    from compress.config import check_config
     from export.config import TranslateConfig
     from export.translate import translate as translate_stage
 
-    return translate_stage(Path(model), Path(images), Path(out), config or TranslateConfig(), overwrite=overwrite)
+    checked = check_config(config or TranslateConfig(), TranslateConfig)
+    return translate_stage(Path(model), Path(images), Path(out), checked, overwrite=overwrite)

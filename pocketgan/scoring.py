@@ -44,7 +44,10 @@ def score(config: ScoreConfig) -> dict[str, Any]:
         >>> record["kid_efficientnet_lite0"]["spread"] >= 0
         True
     """
-    return _call_in_child("eval.scores", "score_folder", config)
+    from compress.config import check_config
+    from eval.config import ScoreConfig
+
+    return _call_in_child("eval.scores", "score_folder", check_config(config, ScoreConfig))
 
 
 def gate(config: GateConfig) -> Outcome:
@@ -67,7 +70,10 @@ def gate(config: GateConfig) -> Outcome:
         >>> pocketgan.gate(config).verdict
         'pass'
     """
-    return _call_in_child("eval.gate.stage", "run_gate", config)
+    from compress.config import check_config
+    from eval.config import GateConfig
+
+    return _call_in_child("eval.gate.stage", "run_gate", check_config(config, GateConfig))
 
 
 def _call_in_child(module: str, function: str, config: Any) -> Any:

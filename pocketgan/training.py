@@ -76,13 +76,14 @@ def distill(
         >>> student.manifest.input.shape
         (32, 32, 3)
     """
+    from compress.config import check_config
     from compress.distill.config import DistillConfig
     from compress.distill.stage import distill as distill_stage
 
     return distill_stage(
         Path(teacher),
         Path(data),
-        config or DistillConfig(),
+        check_config(config or DistillConfig(), DistillConfig),
         Path(out),
         overwrite=overwrite,
         lambda_layers=lambda_layers,
@@ -123,10 +124,18 @@ def prune(
         >>> pruned.manifest.stage
         'prune'
     """
+    from compress.config import check_config
+    from compress.prune.config import PruneConfig
     from compress.prune.stage import prune as prune_stage
 
     return prune_stage(
-        Path(student), Path(teacher), Path(data), config, Path(out), overwrite=overwrite, lambda_layers=lambda_layers
+        Path(student),
+        Path(teacher),
+        Path(data),
+        check_config(config, PruneConfig),
+        Path(out),
+        overwrite=overwrite,
+        lambda_layers=lambda_layers,
     )
 
 
@@ -165,6 +174,7 @@ def quantize(
         >>> ready.manifest.quantization["image"]["zero_point"]
         0
     """
+    from compress.config import check_config
     from export.quantize.config import QuantizeConfig
     from export.quantize.stage import quantize as quantize_stage
 
@@ -172,7 +182,7 @@ def quantize(
         Path(student),
         Path(teacher),
         Path(data),
-        config or QuantizeConfig(),
+        check_config(config or QuantizeConfig(), QuantizeConfig),
         Path(out),
         overwrite=overwrite,
         lambda_layers=lambda_layers,

@@ -36,6 +36,9 @@ class MeasureConfig:
     """Interleaved rounds of the latency measurement."""
 
     def __post_init__(self) -> None:
+        for name in ("threads", "runs"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} = {getattr(self, name)}, expected at least 1.")
         if self.reference == "real" and opposite(self.domain) is None:
             raise UsageError(
                 'reference = "real" with domain = "both": no photos are only what both translations should make. Set '

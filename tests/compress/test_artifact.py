@@ -81,6 +81,13 @@ def test_a_damaged_artifact_is_refused_with_its_path(tmp_path: Path, damage) -> 
         artifact.open_artifact(tmp_path / "net")
 
 
+def test_a_manifest_of_before_a_rename_is_refused_with_its_key(tmp_path: Path) -> None:
+    _make(tmp_path / "net")
+    _edit(tmp_path / "net", kept_float=[])
+    with pytest.raises(UnusableArtifact, match="unknown key kept_float"):
+        artifact.open_artifact(tmp_path / "net")
+
+
 def _edit(path: Path, **changes: object) -> None:
     manifest = path / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | changes))

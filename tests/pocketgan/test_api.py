@@ -6,8 +6,9 @@ import inspect
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,8 @@ NAMES = {
     "DistillConfig", "PruneConfig", "QuantizeConfig", "TfliteConfig", "CoremlConfig", "TranslateConfig", "ScoreConfig",
     "GateConfig", "draw_avatars", "AvatarsConfig", "write_demo_teacher", "Artifact", "PocketGANError", "__version__",
 }  # fmt: skip
+untyped: Any = pocketgan
+"""The package as a program sees it that checks no types."""
 HEAVY = {"tensorflow", "keras", "torch", "coremltools", "numpy"}
 # Each works on what those before it wrote.
 IN_ORDER = (
@@ -89,6 +92,26 @@ def test_an_error_in_the_scoring_process_comes_back_as_itself(tmp_path: Path) ->
     missing = tmp_path / "missing"
     with pytest.raises(pocketgan.PocketGANError, match="missing"):
         pocketgan.score(pocketgan.ScoreConfig(real=missing, fake=missing))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: untyped.DistillConfig(family="resnet"), "family = 'resnet', expected one of pixel_shuffle"),
+        (lambda: untyped.distill("t", "d", "o", {"steps": 1}), "type dict, expected DistillConfig"),
+        (lambda: untyped.prune("s", "t", "d", "o", None), "type NoneType, expected PruneConfig"),
+        (lambda: untyped.quantize("s", "t", "d", "o", untyped.TfliteConfig()), "expected QuantizeConfig"),
+        (lambda: untyped.export_tflite("s", "o", untyped.TfliteConfig(data="d")), "data = 'd', expected Path"),
+        (lambda: untyped.export_coreml("s", "o", untyped.TfliteConfig()), "expected CoremlConfig"),
+        (lambda: untyped.translate("m", "i", "o", untyped.AvatarsConfig()), "expected TranslateConfig"),
+        (lambda: untyped.score(untyped.ScoreConfig(real="a", fake="b")), "real = 'a', expected Path"),
+        (lambda: untyped.gate(None), "type NoneType, expected GateConfig"),
+        (lambda: untyped.draw_avatars("o", untyped.AvatarsConfig(seed="x")), "seed = 'x', expected int"),
+    ],
+)  # fmt: skip
+def test_a_wrong_configuration_is_refused_by_name_and_value(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(pocketgan.PocketGANError, match=message):
+        call()
 
 
 def test_the_demo_teacher_is_that_of_the_demo(tmp_path: Path) -> None:

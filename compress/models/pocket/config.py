@@ -47,6 +47,8 @@ class PocketConfig:
         for name in ("image_size_px", "width", "blocks"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} = {getattr(self, name)}, expected at least 1.")
+        if self.family not in _DOWNSCALING:
+            raise UsageError(f"family = {self.family!r}, expected one of {', '.join(_DOWNSCALING)}.")
         if self.image_size_px % _DOWNSCALING[self.family] or self.width % 2:
             raise UsageError(
                 f"image_size_px = {self.image_size_px} and width = {self.width}: expected a multiple of "

@@ -49,6 +49,8 @@ def test_stages_without_a_table_are_left_out_but_for_export_and_measure(tmp_path
         ("[distil]\nsteps = 1", "distil"),
         ("steps = 1", "steps"),
         ("[measure]\nthreads = 'two'", "two"),
+        ("[measure]\nthreads = 0", r"\[measure\]: threads = 0"),
+        ("[measure]\nruns = 0", r"\[measure\]: runs = 0"),
         ("[[", "TOML"),
         ("[prune]\nsteps = 3", "--max-bytes"),
         ("[prune]\nmax_bytes = 3\nl1_weight = 1.0", "l1_weight was removed"),
