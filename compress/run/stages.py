@@ -124,7 +124,7 @@ def _terminated_with(process: "subprocess.Popen[bytes]") -> Iterator[None]:
 
 
 def _read_record(out: Path, name: str) -> dict[str, list[str]]:
-    if not out.exists() or not any(out.iterdir()):
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return {}
     try:
         return json.loads((out / name).read_text(encoding="utf-8"))

@@ -64,6 +64,13 @@ def test_the_folder_of_another_record_is_refused(executed: list[str], tmp_path: 
     assert executed == ["first"]
 
 
+def test_a_file_in_the_place_of_the_folder_is_refused(executed: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("notes")
+    with pytest.raises(UsageError, match="file holds something else than a run"):
+        run_stages([FIRST], tmp_path / "file", record="run.json")
+    assert executed == []
+
+
 def test_a_run_that_is_terminated_terminates_its_stage_and_ends_as_a_shell_tells_it(tmp_path: Path) -> None:
     started = tmp_path / "started"
     stage = f"import os, pathlib, time; pathlib.Path({str(started)!r}).write_text(str(os.getpid())); time.sleep(60)"
