@@ -124,6 +124,12 @@ class Headings:
             if entries:
                 DefaultFormatter()(console, options, panel.copy(title=title, entries=entries))
 
+    def render_usage(self, console: "Console", options: "ConsoleOptions", usage: Any) -> None:
+        """Print the usage line as cyclopts does where a command has no formatter of its own."""
+        from cyclopts.help import DefaultFormatter
+
+        DefaultFormatter().render_usage(console, options, usage)
+
     def _place(self, entry: "HelpEntry") -> int:
         order = next(iter(self._headings.values()))
         return next((place for place, flag in enumerate(order) if _is_named(entry, [flag])), len(order))

@@ -35,6 +35,7 @@ def test_the_help_of_distill_fits_two_screens_under_headings(help_text) -> None:
     lines = help_text("distill")
     assert len(lines) <= 100
     assert _headings(lines) == ["Parameters", "Network", "Training", "Losses", "Discriminator"]
+    assert lines[0].startswith("Usage: compress distill --teacher")
 
 
 def test_the_common_flags_come_first(help_text) -> None:
