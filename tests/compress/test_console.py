@@ -1,22 +1,26 @@
 """Help under headings: what a screen holds, in which order, and that every flag is in it once."""
 
+import os
 import re
+import subprocess
+from collections.abc import Callable
 
 import pytest
 
-from compress import cli, console
+from compress import cli
 
 COMMANDS = ("teach", "distill", "prune", "quantize")
 
 
 @pytest.fixture
-def help_text(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Show the help of a command, 100 columns wide."""
-    monkeypatch.setenv("COLUMNS", "100")
+def help_text(command: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[[str], list[str]]:
+    """Show the help of a command, 100 columns wide; in a process of its own, since a console keeps its first width."""
+    environment = {**os.environ, "COLUMNS": "100", "PYTHONUTF8": "1"}
 
-    def show(command: str) -> list[str]:
-        assert console.run(cli.app, [command, "--help"]) == 0
-        return capsys.readouterr().out.splitlines()
+    def show(name: str) -> list[str]:
+        finished = command(name, "--help", env=environment)
+        assert finished.returncode == 0
+        return finished.stdout.splitlines()
 
     return show
 
@@ -45,10 +49,10 @@ def test_the_common_flags_come_first(help_text) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_flag_is_shown_once_and_under_a_heading_that_was_chosen_for_it(help_text, command: str) -> None:
-    flags = _flags(help_text(command))
-    arguments = cli.app[command].assemble_argument_collection()
+@pytest.mark.parametrize("stage", COMMANDS)
+def test_every_flag_is_shown_once_and_under_a_heading_that_was_chosen_for_it(help_text, stage: str) -> None:
+    flags = _flags(help_text(stage))
+    arguments = cli.app[stage].assemble_argument_collection()
     assert sorted(flags) == sorted(argument.name for argument in arguments if argument.show)
     chosen = {f"--{name.replace('_', '-')}" for names in cli.HEADINGS.values() for name in names}
     assert set(flags) <= chosen
@@ -60,8 +64,8 @@ def test_no_heading_names_a_flag_that_is_gone() -> None:
     assert chosen <= known
 
 
-@pytest.mark.parametrize("command", ["prune", "quantize"])
-def test_a_stage_that_fine_tunes_shows_no_losses_and_no_discriminator(help_text, command: str) -> None:
-    lines = help_text(command)
+@pytest.mark.parametrize("stage", ["prune", "quantize"])
+def test_a_stage_that_fine_tunes_shows_no_losses_and_no_discriminator(help_text, stage: str) -> None:
+    lines = help_text(stage)
     assert _headings(lines) == ["Parameters", "Training"]
     assert len(lines) <= 60
