@@ -58,6 +58,18 @@ def check_config(config: Any, kind: type[Config]) -> Config:
     return config
 
 
+def require_at_least(config: object, **least: int) -> None:
+    """Check the lower bounds of a configuration's numbers; None, a flag that was not given, passes.
+
+    Raises:
+        UsageError: Naming the first number that is too small.
+    """
+    for name, allowed in least.items():
+        value = getattr(config, name)
+        if value is not None and value < allowed:
+            raise UsageError(f"{name} = {value}, expected at least {allowed}.")
+
+
 def to_mapping(config: Any) -> dict[str, Any]:
     """Return a configuration as JSON- and TOML-ready values; paths become strings, also those in tuples."""
     return {key: _plain(value) for key, value in asdict(config).items()}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from compress.config import require_at_least
 from compress.errors import UsageError
 from compress.teachers import LambdaLayers
 
@@ -43,7 +44,7 @@ class TfliteConfig:
     """Random seed for the draw of photos."""
 
     def __post_init__(self) -> None:
-        _check_at_least_1(calibration_images=self.calibration_images, image_size_px=self.image_size_px)
+        require_at_least(self, calibration_images=1, image_size_px=1)
         _check_other_sizes(self.other_sizes_px)
         if self.precision == "int8" and self.data is None:
             raise UsageError(_INT8_NEEDS_DATA)
@@ -82,7 +83,7 @@ class CoremlConfig:
     """Random seed for the draw of photos."""
 
     def __post_init__(self) -> None:
-        _check_at_least_1(calibration_images=self.calibration_images, image_size_px=self.image_size_px)
+        require_at_least(self, calibration_images=1, image_size_px=1)
         _check_other_sizes(self.other_sizes_px)
         if self.precision == "int8" and self.data is None:
             raise UsageError(_INT8_NEEDS_DATA)
@@ -100,17 +101,12 @@ class TranslateConfig:
     """Threads that a .tflite file runs on."""
 
     def __post_init__(self) -> None:
-        _check_at_least_1(image_size_px=self.image_size_px, threads=self.threads)
-
-
-def _check_at_least_1(**values: int | None) -> None:
-    for name, value in values.items():
-        if value is not None and value < 1:
-            raise UsageError(f"{name} = {value}, expected at least 1.")
+        require_at_least(self, image_size_px=1, threads=1)
 
 
 def _check_other_sizes(sizes: tuple[int, ...]) -> None:
     for size in sizes:
-        _check_at_least_1(other_sizes_px=size)
+        if size < 1:
+            raise UsageError(f"other_sizes_px = {size}, expected at least 1.")
         if sizes.count(size) > 1:
             raise UsageError(f"other_sizes_px = {size} is given {sizes.count(size)} times. Name each size once.")

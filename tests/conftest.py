@@ -12,6 +12,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -87,6 +88,42 @@ def photo_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
             smooth = np.repeat(np.repeat(coarse, 8, axis=0), 8, axis=1)
             images.write_png(root / folder / f"{index:03d}.png", smooth)
     return root
+
+
+@pytest.fixture(scope="session")
+def convolution_chain() -> Callable[..., bytes]:
+    """Write small `.tflite` files: chains of 3x3 convolutions from and to a 32x32 image, in float."""
+    from export.graph.operations import Convolution, Graph, Operation, Pad
+    from export.tflite.emitter import float_file
+
+    side = 32
+
+    def write(*, filters: int, mirrored: bool = False, inner: int = 1) -> bytes:
+        """`inner` of the convolutions lie between `filters`; `mirrored` pads each by reflection."""
+        generator = np.random.default_rng(0)
+        channels = [3, *[filters] * (inner + 1), 3]
+        operations: list[Operation] = []
+        last = "image"
+        for number, (before, after) in enumerate(pairwise(channels)):
+            if mirrored:
+                shape = (side + 2, side + 2, before)
+                pad = Pad(inputs=(last,), output=f"p{number}", shape=shape, margins=((1, 1), (1, 1)), mode="reflect")
+                operations.append(pad)
+                last = pad.output
+            convolution = Convolution(
+                inputs=(last,),
+                output=f"c{number}",
+                shape=(side, side, after),
+                kernel=generator.normal(0, 0.1, (3, 3, before, after)).astype(np.float32),
+                bias=np.zeros(after, np.float32),
+                padding="valid" if mirrored else "same",
+                activation="relu" if number <= inner else "none",
+            )
+            operations.append(convolution)
+            last = convolution.output
+        return float_file(Graph(input="image", output=last, input_shape=(side, side, 3), operations=tuple(operations)))
+
+    return write
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.timing.flags import require_at_least
+from compress.config import require_at_least
 from compress.errors import UsageError
 
 Backend = Literal["cpu", "gpu", "nnapi"]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.timing.flags import require_at_least
+from compress.config import require_at_least
 from compress.errors import UsageError
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.timing.flags import require_at_least
+from compress.config import require_at_least
 from export.config import LambdaLayers
 
 PeerMethod = Literal["narrow", "gan_compression", "omgd", "omgd_losses"]

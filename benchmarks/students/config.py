@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.published.config import PeerMethod
-from benchmarks.timing.flags import require_at_least
+from compress.config import require_at_least
 from export.config import IoType
 
 

@@ -1,23 +1,9 @@
-"""Checks of benchmark flags, and the command line that repeats a benchmark."""
+"""The command line that repeats a benchmark."""
 
 import shlex
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
-
-from compress.errors import UsageError
-
-
-def require_at_least(config: object, **least: int) -> None:
-    """Check the lower bounds of a configuration's numbers; None, a flag that was not given, passes.
-
-    Raises:
-        UsageError: Naming the first number that is too small.
-    """
-    for name, allowed in least.items():
-        value = getattr(config, name)
-        if value is not None and value < allowed:
-            raise UsageError(f"{name} = {value}, expected at least {allowed}.")
 
 
 def command_line(command: Sequence[str], *configs: Any) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from compress.errors import UsageError
+from compress.config import require_at_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,5 +13,4 @@ class ToolkitConfig:
     """Rounds; in each, every command has its turn. Six and more tell noise without taking their whole range for it."""
 
     def __post_init__(self) -> None:
-        if self.runs < 1:
-            raise UsageError(f"runs = {self.runs}, expected at least 1.")
+        require_at_least(self, runs=1)

@@ -20,7 +20,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from compress.artifact import atomic_dir
-from compress.config import to_mapping
+from compress.config import require_at_least, to_mapping
 from compress.data.config import AvatarsConfig, SingleDomain
 from compress.errors import UsageError
 from compress.images import write_png
@@ -202,8 +202,6 @@ def _note(config: AvatarsConfig) -> dict[str, Any]:
 
 
 def _check_config(config: AvatarsConfig) -> None:
-    for name in ("train_per_domain", "test_per_domain"):
-        if getattr(config, name) < 1:
-            raise UsageError(f"{name} = {getattr(config, name)}, expected at least 1.")
+    require_at_least(config, train_per_domain=1, test_per_domain=1)
     if not SMALLEST_PX <= config.image_size_px <= LARGEST_PX:
         raise UsageError(f"image_size_px = {config.image_size_px}, expected {SMALLEST_PX} to {LARGEST_PX}.")

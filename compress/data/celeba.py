@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from compress import images
 from compress.artifact import atomic_dir, refuse_existing, refuse_overwriting_inputs
-from compress.config import to_mapping
+from compress.config import require_at_least, to_mapping
 from compress.data.avatars import LARGEST_PX, NOTE_NAME, SMALLEST_PX
 from compress.data.celeba_attributes import AttributeList, read_attributes
 from compress.data.config import CelebaConfig, SingleDomain
@@ -187,9 +187,7 @@ def _check_config(config: CelebaConfig) -> None:
     for name in ("a", "b"):
         if not getattr(config, name):
             raise UsageError(f"{name} = (), expected at least one attribute.")
-    for name in ("train_per_domain", "test_per_domain"):
-        if getattr(config, name) is not None and getattr(config, name) < 1:
-            raise UsageError(f"{name} = {getattr(config, name)}, expected at least 1.")
+    require_at_least(config, train_per_domain=1, test_per_domain=1)
     height, width = config.image_height_px, config.image_width_px
     if (height is None) != (width is None):
         raise UsageError(

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from compress.config import TrainingPrecision
+from compress.config import TrainingPrecision, require_at_least
 from compress.data.config import Domain
 from compress.errors import UsageError
 from compress.models.pocket.config import PocketConfig
@@ -56,8 +56,7 @@ class TrainConfig:
     """Random seed for weights, photo order and mirroring."""
 
     def __post_init__(self) -> None:
-        _require_at_least(self, 1, "batch_size", "sample_every", "checkpoint_every")
-        _require_at_least(self, 0, "steps")
+        require_at_least(self, batch_size=1, sample_every=1, checkpoint_every=1, steps=0)
         if not 0.0 <= self.ema_momentum < 1.0:
             raise UsageError(f"ema_momentum = {self.ema_momentum}, expected 0 up to less than 1.")
 
@@ -127,7 +126,7 @@ class DiscriminatorConfig:
 
     def __post_init__(self) -> None:
         _check_weights(self, DiscriminatorConfig)
-        _require_at_least(self, 1, "discriminator_filters")
+        require_at_least(self, discriminator_filters=1)
         if self.matching_weight and not self.adversarial_weight:
             raise UsageError(
                 f"matching_weight = {self.matching_weight} and adversarial_weight = 0: there is no discriminator whose "
@@ -188,7 +187,7 @@ class DistillConfig(FitConfig, StudentConfig):
     def __post_init__(self) -> None:
         FitConfig.__post_init__(self)
         StudentConfig.__post_init__(self)
-        _require_at_least(self, 1, "steps")
+        require_at_least(self, steps=1)
         check_discriminator_size(self, self.domain, self.image_size_px)
 
 
@@ -220,12 +219,6 @@ def check_discriminator_size(config: DiscriminatorConfig, domain: Domain, image_
             f"image_size_px = {image_size_px} and adversarial_weight = {config.adversarial_weight}: a discriminator "
             f"needs at least {SMALLEST_DISCRIMINATOR_PX} pixels a side. Pass --adversarial-weight 0 for smaller images."
         )
-
-
-def _require_at_least(config: object, least: int, *names: str) -> None:
-    for name in names:
-        if getattr(config, name) < least:
-            raise UsageError(f"{name} = {getattr(config, name)}, expected at least {least}.")
 
 
 def _check_weights(config: object, part: type[LossConfig] | type[DiscriminatorConfig]) -> None:

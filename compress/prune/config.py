@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from compress.config import require_at_least
 from compress.distill.fine_tuning import TuneConfig
 from compress.errors import UsageError
 
@@ -31,7 +32,4 @@ class PruneConfig(TuneConfig):
         super().__post_init__()
         if self.max_bytes is None and self.max_macs is None:
             raise UsageError("no budget given; pass --max-bytes, --max-macs or both.")
-        for name in ("max_bytes", "max_macs", "channel_multiple", "calibration_images"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"{name} = {value}, expected at least 1.")
+        require_at_least(self, max_bytes=1, max_macs=1, channel_multiple=1, calibration_images=1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from compress.config import from_mapping
+from compress.config import from_mapping, require_at_least
 from compress.data.config import Domain, opposite
 from compress.distill.config import DistillConfig, check_discriminator_size
 from compress.errors import UsageError
@@ -36,9 +36,7 @@ class MeasureConfig:
     """Interleaved rounds of the latency measurement."""
 
     def __post_init__(self) -> None:
-        for name in ("threads", "runs"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} = {getattr(self, name)}, expected at least 1.")
+        require_at_least(self, threads=1, runs=1)
         if self.reference == "real" and opposite(self.domain) is None:
             raise UsageError(
                 'reference = "real" with domain = "both": no photos are only what both translations should make. Set '

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from compress.config import require_at_least
 from compress.distill.fine_tuning import TuneConfig
 from compress.errors import UsageError
 
@@ -41,8 +42,6 @@ class QuantizeConfig(TuneConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("calibration_images", "steps"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} = {getattr(self, name)}, expected at least 1.")
+        require_at_least(self, calibration_images=1, steps=1)
         if self.float_ops < 0:
             raise UsageError(f"float_ops = {self.float_ops}, expected 0 (all in int8) or more operators.")

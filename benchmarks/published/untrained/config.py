@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from benchmarks.published.config import PublishedConfig
-from benchmarks.timing.flags import require_at_least
+from compress.config import require_at_least
 from compress.errors import UsageError
 
 _MULTIPLE_PX = 8

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from compress.config import require_at_least
 from compress.errors import UsageError
 
 Family = Literal["pixel_shuffle", "separable", "space_to_depth", "unet"]
@@ -44,9 +45,7 @@ class PocketConfig:
         return self.upsampler or ("bilinear" if self.family == "separable" else "depth_to_space")
 
     def __post_init__(self) -> None:
-        for name in ("image_size_px", "width", "blocks"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} = {getattr(self, name)}, expected at least 1.")
+        require_at_least(self, image_size_px=1, width=1, blocks=1)
         if self.family not in _DOWNSCALING:
             raise UsageError(f"family = {self.family!r}, expected one of {', '.join(_DOWNSCALING)}.")
         if self.image_size_px % _DOWNSCALING[self.family] or self.width % 2:
