@@ -1,8 +1,11 @@
-"""Child process of `sandbox`: reads one foreign file into a description, and loads only the framework it needs."""
+"""Child process of `sandbox`: reads one foreign file into a description or arrays, with only the framework it needs."""
 
 import resource
 import sys
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from compress.errors import UnusableModel
 from compress.teachers.check import check_description
@@ -59,6 +62,13 @@ def _read(path: Path) -> GeneratorDescription:
     )
 
 
+def _save_state_dict(path: Path, result: Path) -> None:
+    from compress.teachers.pytorch import reader
+
+    arrays: dict[str, Any] = reader.read_state_dict(path)
+    np.savez(result, **arrays)
+
+
 def _limit_memory(path: Path) -> None:
     light = path.is_file() and path.suffix in (".h5", ".hdf5", ".keras")
     limit = ADDRESS_SPACE_BYTES if light else FRAMEWORK_ADDRESS_SPACE_BYTES
@@ -67,11 +77,14 @@ def _limit_memory(path: Path) -> None:
 
 
 def main() -> int:
-    """Describe the file of the command line; return the exit code of the process."""
-    path, result, *lambda_layers = sys.argv[1:]
+    """Read the file of the command line for what it asks; return the exit code of the process."""
+    content, path, result, *lambda_layers = sys.argv[1:]
     _limit_memory(Path(path))
     try:
-        describe(Path(path), lambda_layers=lambda_layers[0] if lambda_layers else None).save(Path(result))
+        if content == "state_dict":
+            _save_state_dict(Path(path), Path(result))
+        else:
+            describe(Path(path), lambda_layers=lambda_layers[0] if lambda_layers else None).save(Path(result))
     except UnusableModel as error:
         return _print_reason(str(error))
     except MemoryError:

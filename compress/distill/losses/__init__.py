@@ -7,7 +7,13 @@ over the batch and 0 for equal inputs. Everything is computed in float32, whatev
 
 from compress.distill.losses.adversarial import AdversarialLoss, discriminator_loss, generator_loss
 from compress.distill.losses.channels import channel_distillation_loss
-from compress.distill.losses.perceptual import feature_loss, gram_loss, hint_loss
+from compress.distill.losses.perceptual import (
+    feature_loss,
+    gram_loss,
+    hint_loss,
+    normalized_feature_loss,
+    statistics_loss,
+)
 from compress.distill.losses.pixels import gradient_loss, l1_loss, total_variation
 from compress.distill.losses.structure import ms_ssim_loss, ssim_loss
 
@@ -22,6 +28,8 @@ __all__ = [
     "hint_loss",
     "l1_loss",
     "ms_ssim_loss",
+    "normalized_feature_loss",
     "ssim_loss",
+    "statistics_loss",
     "total_variation",
 ]

@@ -6,6 +6,9 @@ from keras import ops
 
 from compress.distill.losses.precision import in_float32
 
+_EPSILON = 1e-6
+"""Keeps quotients, and the gradient of a standard deviation, finite where features are all the same."""
+
 
 @in_float32
 def feature_loss(student: Any, teacher: Any) -> Any:
@@ -47,6 +50,50 @@ def gram_loss(student: Any, teacher: Any) -> Any:
     by L1 as in Ren et al. 2021, OMGD, arXiv:2108.06908, whose weight is 1e4.
     """
     return ops.mean(ops.abs(_gram(student) - _gram(teacher)))
+
+
+@in_float32
+def normalized_feature_loss(student: Any, teacher: Any) -> Any:
+    """Return the mean absolute difference of features, as a share of the teacher's mean absolute feature.
+
+    So every tap of a net counts alike, whatever the size of its activations.
+
+    Args:
+        student: `(batch, height, width, channels)`, a frozen net's features of the student's images.
+        teacher: The net's features of the teacher's images, of the same shape.
+
+    Source: as `feature_loss`; scaled by the size of the activations.
+    """
+    return ops.mean(ops.abs(student - teacher)) / (ops.mean(ops.abs(teacher)) + _EPSILON)
+
+
+@in_float32
+def statistics_loss(student: Any, teacher: Any) -> Any:
+    """Return how far mean and standard deviation of each channel of each image are from the teacher's: which textures
+    occur, wherever they lie.
+
+    Args:
+        student: `(batch, height, width, channels)`, a frozen net's features of the student's images.
+        teacher: The net's features of the teacher's images, of any height and width.
+
+    Returns:
+        The mean absolute difference of the means plus that of the deviations, as a share of the teacher's mean
+        deviation.
+
+    Source: Huang and Belongie 2017, Arbitrary Style Transfer with Adaptive Instance Normalization, arXiv:1703.06868,
+    equation 13, as an L1 distance; scaled by the size of the deviations.
+    """
+    (student_mean, student_deviation), (teacher_mean, teacher_deviation) = _statistics(student), _statistics(teacher)
+    means = ops.mean(ops.abs(student_mean - teacher_mean))
+    deviations = ops.mean(ops.abs(student_deviation - teacher_deviation))
+    return (means + deviations) / ops.mean(teacher_deviation)
+
+
+def _statistics(features: Any) -> tuple[Any, Any]:
+    """Return mean and standard deviation over height and width, each `(batch, channels)`."""
+    means = ops.mean(features, axis=(1, 2), keepdims=True)
+    variances = ops.mean(ops.square(features - means), axis=(1, 2))
+    return means[:, 0, 0], ops.sqrt(variances + _EPSILON)
 
 
 def _gram(features: Any) -> Any:

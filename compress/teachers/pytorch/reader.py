@@ -45,6 +45,23 @@ def describe(path: Path) -> GeneratorDescription:
     )
 
 
+def read_state_dict(path: Path) -> dict[str, np.ndarray]:
+    """Read a file that holds nothing but one state dict.
+
+    Returns:
+        Each tensor as float32, by its name.
+
+    Raises:
+        UnusableModel: If PyTorch is not installed, or the file holds something else.
+    """
+    file.check_declared_sizes(path)
+    content = _load(path)
+    if not isinstance(content, Mapping) or not all(hasattr(value, "numel") for value in content.values()):
+        raise UnusableModel(f"it holds {_summary(content)}; expected tensors by their names.")
+    file.check_tensor_sizes(path, content.values())
+    return {str(name): _to_numpy(value) for name, value in content.items()}
+
+
 def _load(path: Path) -> Any:
     try:
         import torch

