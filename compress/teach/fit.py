@@ -15,7 +15,7 @@ from compress.teach import convergence, cyclegan, kid
 from compress.teach.batches import Batches, DomainImages, downscale
 from compress.teach.config import TeachConfig
 from compress.teach.convergence import DIRECTIONS, Direction, KidCheck, KidHistory
-from compress.training import loop, schedules
+from compress.training import averaging, loop, schedules
 from compress.training.precision import Policy, dtype_policy_scope, resolve_policy
 
 _SHEET_COLUMNS = 8
@@ -217,17 +217,13 @@ def _carry_over(model: cyclegan.CycleGan, batches: Batches, done: int) -> None:
 @contextmanager
 def _averaged_weights(model: cyclegan.CycleGan, batches: Batches, done: int) -> Iterator[None]:
     """Put averaged weights, and BatchNorm statistics that fit them, into the model for the time of the block."""
-    before = model.get_weights()
-    try:
-        if batches.config.ema_momentum and int(model.optimizer.iterations):
-            model.optimizer.finalize_variable_values(model.trainable_variables)
-            # On JAX each weight is now the very array of its average, which using up the one would delete.
-            model.set_weights(model.get_weights())
-            if batches.config.normalization == "batch":
-                _refresh_statistics(model, batches, done)
+    if not (batches.config.ema_momentum and int(model.optimizer.iterations)):
         yield
-    finally:
-        model.set_weights(before)
+        return
+    with averaging.averaged_weights(model):
+        if batches.config.normalization == "batch":
+            _refresh_statistics(model, batches, done)
+        yield
 
 
 def _refresh_statistics(model: cyclegan.CycleGan, batches: Batches, done: int) -> None:

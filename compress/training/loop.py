@@ -112,20 +112,6 @@ def train(
     return TrainResult(done, statistics.median(durations) if durations else None)
 
 
-def refresh_batch_statistics(net: keras.Model, photos: Callable[[int], np.ndarray], steps: int) -> None:
-    """Refresh BatchNorm's statistics, which averaged weights make stale, on photos; nothing else of a net changes.
-
-    Args:
-        net: Left alone where it has no such statistics.
-        photos: Returns the batch of a step, `(batch, height, width, 3)`.
-        steps: Number of batches.
-    """
-    if not net.non_trainable_variables:
-        return
-    for step in range(steps):
-        net(photos(step), training=True)
-
-
 def _log(logs: Any, step: int, numbers: Mapping[str, float]) -> None:
     for name, value in numbers.items():
         logs.add_scalar(name, float(value), step)

@@ -20,6 +20,7 @@ from compress.distill.training_data.pairs import Pairs
 from compress.images import psnr_db
 from compress.models.io import clone
 from compress.training import loop
+from compress.training.averaging import refresh_batch_statistics
 from export.calibration.bias_correction import correct_biases
 from export.graph.lower import lower
 from export.graph.operations import Graph
@@ -222,5 +223,5 @@ def _refresh_statistics(model: keras.Model, pairs: Pairs, config: QuantizeConfig
         positions = loop.sample_indices(step, count=len(pairs), batch_size=config.batch_size, seed=config.seed)
         return pairs.batch(positions)[0]
 
-    loop.refresh_batch_statistics(copy, photos, _STATISTICS_STEPS)
+    refresh_batch_statistics(copy, photos, _STATISTICS_STEPS)
     return copy

@@ -93,22 +93,6 @@ def test_a_checkpoint_of_other_settings_is_refused_and_kept(tmp_path: Path) -> N
     assert (tmp_path / "checkpoint.npz").exists()
 
 
-def test_refreshing_statistics_moves_no_trained_weight(tmp_path: Path) -> None:
-    model = _model()
-    _train(model, tmp_path)
-    before = [variable.numpy() for variable in model.trainable_variables]
-    statistics = model.layers[-1].moving_mean.numpy()
-    loop.refresh_batch_statistics(model, lambda _: np.full((5, 4), 9.0), 3)
-    for one, other in zip(before, model.trainable_variables, strict=True):
-        np.testing.assert_array_equal(other.numpy(), one)
-    assert not np.allclose(model.layers[-1].moving_mean.numpy(), statistics)
-
-
-def test_a_net_without_statistics_is_shown_nothing() -> None:
-    net = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
-    loop.refresh_batch_statistics(net, lambda _: pytest.fail("shown"), 3)
-
-
 def test_logs_are_written_for_tensorboard(tmp_path: Path) -> None:
     _train(_model(), tmp_path)
     assert [path.stat().st_size > 0 for path in (tmp_path / "tensorboard").iterdir()] == [True]
