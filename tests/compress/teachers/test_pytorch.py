@@ -12,6 +12,7 @@ import pytest
 
 from compress import teachers
 from compress.errors import UnusableModel
+from compress.teachers import sandbox
 from compress.teachers.build import build_generator
 from compress.teachers.description import GeneratorDescription
 
@@ -98,3 +99,20 @@ def test_checkpoint_is_read_and_refused_in_a_process_of_its_own(references):
     assert teachers.describe(references / "mobile.pth").input_shape == (None, None, 3)
     with pytest.raises(UnusableModel, match=r"both\.pth: it holds 2 generators"):
         teachers.describe(references / "both.pth")
+
+
+def test_any_state_dict_is_read_in_a_child_as_arrays(references):
+    arrays = sandbox.state_dict_in_child(references / "unet_batch.pth")
+    # The outermost and innermost levels have one convolution without a norm each.
+    assert sum(name.endswith("running_mean") for name in arrays) == 3
+    assert {array.dtype for array in arrays.values()} == {np.dtype("float32")}
+    assert arrays["model.model.0.weight"].shape == (4, 3, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("both", "expected tensors by their names"), ("pickled", "more than tensors"), ("bomb", "many times its size")],
+)
+def test_what_is_no_state_dict_is_refused_by_the_child(references, name, words):
+    with pytest.raises(UnusableModel, match=f"{name}.pth.*{words}"):
+        sandbox.state_dict_in_child(references / f"{name}.pth")

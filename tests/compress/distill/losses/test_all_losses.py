@@ -20,6 +20,8 @@ DISTANCES: list[Callable[[Any, Any], Any]] = [
     losses.ms_ssim_loss,
     losses.gradient_loss,
     losses.feature_loss,
+    losses.normalized_feature_loss,
+    losses.statistics_loss,
     losses.gram_loss,
     losses.channel_distillation_loss,
 ]
