@@ -1,4 +1,4 @@
-"""Commands of `compress eval`: score, gate, accept and report."""
+"""Commands of `compress eval`: score, perturb, gate, accept and report."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from compress import console
 from compress.artifact import atomic_write_text, refuse_existing
-from eval.config import AcceptConfig, GateConfig, ReportConfig, ScoreConfig
+from eval.config import AcceptConfig, GateConfig, PerturbConfig, ReportConfig, ScoreConfig
 from eval.score_key import is_distance, is_kernel_distance
 
 Flags = Parameter(name="*")
@@ -28,7 +28,7 @@ def score(
     overwrite: Flag = False,
     json: Flag = False,
 ) -> None:
-    """Score generated images: kernel and Fréchet distance to real ones, similarity to the teacher's and to the truth.
+    """Score generated images: kernel and Fréchet distance to real ones, similarity to the teacher's, or flicker.
 
     Args:
         config: The folders, and the network whose features are compared.
@@ -42,6 +42,31 @@ def score(
 
     record = scores.score_folder(config)
     console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=_format_scores(record))
+
+
+@app.command
+def perturb(
+    photos: Path,
+    *,
+    config: Annotated[PerturbConfig, Flags],
+    out: Path,
+    overwrite: Flag = False,
+    json: Flag = False,
+) -> None:
+    """Write perturbed copies of photos, by which flicker is measured: sub-pixel shifts, small noise, JPEG.
+
+    Translate the folder with each model, then: compress eval score --flicker OUT --fake STUDENT'S --teacher TEACHER'S.
+
+    Args:
+        photos: A folder of JPEG, PNG or WebP images.
+        config: The image size, how many photos, and the seed.
+        out: Folder to write.
+        overwrite: Replace that folder if it exists.
+        json: Print what was written as JSON.
+    """
+    from eval.flicker.perturb import perturb_folder
+
+    console.show(perturb_folder(photos, config, out, overwrite=overwrite), as_json=json)
 
 
 @app.command
@@ -133,6 +158,7 @@ def _format_scores(record: dict[str, Any]) -> str:
     lines = [*_format_distances(record), *_format_distances(record.get("control", {}), prefix="control ")]
     for key, other in (("similarity", "the teacher"), ("truth", "the truth")):
         lines += _format_similarity(record.get(key, {}), other)
+    lines += [line for kind, value in record.get("flicker", {}).items() for line in _format_flicker(kind, value)]
     spent = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in record["seconds"].items())
     return "\n".join([*lines, *(f"note: {note}" for note in record["notes"]), f"spent: {spent}"])
 
@@ -166,3 +192,22 @@ def _format_similarity(similarity: dict[str, Any], other: str) -> list[str]:
             worst = value["max" if name.startswith("perceptual") else "min"]
             lines.append(f"{name} to {other}: {value['mean']:.4g}{unit} (worst image {worst:.4g}{unit})")
     return lines
+
+
+def _format_flicker(kind: str, value: dict[str, Any]) -> list[str]:
+    """Format the flicker under one kind of change, and which image's is the worst."""
+    changes = {name: image["output_change"] for name, image in value["images"].items()}
+    worst = max(changes, key=changes.__getitem__)
+    lines = [
+        f"flicker, {kind}: {_format_ratio(value)} the photos' change of {value['input_change']:.2f} levels of 255; "
+        f"largest change {changes[worst]:.2f} levels, of {worst}"
+    ]
+    if "teacher" in value:
+        lines.append(f"flicker, {kind}, of the teacher: {_format_ratio(value['teacher'])} the photos' change")
+    if held := value.get("to_teacher"):
+        lines.append(f"flicker, {kind}, against the teacher: {_format_ratio(held)} its change: {held['verdict']}")
+    return lines
+
+
+def _format_ratio(value: dict[str, float]) -> str:
+    return f"{value['ratio']:.3f} (95 %: {value['low']:.3f} to {value['high']:.3f}) times"

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from compress.config import require_at_least
+from compress.errors import UsageError
+
 NetworkName = Literal["inception", "efficientnet-lite0"]
 Domain = Literal["A", "B"]
 
@@ -26,8 +29,8 @@ class ScorerConfig:
 class ScoreFolders:
     """The folders of one scoring."""
 
-    real: Path
-    """Folder of real images of the domain that the fakes belong to: the reference."""
+    real: Path | None = None
+    """Folder of real images of the domain that the fakes belong to: the reference. Needed, but for --flicker."""
     fake: Path
     """Folder of generated images, all of one size; the reference is cut and resized to it where it differs."""
     teacher: Path | None = None
@@ -36,12 +39,54 @@ class ScoreFolders:
     """Folder of the true images of the same names, where such exist; fitted like the reference, compared likewise."""
     control: Path | None = None
     """Folder of the untouched inputs, scored beside the fakes: what doing nothing would have got."""
+    flicker: Path | None = None
+    """Folder that `compress eval perturb` wrote; --fake and --teacher hold what was made of it. Instead of distances:
+    how much these images change with their photos."""
+    frames: bool = False
+    """--flicker holds a video's frames, which follow each other by name, instead of perturbed photos."""
 
 
 # Here and below, fields come in the order of the bases from right to left.
 @dataclass(frozen=True, kw_only=True)
 class ScoreConfig(ScorerConfig, ScoreFolders):
     """One scoring: its folders, and the network whose features are compared."""
+
+    def __post_init__(self) -> None:
+        if self.flicker is None and self.frames:
+            raise UsageError("--frames says what --flicker holds. Pass --flicker, a folder of frames.")
+        if self.flicker is None:
+            self.require_real()
+        beside = [name for name in ("real", "truth", "control") if getattr(self, name) is not None]
+        if self.flicker is not None and beside:
+            raise UsageError(
+                f"--{beside[0]} does not go with --flicker, whose images are perturbed copies or frames. Score the "
+                "plain translations by a command of their own."
+            )
+
+    def require_real(self) -> Path:
+        """Return the folder of real images.
+
+        Raises:
+            UsageError: If none is given.
+        """
+        if self.real is None:
+            raise UsageError("a score needs --real, a folder of real images to compare with, or --flicker.")
+        return self.real
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerturbConfig:
+    """Perturbed copies of photos, by which flicker is measured."""
+
+    image_size_px: int
+    """Side of the square that photos are cropped and resized to: that of the models that will translate them."""
+    images: int = 64
+    """Most photos to perturb, drawn from the folder; each becomes five images."""
+    seed: int = 0
+    """Random seed of the draw and of the noise."""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, image_size_px=16, images=2)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from compress.errors import UnusableData, UsageError
 from compress.images import list_images, read_image
 from eval.config import ScoreConfig, ScorerConfig
+from eval.flicker.scores import score_flicker
 from eval.similarity import FolderSimilarity, compare_folders, pair_by_stem
 
 if TYPE_CHECKING:
@@ -23,14 +24,17 @@ def score_folder(config: ScoreConfig) -> dict[str, Any]:
     Returns:
         JSON-ready: `schema`, `key` (see `ScoreKey`), the kernel and Fréchet distance under the names of `metric_name`
         and their 95 % `intervals`, where asked for `control`, `similarity` (to the teacher) and `truth`, `notes` on how
-        to read the numbers, and the `seconds` that `features` and `statistics` took.
+        to read the numbers, and the `seconds` that `features` and `statistics` took. Where `config.flicker` is given,
+        `schema` and what `score_flicker` returns instead.
 
     Raises:
         UnusableData: If a folder is missing or too small, an image broken or of the wrong size, or a pair incomplete.
         UnusableModel: If the feature network's weights cannot be used.
         UsageError: If the packages that score are not installed.
     """
-    real, fake = list_enough_images(config.real), list_enough_images(config.fake)
+    if config.flicker is not None:
+        return {"schema": SCHEMA, **score_flicker(config.flicker, config)}
+    real, fake = list_enough_images(config.require_real()), list_enough_images(config.fake)
     # Paired, so that what doing nothing gets is scored on as many images, and on the same ones.
     control = [path for _, path in pair_by_stem(config.fake, config.control).values()] if config.control else None
     # Decoded in full, so that a broken image is named before torch takes its seconds to load.

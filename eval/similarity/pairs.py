@@ -14,7 +14,7 @@ def pair_by_stem(first: Path, second: Path) -> dict[str, tuple[Path, Path]]:
     Raises:
         UnusableData: If a folder has no images or two of one stem, or an image has no partner.
     """
-    ours, theirs = _list_by_stem(first), _list_by_stem(second)
+    ours, theirs = list_by_stem(first), list_by_stem(second)
     unpaired = [f"{_first_few(ours.keys() - theirs.keys())} only in {first}"] if ours.keys() - theirs.keys() else []
     unpaired += [f"{_first_few(theirs.keys() - ours.keys())} only in {second}"] if theirs.keys() - ours.keys() else []
     if unpaired:
@@ -22,7 +22,12 @@ def pair_by_stem(first: Path, second: Path) -> dict[str, tuple[Path, Path]]:
     return {stem: (path, theirs[stem]) for stem, path in ours.items()}
 
 
-def _list_by_stem(folder: Path) -> dict[str, Path]:
+def list_by_stem(folder: Path) -> dict[str, Path]:
+    """List the images of a folder by name without suffix, sorted.
+
+    Raises:
+        UnusableData: If it has no images, or two of one stem.
+    """
     found: dict[str, Path] = {}
     for path in list_images(folder):
         if path.stem in found:

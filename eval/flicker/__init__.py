@@ -1,0 +1,1 @@
+"""Flicker: how much a generator's images change where its photos hardly do."""
