@@ -1,12 +1,11 @@
 """Convergence of a CycleGAN's training: the history of its KID, its noise, a verdict and a plot.
 
-Plain numbers only; `teach.kid` measures them.
+Plain numbers only; `training.kid` measures them.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from compress.artifact import atomic_write_text
 from compress.errors import UnusableArtifact
+from compress.training.kid import Kid, has_stalled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,28 +23,6 @@ DIRECTIONS: tuple[Direction, ...] = ("a2b", "b2a")
 _ARROWS: Mapping[Direction, str] = {"a2b": "A→B", "b2a": "B→A"}
 # Okabe and Ito's blue and vermilion, which colour-blind people tell apart as well.
 _COLOURS: Mapping[Direction, str] = {"a2b": "#0072B2", "b2a": "#D55E00"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kid:
-    """Kernel inception distance of generated images to real ones.
-
-    Raises:
-        ValueError: If a number is not finite: it could neither be compared nor written as JSON.
-    """
-
-    mean: float
-    """Mean over subsets; unbiased, so it may fall below 0."""
-    spread: float
-    """Standard deviation over subsets of half of the images, see `eval.distribution.kid`."""
-    metric: str
-    """Key in the scores of `compress eval score`: `kid` in Inception's features, else with the network's name in it."""
-    network: str
-    """Network of the features, as `--network` takes it. KIDs of two networks do not compare."""
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.mean) and math.isfinite(self.spread)):
-            raise ValueError(f"a KID of {self.mean} ± {self.spread} says nothing; expected finite numbers.")
 
 
 @dataclass(frozen=True)
@@ -132,40 +110,17 @@ class KidHistory:
         return best is not None and best.step == self.checks[-1].step
 
     def has_stalled(self, patience: int, direction: Direction | None = None) -> bool:
-        """Check whether the last `patience` checks brought no improvement beyond the noise.
-
-        The lowest mean before the last `patience` checks is the reference. The direction has stalled when none of
-        these checks lies below it by more than the reference's own spread: the one-standard-error rule. The reference
-        stays put while the checks go on, so slow progress adds up and counts.
-
-        The spread is a standard deviation over KID's 100 subsets, yet a tenth of it is not the noise: the subsets are
-        halves of the same images, and more of them cannot make up for images that are not there. For halves drawn
-        without replacement the spread itself is about the standard error; simulated with Gaussian features and 200
-        images, it was 1.0 to 1.4 times the true one. Two checks share the real images, the inputs and the draw of the
-        subsets, so their difference is less noisy than that of independent figures: about 0.7 spreads there, with half
-        of the images' variance shared. Noise alone thus puts one check in thirteen a spread below another.
-
-        What each check must bring depends on the patience: with that noise, a steady half spread a check is taken for
-        standing still at one moment in five with a patience of 3, one in 170 with 5, none with 8 (simulated).
+        """Check whether the last `patience` checks brought no improvement beyond the noise, see `kid.has_stalled`.
 
         Failed measurements count for nothing: they neither end a training nor keep it going.
 
         Args:
             patience: Number of measured checks, at least 1.
             direction: The one asked about; both must have stalled when None.
-
-        Source: Breiman et al. 1984, Classification and Regression Trees, section 3.4.3, for the rule.
         """
-        if patience < 1:
-            raise ValueError(f"patience = {patience}; expected at least 1 check.")
         if direction is None:
             return all(self.has_stalled(patience, one) for one in DIRECTIONS)
-        kids = [kid for _, kid in self.points(direction)]
-        earlier, last = kids[:-patience], kids[-patience:]
-        if not earlier:
-            return False
-        reference = min(earlier, key=lambda kid: kid.mean)
-        return min(kid.mean for kid in last) >= reference.mean - reference.spread
+        return has_stalled([kid for _, kid in self.points(direction)], patience)
 
     def verdict(self, patience: int) -> str:
         """Return one line for people: each direction's best KID and its step, and whether training has converged."""
@@ -173,7 +128,7 @@ class KidHistory:
         if found is None:
             return "KID was not measured: nothing says whether training has converged"
         directions = "; ".join(self._summary(direction) for direction in DIRECTIONS)
-        return f"{_label(found)}: {directions}. {self._conclusion(patience)}"
+        return f"{found.label}: {directions}. {self._conclusion(patience)}"
 
     def _conclusion(self, patience: int) -> str:
         fewest = min(len(self.points(direction)) for direction in DIRECTIONS)
@@ -230,7 +185,7 @@ def plot_history(history: KidHistory, path: Path) -> None:
     for direction in DIRECTIONS:
         _draw(axes, history, direction)
     axes.set_xlabel("training step")
-    axes.set_ylabel(f"{_label(found)} (lower is better)")
+    axes.set_ylabel(f"{found.label} (lower is better)")
     axes.set_xlim(left=0)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", linewidth=0.5, alpha=0.4)
@@ -250,11 +205,6 @@ def _draw(axes: Axes, history: KidHistory, direction: Direction) -> None:
     if control := history.control.kid(direction) if history.control else None:
         label = f"{arrow} untouched inputs: {control.mean:.4f}"
         axes.axhline(control.mean, color=colour, linestyle="--", linewidth=1.2, label=label)
-
-
-def _label(kid: Kid) -> str:
-    """Return the name of the distance: KID alone in Inception's features, else with the network's name."""
-    return "KID" if kid.metric == "kid" else f"KID in {kid.network} features"
 
 
 def _format_count(count: int) -> str:

@@ -11,11 +11,12 @@ import keras
 import numpy as np
 
 from compress import images
-from compress.teach import convergence, cyclegan, kid
+from compress.teach import convergence, cyclegan
 from compress.teach.batches import Batches, DomainImages, downscale
 from compress.teach.config import TeachConfig
 from compress.teach.convergence import DIRECTIONS, Direction, KidCheck, KidHistory
-from compress.training import averaging, loop, schedules
+from compress.teach.kid import measure_directions
+from compress.training import averaging, kid, loop, schedules
 from compress.training.precision import Policy, dtype_policy_scope, resolve_policy
 
 _SHEET_COLUMNS = 8
@@ -92,7 +93,7 @@ class _Monitor:
             KidHistory(control=self._measure_kid(0, self.held_back)).write(self._history_file)
 
     def _measure_kid(self, done: int, fake: Mapping[Direction, np.ndarray], network: str = "auto") -> KidCheck:
-        return kid.measure_directions(
+        return measure_directions(
             done,
             fake_a=fake["b2a"],
             fake_b=fake["a2b"],

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from compress import artifact, images
 from compress.config import to_mapping
 from compress.data.folders import find_paired_images, list_photos
-from compress.teach import kid
 from compress.teach.config import TeachConfig
+from compress.training import kid
 
 if TYPE_CHECKING:
     from compress.teach.fit import FittedTeachers

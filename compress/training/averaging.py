@@ -35,7 +35,7 @@ def has_batch_norm(net: keras.Model) -> bool:
 def refresh_batch_statistics(net: keras.Model, photos: Callable[[int], np.ndarray], steps: int) -> None:
     """Refresh a net's running statistics on photos; nothing else of it changes.
 
-    BatchNorm's become their plain mean over the batches, whatever they were before. Other layers' run on as in training.
+    BatchNorm's become the plain mean over the batches, whatever they were before. Other layers' run on as in training.
 
     Args:
         net: Left alone where it has no such statistics.

@@ -10,7 +10,8 @@ import pytest
 
 from compress import images
 from compress.errors import UnusableArtifact
-from compress.teach.convergence import Kid, KidCheck, KidHistory, plot_history
+from compress.teach.convergence import KidCheck, KidHistory, plot_history
+from compress.training.kid import Kid
 
 INCEPTION = {"metric": "kid", "network": "inception"}
 LITE0 = {"metric": "kid_efficientnet_lite0", "network": "efficientnet-lite0"}

@@ -15,11 +15,13 @@ import tensorflow as tf
 
 from compress import cli, console, images, teachers
 from compress.errors import UnusableData, UsageError
-from compress.teach import fit, kid
+from compress.teach import fit
 from compress.teach.batches import Batches
 from compress.teach.config import TeachConfig
-from compress.teach.convergence import DIRECTIONS, Direction, Kid, KidCheck
+from compress.teach.convergence import DIRECTIONS, Direction, KidCheck
 from compress.teach.stage import teach
+from compress.training import kid
+from compress.training.kid import Kid
 
 TINY = TeachConfig(
     image_size_px=32,
@@ -100,7 +102,7 @@ def run_folder(checks: _PretendedChecks, data: Path, tmp_path_factory: pytest.Te
     """One watched run that nothing disturbs."""
     out = tmp_path_factory.mktemp("stage") / "taught"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kid, "measure_directions", checks)
+        patch.setattr(fit, "measure_directions", checks)
         patch.setattr(kid, "check_scoring_available", lambda: None)
         teach(data, WATCHED, out)
     return out
@@ -174,16 +176,16 @@ def test_a_killed_run_goes_on_to_the_same_history_end_and_weights(
 
     monkeypatch.setattr(kid, "check_scoring_available", lambda: None)
     with monkeypatch.context() as patch:
-        patch.setattr(kid, "measure_directions", checks)
+        patch.setattr(fit, "measure_directions", checks)
         patch.setattr(Batches, "__call__", killed_in_a_step)
         with pytest.raises(_Killed):
             teach(data, WATCHED, tmp_path / "out")
     # Its checkpoint is of step 3: the check at step 4 is made again.
     with monkeypatch.context() as patch:
-        patch.setattr(kid, "measure_directions", killed_in_a_check)
+        patch.setattr(fit, "measure_directions", killed_in_a_check)
         with pytest.raises(_Killed):
             teach(data, WATCHED, tmp_path / "out")
-    monkeypatch.setattr(kid, "measure_directions", checks)
+    monkeypatch.setattr(fit, "measure_directions", checks)
     teach(data, WATCHED, tmp_path / "out")
     one, other = _record(run_folder), _record(tmp_path / "out")
     for name in ("history", "verdict", "a2b", "b2a"):
@@ -207,13 +209,13 @@ def test_weights_that_a_killed_run_may_still_need_are_kept(
 
     monkeypatch.setattr(kid, "check_scoring_available", lambda: None)
     with monkeypatch.context() as patch:
-        patch.setattr(kid, "measure_directions", measured)
+        patch.setattr(fit, "measure_directions", measured)
         with pytest.raises(_Killed):
             teach(data, config, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out.training").glob("best_a2b-*")) == [
         "best_a2b-000000004.weights.h5", "best_a2b-000000005.weights.h5",
     ]  # fmt: skip
-    monkeypatch.setattr(kid, "measure_directions", lambda step, **_: KidCheck(step, None, None))
+    monkeypatch.setattr(fit, "measure_directions", lambda step, **_: KidCheck(step, None, None))
     teach(data, config, tmp_path / "out")
     assert _record(tmp_path / "out")["a2b"]["step"] == 4
 
@@ -321,10 +323,10 @@ def test_nothing_is_taken_over_from_other_settings_that_never_reached_a_checkpoi
     monkeypatch.setattr(kid, "check_scoring_available", lambda: None)
     with monkeypatch.context() as patch:
         # Far better than the second run will ever be, and measured on other held-back images.
-        patch.setattr(kid, "measure_directions", lambda step, **_: KidCheck(step, _kid(0.0), _kid(0.0)))
+        patch.setattr(fit, "measure_directions", lambda step, **_: KidCheck(step, _kid(0.0), _kid(0.0)))
         _kill_at(1, data, tmp_path / "out", monkeypatch, config)
     assert (tmp_path / "out.training" / "kid.json").exists()
-    monkeypatch.setattr(kid, "measure_directions", lambda step, **_: KidCheck(step, _kid(0.9), _kid(0.9)))
+    monkeypatch.setattr(fit, "measure_directions", lambda step, **_: KidCheck(step, _kid(0.9), _kid(0.9)))
     teach(data, replace(config, seed=1, sample_every=2), tmp_path / "out")
     history = _record(tmp_path / "out")["history"]
     assert history["control"]["a2b"]["mean"] == 0.9
