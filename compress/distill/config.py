@@ -15,9 +15,18 @@ from compress.models.pocket.config import PocketConfig
 
 SMALLEST_DISCRIMINATOR_PX = 32
 """Smallest side of an image that a patch discriminator has something to judge in."""
+CROP_STEP_PX = 8
+"""Grid of the squares that a student sees: the largest factor by which one scales its images down."""
+DiscriminatorKind = Literal["patch", "projected"]
+AdversarialLoss = Literal["lsgan", "hinge"]
+_FILTERS: dict[DiscriminatorKind, int] = {"patch": 16, "projected": 64}
+_HEAD_START: dict[DiscriminatorKind, float] = {"patch": 1.0, "projected": 0.7}
+"""Share of the steps before `turning_step` after which a discriminator begins to learn: an ignorant one would push the
+student about at random."""
 HISTORY = "training.json"
-"""File beside the student: `history`, what the samples measured as a list of `step` and `held_back_psnr_db`,
-`images_per_s`, and the `precision` that was computed in."""
+"""File beside the student: `history`, what the samples measured as a list of `step`, `held_back_psnr_db`, `weights` and
+`kid`; `teacher_kid`, the `chosen` step and why, why the training `stopped` early, `images_per_s`, and the `precision`
+that was computed in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +54,7 @@ class TrainConfig:
     ema_momentum: float = 0.998
     """Average the student's weights exponentially; 0 keeps the last ones."""
     holdout: int = 64
-    """Photos held back to watch PSNR; at most a tenth."""
+    """Photos held back to watch PSNR and KID; at most a tenth."""
     sample_every: int = 500
     """Steps between sample sheets and held-back scores."""
     checkpoint_every: int = 250
@@ -91,6 +100,13 @@ class LossConfig:
     """Features to compare: on the way down, or residual blocks too."""
     l1_final_scale: float = 1.0
     """Factor on l1_weight from adversarial_from_step on."""
+    # Both images as a pretrained network sees them, each scale divided by its own size. It never scores.
+    perceptual_weight: float = 0.0
+    """Weight of the difference of a pretrained network's features."""
+    statistics_weight: float = 0.0
+    """Weight of the difference of their channels' means and deviations."""
+    perceptual_network: str = "efficientnet-lite2"
+    """That network, or a .keras file of features."""
 
     def __post_init__(self) -> None:
         _check_weights(self, LossConfig)
@@ -102,31 +118,48 @@ class LossConfig:
 class DiscriminatorConfig:
     """The discriminator that is trained beside a student, where `adversarial_weight` asks for one."""
 
-    # Real images are those of the target domain: trainB for domain A, trainA for domain B. Not for both domains.
+    # Real images are those of the target domain, trainB for domain A; without any, or for both domains, the teacher's.
     adversarial_weight: float = 0.0
     """Weight of fooling a discriminator of the target domain's images."""
+    discriminator: DiscriminatorKind = "projected"
+    """What it judges: patches, or a pretrained network's features."""
     # A perceptual distance in features that know the target domain.
     matching_weight: float = 0.0
     """Weight of matching the discriminator's features to the teacher's."""
-    adversarial_loss: Literal["lsgan", "hinge"] = "lsgan"
-    """Least squares, or the hinge loss."""
+    adversarial_loss: AdversarialLoss | None = None
+    """Least squares (patch) or the hinge loss (projected)."""
     adversarial_from_step: float = 0.1
     """First step with the discriminator: below 1 a share of all steps, else a number."""
-    # CycleGAN's 64 overwhelm a small student.
-    discriminator_filters: int = 16
-    """Channels of its first layer."""
-    discriminator_learning_rate: float = 2e-4
+    # CycleGAN's 64 overwhelm a small student as patches.
+    discriminator_filters: int | None = None
+    """Channels of its first layer: 16 (patch), 64 (projected)."""
+    discriminator_learning_rate: float = 4e-4
     """Peak of its learning rate, which follows the student's."""
     # It then overpowers the student; after GCC. An undecided one has a loss of 0.25 (lsgan) or 1 (hinge).
     discriminator_hold_ratio: float = 0.0
     """Pause its training below this share of an undecided one's loss; 0 never does."""
-    # Discriminator and encoder judge texture, and half the side costs a quarter of the time.
+    # They judge texture, and half the side costs a quarter of the time.
     discriminator_crop_px: int | None = None
-    """Side of the random squares that it and the losses through the encoder see."""
+    """Side of the random squares that it and the losses in features see."""
+
+    @property
+    def chosen_adversarial_loss(self) -> AdversarialLoss:
+        """The loss: as asked for, else the one that suits the kind of discriminator."""
+        return self.adversarial_loss or ("hinge" if self.discriminator == "projected" else "lsgan")
+
+    @property
+    def chosen_discriminator_filters(self) -> int:
+        """Channels of the first layer: as asked for, else what suits the kind of discriminator."""
+        return self.discriminator_filters or _FILTERS[self.discriminator]
 
     def __post_init__(self) -> None:
         _check_weights(self, DiscriminatorConfig)
-        require_at_least(self, discriminator_filters=1)
+        require_at_least(self, **{"discriminator_filters": 1} if self.discriminator_filters is not None else {})
+        if self.matching_weight and self.discriminator == "projected":
+            raise UsageError(
+                f"matching_weight = {self.matching_weight} and discriminator = projected, whose features are those of "
+                "perceptual_weight already. Pass --perceptual-weight, or --discriminator patch."
+            )
         if self.matching_weight and not self.adversarial_weight:
             raise UsageError(
                 f"matching_weight = {self.matching_weight} and adversarial_weight = 0: there is no discriminator whose "
@@ -154,6 +187,13 @@ class DiscriminatorConfig:
 class FitConfig(DiscriminatorConfig, LossConfig, TrainConfig):
     """Training, losses and discriminator of a student, whatever it starts from."""
 
+    # A square of half the side costs a quarter of a step: the student learns to draw from many squares, then what
+    # belongs where from whole images.
+    crop_px: int | None = None
+    """Side of the random squares that the student itself sees at first."""
+    crop_until: float = 0.8
+    """Share of the steps with squares, before those with whole images."""
+
     @property
     def turning_step(self) -> int:
         """The first step with the discriminator and with the final scale of L1."""
@@ -161,14 +201,36 @@ class FitConfig(DiscriminatorConfig, LossConfig, TrainConfig):
         return round(begin * self.steps) if begin < 1 else int(begin)
 
     @property
+    def discriminator_step(self) -> int:
+        """The first step in which the discriminator learns."""
+        return round(_HEAD_START[self.discriminator] * self.turning_step)
+
+    @property
     def has_phases(self) -> bool:
         """True if anything changes at `turning_step`."""
         return self.adversarial_weight > 0 or self.l1_final_scale != 1
+
+    @property
+    def sees_perceptual_network(self) -> bool:
+        """True if anything looks at images through the pretrained network."""
+        judged = self.adversarial_weight > 0 and self.discriminator == "projected"
+        return judged or self.perceptual_weight > 0 or self.statistics_weight > 0
+
+    def crops(self, step: int) -> bool:
+        """True if the student sees squares at a step."""
+        return self.crop_px is not None and step < round(self.crop_until * self.steps)
 
     def __post_init__(self) -> None:
         TrainConfig.__post_init__(self)
         LossConfig.__post_init__(self)
         DiscriminatorConfig.__post_init__(self)
+        if not 0 < self.crop_until <= 1:
+            raise UsageError(f"crop_until = {self.crop_until}, expected a share of the steps above 0, at most 1.")
+        if self.crop_px is not None and (self.crop_px < SMALLEST_DISCRIMINATOR_PX or self.crop_px % CROP_STEP_PX):
+            raise UsageError(
+                f"crop_px = {self.crop_px}, expected a multiple of {CROP_STEP_PX}, at least "
+                f"{SMALLEST_DISCRIMINATOR_PX}."
+            )
         if self.has_phases and self.adversarial_from_step >= max(1, self.steps):
             raise UsageError(
                 f"adversarial_from_step = {self.adversarial_from_step}, expected a share from 0 to less than 1, or a "
@@ -177,7 +239,22 @@ class FitConfig(DiscriminatorConfig, LossConfig, TrainConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DistillConfig(FitConfig, StudentConfig):
+class WatchConfig:
+    """What a distillation watches beside PSNR, and when it may end early."""
+
+    watch_kid: bool = True
+    """Measure KID of the held-back photos, and keep the best weights by it."""
+    patience: int = 8
+    """KIDs in a row without a better one after which training counts as converged."""
+    stop_when_converged: bool = False
+    """End the training once it has converged."""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, patience=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillConfig(WatchConfig, FitConfig, StudentConfig):
     """Shape and training of a student."""
 
     # For a small teacher, whose counterpart is pruned afterwards.
@@ -187,34 +264,28 @@ class DistillConfig(FitConfig, StudentConfig):
     def __post_init__(self) -> None:
         FitConfig.__post_init__(self)
         StudentConfig.__post_init__(self)
+        WatchConfig.__post_init__(self)
         require_at_least(self, steps=1)
-        check_discriminator_size(self, self.domain, self.image_size_px)
+        check_sizes(self, self.image_size_px)
 
 
-def check_discriminator_size(config: DiscriminatorConfig, domain: Domain, image_size_px: int) -> None:
-    """Check that a discriminator can judge a student's images, and that squares can be cut from them.
+def check_sizes(config: FitConfig, image_size_px: int) -> None:
+    """Check that squares can be cut from a student's images, and that a discriminator can judge them.
 
     Args:
-        config: Asks for a discriminator by `adversarial_weight`, for a square by `discriminator_crop_px`.
-        domain: Whose photos the student translates.
-        image_size_px: Side of its images.
+        config: Asks for a discriminator by `adversarial_weight`, for squares by `crop_px` and `discriminator_crop_px`.
+        image_size_px: Side of the student's images.
 
     Raises:
-        UsageError: If there is no one target domain, or the images are too small.
+        UsageError: If the images are too small.
     """
-    if config.discriminator_crop_px is not None and config.discriminator_crop_px > image_size_px:
-        raise UsageError(
-            f"discriminator_crop_px = {config.discriminator_crop_px}, expected at most the images' {image_size_px}. "
-            "Leave it out to judge whole images."
-        )
-    if not config.adversarial_weight:
-        return
-    if domain == "both":
-        raise UsageError(
-            f"domain = both and adversarial_weight = {config.adversarial_weight}: a discriminator needs real images of "
-            "one target domain. Pass --domain A or --domain B, or distil with --adversarial-weight 0."
-        )
-    if image_size_px < SMALLEST_DISCRIMINATOR_PX:
+    for name, advice in (("crop_px", "train on whole images"), ("discriminator_crop_px", "judge whole images")):
+        side = getattr(config, name)
+        if side is not None and side > image_size_px:
+            raise UsageError(
+                f"{name} = {side}, expected at most the images' {image_size_px}. Leave it out to {advice}."
+            )
+    if config.adversarial_weight and image_size_px < SMALLEST_DISCRIMINATOR_PX:
         raise UsageError(
             f"image_size_px = {image_size_px} and adversarial_weight = {config.adversarial_weight}: a discriminator "
             f"needs at least {SMALLEST_DISCRIMINATOR_PX} pixels a side. Pass --adversarial-weight 0 for smaller images."

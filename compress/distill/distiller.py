@@ -1,17 +1,18 @@
 """A student with its losses, as a Keras model that any backend trains."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import keras
 from keras import ops
 
 from compress.distill import features
-from compress.distill.config import FitConfig, LossConfig, TrainConfig
-from compress.distill.discriminator import INPUTS, StudentDiscriminator, TwoRateAdam
+from compress.distill.config import FitConfig, LossConfig
+from compress.distill.discriminators import PatchDiscriminator, ProjectedDiscriminator
 from compress.distill.features import FrozenFeatures
 from compress.distill.loss_terms import Compared, loss_terms
+from compress.distill.optimizer import ADVERSARIAL_BETA_1, StudentAdam, adam_settings
+from compress.distill.perceptual import PerceptualNetwork, load_perceptual_network
+from compress.models.io import with_other_size
 
 
 class Distiller(keras.Model):
@@ -31,17 +32,19 @@ class Distiller(keras.Model):
         self._terms = loss_terms(config)
         compared = {term.compared for term in self._terms.values()}
         size = student.input_shape[1]
-        self._crop_px = config.discriminator_crop_px
-        seen_px = self._crop_px or size
+        self._cut_px = config.discriminator_crop_px
+        seen_px = self._cut_px or size
         self._encoder = _encoder(teacher, seen_px) if "encoded" in compared else None
-        self._student_with_features, self._teacher_features = student, None
+        self._perceive = load_perceptual_network(config.perceptual_network) if config.sees_perceptual_network else None
+        student_with_features, self._teacher_features = student, None
         self._adaptors: list[keras.layers.Layer] = []
         if "widened" in compared:
-            self._student_with_features, self._teacher_features = _inner_features(student, teacher, config)
-            self._adaptors = _adaptors(self._student_with_features, self._teacher_features)
-        self.discriminator = (
-            StudentDiscriminator(config, seen_px, config.batch_size) if config.adversarial_weight else None
-        )
+            student_with_features, self._teacher_features = _inner_features(student, teacher, config)
+            self._adaptors = _adaptors(student_with_features, self._teacher_features)
+        self._students = {size: student_with_features}
+        if config.crop_px is not None and config.crop_px != size:
+            self._students[config.crop_px] = with_other_size(student_with_features, (config.crop_px, config.crop_px))
+        self.discriminator = _discriminator(config, seen_px, self._perceive)
         logged = [*self._terms, *(self.discriminator.logs if self.discriminator else ())]
         self._trackers = {name: keras.metrics.Mean(name=name) for name in logged}
 
@@ -51,7 +54,8 @@ class Distiller(keras.Model):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Return the student's images; behind them its inner features where a loss looks there."""
-        return self._student_with_features(_photos(inputs), training=training)
+        photos = _photos(inputs)
+        return self._students[photos.shape[1]](photos, training=training)
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
@@ -67,68 +71,69 @@ class Distiller(keras.Model):
             self._trackers[name].update_state(value)
             scale = ops.mean(x["l1_scale"]) if name == "l1" and isinstance(x, dict) else 1.0
             total = total + term.weight * scale * value
-        return total + self._adversarial_loss(self.discriminator, fake, target, x) if self.discriminator else total
+        return total + self._adversarial_loss(self.discriminator, pairs, x) if self.discriminator else total
 
     def _pairs(self, fake: Any, target: Any, inner: list[Any], inputs: Any) -> dict[Compared, list[tuple[Any, Any]]]:
-        """Return the student's and the teacher's side of everything that some term compares."""
+        """Return the student's and the teacher's side of everything that some term compares or a discriminator judges.
+
+        `cut` are the images that are seen through other nets.
+        """
         pairs: dict[Compared, list[tuple[Any, Any]]] = {"images": [(fake, target)]}
-        if self._encoder:
-            encoded = [self._encoder(self._crop(images, inputs)) for images in (fake, target)]
-            pairs["encoded"] = list(zip(*encoded, strict=True))
+        cut = self._cut(fake, inputs), self._cut(target, inputs)
+        pairs["cut"] = [cut]
+        seen_through: dict[Compared, Any] = {"encoded": self._encoder, "perceived": self._perceive}
+        for name, network in seen_through.items():
+            if network:
+                pairs[name] = list(zip(network(cut[0]), network(cut[1]), strict=True))
         if self._teacher_features:
             widened = [adaptor(features) for adaptor, features in zip(self._adaptors, inner, strict=True)]
             pairs["widened"] = list(zip(widened, self._teacher_features(_photos(inputs)), strict=True))
         return pairs
 
-    def _crop(self, images: Any, inputs: Any) -> Any:
-        """Cut this step's square, at the same place of every image; return whole images where no side is set."""
-        if self._crop_px is None:
+    def _cut(self, images: Any, inputs: Any) -> Any:
+        """Cut this step's square, at the same place of every image; return whole images where the step has none."""
+        if self._cut_px is None or "cut" not in inputs:
             return images
         top, left = inputs["cut"][0], inputs["cut"][1]
-        return ops.slice(images, (0, top, left, 0), (ops.shape(images)[0], self._crop_px, self._crop_px, 3))
+        return ops.slice(images, (0, top, left, 0), (ops.shape(images)[0], self._cut_px, self._cut_px, 3))
 
     def _adversarial_loss(
-        self, discriminator: StudentDiscriminator, fake: Any, target: Any, inputs: dict[str, Any]
+        self,
+        discriminator: PatchDiscriminator | ProjectedDiscriminator,
+        pairs: dict[Compared, list[tuple[Any, Any]]],
+        inputs: dict[str, Any],
     ) -> Any:
         """Return the sum of the student's and the discriminator's losses; 0 before the discriminator's first step."""
-        if not set(INPUTS) <= set(inputs):
+        if not set(discriminator.inputs) <= set(inputs):
             return discriminator.zero_loss()
-        loss, logged = discriminator.compute_losses(self._crop(fake, inputs), self._crop(target, inputs), inputs)
+        if isinstance(discriminator, ProjectedDiscriminator):
+            loss, logged = discriminator.compute_losses([fake for fake, _ in pairs["perceived"]], inputs)
+        else:
+            fake, target = pairs["cut"][0]
+            loss, logged = discriminator.compute_losses(fake, target, inputs)
         for name, value in logged.items():
             self._trackers[name].update_state(value)
         return loss
 
 
-def adam_settings(config: TrainConfig) -> dict[str, Any]:
-    """Return Adam's arguments, for this training and any that is to be like it."""
-    return {
-        "learning_rate": config.learning_rate,
-        "beta_1": 0.9,
-        "beta_2": 0.99,
-        "use_ema": config.ema_momentum > 0,
-        "ema_momentum": config.ema_momentum or 0.99,
-        # Keras would otherwise write the average over the weights while training still goes on.
-        "ema_overwrite_frequency": None,
-    }
-
-
 def compile_distiller(student: keras.Model, config: FitConfig, teacher: keras.Model | None = None) -> Distiller:
     """Build a distiller with Adam, its weights averaged where the configuration says so."""
     distiller = Distiller(student, config, teacher)
-    optimizer = _optimizer(distiller, config)(**adam_settings(config))
+    optimizer = _optimizer(distiller, config)
     # XLA compiles convolutions for CPUs without oneDNN: slower steps after a minute of compiling. JAX compiles anyway.
     distiller.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
     distiller.build(student.input_shape)
     return distiller
 
 
-def _optimizer(distiller: Distiller, config: FitConfig) -> Callable[..., keras.optimizers.Adam]:
-    """Return the class of Adam to use: with a discriminator, one that moves it at its own rate."""
+def _optimizer(distiller: Distiller, config: FitConfig) -> StudentAdam:
+    """Return Adam for the student and its discriminator, where there is one."""
     if distiller.discriminator is None:
-        return keras.optimizers.Adam
+        return StudentAdam(**adam_settings(config))
     owned = {id(variable) for variable in distiller.discriminator.trainable_variables}
     places = [place for place, one in enumerate(distiller.trainable_variables) if id(one) in owned]
-    return partial(TwoRateAdam, places, config.discriminator_learning_rate / config.learning_rate)
+    settings = {**adam_settings(config), "beta_1": ADVERSARIAL_BETA_1}
+    return StudentAdam(places, config.discriminator_learning_rate / config.learning_rate, **settings)
 
 
 def check_teacher_features(teacher: keras.Model, config: LossConfig, image_size_px: int) -> None:
@@ -137,12 +142,23 @@ def check_teacher_features(teacher: keras.Model, config: LossConfig, image_size_
     Raises:
         UnusableModel: If the teacher has not the layers that `features.find_taps` looks for.
     """
-    if any(term.compared != "images" for term in loss_terms(config).values()):
+    if any(term.compared in ("encoded", "widened") for term in loss_terms(config).values()):
         features.find_taps(teacher, image_size_px)
 
 
 def _photos(inputs: Any) -> Any:
     return inputs["photos"] if isinstance(inputs, dict) else inputs
+
+
+def _discriminator(
+    config: FitConfig, seen_px: int, network: PerceptualNetwork | None
+) -> PatchDiscriminator | ProjectedDiscriminator | None:
+    """Return the discriminator that a configuration asks for."""
+    if not config.adversarial_weight:
+        return None
+    if config.discriminator == "patch" or network is None:
+        return PatchDiscriminator(config, seen_px, config.batch_size)
+    return ProjectedDiscriminator(config, network)
 
 
 def _encoder(teacher: keras.Model | None, image_size_px: int) -> FrozenFeatures:

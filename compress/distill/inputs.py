@@ -14,7 +14,7 @@ from compress.artifact import Artifact, file_fingerprint, open_artifact, refuse_
 from compress.config import to_mapping
 from compress.data.config import Domain
 from compress.data.folders import list_photos
-from compress.distill.config import FitConfig, check_discriminator_size
+from compress.distill.config import FitConfig, check_sizes
 from compress.distill.fine_tuning import TuneConfig, fine_tuning_config
 from compress.distill.training_data.real_images import list_real_images
 from compress.errors import UnusableArtifact
@@ -117,7 +117,7 @@ def resolve_inputs(
         asked=f"{source.path} takes {size}x{size}",
         advice="Pass the teacher that the student learnt from.",
     )
-    check_discriminator_size(fit_config, domain, size)
+    check_sizes(fit_config, size)
     return StageInputs(
         student=source,
         config=config,

@@ -7,9 +7,9 @@ from typing import Any, Literal
 from compress.distill import losses
 from compress.distill.config import LossConfig
 
-Compared = Literal["images", "encoded", "widened"]
-"""Things that a loss compares: the student's and the teacher's image; both as the teacher's encoder sees them; inner
-features of the two nets, at equal width."""
+Compared = Literal["images", "cut", "encoded", "perceived", "widened"]
+"""Things that a loss compares: the student's and the teacher's image; squares of both; the squares as the teacher's
+encoder or as a pretrained network sees them; inner features of the two nets, at equal width."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ def loss_terms(config: LossConfig) -> dict[str, LossTerm]:
         "gram": LossTerm(config.gram_weight, losses.gram_loss, "encoded"),
         "feature": LossTerm(config.feature_weight, losses.feature_loss, "encoded"),
         "channel": LossTerm(config.channel_weight, losses.channel_distillation_loss, "encoded"),
+        "perceptual": LossTerm(config.perceptual_weight, losses.normalized_feature_loss, "perceived"),
+        "statistics": LossTerm(config.statistics_weight, losses.statistics_loss, "perceived"),
         "hint": LossTerm(config.hint_weight, losses.hint_loss, "widened"),
     }
     return {name: term for name, term in table.items() if term.weight}

@@ -49,3 +49,19 @@ def with_size(model: keras.Model, image_size: tuple[int, int]) -> keras.Model:
     """
     image = keras.Input((*image_size, 3), name="image")
     return keras.Model(image, model(image), name=model.name)
+
+
+def with_other_size(model: keras.Model, image_size: tuple[int, int]) -> keras.Model:
+    """Return a model for images of another size that shares the layers, and so the weights, of a functional model.
+
+    Args:
+        model: Takes images of a fixed size; none of its layers depends on it.
+        image_size: Height and width, pixels.
+    """
+    image = keras.Input((*image_size, 3), name="image")
+    return keras.models.clone_model(
+        model,
+        input_tensors=image,
+        clone_function=lambda layer: layer,
+        call_function=lambda layer, *a, **k: layer(*a, **k),
+    )

@@ -10,6 +10,7 @@ from keras import layers, ops
 
 from compress.models import resnet_generator
 from compress.models.resnet_generator import Normalization
+from compress.models.spectral_conv import SpectralConv2D
 
 _SLOPE = 0.2
 _STRIDED_LAYERS = 3
@@ -56,47 +57,8 @@ def with_features(discriminator: keras.Model) -> keras.Model:
     return keras.Model(discriminator.inputs[0], [*active, *discriminator.outputs])
 
 
-class SpectralConv2D(layers.Layer):
-    """4x4 convolution with its kernel divided by an estimate of the kernel's largest singular value.
-
-    The estimate gets better by one power iteration at each call in training. Keras's own `SpectralNormalization`
-    overwrites the kernel at each call instead: in mixed precision that rounds away what training adds to it, and
-    PyTorch's gradients refuse it.
-
-    Args:
-        filters: Output channels.
-        strides: Stride along both axes.
-    """
-
-    def __init__(self, filters: int, strides: int) -> None:
-        super().__init__()
-        self._filters, self._strides = filters, strides
-
-    def build(self, input_shape: Any) -> None:
-        initializer = resnet_generator.normal_initializer()
-        # Half precision would be too coarse for singular vectors.
-        self.kernel: Any = self.add_weight(
-            name="kernel", shape=(4, 4, input_shape[-1], self._filters), initializer=initializer, autocast=False
-        )
-        self.bias: Any = self.add_weight(name="bias", shape=(self._filters,), initializer="zeros")
-        self.right: Any = self.add_weight(
-            name="right", shape=(self._filters, 1), initializer=initializer, trainable=False, autocast=False
-        )
-        self.built = True
-
-    def call(self, features: Any, training: bool | None = None) -> Any:
-        matrix = ops.reshape(self.kernel, (-1, self._filters))
-        frozen = ops.stop_gradient(matrix)
-        left = ops.normalize(frozen @ self.right, axis=0)
-        right = ops.normalize(ops.transpose(frozen) @ left, axis=0)
-        if training:
-            self.right.assign(right)
-        kernel = self.kernel / ops.sum(left * (matrix @ right))
-        return ops.conv(features, ops.cast(kernel, self.compute_dtype), self._strides) + self.bias
-
-
 def _conv(features: Any, filters: int, *, strides: int, spectral: bool) -> Any:
     padded = layers.ZeroPadding2D(1)(features)
     if spectral:
-        return SpectralConv2D(filters, strides)(padded)
+        return SpectralConv2D(filters, 4, strides)(padded)
     return layers.Conv2D(filters, 4, strides=strides, kernel_initializer=resnet_generator.normal_initializer())(padded)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from compress.config import from_mapping, require_at_least
 from compress.data.config import Domain, opposite
-from compress.distill.config import DistillConfig, check_discriminator_size
+from compress.distill.config import DistillConfig
 from compress.errors import UsageError
 from compress.prune.config import PruneConfig
 from compress.teach.config import TeachConfig
@@ -68,10 +68,6 @@ class Recipe:
         if self.distill is None:
             raise UsageError(f"{self.name} has no table [distill], without which a run makes no student. Add one.")
         return self.distill
-
-    def __post_init__(self) -> None:
-        if self.distill and self.prune and self.prune.domain:
-            check_discriminator_size(self.distill, self.prune.domain, self.distill.image_size_px)
 
 
 Kinds = Mapping[Literal["quantize", "export"], type[Any]]

@@ -24,9 +24,10 @@ from benchmarks.quantizers.tfmot.job import Trained, TrainingJob
 from benchmarks.quantizers.tfmot.student import build_copy, insert_fake_quantization
 from compress.distill import fit
 from compress.distill.config import FitConfig, TrainConfig
-from compress.distill.distiller import adam_settings
 from compress.distill.loss_terms import loss_terms
+from compress.distill.optimizer import adam_settings
 from compress.distill.training_data.pairs import Pairs
+from compress.distill.watch.monitor import STATISTICS_STEPS
 
 LARGEST_COPY_DIFFERENCE = 1e-4
 
@@ -69,7 +70,7 @@ def fit_model(model: Any, pairs: Pairs, config: FitConfig) -> list[float]:
         durations.append(time.perf_counter() - started)
     if config.ema_momentum:
         optimizer.finalize_variable_values(model.trainable_variables)
-        for step in range(min(fit.STATISTICS_STEPS, config.steps)):
+        for step in range(min(STATISTICS_STEPS, config.steps)):
             _take_step(model, pairs, config, step, 0.0)
     return durations
 

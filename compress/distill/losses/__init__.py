@@ -5,7 +5,7 @@ over the batch and 0 for equal inputs. Everything is computed in float32, whatev
 `keras.ops` only, so TensorFlow, JAX and PyTorch all run it.
 """
 
-from compress.distill.losses.adversarial import AdversarialLoss, discriminator_loss, generator_loss
+from compress.distill.losses.adversarial import discriminator_loss, generator_loss
 from compress.distill.losses.channels import channel_distillation_loss
 from compress.distill.losses.perceptual import (
     feature_loss,
@@ -18,7 +18,6 @@ from compress.distill.losses.pixels import gradient_loss, l1_loss, total_variati
 from compress.distill.losses.structure import ms_ssim_loss, ssim_loss
 
 __all__ = [
-    "AdversarialLoss",
     "channel_distillation_loss",
     "discriminator_loss",
     "feature_loss",

@@ -1,12 +1,11 @@
 """Adversarial losses of a student and of the discriminator that scores its images."""
 
-from typing import Any, Literal
+from typing import Any
 
 from keras import ops
 
+from compress.distill.config import AdversarialLoss
 from compress.distill.losses.precision import in_float32
-
-AdversarialLoss = Literal["lsgan", "hinge"]
 
 UNDECIDED_LOSS: dict[AdversarialLoss, float] = {"lsgan": 0.25, "hinge": 1.0}
 """`discriminator_loss` of a discriminator that cannot tell real from fake: the best constant score for all images."""

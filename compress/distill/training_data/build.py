@@ -29,7 +29,7 @@ class TrainingData:
     teacher: keras.Model
     """The frozen teacher, for losses that use its features."""
     real: np.ndarray | None
-    """Real images of the target domain, `(count, height, width, 3)` uint8; None without a discriminator."""
+    """Real images of the target domain, `(count, height, width, 3)` uint8; None without any, or a discriminator."""
 
 
 def build_training_data(

@@ -55,6 +55,19 @@ class Pairs:
         return Pairs(self.photos, self.targets, np.sort(rows))
 
 
+@dataclass(frozen=True)
+class TargetImages:
+    """The teacher's images of pairs as real images are taken: by an array of places, as uint8."""
+
+    pairs: Pairs
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, places: np.ndarray) -> np.ndarray:
+        return self.pairs.targets[self.pairs.rows[places]]
+
+
 def collect_pairs(paths: Sequence[Path], translate: Translate, *, cache: Path, work: Path, image_size_px: int) -> Pairs:
     """Read the photos and translate them through the cache, into two arrays on disk.
 

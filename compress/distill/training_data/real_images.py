@@ -6,32 +6,29 @@ from pathlib import Path
 import numpy as np
 
 from compress.data.arrays import load_into_memmap
-from compress.data.config import Domain
+from compress.data.config import Domain, opposite
 from compress.data.folders import list_photos
 from compress.distill.config import DiscriminatorConfig
-from compress.errors import UnusableData
 
 
 def list_real_images(data: Path, domain: Domain, config: DiscriminatorConfig) -> list[Path]:
     """List real images: `trainB` for a student of domain A, `trainA` for one of B; none without a discriminator.
 
+    There are none either for a student of both domains, or where the folder is missing: the discriminator then compares
+    with the teacher's images.
+
     Args:
         data: A folder with `trainA` and `trainB`.
-        domain: Domain of the photos that the student translates; A or B where there is a discriminator.
-        config: Says whether there is one.
+        domain: Domain of the photos that the student translates.
+        config: Says whether there is a discriminator.
 
     Raises:
-        UnusableData: If the folder is missing or holds no image.
+        UnusableData: If the folder holds no image.
     """
-    if not config.adversarial_weight:
+    target = opposite(domain)
+    if not config.adversarial_weight or target is None or not (data / f"train{target}").exists():
         return []
-    try:
-        return list_photos(data, "B" if domain == "A" else "A", "train")
-    except UnusableData as error:
-        raise UnusableData(
-            f"{error}\nadversarial_weight = {config.adversarial_weight} needs real images of the target domain; "
-            "add them, or distil with --adversarial-weight 0."
-        ) from error
+    return list_photos(data, target, "train")
 
 
 def load_real_images(paths: Sequence[Path], file: Path, image_size_px: int) -> np.ndarray | None:

@@ -9,7 +9,7 @@ from compress.errors import UsageError
 
 NEW_WEIGHTS = (
     "ms_ssim_weight", "total_variation_weight", "gram_weight", "feature_weight", "channel_weight", "hint_weight",
-    "adversarial_weight",
+    "adversarial_weight", "perceptual_weight", "statistics_weight",
 )  # fmt: skip
 
 
@@ -18,7 +18,10 @@ NEW_WEIGHTS = (
     [
         *(({name: -1.0}, f"{name} = -1.0") for name in ("l1_weight", *NEW_WEIGHTS)),
         ({"gram_weight": float("nan")}, "gram_weight = nan"),
-        ({"adversarial_weight": 1.0, "domain": "both"}, "--domain A"),
+        ({"crop_px": 36}, "crop_px = 36, expected a multiple of 8"),
+        ({"crop_px": 264}, "crop_px = 264, expected at most the images' 256"),
+        ({"crop_px": 64, "crop_until": 0.0}, "crop_until = 0.0"),
+        ({"matching_weight": 1.0, "adversarial_weight": 1.0}, "discriminator = projected"),
         ({"adversarial_weight": 1.0, "image_size_px": 28}, "at least 32"),
         ({"adversarial_weight": 1.0, "discriminator_hold_ratio": 1.0}, "discriminator_hold_ratio = 1.0"),
         ({"adversarial_weight": 1.0, "adversarial_from_step": 6000}, "below steps = 6000"),
@@ -26,7 +29,7 @@ NEW_WEIGHTS = (
         ({"adversarial_weight": 1.0, "adversarial_from_step": -0.1}, "adversarial_from_step = -0.1"),
         ({"l1_final_scale": -0.5}, "l1_final_scale = -0.5"),
         ({"discriminator_filters": 0}, "discriminator_filters = 0"),
-        ({"matching_weight": 1.0}, "an --adversarial-weight above 0"),
+        ({"matching_weight": 1.0, "discriminator": "patch"}, "an --adversarial-weight above 0"),
         ({"discriminator_crop_px": 31}, "discriminator_crop_px = 31, expected at least 32"),
         ({"discriminator_crop_px": 260}, "discriminator_crop_px = 260, expected at most the images' 256"),
     ],
@@ -69,3 +72,25 @@ def test_the_discriminator_comes_in_after_a_share_of_the_steps_or_after_some(beg
 
 def test_l1_may_be_turned_down_without_a_discriminator() -> None:
     assert DistillConfig(domain="both", l1_final_scale=0.1).has_phases
+
+
+@pytest.mark.parametrize(
+    ("kind", "begin", "learns"), [("patch", 0.1, 100), ("projected", 0.1, 70), ("projected", 500, 350)]
+)
+def test_a_projected_discriminator_learns_before_the_student_heeds_it(kind: Any, begin: float, learns: int) -> None:
+    config = DistillConfig(steps=1000, adversarial_weight=1.0, discriminator=kind, adversarial_from_step=begin)
+    assert config.discriminator_step == learns
+
+
+def test_what_is_not_asked_for_follows_the_kind_of_discriminator() -> None:
+    patch, projected = DistillConfig(discriminator="patch"), DistillConfig(discriminator="projected")
+    assert (patch.chosen_adversarial_loss, patch.chosen_discriminator_filters) == ("lsgan", 16)
+    assert (projected.chosen_adversarial_loss, projected.chosen_discriminator_filters) == ("hinge", 64)
+    asked = DistillConfig(adversarial_loss="lsgan", discriminator_filters=8)
+    assert (asked.chosen_adversarial_loss, asked.chosen_discriminator_filters) == ("lsgan", 8)
+
+
+def test_squares_come_before_whole_images() -> None:
+    config = DistillConfig(steps=100, crop_px=64, crop_until=0.3)
+    assert [config.crops(step) for step in (0, 29, 30, 99)] == [True, True, False, False]
+    assert not DistillConfig(steps=100).crops(0)

@@ -11,8 +11,8 @@ from compress.errors import UsageError
 
 DISTILLED = DistillConfig(
     image_size_px=64, steps=1000, learning_rate=1e-2, l1_weight=3.0, hint_weight=1.0, hint_depth="trunk",
-    adversarial_weight=2.0, adversarial_from_step=250, matching_weight=0.5, discriminator_filters=4,
-    discriminator_crop_px=32, l1_final_scale=0.1,
+    adversarial_weight=2.0, adversarial_from_step=250, matching_weight=0.5, discriminator="patch",
+    discriminator_filters=4, discriminator_crop_px=32, l1_final_scale=0.1,
 )  # fmt: skip
 TRAIN = TrainConfig(steps=40, learning_rate=1e-3, seed=5)
 

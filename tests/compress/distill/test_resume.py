@@ -12,7 +12,7 @@ import pytest
 from compress import teachers
 
 FLAGS = {
-    "--image-size-px": 32,
+    "--image-size-px": 40,
     "--width": 8,
     "--blocks": 1,
     "--steps": 6,
@@ -20,6 +20,8 @@ FLAGS = {
     "--adversarial-weight": 1,
     "--adversarial-from-step": 1,
     "--discriminator-filters": 4,
+    "--crop-px": 32,
+    "--crop-until": 0.5,
     "--l1-final-scale": 0.1,
     "--ssim-weight": 0,
     "--gradient-weight": 0,
@@ -33,15 +35,15 @@ FLAGS = {
 _EAGER = """
 import runpy
 import tensorflow
-from compress.distill import discriminator
+from compress.distill.discriminators import patch as discriminator
 tensorflow.config.run_functions_eagerly(True)
 discriminator._POOL_SIZE = 2
 runpy.run_module("compress", run_name="__main__", alter_sys=True)
 """
 
 
-def _start(teacher: Path, data: Path, out: Path) -> subprocess.Popen[str]:
-    flags = [str(part) for flag in FLAGS.items() for part in flag]
+def _start(teacher: Path, data: Path, out: Path, kind: str) -> subprocess.Popen[str]:
+    flags = [str(part) for flag in [*FLAGS.items(), ("--discriminator", kind)] for part in flag]
     line = ["distill", "--teacher", str(teacher), "--data", str(data), "--out", str(out), *flags]
     return subprocess.Popen(
         [sys.executable, "-P", "-c", _EAGER, *line],
@@ -66,12 +68,13 @@ def _checkpoint(out: Path) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", ["patch", "projected"])
 def test_a_run_killed_while_its_discriminator_learns_ends_like_one_that_never_was(
-    teacher_file: Path, photo_folders: Path, tmp_path: Path
+    kind: str, teacher_file: Path, photo_folders: Path, tmp_path: Path
 ) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    _finish(_start(teacher_file, photo_folders, whole))
-    run = _start(teacher_file, photo_folders, killed)
+    _finish(_start(teacher_file, photo_folders, whole, kind))
+    run = _start(teacher_file, photo_folders, killed, kind)
     while _checkpoint(killed)["step"] < 3:
         assert run.poll() is None, run.communicate()[1]
         time.sleep(0.02)
@@ -79,9 +82,10 @@ def test_a_run_killed_while_its_discriminator_learns_ends_like_one_that_never_wa
     run.communicate()
     stored = _checkpoint(killed)
     assert 3 <= stored["step"] < 6, "the run ended before it could be killed"
-    # The pool, two images of 32x32 pixels, and it holds something.
-    assert [np.any(value) for value in stored.values() if value.shape == (2, 32, 32, 3)] == [True]
-    _finish(_start(teacher_file, photo_folders, killed))
+    # The pool, two images of 40x40 pixels, and it holds something.
+    pools = [np.any(value) for value in stored.values() if value.shape == (2, 40, 40, 3)]
+    assert pools == ([True] if kind == "patch" else [])
+    _finish(_start(teacher_file, photo_folders, killed, kind))
     expected, found = (teachers.load(out).get_weights() for out in (whole, killed))
     for one, other in zip(expected, found, strict=True):
         np.testing.assert_array_equal(other, one)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from compress.models import patch_discriminator
-from compress.models.patch_discriminator import SpectralConv2D
+from compress.models.spectral_conv import SpectralConv2D
 from compress.training.precision import Policy, dtype_policy_scope
 
 
@@ -48,7 +48,7 @@ def test_a_critics_kernel_is_divided_by_its_largest_singular_value(precision: Po
     keras.utils.set_random_seed(0)
     features = np.random.default_rng(0).normal(size=(1, 8, 8, 6)).astype(np.float32)
     with dtype_policy_scope(precision):
-        layer = SpectralConv2D(5, 1)
+        layer = SpectralConv2D(5, 4, 1)
     for _ in range(199):
         layer(features, training=True)
     convolved = layer(features, training=True)

@@ -121,6 +121,9 @@ def test_without_steps_the_student_is_cut_and_nothing_else(run, student: Artifac
     assert all(set(weight.ravel()) <= whole for weight in load_student(cut.model_path).get_weights())
     assert json.loads((cut.path / "training.json").read_text()) == {
         "history": [],
+        "teacher_kid": None,
+        "chosen": None,
+        "stopped": None,
         "images_per_s": None,
         "precision": "float32",
     }
@@ -134,7 +137,7 @@ def rival(make_student, tmp_path: Path) -> Artifact:
     model, out = make_student(blocks=1, side=32), tmp_path / "rival"
     distilled = DistillConfig(
         domain="B", image_size_px=32, l1_weight=2.0, hint_weight=1.0, adversarial_weight=1.0,
-        adversarial_from_step=3000, discriminator_filters=4,
+        discriminator="patch", adversarial_from_step=3000, discriminator_filters=4,
     )  # fmt: skip
     with artifact.atomic_dir(out) as scratch:
         model.save(scratch / "model.keras")

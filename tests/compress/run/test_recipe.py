@@ -60,7 +60,6 @@ def test_stages_without_a_table_are_left_out_but_for_export_and_measure(tmp_path
         ("[export]\ndata = 'photos'", r"\[export\] has data"),
         ("[export]\nimage_size_px = 64", r"belongs to \[distill\]"),
         ("[measure]\nio_type = 'uint8'", r"io_type is now \[export\] io_type"),
-        ("[distill]\nadversarial_weight = 1.0\n[prune]\nmax_bytes = 3\ndomain = 'both'", "one target domain"),
     ],
 )
 def test_a_wrong_recipe_is_refused(tmp_path: Path, text: str, named: str) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from compress.distill import losses
+from compress.distill.config import AdversarialLoss
 from compress.distill.losses import adversarial
 
 
@@ -20,14 +21,12 @@ def test_both_kinds_match_numpy() -> None:
 
 
 @pytest.mark.parametrize(("kind", "fake"), [("lsgan", 0.0), ("hinge", -1.0)])
-def test_a_perfect_discriminator_has_no_loss(kind: losses.AdversarialLoss, fake: float) -> None:
+def test_a_perfect_discriminator_has_no_loss(kind: AdversarialLoss, fake: float) -> None:
     scores = np.ones((2, 3, 3, 1), np.float32)
     assert float(losses.discriminator_loss(scores, fake * scores, kind=kind)) == 0
 
 
 @pytest.mark.parametrize(("kind", "score"), [("lsgan", 0.5), ("hinge", 0.0)])
-def test_a_discriminator_that_cannot_tell_has_the_loss_of_an_undecided_one(
-    kind: losses.AdversarialLoss, score: float
-) -> None:
+def test_a_discriminator_that_cannot_tell_has_the_loss_of_an_undecided_one(kind: AdversarialLoss, score: float) -> None:
     scores = np.full((2, 3, 3, 1), score, np.float32)
     assert float(losses.discriminator_loss(scores, scores, kind=kind)) == adversarial.UNDECIDED_LOSS[kind]

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from compress.distill import distiller
 from compress.distill.config import DistillConfig
-from compress.distill.discriminator import INPUTS, StudentDiscriminator
+from compress.distill.discriminators.patch import INPUTS, PatchDiscriminator
 from compress.distill.step_inputs import step_inputs
 from compress.distill.training_data.real_images import list_real_images, load_real_images
 from compress.errors import UnusableData
@@ -19,8 +19,8 @@ from compress.models import pocket_generator
 from compress.models.pocket_generator import PocketConfig
 
 CONFIG = DistillConfig(
-    image_size_px=32, width=8, blocks=1, batch_size=2, steps=10, adversarial_weight=3.0, discriminator_filters=4,
-    adversarial_from_step=4, precision="float32",
+    image_size_px=32, width=8, blocks=1, batch_size=2, steps=10, adversarial_weight=3.0, discriminator="patch",
+    discriminator_filters=4, adversarial_from_step=4, precision="float32",
 )  # fmt: skip
 RANDOM = np.random.default_rng(0)
 REAL = RANDOM.integers(0, 256, (5, 32, 32, 3)).astype(np.uint8)
@@ -33,12 +33,13 @@ def _inputs(step: int) -> dict[str, np.ndarray]:
     return inputs
 
 
-def _discriminator(kind: str = "lsgan", **weights: float) -> StudentDiscriminator:
+def _discriminator(kind: str = "lsgan", **weights: float) -> PatchDiscriminator:
     keras.utils.set_random_seed(0)
     config = DistillConfig(
-        image_size_px=32, adversarial_weight=3.0, discriminator_filters=4, adversarial_loss=kind, **weights  # pyright: ignore[reportArgumentType]
+        image_size_px=32, adversarial_weight=3.0, discriminator="patch", discriminator_filters=4,
+        adversarial_loss=kind, **weights,  # pyright: ignore[reportArgumentType]
     )  # fmt: skip
-    discriminator = StudentDiscriminator(config, 32, 2)
+    discriminator = PatchDiscriminator(config, 32, 2)
     for variable in discriminator.network.trainable_variables:
         # The published deviation of 0.02 gives every image nearly the same score.
         variable.assign(10 * variable)
@@ -105,9 +106,13 @@ def test_what_the_discriminator_makes_of_both_images_is_matched_layer_by_layer()
 
 def test_the_share_of_an_undecided_discriminators_loss_is_what_holds_it() -> None:
     config = DistillConfig(
-        image_size_px=32, adversarial_weight=1.0, discriminator_filters=4, discriminator_hold_ratio=0.4
+        image_size_px=32,
+        adversarial_weight=1.0,
+        discriminator="patch",
+        discriminator_filters=4,
+        discriminator_hold_ratio=0.4,
     )
-    assert StudentDiscriminator(config, 32, 2)._hold_below == pytest.approx(0.4 * 0.25)
+    assert PatchDiscriminator(config, 32, 2)._hold_below == pytest.approx(0.4 * 0.25)
 
 
 @pytest.mark.filterwarnings("error")
@@ -217,7 +222,13 @@ def test_without_a_discriminator_no_real_images_are_asked_for(tmp_path: Path) ->
     assert load_real_images([], tmp_path / "real.npy", 32) is None
 
 
-def test_missing_real_images_are_named_with_the_flag_that_wants_them(photo_folders: Path, tmp_path: Path) -> None:
+def test_without_real_images_or_one_target_domain_there_are_none(photo_folders: Path, tmp_path: Path) -> None:
     (tmp_path / "trainA").symlink_to(photo_folders / "trainA")
-    with pytest.raises(UnusableData, match=r"no folder trainB(.|\n)*--adversarial-weight 0"):
+    assert list_real_images(tmp_path, "A", CONFIG) == []
+    assert list_real_images(photo_folders, "both", CONFIG) == []
+
+
+def test_an_empty_folder_of_real_images_is_named(photo_folders: Path, tmp_path: Path) -> None:
+    (tmp_path / "trainB").mkdir()
+    with pytest.raises(UnusableData, match="trainB"):
         list_real_images(tmp_path, "A", CONFIG)

@@ -1,16 +1,5 @@
-"""A small discriminator that is trained beside the student: real images of the target domain against the student's.
+"""A small patch discriminator with a pool of older images, which is a variable of the distiller, too."""
 
-As in `teach.cyclegan`, each side's loss sees the other side as a constant, so one optimiser's step on the sum of both
-is a step of each on its own loss. The discriminator, its optimiser's state and its pool of older images are variables
-of the distiller: they lie in every checkpoint, and never in the finished artifact.
-
-The discriminator is held back by gradients of zero while its loss is too small. Adam's momentum still carries it on a
-little, for some ten steps. The loss as the measure of a discriminator that overpowers a small generator is the idea of
-Li et al. 2021, Revisiting Discriminator in GAN Compression (GCC), arXiv:2110.14439, which masks the discriminator's
-channels instead.
-"""
-
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -38,25 +27,7 @@ def pool_size(batch_size: int) -> int:
     return max(_POOL_SIZE, batch_size)
 
 
-class TwoRateAdam(keras.optimizers.Adam):
-    """Adam whose steps are smaller for some variables: a discriminator as fast as a small student's 2e-3 overpowers it.
-
-    Args:
-        places: Positions of those variables among all that are trained.
-        share: Factor on their learning rate.
-        options: Arguments of `keras.optimizers.Adam`.
-    """
-
-    def __init__(self, places: Sequence[int], share: float, **options: Any) -> None:
-        super().__init__(**options)
-        self._places, self._share = frozenset(places), share
-
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        slow = self._get_variable_index(variable) in self._places
-        super().update_step(gradient, variable, learning_rate * self._share if slow else learning_rate)
-
-
-class StudentDiscriminator(keras.layers.Layer):
+class PatchDiscriminator(keras.layers.Layer):
     """A patch discriminator with its pool of older images and the losses of both sides.
 
     Args:
@@ -65,13 +36,15 @@ class StudentDiscriminator(keras.layers.Layer):
         batch_size: Images of a step.
     """
 
+    inputs = INPUTS
+
     def __init__(self, config: DiscriminatorConfig, image_size_px: int, batch_size: int) -> None:
         super().__init__(name="discriminator", dtype="float32")
-        self.network = patch_discriminator.build_discriminator(filters=config.discriminator_filters)
+        self.network = patch_discriminator.build_discriminator(filters=config.chosen_discriminator_filters)
         self._network_with_features = patch_discriminator.with_features(self.network)
         self.pool = ImagePool(pool_size(batch_size), (image_size_px, image_size_px))
-        self._kind: adversarial.AdversarialLoss = config.adversarial_loss
-        self._hold_below = config.discriminator_hold_ratio * adversarial.UNDECIDED_LOSS[config.adversarial_loss]
+        self._kind: adversarial.AdversarialLoss = config.chosen_adversarial_loss
+        self._hold_below = config.discriminator_hold_ratio * adversarial.UNDECIDED_LOSS[self._kind]
         self._student_weight, self._matching_weight = config.adversarial_weight, config.matching_weight
         self.logs = (*LOSSES, MATCHING) if config.matching_weight else LOSSES
         self.built = True
