@@ -7,7 +7,7 @@ from typing import Literal
 from compress.config import require_at_least
 from compress.errors import UsageError
 
-NetworkName = Literal["inception", "efficientnet-lite0"]
+NetworkName = Literal["inception", "efficientnet-lite0", "squeezenet"]
 Domain = Literal["A", "B"]
 
 
@@ -16,7 +16,8 @@ class ScorerConfig:
     """The feature network, the cache and the seed of whatever scores images."""
 
     network: Literal["auto", NetworkName] = "auto"
-    """Feature network. auto: Inception where its weights can be had, else EfficientNet-Lite0, by its own name."""
+    """Feature network. auto: Inception where its weights can be had, else EfficientNet-Lite0, by its own name.
+    squeezenet: a judge of another kind than the EfficientNets that students are trained with."""
     inception_weights: Path | None = None
     """File of the FID Inception network's weights in torch-fidelity's format; found or downloaded when not given."""
     cache: Path | None = None

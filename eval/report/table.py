@@ -16,7 +16,7 @@ from eval.score_key import is_distance
 CONTROL = "untouched inputs"
 """Name of the row of the control that a score file carries."""
 
-_NETWORKS = {"efficientnet_lite0": "EfficientNet-Lite0"}
+_NETWORKS = {"efficientnet_lite0": "EfficientNet-Lite0", "squeezenet": "SqueezeNet"}
 
 
 class Cell(NamedTuple):

@@ -32,6 +32,7 @@ def test_only_inception_features_make_a_fid_and_a_kid() -> None:
     assert (metric_name("fd", "inception"), metric_name("kid", "inception")) == ("fid", "kid")
     assert metric_name("fd", "efficientnet-lite0") == "fd_efficientnet_lite0"
     assert metric_name("kid", "efficientnet-lite0") == "kid_efficientnet_lite0"
+    assert metric_name("kid", "squeezenet") == "kid_squeezenet"
     assert metric_name("precision", "inception") == "precision_inception"
     assert metric_name("perceptual", "efficientnet-lite0") == "perceptual_efficientnet_lite0"
 

@@ -16,9 +16,9 @@ from eval.similarity.perceptual import perceptual_distances
 SIZE_PX = (64, 64)
 
 
-@pytest.fixture(scope="module")
-def network() -> FeatureNetwork:
-    return choose_network("efficientnet-lite0", None)
+@pytest.fixture(scope="module", params=["efficientnet-lite0", "squeezenet"])
+def network(request: pytest.FixtureRequest) -> FeatureNetwork:
+    return choose_network(request.param, None)
 
 
 @pytest.fixture(scope="module")
