@@ -1,30 +1,23 @@
 """Training of a student on pairs of photos and teacher images."""
 
-import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
-from compress import images
-from compress.artifact import atomic_write_text
 from compress.distill import distiller
 from compress.distill.config import HISTORY, FitConfig, TrainConfig
-from compress.distill.step_inputs import step_inputs
+from compress.distill.step_inputs import step_inputs, step_pairs
 from compress.distill.training_data.build import TrainingData
-from compress.distill.training_data.pairs import Pairs
+from compress.distill.training_data.pairs import Pairs, TargetImages
+from compress.distill.watch.history import History
+from compress.distill.watch.monitor import Monitor
+from compress.distill.watch.pictures import draw_sheet, translate_held_back
+from compress.distill.watch.reference import Watch
 from compress.training import checkpoint, loop, schedules
 from compress.training.precision import Policy, dtype_policy_scope, resolve_policy
-
-STATISTICS_STEPS = 100
-"""Steps that refresh BatchNorm's statistics after averaged weights are put in; no more than were trained."""
-_SHEET_ROWS = 6
-_PSNR_CEILING_DB = 10 * math.log10(4 / 1e-10)
-"""PSNR that counts for an image equal to its target, so that the mean stays finite."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +29,10 @@ class FittedStudent:
     """Mean PSNR to the teacher's images of the held-back training photos, dB."""
     sheet: np.ndarray
     """Rows of photo, teacher's image, student's image; `(height, width, 3)` uint8."""
-    history: list[dict[str, Any]]
-    """The history in `HISTORY`, measured with the weights of each step, which were not averaged yet."""
+    history: History
+    """What the held-back photos measured on the way, each time with the weights that would have been kept."""
+    stopped: str | None
+    """Why the training ended before its last step; None where it did not."""
     images_per_s: float | None
     """Photos trained on per second in the last steps; None where a run had none left to do."""
     precision: Policy
@@ -51,6 +46,7 @@ def fit(
     run_identity: str,
     *,
     start: Callable[[], keras.Model],
+    watch: Watch | None = None,
 ) -> FittedStudent:
     """Train a student, resuming from the checkpoint in `work` if there is one.
 
@@ -60,11 +56,15 @@ def fit(
         work: Where checkpoint, logs and sample sheets lie.
         run_identity: See `loop.train`.
         start: Makes the student to start from, in the arithmetic that `keras.config.dtype_policy` asks for.
+        watch: How KID is watched beside PSNR; None watches PSNR alone.
 
     Returns:
-        The student in float32; after at least one step, with averaged weights and BatchNorm statistics that fit them.
+        The student in float32, with the weights that `History.chosen` tells of.
     """
     training_pairs, held_back = training_data.pairs.split(config.holdout, config.seed)
+    real = None
+    if config.adversarial_weight:
+        real = TargetImages(training_pairs) if training_data.real is None else training_data.real
     policy = resolve_policy(config.precision, work)
     keras.utils.set_random_seed(config.seed)
     with dtype_policy_scope(policy):
@@ -75,27 +75,33 @@ def fit(
         (work / HISTORY).unlink(missing_ok=True)
 
     def step_batch(step: int) -> loop.Batch:
-        photos, targets = training_batch(training_pairs, config, step)
-        return step_inputs(photos, step, config, training_data.real), targets
+        photos, targets = step_pairs(*training_batch(training_pairs, config, step), step, config)
+        return step_inputs(photos, step, config, real), targets
 
-    def sample(step: int) -> Mapping[str, float]:
-        images.write_png(work / f"samples-{step:06d}.png", _sheet(model.student, held_back))
-        measured = {"held_back_psnr_db": held_back_psnr_db(model.student, held_back)}
-        _keep(work, step, measured)
-        return measured
+    def whole_photos(step: int) -> np.ndarray:
+        return training_batch(training_pairs, config, step)[0]
 
-    trained = loop.train(model, training_plan(config), step_batch, work=work, run_identity=run_identity, sample=sample)
-    if config.ema_momentum and config.steps:
-        model.optimizer.finalize_variable_values(model.trainable_variables)
-        steps = min(STATISTICS_STEPS, config.steps)
-        loop.refresh_batch_statistics(
-            model.student, lambda step: training_batch(training_pairs, config, step)[0], steps
-        )
     student = start()
-    student.set_weights(model.student.get_weights())
-    images_per_s = None if trained.step_s is None else round(config.batch_size / trained.step_s, 3)
+    monitor = Monitor(model, student, whole_photos, held_back, config, work, watch)
+    trained = loop.train(
+        model,
+        training_plan(config),
+        step_batch,
+        work=work,
+        run_identity=run_identity,
+        sample=monitor.sample,
+        finished=monitor.finished,
+    )
+    monitor.load_chosen(trained.steps)
+    pictures = translate_held_back(student, held_back)
     return FittedStudent(
-        student, held_back_psnr_db(student, held_back), _sheet(student, held_back), _history(work), images_per_s, policy
+        student=student,
+        held_back_psnr_db=pictures.psnr_db,
+        sheet=draw_sheet(held_back, pictures.pixels),
+        history=monitor.history(trained.steps),
+        stopped=monitor.explain_end(trained.steps),
+        images_per_s=None if trained.step_s is None else round(config.batch_size / trained.step_s, 3),
+        precision=policy,
     )
 
 
@@ -116,35 +122,3 @@ def training_plan(config: TrainConfig) -> loop.Plan:
         sample_every=config.sample_every,
         checkpoint_every=config.checkpoint_every,
     )
-
-
-def held_back_psnr_db(student: keras.Model, held_back: Pairs) -> float:
-    """Return the mean PSNR of a student to the teacher's images of held-back photos, dB."""
-    scores = []
-    for position in range(len(held_back)):
-        photos, targets = held_back.batch(np.array([position]))
-        scores.append(min(images.psnr_db(_generate(student, photos) - targets), _PSNR_CEILING_DB))
-    return float(np.mean(scores))
-
-
-def _history(work: Path) -> list[dict[str, Any]]:
-    path = work / HISTORY
-    return json.loads(path.read_text(encoding="utf-8"))["history"] if path.exists() else []
-
-
-def _keep(work: Path, step: int, measured: Mapping[str, float]) -> None:
-    """Add a sample to the history; later ones, of a run that was killed after its last checkpoint, are dropped."""
-    earlier = [point for point in _history(work) if point["step"] < step]
-    record = {"history": [*earlier, {"step": step, **measured}]}
-    atomic_write_text(work / HISTORY, json.dumps(record, indent=2) + "\n", overwrite=True)
-
-
-def _generate(student: keras.Model, photos: np.ndarray) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(student.predict_on_batch(photos)), dtype=np.float32)
-
-
-def _sheet(student: keras.Model, held_back: Pairs) -> np.ndarray:
-    photos, targets = held_back.batch(np.arange(min(_SHEET_ROWS, len(held_back))))
-    generated = np.concatenate([_generate(student, photo[None]) for photo in photos])
-    columns = [images.to_uint8(column) for column in (photos, targets, generated)]
-    return images.contact_sheet([list(row) for row in zip(*columns, strict=True)])

@@ -20,6 +20,7 @@ from compress.config import to_mapping
 from compress.data.folders import list_photos
 from compress.distill.config import HISTORY, DistillConfig
 from compress.distill.training_data.real_images import list_real_images
+from compress.distill.watch.reference import watch_held_back
 from compress.image_size import require_size
 from compress.teachers import LambdaLayers
 
@@ -111,7 +112,10 @@ def distill_into(
         UnusableData: See `distill`.
     """
     artifact.refuse_existing(out, overwrite=overwrite)
-    paths, real_paths = list_photos(data, config.domain, "train"), list_real_images(data, config.domain, config)
+    paths = list_photos(data, config.domain, "train")
+    watch = watch_held_back(data, config)
+    held_back = set(watch.real) if watch else set()
+    real_paths = [path for path in list_real_images(data, config.domain, config) if path not in held_back]
     description = teachers.describe(teacher, lambda_layers=lambda_layers)
     _require_size(description, teacher, config)
 
@@ -126,7 +130,7 @@ def distill_into(
     # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
     checkpoint.has_checkpoint(work, run_identity)
     training_data = build_training_data(paths, real_paths, description, fingerprint, config, work, config.image_size_px)
-    fitted = fit(training_data, config, work, run_identity, start=lambda: start(training_data.teacher))
+    fitted = fit(training_data, config, work, run_identity, start=lambda: start(training_data.teacher), watch=watch)
     with artifact.atomic_dir(out, overwrite=overwrite) as scratch:
         write_student(scratch, fitted)
         artifact.write_manifest(scratch, _manifest(out.name, fitted, config, recorded, fingerprint))
@@ -138,7 +142,10 @@ def write_student(scratch: Path, fitted: FittedStudent) -> None:
     """Write model, samples and training history into a student's artifact; its manifest is written apart."""
     fitted.student.save(scratch / artifact.MODEL_NAMES["keras"])
     images.write_png(scratch / "samples.png", fitted.sheet)
-    record = {"history": fitted.history, "images_per_s": fitted.images_per_s, "precision": fitted.precision}
+    history = fitted.history
+    chosen = history.chosen and {"step": history.chosen.step, "because": history.explain_choice()}
+    record = {**history.to_mapping(), "chosen": chosen, "stopped": fitted.stopped}
+    record |= {"images_per_s": fitted.images_per_s, "precision": fitted.precision}
     (scratch / HISTORY).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
@@ -163,5 +170,14 @@ def _manifest(
         cost=cost.measure_cost(fitted.student),
         config=dict(recorded),
         seed=config.seed,
-        scores={"held_back_psnr_db": round(fitted.held_back_psnr_db, 3)},
+        scores={"held_back_psnr_db": round(fitted.held_back_psnr_db, 3), **_kid_scores(fitted)},
     )
+
+
+def _kid_scores(fitted: FittedStudent) -> dict[str, float]:
+    """Return the KID of the held-back photos with its spread, where it was measured, under the metric's name."""
+    kid = fitted.history.chosen and fitted.history.chosen.kid
+    if kid is None:
+        return {}
+    name = f"held_back_{kid.metric}"
+    return {name: round(kid.mean, 6), f"{name}_spread": round(kid.spread, 6)}

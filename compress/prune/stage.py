@@ -104,7 +104,8 @@ def _require_possible(model: keras.Model, groups: list[Group], config: PruneConf
 def _prune_and_fit(
     model: keras.Model, groups: list[Group], inputs: StageInputs[PruneConfig], work: Path, identity: str
 ) -> _Pruned:
-    from compress.distill.fit import fit, held_back_psnr_db
+    from compress.distill.fit import fit
+    from compress.distill.watch.pictures import held_back_psnr_db
     from compress.models.io import clone
     from compress.prune.choice import choose, load_or_choose
     from compress.prune.surgery import remove_channels

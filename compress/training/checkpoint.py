@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,7 @@ def run_identity(*parts: Any) -> str:
 def save_checkpoint(model: keras.Model, work: Path, run_identity: str, step: int) -> None:
     """Save weights, optimiser state and step atomically: under a temporary name, flushed, then renamed."""
     arrays: dict[str, Any] = {f"variable_{index}": value for index, value in enumerate(_state(model))}
-    arrays |= {"step": step, "identity": run_identity}
-    partial = work / f"{_CHECKPOINT_NAME}.partial"
-    with partial.open("wb") as stream:
-        np.savez(stream, **arrays)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.rename(work / _CHECKPOINT_NAME)
+    _save_arrays(work / _CHECKPOINT_NAME, arrays | {"step": step, "identity": run_identity})
 
 
 def restore_checkpoint(model: keras.Model, work: Path, run_identity: str) -> int:
@@ -64,6 +59,26 @@ def has_checkpoint(work: Path, run_identity: str) -> bool:
                 "Give the same settings to resume it, or delete the folder to start anew."
             )
     return True
+
+
+def save_weights(weights: Sequence[np.ndarray], path: Path) -> None:
+    """Save a net's weights, from `get_weights`, atomically as a checkpoint is."""
+    _save_arrays(path, {f"weight_{index}": weight for index, weight in enumerate(weights)})
+
+
+def load_weights(path: Path) -> list[np.ndarray]:
+    """Load what `save_weights` saved, for `set_weights`."""
+    with np.load(path, allow_pickle=False) as stored:
+        return [stored[f"weight_{index}"] for index in range(len(stored.files))]
+
+
+def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("wb") as stream:
+        np.savez(stream, **arrays)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.rename(path)
 
 
 def _state(model: keras.Model) -> list[np.ndarray]:

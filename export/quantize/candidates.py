@@ -17,6 +17,7 @@ from compress.distill import fit as fitting
 from compress.distill.config import FitConfig
 from compress.distill.training_data.build import TrainingData
 from compress.distill.training_data.pairs import Pairs
+from compress.distill.watch.pictures import held_back_psnr_db
 from compress.images import psnr_db
 from compress.models.io import clone
 from compress.training import loop
@@ -109,7 +110,7 @@ def run_candidates(
         identity: See `loop.train`.
     """
     quantizer = _Quantizer(training_data, config, fit_config, work, identity)
-    student_psnr_db = fitting.held_back_psnr_db(model, quantizer.held_back)
+    student_psnr_db = held_back_psnr_db(model, quantizer.held_back)
     graph = quantizer.lower_student(model, student_psnr_db)
     ranges = quantizer.choose_ranges(graph)
     candidates = [quantizer.measure("ptq", graph, quantizer.quantize_corrected(graph, ranges))]
@@ -150,7 +151,7 @@ class _Quantizer:
     def lower_student(self, model: keras.Model, psnr_db: float) -> Graph:
         """Lower the student, with fresh BatchNorm statistics where these beat the PSNR that it had."""
         recalibrated = _refresh_statistics(model, self._training, self._config)
-        if fitting.held_back_psnr_db(recalibrated, self.held_back) > psnr_db:
+        if held_back_psnr_db(recalibrated, self.held_back) > psnr_db:
             model = recalibrated
         return lower(model, input_shape=model.input_shape[1:])
 

@@ -312,3 +312,12 @@ def test_contact_sheet_places_images_by_row_and_column() -> None:
     assert sheet[5, 11, 0] == 12
     assert (sheet[0] == 255).all()
     assert (sheet[:, -1] == 255).all()
+
+
+def test_contact_sheet_cuts_the_middle_out_of_images_that_are_larger_than_a_cell() -> None:
+    rows, columns = np.meshgrid(np.arange(9), np.arange(12), indexing="ij")
+    image = np.stack([rows, columns, rows], axis=2).astype(np.uint8)
+    sheet = contact_sheet([[image, image]], gap_px=1, cell_px=5)
+    assert sheet.shape == (7, 13, 3)
+    np.testing.assert_array_equal(sheet[1:6, 1:6], image[2:7, 3:8])
+    np.testing.assert_array_equal(contact_sheet([[image]], cell_px=12), contact_sheet([[image]]))

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from compress.errors import UsageError
-from compress.training.checkpoint import has_checkpoint, restore_checkpoint, run_identity, save_checkpoint
+from compress.training.checkpoint import (
+    has_checkpoint,
+    load_weights,
+    restore_checkpoint,
+    run_identity,
+    save_checkpoint,
+    save_weights,
+)
 
 
 def _trained_model(seed: int) -> keras.Model:
@@ -54,3 +61,13 @@ def test_the_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
 def test_a_run_is_identified_by_every_one_of_its_settings() -> None:
     assert run_identity({"a": 1, "b": 2}, ["photo"]) == run_identity({"b": 2, "a": 1}, ["photo"])
     assert run_identity({"a": 1, "b": 2}, ["photo"]) != run_identity({"a": 1, "b": 3}, ["photo"])
+
+
+def test_saved_weights_come_back_as_they_were_and_leave_no_partial_file(tmp_path: Path) -> None:
+    saved, restored = _trained_model(1), _trained_model(2)
+    for model in (restored, saved):
+        save_weights(model.get_weights(), tmp_path / "weights.npz")
+    restored.set_weights(load_weights(tmp_path / "weights.npz"))
+    for one, other in zip(saved.get_weights(), restored.get_weights(), strict=True):
+        np.testing.assert_array_equal(other, one)
+    assert [path.name for path in tmp_path.iterdir()] == ["weights.npz"]
