@@ -76,6 +76,8 @@ class LossConfig:
 
     l1_weight: float = 1.0
     """Weight of the mean absolute difference to the teacher's image."""
+    coarse_weight: float = 0.0
+    """Weight of the same of both images averaged over squares of 16 pixels."""
     ssim_weight: float = 0.25
     """Weight of 1 - SSIM to the teacher's image."""
     gradient_weight: float = 0.5

@@ -25,6 +25,7 @@ def loss_terms(config: LossConfig) -> dict[str, LossTerm]:
     """Return the losses that have a weight, by the name that they are logged under."""
     table = {
         "l1": LossTerm(config.l1_weight, losses.l1_loss),
+        "coarse": LossTerm(config.coarse_weight, losses.coarse_loss),
         "ssim": LossTerm(config.ssim_weight, losses.ssim_loss),
         "gradient": LossTerm(config.gradient_weight, losses.gradient_loss),
         "ms_ssim": LossTerm(config.ms_ssim_weight, losses.ms_ssim_loss),

@@ -14,11 +14,12 @@ from compress.distill.losses.perceptual import (
     normalized_feature_loss,
     statistics_loss,
 )
-from compress.distill.losses.pixels import gradient_loss, l1_loss, total_variation
+from compress.distill.losses.pixels import coarse_loss, gradient_loss, l1_loss, total_variation
 from compress.distill.losses.structure import ms_ssim_loss, ssim_loss
 
 __all__ = [
     "channel_distillation_loss",
+    "coarse_loss",
     "discriminator_loss",
     "feature_loss",
     "generator_loss",

@@ -1,10 +1,13 @@
-"""Losses of single pixels: L1, gradients and total variation."""
+"""Losses of single pixels and of squares: L1, coarse L1, gradients and total variation."""
 
 from typing import Any
 
 from keras import ops
 
 from compress.distill.losses.precision import in_float32
+
+_COARSE_PX = 16
+"""Side of the squares of `coarse_loss`, pixels: wider than a stripe, narrower than what has a colour of its own."""
 
 
 @in_float32
@@ -15,6 +18,17 @@ def l1_loss(student: Any, teacher: Any) -> Any:
     Networks, arXiv:1611.07004, towards the teacher's image as in Li et al. 2020, GAN Compression, arXiv:2003.08936.
     """
     return ops.mean(ops.abs(student - teacher))
+
+
+@in_float32
+def coarse_loss(student: Any, teacher: Any) -> Any:
+    """Return the mean absolute difference of two images that are averaged over squares of 16 pixels.
+
+    It holds colours and light in their places, and lets a texture that is finer lie where it will: L1 averages one away
+    whose place it cannot predict. Images smaller than a square are compared as one.
+    """
+    side = min(_COARSE_PX, student.shape[1], student.shape[2])
+    return ops.mean(ops.abs(ops.average_pool(student - teacher, side, side)))
 
 
 @in_float32

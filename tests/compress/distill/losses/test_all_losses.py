@@ -16,6 +16,7 @@ from compress.distill import losses
 
 DISTANCES: list[Callable[[Any, Any], Any]] = [
     losses.l1_loss,
+    losses.coarse_loss,
     losses.ssim_loss,
     losses.ms_ssim_loss,
     losses.gradient_loss,

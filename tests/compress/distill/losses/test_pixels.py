@@ -32,3 +32,18 @@ def test_total_variation_of_a_slope_is_its_steepness_and_of_one_colour_nothing()
     slope = np.zeros((1, 5, 4, 3), np.float32) + np.arange(5, dtype=np.float32)[None, :, None, None] / 10
     assert float(losses.total_variation(slope)) == pytest.approx(0.1, abs=1e-6)
     assert float(losses.total_variation(np.full((1, 5, 4, 3), 0.7, np.float32))) == 0
+
+
+def test_coarse_difference_is_that_of_the_means_of_squares() -> None:
+    student, teacher = (
+        np.random.default_rng(seed).uniform(-1, 1, (2, 32, 48, 3)).astype(np.float32) for seed in (0, 1)
+    )
+    squares = (student - teacher).reshape(2, 2, 16, 3, 16, 3).mean(axis=(2, 4))
+    assert float(losses.coarse_loss(student, teacher)) == pytest.approx(np.abs(squares).mean(), rel=1e-4)
+
+
+def test_coarse_difference_sees_colours_and_no_stripes() -> None:
+    stripes = np.zeros((1, 32, 32, 3), np.float32) + np.tile([0.5, 0.5, -0.5, -0.5], 8)[None, None, :, None]
+    shifted = np.roll(stripes, 1, axis=2).astype(np.float32)
+    assert float(losses.coarse_loss(shifted, stripes.astype(np.float32))) == pytest.approx(0, abs=1e-6)
+    assert float(losses.coarse_loss(shifted + 0.25, stripes.astype(np.float32))) == pytest.approx(0.25, abs=1e-6)
