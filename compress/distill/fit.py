@@ -17,6 +17,7 @@ from compress.distill.watch.monitor import Monitor
 from compress.distill.watch.pictures import draw_sheet, translate_held_back
 from compress.distill.watch.reference import Watch
 from compress.training import checkpoint, loop, schedules
+from compress.training.fast_layers import with_fast_layers
 from compress.training.precision import Policy, dtype_policy_scope, resolve_policy
 
 
@@ -68,7 +69,7 @@ def fit(
     policy = resolve_policy(config.precision, work)
     keras.utils.set_random_seed(config.seed)
     with dtype_policy_scope(policy):
-        model = distiller.compile_distiller(start(), config, training_data.teacher)
+        model = distiller.compile_distiller(with_fast_layers(start()), config, training_data.teacher)
 
     if not checkpoint.has_checkpoint(work, run_identity):
         # What a run measured that was killed before its first checkpoint may have come from other settings.
