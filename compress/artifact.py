@@ -20,6 +20,8 @@ from compress.errors import UnusableArtifact, UsageError
 
 SCHEMA = 1
 MANIFEST_NAME = "manifest.json"
+TRANSLATION_NAME = "translation.json"
+"""File beside translated images, where what their model was trained with bears on their scores: `trained_with`."""
 Format = Literal["keras", "tflite", "mlpackage"]
 MODEL_NAMES: Mapping[str, str] = {"keras": "model.keras", "tflite": "model.tflite", "mlpackage": "model.mlpackage"}
 
@@ -66,6 +68,17 @@ class Manifest:
     scores: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
+
+    @property
+    def trained_with(self) -> str | None:
+        """Pretrained network that the student's losses saw images through: scores in its features would flatter it."""
+        if "trained_with" in self.config:
+            return self.config["trained_with"]
+        weights = ["perceptual_weight", "statistics_weight"]
+        # Before there was a choice, all discriminators judged patches.
+        weights += ["adversarial_weight"] if self.config.get("discriminator") == "projected" else []
+        sees = any(self.config.get(weight) for weight in weights)
+        return Path(self.config["perceptual_network"]).name if sees else None
 
 
 @dataclass(frozen=True)

@@ -155,25 +155,29 @@ def main() -> None:
 
 def _format_scores(record: dict[str, Any]) -> str:
     """Format scores for people; single images are left to the JSON."""
-    lines = [*_format_distances(record), *_format_distances(record.get("control", {}), prefix="control ")]
+    sister = f"; in a sister of {record['sister']}, which trained it" if "sister" in record else ""
+    lines = [
+        *_format_distances(record, remark=sister),
+        *_format_distances(record.get("control", {}), prefix="control "),
+    ]
     for key, other in (("similarity", "the teacher"), ("truth", "the truth")):
-        lines += _format_similarity(record.get(key, {}), other)
+        lines += _format_similarity(record.get(key, {}), other, remark=sister)
     lines += [line for kind, value in record.get("flicker", {}).items() for line in _format_flicker(kind, value)]
     spent = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in record["seconds"].items())
     return "\n".join([*lines, *(f"note: {note}" for note in record["notes"]), f"spent: {spent}"])
 
 
-def _format_distances(record: dict[str, Any], prefix: str = "") -> list[str]:
+def _format_distances(record: dict[str, Any], prefix: str = "", remark: str = "") -> list[str]:
     lines = []
     for name, value in record.items():
         if is_kernel_distance(name):
             low, high = _interval_of(record, name)
-            lines.append(f"{prefix}{name}: {value['mean']:.5f} (95 %: {low:.5f} to {high:.5f})")
+            lines.append(f"{prefix}{name}: {value['mean']:.5f} (95 %: {low:.5f} to {high:.5f}){remark}")
         elif is_distance(name):
             low, high = _interval_of(record, name)
-            lines.append(f"{prefix}{name}: {value:.3f} (95 %: {low:.3f} to {high:.3f})")
+            lines.append(f"{prefix}{name}: {value:.3f} (95 %: {low:.3f} to {high:.3f}){remark}")
         elif name.startswith(("precision_", "recall_")):
-            lines.append(f"{prefix}{name}: {value:.1%}")
+            lines.append(f"{prefix}{name}: {value:.1%}{remark}")
     return lines
 
 
@@ -181,7 +185,7 @@ def _interval_of(record: dict[str, Any], name: str) -> tuple[float, float]:
     return record["intervals"][name]["low"], record["intervals"][name]["high"]
 
 
-def _format_similarity(similarity: dict[str, Any], other: str) -> list[str]:
+def _format_similarity(similarity: dict[str, Any], other: str, remark: str) -> list[str]:
     lines = []
     for name, value in similarity.items():
         if name == "colour_offset":
@@ -189,8 +193,10 @@ def _format_similarity(similarity: dict[str, Any], other: str) -> list[str]:
             lines.append(f"{name} from {other}: R {red:+.2f}, G {green:+.2f}, B {blue:+.2f} levels of 255")
         elif name != "images" and isinstance(value, dict):
             unit = " dB" if name.endswith("_db") else ""
-            worst = value["max" if name.startswith("perceptual") else "min"]
-            lines.append(f"{name} to {other}: {value['mean']:.4g}{unit} (worst image {worst:.4g}{unit})")
+            is_in_features = name.startswith("perceptual")
+            worst = value["max" if is_in_features else "min"]
+            text = f"{name} to {other}: {value['mean']:.4g}{unit} (worst image {worst:.4g}{unit})"
+            lines.append(text + (remark if is_in_features else ""))
     return lines
 
 

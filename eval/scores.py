@@ -9,6 +9,7 @@ from compress.images import list_images, read_image
 from eval.config import ScoreConfig, ScorerConfig
 from eval.flicker.scores import score_flicker
 from eval.similarity import FolderSimilarity, compare_folders, pair_by_stem
+from eval.sisters import explain_kinship, is_sister, read_trained_with
 
 if TYPE_CHECKING:
     from eval.scorer import FolderScorer
@@ -24,8 +25,9 @@ def score_folder(config: ScoreConfig) -> dict[str, Any]:
     Returns:
         JSON-ready: `schema`, `key` (see `ScoreKey`), the kernel and Fréchet distance under the names of `metric_name`
         and their 95 % `intervals`, where asked for `control`, `similarity` (to the teacher) and `truth`, `notes` on how
-        to read the numbers, and the `seconds` that `features` and `statistics` took. Where `config.flicker` is given,
-        `schema` and what `score_flicker` returns instead.
+        to read the numbers, `sister` where the network that scores is a sister of one that trained the model, and the
+        `seconds` that `features` and `statistics` took. Where `config.flicker` is given, `schema` and what
+        `score_flicker` returns instead.
 
     Raises:
         UnusableData: If a folder is missing or too small, an image broken or of the wrong size, or a pair incomplete.
@@ -39,6 +41,7 @@ def score_folder(config: ScoreConfig) -> dict[str, Any]:
     control = [path for _, path in pair_by_stem(config.fake, config.control).values()] if config.control else None
     # Decoded in full, so that a broken image is named before torch takes its seconds to load.
     image_size_px = require_common_size({path: _decoded_size(path) for path in fake})
+    trained_with = read_trained_with(config.fake)
     similarities = _compare_with_others(config)
     scorer = load_scorer(config, real, image_size_px)
     record = {
@@ -49,6 +52,9 @@ def score_folder(config: ScoreConfig) -> dict[str, Any]:
     if control:
         record["control"] = scorer.score_distances(control)
     notes = scorer.explain_scores(len(fake))
+    if trained_with:
+        record |= {"sister": trained_with} if is_sister(scorer.network.name, trained_with) else {}
+        notes += filter(None, [explain_kinship(scorer.network.name, trained_with)])
     for name, (folder, similarity) in similarities.items():
         record[name] = similarity.to_mapping({scorer.perceptual_name: scorer.score_perceptual(config.fake, folder)})
         notes += [note for note in similarity.notes if note not in notes]

@@ -15,6 +15,7 @@ from compress.errors import UnusableArtifact, UsageError
 from compress.image_size import resolve_size
 from compress.models.io import load_student
 from compress.teachers import LambdaLayers
+from compress.teachers.packed import read_packed_config
 from export.graph.quantized import TensorScale
 
 _DOMAINS: tuple[Domain, ...] = ("A", "B", "both")
@@ -34,6 +35,13 @@ class SourceGenerator:
     """Scale of each tensor in int8, where `compress quantize` has chosen them."""
     float_ops: tuple[str, ...] = ()
     """Operations that `compress quantize` has chosen to compute in float, each by the tensor that it writes."""
+    trained_with: str | None = None
+    """Pretrained network that its training saw images through."""
+
+    def origin(self) -> dict[str, Any]:
+        """Return what an export's manifest records of the training, beside its own configuration."""
+        seen = {} if self.trained_with is None else {"trained_with": self.trained_with}
+        return {"domain": self.domain, **seen}
 
     def image_size(self, image_size_px: int | None) -> tuple[int, int]:
         """Return the height and width to work at, pixels.
@@ -87,21 +95,27 @@ def load_source(path: Path, *, lambda_layers: LambdaLayers | None = None) -> Sou
     """
     if not is_artifact(path):
         model = teachers.load(path, lambda_layers=lambda_layers)
-        return SourceGenerator(model=model, name=path.name, fingerprint=file_fingerprint(path), domain="A")
+        domain = _domain(read_packed_config(path))
+        return SourceGenerator(model=model, name=path.name, fingerprint=file_fingerprint(path), domain=domain)
     artifact = open_artifact(path)
     if artifact.manifest.format != "keras":
         raise UnusableArtifact(
             f"{path} is an export already ({artifact.model_path.name}); expected the artifact that it was made from."
         )
-    domain = artifact.manifest.config.get("domain")
     return SourceGenerator(
         model=load_student(artifact.model_path),
         name=artifact.manifest.name,
         fingerprint=artifact.fingerprint,
-        domain=domain if domain in _DOMAINS else "A",
+        domain=_domain(artifact.manifest.config),
         scales=_scales(artifact),
         float_ops=tuple(artifact.manifest.float_ops),
+        trained_with=artifact.manifest.trained_with,
     )
+
+
+def _domain(config: Mapping[str, Any]) -> Domain:
+    domain = config.get("domain")
+    return domain if domain in _DOMAINS else "A"
 
 
 def _with_size(config: Mapping[str, Any], size: tuple[int | None, int | None]) -> dict[str, Any]:

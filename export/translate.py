@@ -1,5 +1,6 @@
 """`compress translate`: any artifact or model file over a folder of images, one PNG each."""
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from compress.artifact import atomic_dir, is_artifact, open_artifact, refuse_existing
+from compress.artifact import TRANSLATION_NAME, atomic_dir, is_artifact, open_artifact, refuse_existing
 from compress.errors import UnusableArtifact, UnusableData, UsageError
 from compress.images import list_images, read_images, to_uint8, write_png
 from export.config import TranslateConfig
@@ -26,7 +27,8 @@ def translate(
     Args:
         model: An artifact, a `.tflite` file, or any teacher's file.
         images: A folder of photos; broken ones are named and skipped, up to 1 %.
-        out: The folder to write: for each photo a PNG of the same stem.
+        out: The folder to write: for each photo a PNG of the same stem, and `translation.json` where the model's
+            manifest tells of a pretrained network that it was trained with, so that scores can say so.
         config: Image size, threads and the like.
         overwrite: Whether `out` may exist.
 
@@ -47,6 +49,9 @@ def translate(
         for path, photo in progress:
             write_png(scratch / f"{path.stem}.png", to_uint8(run(photo)))
             written += 1
+        if trained_with := _trained_with(model):
+            record = {"model": model.name, "trained_with": trained_with}
+            (scratch / TRANSLATION_NAME).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return {
         "out": str(out),
         "images": written,
@@ -62,6 +67,12 @@ def _require_distinct_stems(paths: Sequence[Path]) -> None:
         raise UnusableData(
             f"{paths[0].parent} holds {uses} images named {stem}; each becomes {stem}.png. Rename or remove one."
         )
+
+
+def _trained_with(model: Path) -> str | None:
+    """Return what the manifest of an artifact, or of the artifact that a file lies in, tells."""
+    artifacts = [path for path in (model, model.parent) if is_artifact(path)]
+    return open_artifact(artifacts[0]).manifest.trained_with if artifacts else None
 
 
 def _open_translator(model: Path, config: TranslateConfig) -> tuple[Translator, tuple[int, int]]:

@@ -30,8 +30,8 @@ def build_rows(
         JSON-ready, the untouched inputs' first. A row has `name` and `kind`; of a model `generator`, `precision`,
         `size_bytes`, `times_smaller`, `params`, `macs`, `latency_ms`, `speedup`, `noise` and `withheld`; where it was
         scored the distances under the names that the scores give them, each a `mean` or `value` with the bounds `low`
-        and `high` of its 95 % interval; and where known `teacher_psnr_db`, `teacher_ssim` and `truth_psnr_db`, means
-        over the images.
+        and `high` of its 95 % interval; `sister`, the network that trained it, where the one that scores is a sister of
+        that; and where known `teacher_psnr_db`, `teacher_ssim` and `truth_psnr_db`, means over the images.
     """
     entries = {entry["name"]: entry for entry in bench["entries"]}
     largest = entries[models[0].key]["size_bytes"]
@@ -84,7 +84,7 @@ def build_verdicts(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _image_measures(score: Mapping[str, Any]) -> dict[str, Any]:
-    row: dict[str, Any] = {}
+    row: dict[str, Any] = {"sister": score["sister"]} if "sister" in score else {}
     for name, interval in score.get("intervals", {}).items():
         value = {"mean": score[name]["mean"]} if _is_kernel_distance(name) else {"value": score[name]}
         row[name] = value | {"low": interval["low"], "high": interval["high"]}

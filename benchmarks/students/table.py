@@ -46,7 +46,7 @@ def _table_rows(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
     cells: list[tuple[str, ...]] = [(*head, *titles)]
     for row in rows:
         similarity = [form.format(row[key]) if key in row else _UNKNOWN for key, (_, form) in similarities.items()]
-        cells.append((*_file_cells(row), *(_distance(row.get(metric)) for metric in metrics), *similarity))
+        cells.append((*_file_cells(row), *(_distance(row, metric) for metric in metrics), *similarity))
     return cells
 
 
@@ -64,12 +64,14 @@ def _file_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _distance(score: Mapping[str, float] | None) -> str:
+def _distance(row: Mapping[str, Any], metric: str) -> str:
+    score = row.get(metric)
     if score is None:
         return _UNKNOWN
+    mark = "†" if "sister" in row else ""
     if "mean" in score:
-        return f"{score['mean']:.4f} ({score['low']:.4f} - {score['high']:.4f})"
-    return f"{score['value']:.1f} ({score['low']:.1f} - {score['high']:.1f})"
+        return f"{score['mean']:.4f} ({score['low']:.4f} - {score['high']:.4f}){mark}"
+    return f"{score['value']:.1f} ({score['low']:.1f} - {score['high']:.1f}){mark}"
 
 
 def _verdicts(record: Mapping[str, Any]) -> list[str]:
@@ -111,6 +113,8 @@ def _notes(record: Mapping[str, Any]) -> list[str]:
     ]
     if any(row.get("withheld") for row in rows):
         notes.insert(0, "to time anew on an idle machine, remove bench.json and give the same command again")
+    for sister in sorted({row["sister"] for row in rows if "sister" in row}):
+        notes.append(f"†: trained with {sister}, of which {key['network']} is a sister, so these distances flatter it")
     if any("truth_psnr_db" in row for row in rows):
         notes.append("truth: the true translation of each photo, which the data set has")
     if peers := [row["name"] for row in rows if row["kind"] == "peer"]:

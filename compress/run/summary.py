@@ -19,7 +19,8 @@ def summary_table(out: Path) -> str:
         out: A finished run's folder.
 
     Returns:
-        Aligned columns, and a line that says whether the shipped student's KID can be told from its teacher's.
+        Aligned columns, a line that says whether the shipped student's KID can be told from its teacher's, and one
+        on the KID of students that a sister of the network behind it has trained.
     """
     bench = {entry["name"]: entry for entry in _read(out / "bench.json")["entries"]}
     scores = {path.stem: _read(path) for path in sorted((out / "scores").glob("*.json"))}
@@ -27,7 +28,8 @@ def summary_table(out: Path) -> str:
     rows = [["", "size", "smaller", "latency", "faster", "PSNR to teacher", metric]]
     for name in (UNTOUCHED, *bench):
         rows.append([name, *_file_cells(bench, name), *_image_cells(scores.get(name, {}), metric)])
-    return "\n".join([*format_columns(rows, align="right"), *_verdict(scores, metric, shipped=list(bench)[-1])])
+    verdict = _verdict(scores, metric, shipped=list(bench)[-1])
+    return "\n".join([*format_columns(rows, align="right"), *verdict, *_sisters(scores, metric)])
 
 
 def place_in_interval(score: float, interval: Mapping[str, float]) -> IntervalPlace:
@@ -60,7 +62,7 @@ def _image_cells(record: Mapping[str, Any], metric: str) -> list[str]:
     kid = record.get(metric)
     return [
         _NONE if psnr is None else f"{psnr:.2f} dB",
-        _NONE if kid is None else f"{kid['mean']:.4f} ± {kid['spread']:.4f}",
+        _NONE if kid is None else f"{kid['mean']:.4f} ± {kid['spread']:.4f}{'†' if 'sister' in record else ''}",
     ]
 
 
@@ -71,6 +73,13 @@ def _verdict(scores: Mapping[str, Any], metric: str, *, shipped: str) -> list[st
     student, interval = scores[shipped][metric]["mean"], scores[TEACHER]["intervals"][metric]
     where = f"lies {place_in_interval(student, interval)} its teacher's 95 % interval"
     return [f"{metric}: {shipped} {where}, {interval['low']:.4f} to {interval['high']:.4f}."]
+
+
+def _sisters(scores: Mapping[str, Any], metric: str) -> list[str]:
+    sisters = sorted({record["sister"] for record in scores.values() if "sister" in record})
+    return [
+        f"† {metric} is in features of a sister of {name}, which trained the student: flattering." for name in sisters
+    ]
 
 
 def _read(path: Path) -> Any:

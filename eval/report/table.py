@@ -155,7 +155,9 @@ def _build_distance_columns(sources: Sources) -> list[Column]:
     shares = [key.removeprefix("precision") for key in _list_keys(records) if key.startswith("precision")]
     return [
         *(
-            _build_column(format_heading(key), _pick_from_records(records, key), format_distance)
+            _mark_sisters(
+                _build_column(format_heading(key), _pick_from_records(records, key), format_distance), records
+            )
             for key in _list_keys(records)
             if is_distance(key)
         ),
@@ -168,6 +170,15 @@ def _build_distance_columns(sources: Sources) -> list[Column]:
             for network in shares
         ),
     ]
+
+
+def _mark_sisters(column: Column, records: Mapping[str, Mapping[str, Any]]) -> Column:
+    """Say under a distance that a sister of the network that measures it trained the model."""
+    cells = dict(column.cells)
+    for name, cell in column.cells.items():
+        if sister := records[name].get("sister"):
+            cells[name] = Cell(cell.text, f"{cell.detail}; trained with {sister}, a sister".removeprefix("; "))
+    return Column(heading=column.heading, cells=cells)
 
 
 def _pair_precision_recall(records: Mapping[str, Mapping[str, Any]], network: str) -> dict[str, tuple[float, float]]:

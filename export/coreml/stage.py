@@ -230,7 +230,7 @@ def _manifest(
         parent=generator.fingerprint,
         input=ImageSpec(shape=graph.input_shape, layout="NCHW", dtype="uint8", range=(0.0, 255.0)),
         cost=Cost(params=graph.params, macs=macs, size_bytes=_size_bytes(package)),
-        config=to_mapping(config) | {"domain": generator.domain},
+        config=to_mapping(config) | generator.origin(),
         seed=config.seed,
         quantization=None if lowered.quantized is None else lowered.quantized.as_json(),
         float_ops=[] if lowered.quantized is None else list(lowered.quantized.float_ops),

@@ -168,7 +168,7 @@ def _manifest(
             shape=graph.input_shape, dtype=_DTYPES[config.io_type], range=emitter.PIXEL_RANGES[config.io_type]
         ),
         cost=Cost(params=graph.params, macs=macs, size_bytes=size_bytes),
-        config=to_mapping(config) | {"domain": generator.domain},
+        config=to_mapping(config) | generator.origin(),
         seed=config.seed,
         quantization=None if quantized is None else quantized.as_json(),
         float_ops=[] if quantized is None else list(quantized.float_ops),

@@ -1,7 +1,9 @@
 """Artifacts: written whole or not at all, read strictly."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,3 +130,24 @@ def test_a_disk_that_fills_up_while_a_file_is_written_leaves_the_old_one(
         artifact.atomic_write_bytes(out, b"new", overwrite=True)
     assert out.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize(
+    ("config", "network"),
+    [
+        ({"perceptual_weight": 1.0}, "efficientnet-lite2"),
+        ({"statistics_weight": 0.5}, "efficientnet-lite2"),
+        ({"adversarial_weight": 0.3, "discriminator": "projected"}, "efficientnet-lite2"),
+        ({"adversarial_weight": 0.3, "discriminator": "patch"}, None),
+        ({"adversarial_weight": 0.0, "discriminator": "projected", "perceptual_weight": 0.0}, None),
+        ({"perceptual_weight": 1.0, "perceptual_network": "/home/me/own.keras"}, "own.keras"),
+        ({"trained_with": "efficientnet-lite2"}, "efficientnet-lite2"),
+    ],
+)
+def test_a_manifest_tells_which_network_its_losses_saw_images_through(config: dict[str, Any], network: str) -> None:
+    manifest = replace(_manifest(), config={"perceptual_network": "efficientnet-lite2"} | config)
+    assert manifest.trained_with == network
+
+
+def test_a_manifest_of_before_such_losses_tells_of_none() -> None:
+    assert replace(_manifest(), config={"l1_weight": 1.0, "adversarial_weight": 0.1}).trained_with is None

@@ -41,3 +41,13 @@ def test_control_that_is_not_of_the_same_images_is_refused(tmp_path: Path, real:
     fake, inputs = draw(tmp_path / "fake", 4), draw(tmp_path / "inputs", 5)
     with pytest.raises(UnusableData, match="004 only in"):
         score_folder(ScoreConfig(real=real, fake=fake, control=inputs))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"trained_with": 2}'])
+def test_a_torn_record_of_what_trained_the_model_is_refused(
+    content: str, tmp_path: Path, real: Path, draw: Drawer
+) -> None:
+    fake = draw(tmp_path / "fake", 4)
+    (fake / "translation.json").write_text(content)
+    with pytest.raises(UnusableData, match=r"translation\.json cannot be used.*translate the images anew"):
+        score_folder(ScoreConfig(real=real, fake=fake))

@@ -1,11 +1,13 @@
 """Any model over a folder: one PNG for each photo, what the model itself makes of it, all or nothing."""
 
+import json
+
 import numpy as np
 import pytest
 from keras import layers
 
 from compress.errors import UnusableData, UnusableModel, UsageError
-from compress.images import read_image, to_float, to_uint8, write_png
+from compress.images import list_images, read_image, to_float, to_uint8, write_png
 from export.config import IoType, TfliteConfig, TranslateConfig
 from export.tflite.stage import export_tflite
 from export.translate import translate
@@ -83,3 +85,14 @@ def test_torn_file_is_refused(photo_folder, tmp_path, content: bytes):
     (tmp_path / "torn.tflite").write_bytes(content)
     with pytest.raises(UnusableModel, match=r"torn\.tflite"):
         translate(tmp_path / "torn.tflite", photo_folder, tmp_path / "out", TranslateConfig())
+
+
+def test_images_of_a_student_with_pretrained_eyes_say_so(small_student, as_artifact, photo_folder, tmp_path):
+    seen = {"perceptual_weight": 1.0, "perceptual_network": "efficientnet-lite2"}
+    student = as_artifact(small_student, **seen)
+    exported = export_tflite(student, TfliteConfig(), tmp_path / "exported")
+    for name, model in (("keras", student), ("tflite", exported.path), ("file", exported.model_path)):
+        result = translate(model, photo_folder, tmp_path / name, TranslateConfig())
+        assert (result["images"], len(list_images(tmp_path / name))) == (8, 8)
+        record = json.loads((tmp_path / name / "translation.json").read_text())
+        assert record == {"model": model.name, "trained_with": "efficientnet-lite2"}

@@ -265,3 +265,18 @@ def test_any_other_failure_ends_it_with_the_exit_code_of_its_command(
         bench_students(pair, config, task, tmp_path / "out")
     assert failure.value.exit_code == code
     assert not (tmp_path / "out/table.json").exists()
+
+
+def test_a_score_in_a_sisters_features_says_so_beside_the_number(
+    ran: list[list[str]], pair: list[Path], config: PublishedConfig, task: StudentsConfig, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert "†" not in format_table(bench_students(pair, config, task, out))
+    score = out / "scores/small_int8.json"
+    score.write_text(json.dumps(json.loads(score.read_text()) | {"sister": "efficientnet-lite2"}))
+    lines = format_table(bench_students(pair, config, task, out)).splitlines()
+    (row,) = [line for line in lines if line.startswith("small int8 ")]
+    assert row.count(")†") == 2
+    said = "†: trained with efficientnet-lite2, of which efficientnet-lite0 is a sister, so these distances flatter it"
+    assert said in lines
+    assert sum("†" in line for line in lines) == 2

@@ -56,3 +56,16 @@ def test_a_speedup_from_a_noisy_machine_is_not_shown(tmp_path: Path) -> None:
     bench["entries"][1]["withheld"] = "the ratio may be off by 34%"
     (out / "bench.json").write_text(json.dumps(bench))
     assert "1.50 ms too noisy" in " ".join(summary_table(out).splitlines()[3].split())
+
+
+def test_a_score_in_a_sisters_features_says_so_beside_the_number(tmp_path: Path) -> None:
+    out = _run(tmp_path, {"inputs": 0.05, "teacher": 0.004, "student_int8": 0.003})
+    assert "†" not in summary_table(out)
+    record = json.loads((out / "scores/student_int8.json").read_text()) | {"sister": "efficientnet-lite2"}
+    (out / "scores/student_int8.json").write_text(json.dumps(record))
+    lines = summary_table(out).splitlines()
+    assert lines[3].endswith("0.0030 ± 0.0010†")
+    assert "†" not in lines[2]
+    assert lines[-1] == (
+        f"† {METRIC} is in features of a sister of efficientnet-lite2, which trained the student: flattering."
+    )

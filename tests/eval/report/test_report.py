@@ -179,6 +179,17 @@ def test_page_shows_the_mean_and_the_worst_psnr_of_each_column(page: str, config
         assert f"{np.mean(decibels):.2f} dB<small>worst {min(decibels):.2f}</small>" in page
 
 
+def test_page_says_under_a_distance_that_a_sister_of_the_network_trained_the_model(
+    config: ReportConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "scores.json").write_text(json.dumps(scores(0.2468, 135.7) | {"sister": "efficientnet-lite2"}))
+    page = render_page(replace(config, scores=(f"student int8={tmp_path / 'scores.json'}",)))
+    assert "0.2468<small>± 0.0123; trained with efficientnet-lite2, a sister</small>" in page
+    assert "135.7<small>trained with efficientnet-lite2, a sister</small>" in page
+    # Of the untouched inputs nothing was trained.
+    assert "333.3</" in page
+
+
 def test_page_shows_worst_and_typical_cases_unchanged(page: str, config: ReportConfig) -> None:
     # Image 008 was darkened most, so it is worst; the median of nine is 004.
     images = dict(Elements(page).images())

@@ -283,6 +283,31 @@ def test_text_for_people_names_every_measure(folders: Path, capsys: pytest.Captu
     assert "recall_efficientnet_lite0: " in printed
 
 
+@pytest.mark.parametrize(
+    ("network", "trained_with", "sister"),
+    [
+        ("efficientnet-lite0", "efficientnet-lite2", True),
+        ("squeezenet", "efficientnet-lite2", False),
+        ("efficientnet-lite0", "own.keras", False),
+    ],
+)
+def test_a_score_in_a_sisters_features_says_so_beside_the_number(
+    network: str, trained_with: str, sister: bool, tmp_path: Path, draw: Drawer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake = draw(tmp_path / "fake", 4, seed=3)
+    (fake / "translation.json").write_text(json.dumps({"model": "student", "trained_with": trained_with}))
+    flags = [f"--real={draw(tmp_path / 'real', 4)}", f"--fake={fake}", f"--control={draw(tmp_path / 'inputs', 4)}"]
+    written = ["--network", network, "--out", str(tmp_path / "scores.json")]
+    assert console.run(app, ["score", *flags, f"--teacher={fake}", *written]) == 0
+    record, lines = json.loads((tmp_path / "scores.json").read_text()), capsys.readouterr().out.splitlines()
+    said = [line for line in lines if line.endswith("; in a sister of efficientnet-lite2, which trained it")]
+    assert record.get("sister") == (trained_with if sister else None)
+    assert "sister" not in record["control"]
+    # Two distances, precision and recall, and the perceptual distance to the teacher's images.
+    assert len(said) == (5 if sister else 0)
+    assert any("trained with" in note for note in record["notes"]) == (network == "efficientnet-lite0")
+
+
 def test_scoring_never_loads_tensorflow(blurred_scores: dict[str, Any]) -> None:
     assert blurred_scores
     assert not {"tensorflow", "keras"} & sys.modules.keys()
