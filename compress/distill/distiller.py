@@ -106,11 +106,7 @@ class Distiller(keras.Model):
         """Return the sum of the student's and the discriminator's losses; 0 before the discriminator's first step."""
         if not set(discriminator.inputs) <= set(inputs):
             return discriminator.zero_loss()
-        if isinstance(discriminator, ProjectedDiscriminator):
-            loss, logged = discriminator.compute_losses([fake for fake, _ in pairs["perceived"]], inputs)
-        else:
-            fake, target = pairs["cut"][0]
-            loss, logged = discriminator.compute_losses(fake, target, inputs)
+        loss, logged = discriminator.compute_losses(pairs[discriminator.judges], inputs)
         for name, value in logged.items():
             self._trackers[name].update_state(value)
         return loss

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from compress.distill.config import DiscriminatorConfig
+from compress.distill.loss_terms import Compared
 from compress.distill.losses import adversarial
 from compress.distill.losses.perceptual import feature_loss
 from compress.models import patch_discriminator
@@ -36,7 +37,8 @@ class PatchDiscriminator(keras.layers.Layer):
         batch_size: Images of a step.
     """
 
-    inputs = INPUTS
+    inputs: tuple[str, ...] = INPUTS
+    judges: Compared = "cut"
 
     def __init__(self, config: DiscriminatorConfig, image_size_px: int, batch_size: int) -> None:
         super().__init__(name="discriminator", dtype="float32")
@@ -49,17 +51,17 @@ class PatchDiscriminator(keras.layers.Layer):
         self.logs = (*LOSSES, MATCHING) if config.matching_weight else LOSSES
         self.built = True
 
-    def compute_losses(self, fake: Any, target: Any, inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def compute_losses(self, pairs: list[tuple[Any, Any]], inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Return the losses of both sides in one step.
 
         Args:
-            fake: `(batch, height, width, 3)`, the student's images.
-            target: The teacher's, likewise.
+            pairs: One pair, the student's and the teacher's images, `(batch, height, width, 3)`.
             inputs: `INPUTS`.
 
         Returns:
             The sum to minimise, which moves both sides, and `logs` for the log.
         """
+        ((fake, target),) = pairs
         generator_losses, own_loss = self._generator_losses(fake, target), self._discriminator_loss(fake, inputs)
         held = ops.cast(ops.stop_gradient(own_loss) < self._hold_below, "float32")
         student_loss = self._student_weight * generator_losses["adversarial"]

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from compress.distill.config import DiscriminatorConfig
+from compress.distill.loss_terms import Compared
 from compress.distill.losses import adversarial
 from compress.distill.perceptual import PerceptualNetwork
 from compress.models import projected_discriminator
@@ -25,7 +26,9 @@ class ProjectedDiscriminator(keras.layers.Layer):
         network: The frozen network.
     """
 
-    inputs, logs = INPUTS, LOSSES
+    inputs: tuple[str, ...] = INPUTS
+    logs: tuple[str, ...] = LOSSES
+    judges: Compared = "perceived"
 
     def __init__(self, config: DiscriminatorConfig, network: PerceptualNetwork) -> None:
         super().__init__(name="discriminator", dtype="float32")
@@ -39,16 +42,17 @@ class ProjectedDiscriminator(keras.layers.Layer):
         self._student_weight = config.adversarial_weight
         self.built = True
 
-    def compute_losses(self, fake: list[Any], inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def compute_losses(self, pairs: list[tuple[Any, Any]], inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Return the losses of both sides in one step.
 
         Args:
-            fake: The network's features of the student's images, one tensor for each scale.
+            pairs: The network's features of the student's and of the teacher's images, a pair for each scale.
             inputs: `INPUTS`.
 
         Returns:
             The sum to minimise, which moves both sides, and `LOSSES` for the log.
         """
+        fake = [student for student, _ in pairs]
         scores = frozen_scores(self.network, fake)
         student_loss = _mean([adversarial.generator_loss(one, kind=self._kind) for one in scores])
         own_loss = self._discriminator_loss(fake, inputs["real"])

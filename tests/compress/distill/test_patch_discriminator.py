@@ -56,7 +56,7 @@ def test_each_side_is_moved_by_its_own_loss_alone(kind: str) -> None:
     variables = [variable.value for variable in discriminator.network.trainable_variables]
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(fake)
-        total, logged = discriminator.compute_losses(fake, TARGETS, inputs)
+        total, logged = discriminator.compute_losses([(fake, TARGETS)], inputs)
         scores, scores_real = discriminator.network(fake), discriminator.network(inputs["real"])
         if kind == "lsgan":
             generator_loss = tf.reduce_mean((scores - 1) ** 2)
@@ -78,11 +78,11 @@ def test_each_side_is_moved_by_its_own_loss_alone(kind: str) -> None:
 def test_a_discriminator_that_overpowers_the_student_is_held_back_and_still_scores() -> None:
     discriminator, fake, inputs = _discriminator(), tf.constant(FAKES), _inputs(4)
     variables = [variable.value for variable in discriminator.network.trainable_variables]
-    _, logged = discriminator.compute_losses(fake, TARGETS, inputs)
+    _, logged = discriminator.compute_losses([(fake, TARGETS)], inputs)
     discriminator._hold_below = float(logged["discriminator"]) * 1.01
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(fake)
-        total, logged = discriminator.compute_losses(fake, TARGETS, inputs)
+        total, logged = discriminator.compute_losses([(fake, TARGETS)], inputs)
     assert float(logged["discriminator_held"]) == 1
     assert not any(slope.any() for slope in _slopes(tape, total, variables))
     assert _slopes(tape, total, [fake])[0].any()
@@ -94,14 +94,16 @@ def test_what_the_discriminator_makes_of_both_images_is_matched_layer_by_layer()
     features = keras.Model(discriminator.network.inputs[0], inside)
     with tf.GradientTape() as tape:
         tape.watch(fake)
-        total, logged = discriminator.compute_losses(fake, TARGETS, inputs)
+        total, logged = discriminator.compute_losses([(fake, TARGETS)], inputs)
         matched = total - 3 * logged["adversarial"] - logged["discriminator"]
     seen = zip(features(FAKES, training=True), features(TARGETS, training=True), strict=True)
     differences = [np.abs(np.asarray(one) - np.asarray(other)).mean() for one, other in seen]
     assert len(differences) == 4
     assert float(matched) == pytest.approx(2 * np.mean(differences), rel=1e-4)
     assert _slopes(tape, matched, [fake])[0].any()
-    assert float(discriminator.compute_losses(TARGETS, TARGETS, inputs)[1]["matching"]) == pytest.approx(0, abs=1e-6)
+    assert float(discriminator.compute_losses([(TARGETS, TARGETS)], inputs)[1]["matching"]) == pytest.approx(
+        0, abs=1e-6
+    )
 
 
 def test_the_share_of_an_undecided_discriminators_loss_is_what_holds_it() -> None:
