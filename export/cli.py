@@ -101,6 +101,28 @@ def coreml(
     console.show(result, as_json=json)
 
 
+@app.command
+def keras(
+    source: Path,
+    *,
+    out: Path,
+    overwrite: Switch = False,
+    json: Switch = False,
+) -> None:
+    """Write a student as one small .keras file in half precision: to share, and to train on from (distill --init).
+
+    Args:
+        source: The artifact of a distilled or pruned student.
+        out: The .keras file to write.
+        overwrite: Replace `out` if it exists.
+        json: Print JSON.
+    """
+    _check_exists(source)
+    from export.packed import export_keras
+
+    console.show(export_keras(source, out, overwrite=overwrite), as_json=json)
+
+
 def quantize(
     *,
     student: Path,

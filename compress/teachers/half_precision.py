@@ -4,11 +4,16 @@ Teachers are distributed in half precision, but run in float32: weights change b
 is converted back has the format, the names and the size of the original.
 """
 
+from __future__ import annotations
+
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from compress.errors import UnusableModel
+
+if TYPE_CHECKING:
+    import h5py
 
 
 def write_float16(teacher: Path, out: Path) -> None:
@@ -37,31 +42,50 @@ def write_float32(half: Path, out: Path) -> None:
     _convert(half, out, "float16", "float32", {})
 
 
-def _convert(source: Path, out: Path, dtype: str, wanted: str, options: dict[str, Any]) -> None:
+def convert_hdf5(source: h5py.File, written: h5py.File, origin: str, dtype: str, wanted: str, **options: Any) -> None:
+    """Copy an opened HDF5 file into another one, with arrays of one type as another.
+
+    Args:
+        source: The file to copy.
+        written: An empty file.
+        origin: The source as errors call it.
+        dtype: Type of the arrays to convert; all else is copied as it is.
+        wanted: Their new type.
+        options: Storage of each array, as `h5py.Group.create_dataset` takes it.
+
+    Raises:
+        UnusableModel: If a value is too large for the new type.
+    """
     import h5py
     import numpy as np
+
+    written.attrs.update(source.attrs)
+
+    def copy(name: str, member: Any) -> None:
+        if isinstance(member, h5py.Group):
+            written.create_group(name).attrs.update(member.attrs)
+            return
+        values = member[()]
+        if values.dtype == dtype:
+            with np.errstate(over="ignore"):
+                converted = values.astype(wanted)
+            if not np.isfinite(converted).all():
+                raise UnusableModel(f"{origin} holds a weight in {name} that {wanted} cannot hold.")
+            values = converted
+        # Scalars cannot be compressed.
+        dataset = written.create_dataset(name, data=values, **(options if values.ndim else {}))
+        dataset.attrs.update(member.attrs)
+
+    source.visititems(copy)
+
+
+def _convert(source: Path, out: Path, dtype: str, wanted: str, options: dict[str, Any]) -> None:
+    import h5py
 
     partial = out.with_name(f".{out.name}.partial")
     try:
         with h5py.File(source) as read, h5py.File(partial, "w") as written:
-            written.attrs.update(read.attrs)
-
-            def copy(name: str, member: Any) -> None:
-                if isinstance(member, h5py.Group):
-                    written.create_group(name).attrs.update(member.attrs)
-                    return
-                values = member[()]
-                if values.dtype == dtype:
-                    with np.errstate(over="ignore"):
-                        converted = values.astype(wanted)
-                    if not np.isfinite(converted).all():
-                        raise UnusableModel(f"{source} holds a weight in {name} that {wanted} cannot hold.")
-                    values = converted
-                # Scalars cannot be compressed.
-                dataset = written.create_dataset(name, data=values, **(options if values.ndim else {}))
-                dataset.attrs.update(member.attrs)
-
-            read.visititems(copy)
+            convert_hdf5(read, written, str(source), dtype, wanted, **options)
         shutil.move(partial, out)
     except OSError as error:
         raise UnusableModel(f"{source} cannot be read as HDF5 ({error}).") from error
