@@ -33,7 +33,7 @@ _COMMON = (
 HEADINGS = {
     "Parameters": _COMMON,
     "Network": (
-        "kernel_size", "upsampler", "context", "image_skip", "from_teacher", "normalization", "near_identity",
+        "kernel_size", "upsampler", "context", "image_skip", "from_teacher", "init", "normalization", "near_identity",
     ),
     "Training": (
         *(item.name for item in fields(TrainConfig) if item.name not in _COMMON),

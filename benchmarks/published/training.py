@@ -23,7 +23,7 @@ from benchmarks.published.methods import DISTILLED, NARROW_BLOCKS, NARROW_FILTER
 from compress import artifact
 from compress.artifact import Artifact, Manifest, open_artifact
 from compress.config import from_mapping, to_mapping
-from compress.distill.config import HISTORY, DistillConfig, FitConfig
+from compress.distill.config import HISTORY, INIT_FINGERPRINT, DistillConfig, FitConfig
 from compress.distill.stage import distill_into, untrained
 from compress.errors import UnusableArtifact
 from compress.models.pocket.config import PocketConfig
@@ -84,7 +84,9 @@ def train_peer(
 
     def find_steps() -> int:
         # Without phases before the discriminator's: its steps cost more than those without it, and are nearly all.
-        trial = dataclasses.replace(config, steps=TRIAL_STEPS, sample_every=TRIAL_STEPS, adversarial_from_step=0.0)
+        trial = dataclasses.replace(
+            config, steps=TRIAL_STEPS, sample_every=TRIAL_STEPS, adversarial_from_step=0.0, watch_kid=False
+        )
         with tempfile.TemporaryDirectory(prefix="pocketgan-") as scratch:
             return _count_steps(_images_per_s(train(trial, Path(scratch) / method)), config, seconds)
 
@@ -114,7 +116,8 @@ def _read_student(like: Path) -> tuple[DistillConfig, float]:
         raise UnusableArtifact(
             f"{like} comes from the stage {student.manifest.stage}; expected a student as compress distill writes it."
         )
-    config = from_mapping(DistillConfig, student.manifest.config, origin=f"{like} config")
+    values = {name: value for name, value in student.manifest.config.items() if name != INIT_FINGERPRINT}
+    config = from_mapping(DistillConfig, values, origin=f"{like} config")
     images_per_s = _images_per_s(student)
     return config, config.steps * config.batch_size / images_per_s
 

@@ -27,6 +27,8 @@ HISTORY = "training.json"
 """File beside the student: `history`, what the samples measured as a list of `step`, `held_back_psnr_db`, `weights` and
 `kid`; `teacher_kid`, the `chosen` step and why, why the training `stopped` early, `images_per_s`, and the `precision`
 that was computed in."""
+INIT_FINGERPRINT = "init_fingerprint"
+"""Key beside a configuration in the manifest: the fingerprint of the student that `init` names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,7 @@ class TrainConfig:
     ema_momentum: float = 0.998
     """Average the student's weights exponentially; 0 keeps the last ones."""
     holdout: int = 64
-    """Photos held back to watch PSNR and KID; at most a tenth."""
+    """Photos held back to watch quality; at most a tenth."""
     sample_every: int = 500
     """Steps between sample sheets and held-back scores."""
     checkpoint_every: int = 250
@@ -245,9 +247,9 @@ class WatchConfig:
     """What a distillation watches beside PSNR, and when it may end early."""
 
     watch_kid: bool = True
-    """Measure KID of the held-back photos, and keep the best weights by it."""
+    """Keep the best weights by held-back KID."""
     patience: int = 8
-    """KIDs in a row without a better one after which training counts as converged."""
+    """KIDs without a better one that count as converged."""
     stop_when_converged: bool = False
     """End the training once it has converged."""
 
@@ -262,12 +264,17 @@ class DistillConfig(WatchConfig, FitConfig, StudentConfig):
     # For a small teacher, whose counterpart is pruned afterwards.
     from_teacher: bool = False
     """Start from the teacher's layers and weights, with BatchNorm and zero padding."""
+    # Its weights only: Adam, the schedule and the discriminator start afresh.
+    init: str | None = None
+    """Student of the same shape to start from, or starter:NAME."""
 
     def __post_init__(self) -> None:
         FitConfig.__post_init__(self)
         StudentConfig.__post_init__(self)
         WatchConfig.__post_init__(self)
         require_at_least(self, steps=1)
+        if self.from_teacher and self.init is not None:
+            raise UsageError(f"from_teacher and init = {self.init}: a student starts from one of them. Leave one out.")
         check_sizes(self, self.image_size_px)
 
 

@@ -18,7 +18,8 @@ from compress import artifact, images, teachers
 from compress.artifact import Artifact, ImageSpec, Manifest
 from compress.config import to_mapping
 from compress.data.folders import list_photos
-from compress.distill.config import HISTORY, DistillConfig
+from compress.distill.config import HISTORY, INIT_FINGERPRINT, DistillConfig
+from compress.distill.earlier import EarlierStudent, copy_weights, read_earlier
 from compress.distill.training_data.real_images import list_real_images
 from compress.distill.watch.reference import watch_held_back
 from compress.image_size import require_size
@@ -56,15 +57,28 @@ def distill(
         lambda_layers: What the teacher's Lambda layers do, see `teachers.load`.
 
     Raises:
-        UsageError: If `out` exists, the size does not fit the teacher, or another run was stopped at the same place.
-        UnusableModel: If the teacher cannot be read, or has no layers that a loss with a weight wants to look at.
+        UsageError: If `out` exists, the size does not fit the teacher, another run was stopped at the same place, or
+            the student to start from is of another shape.
+        UnusableModel: If the teacher or the student to start from cannot be read, or the teacher has no layers that a
+            loss with a weight wants to look at.
         UnusableData: If the photos cannot be used.
     """
     config = dataclasses.replace(config, kernel_size=config.trunk_kernel_size, upsampler=config.chosen_upsampler)
-    start = partial(untrained, config)
-    return distill_into(
-        start, to_mapping(config), teacher, data, config, out, overwrite=overwrite, lambda_layers=lambda_layers
-    )
+    run = partial(distill_into, overwrite=overwrite, lambda_layers=lambda_layers)
+    if config.init is None:
+        return run(partial(untrained, config), to_mapping(config), teacher, data, config, out)
+    earlier = read_earlier(config.init)
+    recorded = to_mapping(config) | {INIT_FINGERPRINT: earlier.fingerprint}
+    start = partial(_start_from, earlier, config)
+    return run(start, recorded, teacher, data, config, out, check=partial(start, None))
+
+
+def _start_from(earlier: EarlierStudent, config: DistillConfig, _: keras.Model | None) -> keras.Model:
+    from compress.models import pocket_generator
+
+    student = pocket_generator.build_student(config)
+    copy_weights(earlier, student)
+    return student
 
 
 def untrained(config: DistillConfig, generator: keras.Model) -> keras.Model:
@@ -92,6 +106,7 @@ def distill_into(
     *,
     overwrite: bool = False,
     lambda_layers: LambdaLayers | None = None,
+    check: Callable[[], object] | None = None,
 ) -> Artifact:
     """Train any net to do what a teacher does, as `distill` trains a student.
 
@@ -105,6 +120,7 @@ def distill_into(
         out: See `distill`.
         overwrite: See `distill`.
         lambda_layers: See `distill`.
+        check: Called before the photos are translated; raises what can only be told by Keras.
 
     Raises:
         UsageError: See `distill`.
@@ -129,6 +145,8 @@ def distill_into(
     work = artifact.training_folder(out)
     # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
     checkpoint.has_checkpoint(work, run_identity)
+    if check is not None:
+        check()
     training_data = build_training_data(paths, real_paths, description, fingerprint, config, work, config.image_size_px)
     fitted = fit(training_data, config, work, run_identity, start=lambda: start(training_data.teacher), watch=watch)
     with artifact.atomic_dir(out, overwrite=overwrite) as scratch:

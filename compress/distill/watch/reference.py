@@ -10,7 +10,7 @@ from compress.data.config import Domain, opposite
 from compress.data.folders import list_photos
 from compress.distill.config import DistillConfig
 from compress.distill.training_data.pairs import HOLDOUT_SHARE
-from compress.training.kid import FEWEST_IMAGES, check_scoring_available
+from compress.training import kid
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def watch_held_back(data: Path, config: DistillConfig) -> Watch | None:
     """
     if not config.watch_kid:
         return None
-    check_scoring_available()
+    kid.check_scoring_available()
     real = hold_back_real_images(data, config.domain, config.holdout, config.seed)
     return Watch(real, config.patience if config.stop_when_converged else None)
 
@@ -61,7 +61,7 @@ def hold_back_real_images(data: Path, domain: Domain, holdout: int, seed: int) -
         return []
     paths = list_photos(data, target, "train")
     count = min(holdout, int(len(paths) * HOLDOUT_SHARE))
-    if count < FEWEST_IMAGES:
+    if count < kid.FEWEST_IMAGES:
         return []
     # Another seed than the photos': the two draws have nothing to do with each other.
     drawn = np.random.default_rng((seed, 1)).permutation(len(paths))[:count]

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,7 +14,10 @@ from compress import artifact, teachers
 from compress.artifact import Artifact
 from compress.distill.config import DistillConfig
 from compress.distill.stage import distill
+from compress.distill.training_data import build
+from compress.distill.training_data.build import build_training_data
 from compress.errors import UnusableData, UnusableModel, UsageError
+from compress.training import kid
 
 CONFIG = DistillConfig(
     domain="both", image_size_px=16, width=8, blocks=1, steps=4, batch_size=2, sample_every=2, checkpoint_every=2
@@ -125,6 +129,78 @@ def test_a_student_may_start_from_its_teachers_own_layers(
     norms = [layer for layer in made.layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert norms
     assert all(np.any(layer.moving_mean != 0) for layer in norms)
+
+
+def test_a_student_may_start_from_an_earlier_one_and_says_so(
+    student: Artifact, teacher_file: Path, photo_folders: Path, tmp_path: Path, eagerly: None
+) -> None:
+    config = dataclasses.replace(CONFIG, init=str(student.path), seed=7, steps=2, learning_rate=1e-9)
+    made = distill(teacher_file, photo_folders, config, tmp_path / "student")
+    trained = [weight for weight in _weights(made) if weight.ndim == 4]
+    for one, other in zip([weight for weight in _weights(student) if weight.ndim == 4], trained, strict=True):
+        np.testing.assert_allclose(other, one, atol=1e-6)
+    assert made.manifest.config["init"] == str(student.path)
+    assert made.manifest.config["init_fingerprint"] == student.fingerprint
+    assert student.manifest.config["init"] is None
+    assert "init_fingerprint" not in student.manifest.config
+
+
+def test_an_earlier_student_of_another_shape_is_refused_before_the_photos_are_translated(
+    student: Artifact, teacher_file: Path, photo_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POCKETGAN_CACHE", str(tmp_path / "cache"))
+    config = dataclasses.replace(CONFIG, init=str(student.path), width=12)
+    with pytest.raises(UsageError, match="layer 1 of"):
+        distill(teacher_file, photo_folders, config, tmp_path / "student")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def many_photos(photo_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty photos a domain, so that four are held back; the same dozen under many names."""
+    root = tmp_path_factory.mktemp("many")
+    for folder in ("trainA", "trainB"):
+        (root / folder).mkdir()
+        files = sorted((photo_folders / folder).iterdir())
+        for number in range(40):
+            (root / folder / f"{number:03d}.png").write_bytes(files[number % len(files)].read_bytes())
+    return root
+
+
+def test_a_student_is_chosen_by_kid_to_real_images_that_its_discriminator_never_sees(
+    teacher_file: Path, many_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eagerly: None
+) -> None:
+    means = iter([0.1, 0.3, 0.9])
+    real: list[int] = []
+
+    def measure(fake: np.ndarray, folder: Path, scratch: Path, *, network: str) -> kid.Kid:
+        real.append(len(list(folder.glob("*.png"))))
+        return kid.Kid(mean=next(means), spread=0.05, metric="kid", network="inception")
+
+    def watched(paths: list[Path], real_paths: list[Path], *rest: Any) -> Any:
+        seen.extend(real_paths)
+        return build_training_data(paths, real_paths, *rest)
+
+    seen: list[Path] = []
+    monkeypatch.setattr(kid, "measure_kid", measure)
+    monkeypatch.setattr(kid, "check_scoring_available", lambda: None)
+    monkeypatch.setattr(build, "build_training_data", watched)
+    config = dataclasses.replace(
+        CONFIG, domain="A", image_size_px=32, adversarial_weight=1.0, discriminator="patch", discriminator_filters=4
+    )
+    made = distill(teacher_file, many_photos, config, tmp_path / "student")
+    assert real == [4, 4, 4]
+    assert len(set(seen)) == 36
+    record = json.loads((made.path / "training.json").read_text())
+    assert record["teacher_kid"]["mean"] == 0.1
+    assert [point["kid"]["mean"] for point in record["history"]] == [0.3, 0.9]
+    assert record["chosen"]["step"] == 2
+    assert record["chosen"]["because"] == "the lowest KID 0.3000 ± 0.0500 at step 2"
+    assert made.manifest.scores == {
+        "held_back_psnr_db": round(record["history"][0]["held_back_psnr_db"], 3),
+        "held_back_kid": 0.3,
+        "held_back_kid_spread": 0.05,
+    }
 
 
 def test_a_teacher_that_a_loss_cannot_look_through_is_refused_before_it_translates(

@@ -40,7 +40,7 @@ def test_without_a_target_domain_or_with_too_few_of_its_images_none_is_held_back
 
 
 def test_a_distillation_is_watched_as_its_configuration_says(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compress.distill.watch.reference.check_scoring_available", lambda: None)
+    monkeypatch.setattr(kid, "check_scoring_available", lambda: None)
     assert watch_held_back(data, DistillConfig(watch_kid=False)) is None
     watch = watch_held_back(data, DistillConfig(holdout=7, patience=3))
     assert watch == Watch(hold_back_real_images(data, "A", 7, 0), patience=None)
