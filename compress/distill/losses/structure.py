@@ -62,9 +62,8 @@ def _scale_powers(side_px: int) -> tuple[float, ...]:
 
 
 def _comparisons(student: Any, teacher: Any) -> tuple[Any, Any]:
-    """Return the maps of luminance, and of contrast and structure together, `(planes, rows, columns)` of windows."""
+    """Return the maps of luminance, and of contrast and structure together: `_blur`'s shape."""
     stabiliser_mean, stabiliser_variance = (0.01 * 2) ** 2, (0.03 * 2) ** 2
-    student, teacher = _planes(student), _planes(teacher)
     mean_s, mean_t = _blur(student), _blur(teacher)
     product, squares = mean_s * mean_t, mean_s**2 + mean_t**2
     covariance, variances = _blur(student * teacher) - product, _blur(student**2 + teacher**2) - squares
@@ -73,30 +72,26 @@ def _comparisons(student: Any, teacher: Any) -> tuple[Any, Any]:
     return luminance, structure
 
 
-def _planes(images: Any) -> Any:
-    """Return each image's channels one after the other, `(planes, height, width)`."""
-    return ops.reshape(ops.transpose(images, (0, 3, 1, 2)), (-1, *images.shape[1:3]))
-
-
-def _blur(planes: Any) -> Any:
+def _blur(images: Any) -> Any:
     """Apply the Gaussian window along both axes, borders left out.
 
-    Each axis is a matrix product, though most of its factors are zero: depthwise convolutions of three channels take
-    four times as long on a CPU.
+    Returns:
+        `(batch, columns, rows, channels)` of windows: transposed, which is the same to an average.
     """
-    height, width = planes.shape[1:]
-    along_rows = ops.matmul(ops.reshape(planes, (-1, width)), _window_matrix(width))
-    return ops.matmul(_window_matrix(height).T, ops.reshape(along_rows, (-1, height, along_rows.shape[1])))
+    return _blur_columns(ops.transpose(_blur_columns(images), (0, 2, 1, 3)))
 
 
-@cache
-def _window_matrix(side_px: int) -> np.ndarray:
-    """Return a matrix `(side_px, windows)`, each column of which is the window at one place."""
-    begins = range(0, side_px - _WINDOW_PX + 1, _STRIDE_PX)
-    matrix = np.zeros((side_px, len(begins)), np.float32)
-    for place, begin in enumerate(begins):
-        matrix[begin : begin + _WINDOW_PX, place] = _gaussian_kernel()
-    return matrix
+def _blur_columns(images: Any) -> Any:
+    """Apply the window along the first axis of images.
+
+    Each column of each channel counts as a channel of a depthwise convolution: on a CPU that is faster than a product
+    with a matrix of windows, and much faster than a convolution of three channels.
+    """
+    height, width, channels = images.shape[1:]
+    kernel = np.broadcast_to(_gaussian_kernel()[:, None, None, None], (_WINDOW_PX, 1, width * channels, 1))
+    lines = ops.reshape(images, (-1, height, 1, width * channels))
+    blurred = ops.depthwise_conv(lines, kernel, strides=_STRIDE_PX, padding="valid")
+    return ops.reshape(blurred, (-1, blurred.shape[1], width, channels))
 
 
 @cache
