@@ -71,14 +71,8 @@ class Manifest:
 
     @property
     def trained_with(self) -> str | None:
-        """Pretrained network that the student's losses saw images through: scores in its features would flatter it."""
-        if "trained_with" in self.config:
-            return self.config["trained_with"]
-        weights = ["perceptual_weight", "statistics_weight"]
-        # Before there was a choice, all discriminators judged patches.
-        weights += ["adversarial_weight"] if self.config.get("discriminator") == "projected" else []
-        sees = any(self.config.get(weight) for weight in weights)
-        return Path(self.config["perceptual_network"]).name if sees else None
+        """`find_trained_with` of its configuration."""
+        return find_trained_with(self.config)
 
 
 @dataclass(frozen=True)
@@ -96,6 +90,20 @@ class Artifact:
     def fingerprint(self) -> str:
         """SHA-256 of the manifest, hexadecimal; the `parent` of artifacts made from this one."""
         return file_fingerprint(self.path / MANIFEST_NAME)
+
+
+def find_trained_with(config: Mapping[str, Any]) -> str | None:
+    """Find the pretrained network that a student's losses saw images through: scores in its features flatter it.
+
+    Args:
+        config: Of a student's manifest, or of its export's.
+    """
+    weights = ["perceptual_weight", "statistics_weight"]
+    # Before there was a choice, all discriminators judged patches.
+    weights += ["adversarial_weight"] if config.get("discriminator") == "projected" else []
+    sees = any(config.get(weight) for weight in weights)
+    name = config.get("trained_with", config.get("perceptual_network") if sees else None)
+    return Path(name).name if isinstance(name, str) else None
 
 
 def file_fingerprint(path: Path) -> str:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from compress import images, teachers
-from compress.artifact import Artifact, file_fingerprint, is_artifact, open_artifact
+from compress.artifact import Artifact, file_fingerprint, find_trained_with, is_artifact, open_artifact
 from compress.data.config import Domain
 from compress.errors import UnusableArtifact, UsageError
 from compress.image_size import resolve_size
@@ -95,8 +95,14 @@ def load_source(path: Path, *, lambda_layers: LambdaLayers | None = None) -> Sou
     """
     if not is_artifact(path):
         model = teachers.load(path, lambda_layers=lambda_layers)
-        domain = _domain(read_packed_config(path))
-        return SourceGenerator(model=model, name=path.name, fingerprint=file_fingerprint(path), domain=domain)
+        config = read_packed_config(path)
+        return SourceGenerator(
+            model=model,
+            name=path.name,
+            fingerprint=file_fingerprint(path),
+            domain=_domain(config),
+            trained_with=find_trained_with(config),
+        )
     artifact = open_artifact(path)
     if artifact.manifest.format != "keras":
         raise UnusableArtifact(

@@ -10,9 +10,17 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from compress.artifact import TRANSLATION_NAME, atomic_dir, is_artifact, open_artifact, refuse_existing
+from compress.artifact import (
+    TRANSLATION_NAME,
+    atomic_dir,
+    find_trained_with,
+    is_artifact,
+    open_artifact,
+    refuse_existing,
+)
 from compress.errors import UnusableArtifact, UnusableData, UsageError
 from compress.images import list_images, read_images, to_uint8, write_png
+from compress.teachers.packed import read_packed_config
 from export.config import TranslateConfig
 
 Translator = Callable[[np.ndarray], np.ndarray]
@@ -70,9 +78,11 @@ def _require_distinct_stems(paths: Sequence[Path]) -> None:
 
 
 def _trained_with(model: Path) -> str | None:
-    """Return what the manifest of an artifact, or of the artifact that a file lies in, tells."""
+    """Return what the manifest of an artifact tells, of the artifact that a file lies in, or of a packed student."""
     artifacts = [path for path in (model, model.parent) if is_artifact(path)]
-    return open_artifact(artifacts[0]).manifest.trained_with if artifacts else None
+    if artifacts:
+        return open_artifact(artifacts[0]).manifest.trained_with
+    return find_trained_with(read_packed_config(model))
 
 
 def _open_translator(model: Path, config: TranslateConfig) -> tuple[Translator, tuple[int, int]]:

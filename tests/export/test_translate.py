@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from keras import layers
 
+from compress.artifact import open_artifact
 from compress.errors import UnusableData, UnusableModel, UsageError
 from compress.images import list_images, read_image, to_float, to_uint8, write_png
+from compress.teachers.packed import pack_student
 from export.config import IoType, TfliteConfig, TranslateConfig
 from export.tflite.stage import export_tflite
 from export.translate import translate
@@ -91,7 +93,11 @@ def test_images_of_a_student_with_pretrained_eyes_say_so(small_student, as_artif
     seen = {"perceptual_weight": 1.0, "perceptual_network": "efficientnet-lite2"}
     student = as_artifact(small_student, **seen)
     exported = export_tflite(student, TfliteConfig(), tmp_path / "exported")
-    for name, model in (("keras", student), ("tflite", exported.path), ("file", exported.model_path)):
+    packed = tmp_path / "packed.keras"
+    pack_student(open_artifact(student), packed)
+    models = {"keras": student, "tflite": exported.path, "file": exported.model_path, "packed": packed}
+    assert export_tflite(packed, TfliteConfig(), tmp_path / "again").manifest.trained_with == "efficientnet-lite2"
+    for name, model in models.items():
         result = translate(model, photo_folder, tmp_path / name, TranslateConfig())
         assert (result["images"], len(list_images(tmp_path / name))) == (8, 8)
         record = json.loads((tmp_path / name / "translation.json").read_text())
