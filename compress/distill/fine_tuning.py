@@ -37,7 +37,8 @@ def fine_tuning_config(train: TrainConfig, distilled: Mapping[str, Any], *, fold
         UsageError: If a value of `distilled` is wrong.
     """
     losses = _part(LossConfig, distilled, origin)
-    discriminator = _part(DiscriminatorConfig, distilled, origin)
+    # A manifest that does not name the kind is older than the second one.
+    discriminator = _part(DiscriminatorConfig, {"discriminator": "patch", **distilled}, origin)
     values: dict[str, Any] = {item.name: getattr(train, item.name) for item in dataclasses.fields(TrainConfig)}
     values |= vars(losses) | vars(discriminator)
     values["adversarial_from_step"] = _share_before(discriminator.adversarial_from_step, distilled)

@@ -58,9 +58,9 @@ _FAST: dict[type[keras.layers.Layer], type[keras.layers.Layer]] = {
 def with_fast_layers(model: keras.Model) -> keras.Model:
     """Return a copy of a functional model to train: the same layers' names, weights in the same order, and results.
 
-    On GPUs and other backends than TensorFlow it returns the model itself.
+    On GPUs, on other backends than TensorFlow, and where no layer has a faster one, it returns the model itself.
     """
-    if keras.backend.backend() != "tensorflow" or _has_gpu():
+    if keras.backend.backend() != "tensorflow" or _has_gpu() or not any(type(one) in _FAST for one in model.layers):
         return model
 
     def faster(layer: Any) -> Any:

@@ -29,7 +29,8 @@ def test_losses_and_discriminator_are_those_of_the_distillation_and_the_rest_the
 
 
 def test_what_a_manifest_lacks_has_its_default() -> None:
-    assert _fine_tuning({"domain": "B", "groups": []}) == FitConfig(steps=40, learning_rate=1e-3, seed=5)
+    found = _fine_tuning({"domain": "B", "groups": []})
+    assert found == FitConfig(steps=40, learning_rate=1e-3, seed=5, discriminator="patch")
 
 
 @pytest.mark.parametrize(
