@@ -25,8 +25,8 @@ _HEAD_START: dict[DiscriminatorKind, float] = {"patch": 1.0, "projected": 0.7}
 student about at random."""
 HISTORY = "training.json"
 """File beside the student: `history`, what the samples measured as a list of `step`, `held_back_psnr_db`, `weights` and
-`kid`; `teacher_kid`, the `chosen` step and why, why the training `stopped` early, `images_per_s`, and the `precision`
-that was computed in."""
+`kid`; which images `kid_to` names and the `teacher_kid` to them; the `chosen` step and why; why the training `stopped`
+early; `images_per_s`, and the `precision` that was computed in."""
 INIT_FINGERPRINT = "init_fingerprint"
 """Key beside a configuration in the manifest: the fingerprint of the student that `init` names."""
 
@@ -219,6 +219,12 @@ class FitConfig(DiscriminatorConfig, LossConfig, TrainConfig):
         """True if anything looks at images through the pretrained network."""
         judged = self.adversarial_weight > 0 and self.discriminator == "projected"
         return judged or self.perceptual_weight > 0 or self.statistics_weight > 0
+
+    @property
+    def last_change(self) -> int:
+        """The first step of the last phase, from which on all steps train towards the same."""
+        whole = 0 if self.crop_px is None else round(self.crop_until * self.steps)
+        return max(whole, self.turning_step if self.has_phases else 0)
 
     def crops(self, step: int) -> bool:
         """True if the student sees squares at a step."""

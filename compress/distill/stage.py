@@ -130,7 +130,7 @@ def distill_into(
     artifact.refuse_existing(out, overwrite=overwrite)
     paths = list_photos(data, config.domain, "train")
     watch = watch_held_back(data, config)
-    held_back = set(watch.real) if watch else set()
+    held_back = watch.real if watch else ()
     real_paths = [path for path in list_real_images(data, config.domain, config) if path not in held_back]
     description = teachers.describe(teacher, lambda_layers=lambda_layers)
     _require_size(description, teacher, config)
@@ -141,7 +141,8 @@ def distill_into(
     from compress.training import checkpoint
 
     fingerprint = artifact.file_fingerprint(teacher)
-    run_identity = checkpoint.run_identity(dict(recorded), fingerprint, [str(path) for path in [*paths, *real_paths]])
+    files = [str(path) for path in [*paths, *real_paths, *held_back]]
+    run_identity = checkpoint.run_identity(dict(recorded), fingerprint, files)
     work = artifact.training_folder(out)
     # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
     checkpoint.has_checkpoint(work, run_identity)

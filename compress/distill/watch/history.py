@@ -17,6 +17,8 @@ from compress.training.kid import Kid, has_stalled
 
 Weights = Literal["averaged", "raw"]
 """Weights of a student: their average over the steps, or those that the last step left."""
+KidTo = Literal["real", "teacher"]
+"""Images that the student's are compared with: real ones of the target domain, or the teacher's of the same photos."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +39,10 @@ class History:
     """Points in the order of their steps; immutable."""
 
     points: tuple[Point, ...] = ()
+    kid_to: KidTo | None = None
+    """Images that KID is measured to; None where it is not watched."""
     teacher_kid: Kid | None = None
-    """KID of the teacher's images of the same photos; None where KID is measured to these."""
+    """KID of the teacher's images of the same photos to real ones; None where KID is measured to the teacher's."""
 
     @classmethod
     def read(cls, path: Path) -> History:
@@ -51,7 +55,7 @@ class History:
             return cls()
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
-            return cls(tuple(map(_parse_point, raw["history"])), _parse_kid(raw["teacher_kid"]))
+            return cls(tuple(map(_parse_point, raw["history"])), raw["kid_to"], _parse_kid(raw["teacher_kid"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UnusableArtifact(
                 f"{path} cannot be read as the history of a training ({error!r}). Delete the folder that it lies in to "
@@ -65,7 +69,7 @@ class History:
     def to_mapping(self) -> dict[str, Any]:
         """Return the history as JSON holds it."""
         teacher = None if self.teacher_kid is None else asdict(self.teacher_kid)
-        return {"history": [asdict(point) for point in self.points], "teacher_kid": teacher}
+        return {"history": [asdict(point) for point in self.points], "kid_to": self.kid_to, "teacher_kid": teacher}
 
     def up_to(self, step: int) -> History:
         """Return the history as it was after `step` steps, for a run that resumes there."""

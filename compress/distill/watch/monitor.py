@@ -86,7 +86,7 @@ class Monitor:
         patience = self._watch.patience if self._watch else None
         if patience is None or done >= self._config.steps:
             return None
-        if not self.history(done).has_stalled(patience, from_step=self._last_change):
+        if not self.history(done).has_stalled(patience, from_step=self._config.last_change):
             return None
         return (
             f"stopped at step {done} of {self._config.steps}: no KID of the last {patience} lies below the best before "
@@ -102,11 +102,6 @@ class Monitor:
             _log.info("%s", ended)
         _log.info("kept are the weights of step %d: %s", history.chosen.step, history.explain_choice())
         self._student.set_weights(load_weights(self._weights_file(history.chosen.step)))
-
-    @property
-    def _last_change(self) -> int:
-        """Last step at which the training changes what it trains towards: earlier KIDs say nothing about later ones."""
-        return self._config.turning_step if self._config.has_phases else 0
 
     def _better_weights(self, done: int) -> tuple[Weights, Pictures]:
         """Give the student the better of both weights on the held-back photos."""
@@ -131,8 +126,10 @@ class Monitor:
         _, targets = self._held_back.batch(np.arange(len(self._held_back)))
         made = images.to_uint8(targets)
         kid.write_real_images(_read_images(watch, made.shape[1]) if watch.real else made, self._real)
-        if watch.real and not (self._work / HISTORY).exists():
-            History(teacher_kid=self._measure_kid(made, "auto")).write(self._work / HISTORY)
+        if (self._work / HISTORY).exists():
+            return
+        of_teacher = self._measure_kid(made, "auto") if watch.real else None
+        History(kid_to="real" if watch.real else "teacher", teacher_kid=of_teacher).write(self._work / HISTORY)
 
     @property
     def _real(self) -> Path:

@@ -10,6 +10,7 @@ from compress.data.config import Domain, opposite
 from compress.data.folders import list_photos
 from compress.distill.config import DistillConfig
 from compress.distill.training_data.pairs import HOLDOUT_SHARE
+from compress.errors import UnusableData
 from compress.training import kid
 
 
@@ -32,7 +33,6 @@ def watch_held_back(data: Path, config: DistillConfig) -> Watch | None:
 
     Raises:
         UsageError: If KID is to be watched and the packages that score are not installed.
-        UnusableData: If the folder of the target domain is there and holds no image.
     """
     if not config.watch_kid:
         return None
@@ -51,15 +51,16 @@ def hold_back_real_images(data: Path, domain: Domain, holdout: int, seed: int) -
         seed: Draws them.
 
     Returns:
-        None for a student of both domains, where the folder is missing, or where a tenth is too little for KID.
-
-    Raises:
-        UnusableData: If the folder is there and holds no image.
+        None for a student of both domains, where the folder is missing or empty, or where a tenth is too little for
+        KID.
     """
     target = opposite(domain)
-    if target is None or not (data / f"train{target}").exists():
+    if target is None:
         return []
-    paths = list_photos(data, target, "train")
+    try:
+        paths = list_photos(data, target, "train")
+    except UnusableData:
+        return []
     count = min(holdout, int(len(paths) * HOLDOUT_SHARE))
     if count < kid.FEWEST_IMAGES:
         return []

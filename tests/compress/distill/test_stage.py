@@ -64,7 +64,7 @@ def test_a_student_keeps_the_curve_and_the_speed_of_its_training(student: Artifa
     assert all(point["weights"] in ("averaged", "raw") for point in history)
     # Of twenty-four photos two are held back: too few for KID.
     assert [point["kid"] for point in history] == [None, None]
-    assert record["teacher_kid"] is None
+    assert (record["kid_to"], record["teacher_kid"]) == (None, None)
     assert record["chosen"] == {"step": 4, "because": "the last step, since KID was not measured"}
     assert record["stopped"] is None
     assert student.manifest.scores["held_back_psnr_db"] == round(history[-1]["held_back_psnr_db"], 3)
@@ -193,6 +193,7 @@ def test_a_student_is_chosen_by_kid_to_real_images_that_its_discriminator_never_
     assert len(set(seen)) == 36
     record = json.loads((made.path / "training.json").read_text())
     assert record["teacher_kid"]["mean"] == 0.1
+    assert record["kid_to"] == "real"
     assert [point["kid"]["mean"] for point in record["history"]] == [0.3, 0.9]
     assert record["chosen"]["step"] == 2
     assert record["chosen"]["because"] == "the lowest KID 0.3000 ± 0.0500 at step 2"

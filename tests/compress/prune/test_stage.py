@@ -121,6 +121,7 @@ def test_without_steps_the_student_is_cut_and_nothing_else(run, student: Artifac
     assert all(set(weight.ravel()) <= whole for weight in load_student(cut.model_path).get_weights())
     assert json.loads((cut.path / "training.json").read_text()) == {
         "history": [],
+        "kid_to": None,
         "teacher_kid": None,
         "chosen": None,
         "stopped": None,

@@ -19,7 +19,7 @@ def _kid(mean: float | None, spread: float = 0.1) -> Kid | None:
 
 def _history(means: Sequence[float | None]) -> History:
     """One point every 10 steps, of growing PSNR; spreads are 0.1."""
-    history = History(teacher_kid=_kid(0.2))
+    history = History(kid_to="real", teacher_kid=_kid(0.2))
     for number, mean in enumerate(means, start=1):
         point = Point(step=10 * number, held_back_psnr_db=20.0 + number, weights="averaged", kid=_kid(mean))
         history = history.with_point(point)
@@ -105,9 +105,12 @@ def test_a_history_comes_back_from_disk_as_it_was(tmp_path: Path) -> None:
         "kid": {"mean": 3.0, "spread": 0.1, **LITE0},
     }
     assert record["history"][1]["kid"] is None
+    assert record["kid_to"] == "real"
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"history": []}', '{"history": [{"step": 1}], "teacher_kid": null}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"history": []}', '{"history": [{"step": 1}], "kid_to": null, "teacher_kid": null}']
+)
 def test_a_file_that_is_no_history_is_refused_by_name(content: str, tmp_path: Path) -> None:
     (tmp_path / "training.json").write_text(content)
     with pytest.raises(UnusableArtifact, match=r"training\.json cannot be read"):

@@ -218,6 +218,7 @@ def test_kid_is_measured_to_real_images_where_there_are_any_with_the_teachers_ow
     teacher = watched.history(10).teacher_kid
     assert teacher is not None
     assert teacher.mean == 0.25
+    assert watched.history(10).kid_to == "real"
     assert len(scored) == 2
 
 
@@ -230,6 +231,7 @@ def test_without_real_images_kid_is_measured_to_the_teachers(
     np.testing.assert_array_equal(written, held_back.targets)
     assert scored == []
     assert watched.history(0).teacher_kid is None
+    assert watched.history(0).kid_to == "teacher"
 
 
 def test_a_failed_measurement_costs_a_point_of_the_curve_alone(
@@ -273,6 +275,9 @@ def test_training_ends_early_only_where_asked_for_and_says_why(
     # Quality comes with the discriminator: what was before says nothing.
     late = FitConfig(steps=60, checkpoint_every=20, l1_final_scale=0.5, adversarial_from_step=15)
     assert not _monitor(distiller, held_back, tmp_path, watch=Watch(patience=2), config=late).finished(30)
+    # As it does with whole images after squares.
+    squares = FitConfig(steps=60, checkpoint_every=20, crop_px=32, crop_until=0.25)
+    assert not _monitor(distiller, held_back, tmp_path, watch=Watch(patience=2), config=squares).finished(30)
 
 
 def test_a_training_at_its_last_step_was_not_stopped(

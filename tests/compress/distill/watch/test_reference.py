@@ -37,6 +37,8 @@ def test_without_a_target_domain_or_with_too_few_of_its_images_none_is_held_back
     assert hold_back_real_images(data, "A", 3, 0) == []
     (data / "trainB").rename(data / "elsewhere")
     assert hold_back_real_images(data, "A", 64, 0) == []
+    (data / "trainB").mkdir()
+    assert hold_back_real_images(data, "A", 64, 0) == []
 
 
 def test_a_distillation_is_watched_as_its_configuration_says(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
