@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 from cyclopts.config import Dict
 
 from compress import console
+from compress.artifact import refuse_existing
 from compress.config import to_mapping
 from compress.data.config import AvatarsConfig, CelebaConfig, PhotosConfig
 from compress.distill.config import DiscriminatorConfig, DistillConfig, LossConfig, TrainConfig
@@ -37,8 +38,8 @@ HEADINGS = {
     ),
     "Training": (
         *(item.name for item in fields(TrainConfig) if item.name not in _COMMON),
-        "load_scale", "quarter_size_steps", "half_size_steps", "decay_steps", "beta_1", "watch_kid", "patience",
-        "stop_when_converged",
+        "load_scale", "quarter_size_steps", "half_size_steps", "decay_steps", "beta_1", "crop_px", "crop_until",
+        "watch_kid", "patience", "stop_when_converged",
     ),
     "Losses": (
         *(item.name for item in fields(LossConfig)),
@@ -154,24 +155,39 @@ def _load_recipe(name: str) -> Recipe:
     return load_recipe(name, above)
 
 
-def _recipe_beneath_flags(table: str) -> Any:
-    """Return a cyclopts configuration that fills flags which were not given from a table of `--recipe`."""
+class _RecipeBeneathFlags:
+    """A cyclopts configuration that fills flags which were not given from a table of `--recipe`.
 
-    def fill(app: App, commands: tuple[str, ...], arguments: Any) -> None:
+    Args:
+        table: Name of the table.
+    """
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+        self.given: set[str] = set()
+        """Names of the flags of the command line that was read last."""
+
+    def __call__(self, app: App, commands: tuple[str, ...], arguments: Any) -> None:
+        self.given = {item.name.removeprefix("--").replace("-", "_") for item in arguments if item.tokens}
         chosen = next((item for item in arguments if item.name == "--recipe" and item.tokens), None)
         if chosen is None:
             return
         name = chosen.tokens[0].value
-        config = getattr(_load_recipe(name), table)
-        if config is None:
-            raise UsageError(f"{name} has no table [{table}]. Add one, or leave --recipe out.")
-        values = {key: value for key, value in to_mapping(config).items() if value is not None}
+        values = {key: value for key, value in to_mapping(self.read(name)).items() if value is not None}
         Dict(values, source=name, use_commands_as_keys=False)(app, commands, arguments)
 
-    return fill
+    def read(self, name: str) -> Any:
+        """Return the configuration that the table of a recipe stands for."""
+        config = getattr(_load_recipe(name), self._table)
+        if config is None:
+            raise UsageError(f"{name} has no table [{self._table}]. Add one, or leave --recipe out.")
+        return config
 
 
-@app.command(config=_recipe_beneath_flags("teach"), help_formatter=console.Headings(HEADINGS))
+_DISTILL_RECIPE = _RecipeBeneathFlags("distill")
+
+
+@app.command(config=_RecipeBeneathFlags("teach"), help_formatter=console.Headings(HEADINGS))
 def teach(
     *,
     data: Path,
@@ -195,7 +211,7 @@ def teach(
     console.show(run_stage(data, config or TeachConfig(), out, overwrite=overwrite), as_json=json)
 
 
-@app.command(config=_recipe_beneath_flags("distill"), help_formatter=console.Headings(HEADINGS))
+@app.command(config=_DISTILL_RECIPE, help_formatter=console.Headings(HEADINGS))
 def distill(
     *,
     teacher: Path,
@@ -213,14 +229,20 @@ def distill(
         teacher: A CycleGAN generator: .h5, .keras, .pth, SavedModel or artifact.
         data: A folder with trainA, trainB.
         out: The student's artifact.
-        recipe: A recipe's name or .toml file; flags given beside it win.
+        recipe: A recipe's name or .toml file; flags given beside it win. Chosen by the teacher's images if not given.
         lambda_layers: What the teacher's Lambda layers do; they are never run.
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
+    from compress.distill import change
     from compress.distill.stage import distill as run_stage
 
-    student = run_stage(teacher, data, config or DistillConfig(), out, overwrite=overwrite, lambda_layers=lambda_layers)
+    config = config or DistillConfig()
+    if recipe is None:
+        refuse_existing(out, overwrite=overwrite)
+        name = change.choose_recipe(teacher, data, config, lambda_layers)
+        config = change.with_recipe(config, _DISTILL_RECIPE.read(name), _DISTILL_RECIPE.given)
+    student = run_stage(teacher, data, config, out, overwrite=overwrite, lambda_layers=lambda_layers)
     console.show(_summary(student), as_json=json)
 
 

@@ -19,7 +19,7 @@ from compress.artifact import Artifact, ImageSpec, Manifest
 from compress.config import to_mapping
 from compress.data.folders import list_photos
 from compress.distill.config import HISTORY, INIT_FINGERPRINT, DistillConfig
-from compress.distill.earlier import EarlierStudent, copy_weights, read_earlier
+from compress.distill.start.earlier import EarlierStudent, copy_weights, read_earlier
 from compress.distill.training_data.real_images import list_real_images
 from compress.distill.watch.reference import watch_held_back
 from compress.image_size import require_size
@@ -88,7 +88,7 @@ def untrained(config: DistillConfig, generator: keras.Model) -> keras.Model:
         config: The student's shape.
         generator: Its teacher.
     """
-    from compress.distill import from_teacher
+    from compress.distill.start import from_teacher
     from compress.models import pocket_generator
 
     if config.from_teacher:
@@ -133,7 +133,7 @@ def distill_into(
     held_back = watch.real if watch else ()
     real_paths = [path for path in list_real_images(data, config.domain, config) if path not in held_back]
     description = teachers.describe(teacher, lambda_layers=lambda_layers)
-    _require_size(description, teacher, config)
+    require_teacher_size(description, teacher, config)
 
     # From here on Keras and its backend are needed.
     from compress.distill.fit import fit
@@ -168,7 +168,12 @@ def write_student(scratch: Path, fitted: FittedStudent) -> None:
     (scratch / HISTORY).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def _require_size(description: GeneratorDescription, teacher: Path, config: DistillConfig) -> None:
+def require_teacher_size(description: GeneratorDescription, teacher: Path, config: DistillConfig) -> None:
+    """Check that a teacher takes images of the student's size.
+
+    Raises:
+        UsageError: If it takes another one.
+    """
     taken, side = description.input_shape[:2], config.image_size_px
     advice = f"Pass --image-size-px {taken[0]}, or a teacher trained at {side}."
     require_size(teacher.name, taken, (side, side), advice=advice)

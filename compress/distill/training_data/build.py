@@ -61,9 +61,10 @@ def build_training_data(
     check_teacher_features(generator, config, image_size_px)
     cache = cache_folder(fingerprint, image_size_px)
     _log.info("%d photos; the teacher's images are kept in %s", len(paths), cache)
-    pairs = collect_pairs(paths, _translator(generator), cache=cache, work=work, image_size_px=image_size_px)
+    pairs = collect_pairs(paths, translator(generator), cache=cache, work=work, image_size_px=image_size_px)
     return TrainingData(pairs, generator, load_real_images(real_paths, work / "real.npy", image_size_px))
 
 
-def _translator(generator: keras.Model) -> Translate:
+def translator(generator: keras.Model) -> Translate:
+    """Return a teacher as a function of photos."""
     return lambda photos: np.asarray(generator.predict_on_batch(photos))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from compress.distill.from_teacher import replace_norms
+from compress.distill.start.from_teacher import replace_norms
 from compress.models import mobile_resnet_generator
 from compress.models.layers import ContribInstanceNormalization, InstanceNormalization, ReflectionPadding2D
 from compress.models.mobile_resnet_generator import MobileResnetConfig

@@ -10,7 +10,7 @@ import pytest
 from compress import starters
 from compress.artifact import file_fingerprint
 from compress.distill.config import DistillConfig
-from compress.distill.earlier import copy_weights, read_earlier
+from compress.distill.start.earlier import copy_weights, read_earlier
 from compress.errors import UnusableModel, UsageError
 from compress.models.pocket.config import Family, PocketConfig
 from compress.models.pocket_generator import build_student
