@@ -127,7 +127,11 @@ def read_images(paths: Sequence[Path], size: Size | None = None) -> Iterator[tup
 
 def to_float(images: np.ndarray) -> np.ndarray:
     """Convert uint8 [0, 255] to float32 [-1, 1]."""
-    return images.astype(np.float32) / 127.5 - 1.0
+    # In place: a third of the time of one new array for each operation.
+    pixels = images.astype(np.float32)
+    pixels /= 127.5
+    pixels -= 1.0
+    return pixels
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Training loop that every trained stage shares: order of samples, checkpoints, resume, progress and TensorBoard.
 
 A batch is a pure function of the seed and the step's number, so a run that was killed and resumes from its checkpoint
-sees the same batches as one that was never killed.
+sees the same batches as one that was never killed, and the next batch can be prepared while a step is computed.
 """
 
 import statistics
@@ -9,6 +9,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -75,7 +76,7 @@ def train(
     Args:
         model: Compiled, with a learning rate that is a plain variable.
         plan: Length and intervals.
-        batch: Returns what `train_on_batch` takes at a step.
+        batch: Returns what `train_on_batch` takes at a step; called on another thread, one step ahead between samples.
         work: Folder for the checkpoint and the TensorBoard logs; kept when the run is killed.
         run_identity: From `checkpoint.run_identity`; a checkpoint of another run is refused.
         sample: Called every `sample_every` steps and at the end; draws, measures, returns numbers to log.
@@ -91,12 +92,14 @@ def train(
     first_step = restore_checkpoint(model, work, run_identity)
     logs = Writer(str(work / "tensorboard"))
     done, durations = first_step, deque[float](maxlen=_LOG_EVERY)
-    with tqdm(total=plan.steps, initial=first_step, desc="training", unit="step") as bar:
+    bar = tqdm(total=plan.steps, initial=first_step, desc="training", unit="step")
+    with bar, _Batches(batch) as batches:
         while done < plan.steps and not (done % plan.sample_every == 0 and finished(done)):
             rate = plan.learning_rate(done)
             model.optimizer.learning_rate = rate
             started = time.perf_counter()
-            losses = model.train_on_batch(*batch(done), return_dict=True)
+            ahead = (done + 1) % plan.sample_every != 0 and done + 1 < plan.steps
+            losses = model.train_on_batch(*batches.take(done, prepare_next=ahead), return_dict=True)
             durations.append(time.perf_counter() - started)
             done += 1
             bar.update()
@@ -110,6 +113,29 @@ def train(
                 save_checkpoint(model, work, run_identity, done)
     logs.close()
     return TrainResult(done, statistics.median(durations) if durations else None)
+
+
+class _Batches:
+    """Batches made on another thread, the next one while a step is computed."""
+
+    def __init__(self, batch: Callable[[int], Batch]) -> None:
+        self._batch = batch
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
+        self._prepared: dict[int, Future[Batch]] = {}
+
+    def __enter__(self) -> "_Batches":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._worker.shutdown()
+
+    def take(self, step: int, *, prepare_next: bool) -> Batch:
+        """Return the batch of a step, and start on the next one where that is sure to be needed."""
+        batch = self._prepared.pop(step, None) or self._worker.submit(self._batch, step)
+        arguments = batch.result()
+        if prepare_next:
+            self._prepared[step + 1] = self._worker.submit(self._batch, step + 1)
+        return arguments
 
 
 def _log(logs: Any, step: int, numbers: Mapping[str, float]) -> None:

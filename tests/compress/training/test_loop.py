@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import keras
 import numpy as np
@@ -83,6 +85,26 @@ def test_a_killed_run_goes_on_and_ends_as_one_that_was_never_killed(tmp_path: Pa
     found = [*fresh.get_weights(), *(variable.numpy() for variable in fresh.optimizer.variables)]
     for one, other in zip(expected, found, strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-6, atol=1e-7)
+
+
+def test_the_next_batch_is_made_while_a_step_is_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, begun = _model(), [Event() for _ in range(PLAN.steps)]
+    train_on_batch, overlapped = model.train_on_batch, []
+
+    def slow_step(*batch: Any, **options: Any) -> Any:
+        step = len(overlapped)
+        overlapped.append(step + 1 < PLAN.steps and begun[step + 1].wait(0.2))
+        return train_on_batch(*batch, **options)
+
+    monkeypatch.setattr(model, "train_on_batch", slow_step)
+
+    def batch(step: int) -> loop.Batch:
+        begun[step].set()
+        return np.zeros((5, 4), np.float32), np.zeros((5, 4), np.float32)
+
+    loop.train(model, PLAN, batch, work=tmp_path, run_identity="same", sample=lambda _: {})
+    # A sample comes after every fourth step, and may end the training.
+    assert overlapped == [True, True, True, False] * 2
 
 
 def test_a_checkpoint_of_other_settings_is_refused_and_kept(tmp_path: Path) -> None:
