@@ -58,7 +58,8 @@ def distill(
         data: A folder with `trainA` and `trainB`: photos of any size, which are cut and resized to
             `(image_size_px, image_size_px, 3)`.
         out: The artifact's folder to write.
-        config: The student and its training; the defaults when not given.
+        config: The student and its training. When not given, at 256 pixels by the recipe that suits what the teacher's
+            images change, as `compress distill` chooses it.
         lambda_layers: What the teacher's `Lambda` layers do; they are never run.
         overwrite: Whether `out` may exist.
 
@@ -76,14 +77,22 @@ def distill(
         >>> student.manifest.input.shape
         (32, 32, 3)
     """
-    from compress.config import check_config
+    from compress.artifact import refuse_existing
+    from compress.config import check_config, from_mapping
+    from compress.distill.change import choose_recipe, with_recipe
     from compress.distill.config import DistillConfig
     from compress.distill.stage import distill as distill_stage
+    from compress.run.recipe import read_recipe
 
+    if config is None:
+        refuse_existing(Path(out), overwrite=overwrite)
+        name = choose_recipe(Path(teacher), Path(data), DistillConfig(), lambda_layers)
+        recipe = from_mapping(DistillConfig, read_recipe(name)["distill"], origin=f"{name} [distill]")
+        config = with_recipe(DistillConfig(), recipe, ())
     return distill_stage(
         Path(teacher),
         Path(data),
-        check_config(config or DistillConfig(), DistillConfig),
+        check_config(config, DistillConfig),
         Path(out),
         overwrite=overwrite,
         lambda_layers=lambda_layers,
