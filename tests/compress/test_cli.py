@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import signal
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from compress.errors import UsageError
+from compress.run.recipe import read_recipe
 
 DISTILL = ("--width", 8, "--blocks", 1, "--image-size-px", 16, "--batch-size", 2, "--domain", "both")
 
@@ -115,6 +117,22 @@ def test_a_recipe_gives_defaults_and_flags_win(
     assert json.loads(finished.stdout)["params"] > 0
     config = json.loads((tmp_path / "student/manifest.json").read_text())["config"]
     assert (config["steps"], config["flip"], config["width"]) == (3, False, 8)
+
+
+def test_without_a_recipe_the_teachers_images_choose_one_and_flags_win(
+    command, teacher_file: Path, photo_folders: Path, tmp_path: Path
+) -> None:
+    finished = command(
+        "distill", "--teacher", teacher_file, "--data", photo_folders, *DISTILL, "--steps", 1, "--gradient-weight", 9,
+        "--out", tmp_path / "student", env=_environment(tmp_path),
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr
+    chosen = re.search(r"--recipe (texture|faithful)", finished.stderr)
+    assert chosen, finished.stderr
+    wanted = read_recipe(chosen[1])["distill"]
+    config = json.loads((tmp_path / "student/manifest.json").read_text())["config"]
+    assert (config["l1_weight"], config["ssim_weight"]) == (wanted["l1_weight"], wanted["ssim_weight"])
+    assert config["gradient_weight"] == 9
 
 
 def test_a_recipe_with_an_unknown_key_is_refused_with_exit_code_2(command, tmp_path: Path) -> None:
