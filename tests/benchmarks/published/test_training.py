@@ -171,6 +171,13 @@ def test_what_was_not_distilled_here_has_no_time_to_give(
     assert not (tmp_path / "peer").exists()
 
 
+def test_a_student_that_started_from_another_gives_its_time_as_any(tmp_path: Path) -> None:
+    config = to_mapping(CONFIG) | {"init": "starter:unet", "init_fingerprint": "abc"}
+    found, seconds = training._read_student(_student(tmp_path / "like", 4.0, config=config))
+    assert found == dataclasses.replace(CONFIG, init="starter:unet")
+    assert seconds == CONFIG.steps * CONFIG.batch_size / 4.0
+
+
 def test_a_peer_is_not_written_over_its_student(tmp_path: Path) -> None:
     like = _student(tmp_path / "like", 4.0)
     with pytest.raises(UsageError, match="exists already"):
