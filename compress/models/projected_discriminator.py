@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from compress.models.spectral_conv import SpectralConv2D
 
@@ -42,6 +42,8 @@ def _mixing(features: Any, filters: int) -> Any:
 def _head(features: Any, filters: int, scale: int) -> Any:
     for strides in (1, 2):
         padded = layers.ZeroPadding2D(1)(features)
-        features = layers.LeakyReLU(_SLOPE)(SpectralConv2D(filters, 3, strides)(padded))
+        convolved = SpectralConv2D(filters, 3, strides)(padded)
+        # TensorFlow's own leaky ReLU after a sum makes its graph optimiser complain of itself on stderr.
+        features = ops.maximum(_SLOPE * convolved, convolved)
     scores = SpectralConv2D(1, 3, 1)(layers.ZeroPadding2D(1)(features))
     return layers.Activation("linear", name=f"scores_{scale}", dtype="float32")(scores)
