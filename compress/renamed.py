@@ -25,10 +25,11 @@ RENAMED: Mapping[str, str] = {
 _NO_GAIN = "no gain was measured"
 _INHERITED = "a student is fine-tuned with the losses and the discriminator that it was distilled with"
 _LOSSES_AND_DISCRIMINATOR = (
-    "adversarial_from_step", "adversarial_loss", "adversarial_weight", "channel_weight", "discriminator_crop_px",
-    "discriminator_filters", "discriminator_hold_ratio", "discriminator_learning_rate", "feature_weight",
-    "gradient_weight", "gram_weight", "hint_depth", "hint_weight", "l1_final_scale", "l1_weight", "matching_weight",
-    "ms_ssim_weight", "ssim_weight", "total_variation_weight",
+    "adversarial_from_step", "adversarial_loss", "adversarial_weight", "channel_weight", "coarse_weight",
+    "discriminator", "discriminator_crop_px", "discriminator_filters", "discriminator_hold_ratio",
+    "discriminator_learning_rate", "feature_weight", "gradient_weight", "gram_weight", "hint_depth", "hint_weight",
+    "l1_final_scale", "l1_weight", "matching_weight", "ms_ssim_weight", "perceptual_network", "perceptual_weight",
+    "ssim_weight", "statistics_weight", "total_variation_weight",
 )  # fmt: skip
 
 REMOVED: Mapping[str, str] = {

