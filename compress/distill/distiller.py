@@ -7,9 +7,9 @@ from keras import ops
 
 from compress.distill import features
 from compress.distill.config import FitConfig, LossConfig
-from compress.distill.discriminators import PatchDiscriminator, ProjectedDiscriminator
+from compress.distill.discriminators import PatchDiscriminator, ProjectedDiscriminator, StudentDiscriminator
 from compress.distill.features import FrozenFeatures
-from compress.distill.loss_terms import Compared, loss_terms
+from compress.distill.loss_terms import Compared, loss_terms, mean_of
 from compress.distill.optimizer import ADVERSARIAL_BETA_1, StudentAdam, adam_settings
 from compress.distill.perceptual import PerceptualNetwork, load_perceptual_network
 from compress.models.io import with_other_size
@@ -67,8 +67,7 @@ class Distiller(keras.Model):
         pairs = self._pairs(fake, target, inner, x)
         total = ops.zeros(())
         for name, term in self._terms.items():
-            values = [term.difference(*pair) for pair in pairs[term.compared]]
-            value = sum(values[1:], values[0]) / len(values)
+            value = mean_of([term.difference(*pair) for pair in pairs[term.compared]])
             self._trackers[name].update_state(value)
             scale = ops.mean(x["l1_scale"]) if name == "l1" and isinstance(x, dict) else 1.0
             total = total + term.weight * scale * value
@@ -100,7 +99,7 @@ class Distiller(keras.Model):
 
     def _adversarial_loss(
         self,
-        discriminator: PatchDiscriminator | ProjectedDiscriminator,
+        discriminator: StudentDiscriminator,
         pairs: dict[Compared, list[tuple[Any, Any]]],
         inputs: dict[str, Any],
     ) -> Any:
@@ -147,14 +146,14 @@ def _photos(inputs: Any) -> Any:
     return inputs["photos"] if isinstance(inputs, dict) else inputs
 
 
-def _discriminator(
-    config: FitConfig, seen_px: int, network: PerceptualNetwork | None
-) -> PatchDiscriminator | ProjectedDiscriminator | None:
+def _discriminator(config: FitConfig, seen_px: int, network: PerceptualNetwork | None) -> StudentDiscriminator | None:
     """Return the discriminator that a configuration asks for."""
     if not config.adversarial_weight:
         return None
-    if config.discriminator == "patch" or network is None:
+    if config.discriminator == "patch":
         return PatchDiscriminator(config, seen_px, config.batch_size)
+    # `sees_perceptual_network` is true of such a configuration.
+    assert network is not None
     return ProjectedDiscriminator(config, network)
 
 

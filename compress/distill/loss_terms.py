@@ -1,6 +1,6 @@
 """The table of a student's losses: what each compares, and how much it weighs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -38,3 +38,8 @@ def loss_terms(config: LossConfig) -> dict[str, LossTerm]:
         "hint": LossTerm(config.hint_weight, losses.hint_loss, "widened"),
     }
     return {name: term for name, term in table.items() if term.weight}
+
+
+def mean_of(values: Sequence[Any]) -> Any:
+    """Return the mean of losses, each one number."""
+    return sum(values[1:], values[0]) / len(values)

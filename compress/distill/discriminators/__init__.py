@@ -10,7 +10,8 @@ Li et al. 2021, Revisiting Discriminator in GAN Compression (GCC), arXiv:2110.14
 channels instead.
 """
 
+from compress.distill.discriminators.base import StudentDiscriminator
 from compress.distill.discriminators.patch import PatchDiscriminator
 from compress.distill.discriminators.projected import ProjectedDiscriminator
 
-__all__ = ["PatchDiscriminator", "ProjectedDiscriminator"]
+__all__ = ["PatchDiscriminator", "ProjectedDiscriminator", "StudentDiscriminator"]

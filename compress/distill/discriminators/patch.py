@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from compress.distill.config import DiscriminatorConfig
-from compress.distill.loss_terms import Compared
+from compress.distill.discriminators.base import StudentDiscriminator
+from compress.distill.loss_terms import Compared, mean_of
 from compress.distill.losses import adversarial
 from compress.distill.losses.perceptual import feature_loss
 from compress.models import patch_discriminator
@@ -14,8 +14,6 @@ from compress.training.image_pool import ImagePool
 
 INPUTS = ("real", "slots", "show_new", "keep_new")
 """Inputs of a step for the discriminator: real images, and the pool's random choices."""
-LOSSES = ("adversarial", "discriminator", "discriminator_held")
-"""Names in the log: the student's loss, the discriminator's, and in how many steps it was held back."""
 MATCHING = "matching"
 """Name in the log, where it has a weight, of the distance of the discriminator's features of the student's image to
 those of the teacher's."""
@@ -28,7 +26,7 @@ def pool_size(batch_size: int) -> int:
     return max(_POOL_SIZE, batch_size)
 
 
-class PatchDiscriminator(keras.layers.Layer):
+class PatchDiscriminator(StudentDiscriminator):
     """A patch discriminator with its pool of older images and the losses of both sides.
 
     Args:
@@ -41,38 +39,21 @@ class PatchDiscriminator(keras.layers.Layer):
     judges: Compared = "cut"
 
     def __init__(self, config: DiscriminatorConfig, image_size_px: int, batch_size: int) -> None:
-        super().__init__(name="discriminator", dtype="float32")
-        self.network = patch_discriminator.build_discriminator(filters=config.chosen_discriminator_filters)
+        super().__init__(config, patch_discriminator.build_discriminator(filters=config.chosen_discriminator_filters))
         self._network_with_features = patch_discriminator.with_features(self.network)
         self.pool = ImagePool(pool_size(batch_size), (image_size_px, image_size_px))
-        self._kind: adversarial.AdversarialLoss = config.chosen_adversarial_loss
-        self._hold_below = config.discriminator_hold_ratio * adversarial.UNDECIDED_LOSS[self._kind]
-        self._student_weight, self._matching_weight = config.adversarial_weight, config.matching_weight
-        self.logs = (*LOSSES, MATCHING) if config.matching_weight else LOSSES
-        self.built = True
+        self._matching_weight = config.matching_weight
+        if config.matching_weight:
+            self.logs = (*self.logs, MATCHING)
 
     def compute_losses(self, pairs: list[tuple[Any, Any]], inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Return the losses of both sides in one step.
-
-        Args:
-            pairs: One pair, the student's and the teacher's images, `(batch, height, width, 3)`.
-            inputs: `INPUTS`.
-
-        Returns:
-            The sum to minimise, which moves both sides, and `logs` for the log.
-        """
+        """Return the losses of one pair: the student's and the teacher's images, `(batch, height, width, 3)`."""
         ((fake, target),) = pairs
-        generator_losses, own_loss = self._generator_losses(fake, target), self._discriminator_loss(fake, inputs)
-        held = ops.cast(ops.stop_gradient(own_loss) < self._hold_below, "float32")
+        generator_losses = self._generator_losses(fake, target)
         student_loss = self._student_weight * generator_losses["adversarial"]
         student_loss = student_loss + self._matching_weight * generator_losses.get(MATCHING, 0.0)
-        logged = {**generator_losses, "discriminator": own_loss, "discriminator_held": held}
-        return student_loss + (1.0 - held) * own_loss, logged
-
-    def zero_loss(self) -> Any:
-        """Return a zero that depends on all trained weights: before its first step their gradients are zero."""
-        zeros = (0.0 * ops.sum(variable) for variable in self.network.trainable_variables)
-        return sum(zeros, ops.zeros(()))
+        total, logged = self._add_own_loss(student_loss, self._discriminator_loss(fake, inputs))
+        return total, {**generator_losses, **logged}
 
     def _generator_losses(self, fake: Any, target: Any) -> dict[str, Any]:
         """Return the student's losses; the discriminator's weights are constants in them."""
@@ -82,7 +63,7 @@ class PatchDiscriminator(keras.layers.Layer):
             return losses
         *wanted, _ = patch_discriminator.frozen_scores(self._network_with_features, target)
         matched = [feature_loss(*pair) for pair in zip(features, wanted, strict=True)]
-        return {**losses, MATCHING: sum(matched[1:], matched[0]) / len(matched)}
+        return {**losses, MATCHING: mean_of(matched)}
 
     def _discriminator_loss(self, fake: Any, inputs: dict[str, Any]) -> Any:
         """Return the discriminator's loss; the student's images are constants in it, and some are older ones."""
