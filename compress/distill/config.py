@@ -158,7 +158,8 @@ class DiscriminatorConfig:
 
     def __post_init__(self) -> None:
         _check_weights(self, DiscriminatorConfig)
-        require_at_least(self, **{"discriminator_filters": 1} if self.discriminator_filters is not None else {})
+        if self.discriminator_filters is not None:
+            require_at_least(self, discriminator_filters=1)
         if self.matching_weight and self.discriminator == "projected":
             raise UsageError(
                 f"matching_weight = {self.matching_weight} and discriminator = projected, whose features are those of "

@@ -16,6 +16,7 @@ from compress.data.config import Domain
 from compress.data.folders import list_photos
 from compress.distill.config import FitConfig, check_sizes
 from compress.distill.fine_tuning import TuneConfig, fine_tuning_config
+from compress.distill.perceptual import require_perceptual_network
 from compress.distill.training_data.real_images import list_real_images
 from compress.errors import UnusableArtifact
 from compress.image_size import require_size
@@ -107,6 +108,7 @@ def resolve_inputs(
     config = dataclasses.replace(config, domain=domain)
     distilled, origin = source.manifest.config, f"{student} config"
     fit_config = fine_tuning_config(config, distilled, folded=folded, origin=origin)
+    require_perceptual_network(fit_config)
     photos, real = list_photos(data, domain, "train"), list_real_images(data, domain, fit_config)
     description = teachers.describe(teacher, lambda_layers=lambda_layers)
     size = _size_of(source)

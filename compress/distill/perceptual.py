@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compress.distill.config import FitConfig
 from compress.errors import UnusableModel, UsageError
 
 if TYPE_CHECKING:
@@ -44,6 +45,16 @@ class PerceptualNetwork:
     def __call__(self, images: Any) -> list[Any]:
         """Return each feature, `(batch, height, width, channels)`, of images `(batch, height, width, 3)`."""
         return _as_list(self._model(images, training=False))
+
+
+def require_perceptual_network(config: FitConfig) -> None:
+    """Refuse a training whose perceptual network cannot be loaded or must not be used; one without any needs none.
+
+    Raises:
+        UsageError: As `check_perceptual_network`.
+    """
+    if config.sees_perceptual_network:
+        check_perceptual_network(config.perceptual_network)
 
 
 def check_perceptual_network(name: str) -> None:

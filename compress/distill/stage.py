@@ -19,6 +19,7 @@ from compress.artifact import Artifact, ImageSpec, Manifest
 from compress.config import to_mapping
 from compress.data.folders import list_photos
 from compress.distill.config import HISTORY, INIT_FINGERPRINT, DistillConfig
+from compress.distill.perceptual import require_perceptual_network
 from compress.distill.start.earlier import EarlierStudent, copy_weights, read_earlier
 from compress.distill.training_data.real_images import list_real_images
 from compress.distill.watch.reference import watch_held_back
@@ -128,9 +129,10 @@ def distill_into(
         UnusableData: See `distill`.
     """
     artifact.refuse_existing(out, overwrite=overwrite)
+    require_perceptual_network(config)
     paths = list_photos(data, config.domain, "train")
     watch = watch_held_back(data, config)
-    held_back = watch.real if watch else ()
+    held_back = frozenset(watch.real if watch else ())
     real_paths = [path for path in list_real_images(data, config.domain, config) if path not in held_back]
     description = teachers.describe(teacher, lambda_layers=lambda_layers)
     require_teacher_size(description, teacher, config)
@@ -141,7 +143,7 @@ def distill_into(
     from compress.training import checkpoint
 
     fingerprint = artifact.file_fingerprint(teacher)
-    files = [str(path) for path in [*paths, *real_paths, *held_back]]
+    files = [str(path) for path in [*paths, *real_paths, *sorted(held_back)]]
     run_identity = checkpoint.run_identity(dict(recorded), fingerprint, files)
     work = artifact.training_folder(out)
     # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.

@@ -223,6 +223,10 @@ def test_what_cannot_work_is_refused_before_training(teacher_file: Path, photo_f
     out = tmp_path / "student"
     with pytest.raises(UsageError, match="--overwrite"):
         distill(teacher_file, photo_folders, CONFIG, tmp_path / "taken")
+    unseen = DistillConfig(image_size_px=32, perceptual_weight=1.0, perceptual_network="nosuch.keras")
+    with pytest.raises(UsageError, match=r"nosuch\.keras"):
+        distill(teacher_file, photo_folders, unseen, out)
+    assert not artifact.training_folder(out).exists()
     with pytest.raises(UnusableData, match="nowhere"):
         distill(teacher_file, tmp_path / "nowhere", CONFIG, out)
     with pytest.raises(UnusableModel, match=r"broken\.pth"):
