@@ -12,7 +12,6 @@ from cyclopts import App, Parameter
 from cyclopts.config import Dict
 
 from compress import console
-from compress.artifact import refuse_existing
 from compress.config import to_mapping
 from compress.data.config import AvatarsConfig, CelebaConfig, PhotosConfig
 from compress.distill.config import DiscriminatorConfig, DistillConfig, LossConfig, TrainConfig
@@ -173,15 +172,11 @@ class _RecipeBeneathFlags:
         if chosen is None:
             return
         name = chosen.tokens[0].value
-        values = {key: value for key, value in to_mapping(self.read(name)).items() if value is not None}
-        Dict(values, source=name, use_commands_as_keys=False)(app, commands, arguments)
-
-    def read(self, name: str) -> Any:
-        """Return the configuration that the table of a recipe stands for."""
         config = getattr(_load_recipe(name), self._table)
         if config is None:
             raise UsageError(f"{name} has no table [{self._table}]. Add one, or leave --recipe out.")
-        return config
+        values = {key: value for key, value in to_mapping(config).items() if value is not None}
+        Dict(values, source=name, use_commands_as_keys=False)(app, commands, arguments)
 
 
 _DISTILL_RECIPE = _RecipeBeneathFlags("distill")
@@ -234,14 +229,12 @@ def distill(
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
-    from compress.distill import change
     from compress.distill.stage import distill as run_stage
+    from compress.run.suited import suit_config
 
-    config = config or DistillConfig()
+    config, given = config or DistillConfig(), _DISTILL_RECIPE.given
     if recipe is None:
-        refuse_existing(out, overwrite=overwrite)
-        name = change.choose_recipe(teacher, data, config, lambda_layers)
-        config = change.with_recipe(config, _DISTILL_RECIPE.read(name), _DISTILL_RECIPE.given)
+        config = suit_config(config, given, teacher, data, out, overwrite=overwrite, lambda_layers=lambda_layers)
     student = run_stage(teacher, data, config, out, overwrite=overwrite, lambda_layers=lambda_layers)
     console.show(_summary(student), as_json=json)
 

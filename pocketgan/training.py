@@ -77,18 +77,21 @@ def distill(
         >>> student.manifest.input.shape
         (32, 32, 3)
     """
-    from compress.artifact import refuse_existing
-    from compress.config import check_config, from_mapping
-    from compress.distill.change import choose_recipe, with_recipe
+    from compress.config import check_config
     from compress.distill.config import DistillConfig
     from compress.distill.stage import distill as distill_stage
-    from compress.run.recipe import read_recipe
+    from compress.run.suited import suit_config
 
     if config is None:
-        refuse_existing(Path(out), overwrite=overwrite)
-        name = choose_recipe(Path(teacher), Path(data), DistillConfig(), lambda_layers)
-        recipe = from_mapping(DistillConfig, read_recipe(name)["distill"], origin=f"{name} [distill]")
-        config = with_recipe(DistillConfig(), recipe, ())
+        config = suit_config(
+            DistillConfig(),
+            (),
+            Path(teacher),
+            Path(data),
+            Path(out),
+            overwrite=overwrite,
+            lambda_layers=lambda_layers,
+        )
     return distill_stage(
         Path(teacher),
         Path(data),

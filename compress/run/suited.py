@@ -1,0 +1,43 @@
+"""A student's configuration suited to its teacher: the recipe that the teacher's images choose, beneath the flags."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from compress.artifact import refuse_existing
+from compress.config import from_mapping
+from compress.distill.change import choose_recipe, with_recipe
+from compress.distill.config import DistillConfig
+from compress.run.recipe import read_recipe
+from compress.teachers import LambdaLayers
+
+
+def suit_config(
+    config: DistillConfig,
+    given: Collection[str],
+    teacher: Path,
+    data: Path,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    lambda_layers: LambdaLayers | None = None,
+) -> DistillConfig:
+    """Fill what was not asked for from the recipe that suits what a teacher changes.
+
+    Args:
+        config: What was asked for.
+        given: Names of its fields that were asked for; see `with_recipe`.
+        teacher: A generator file that `compress.teachers.load` reads.
+        data: A folder with the training photos.
+        out: Where the student will be written: asked about before the teacher is read.
+        overwrite: Whether `out` may exist.
+        lambda_layers: What the teacher's Lambda layers do, see `teachers.load`.
+
+    Raises:
+        UsageError: If `out` exists, or the size does not fit the teacher.
+        UnusableModel: If the teacher cannot be read.
+        UnusableData: If there are no photos.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    name = choose_recipe(teacher, data, config, lambda_layers)
+    recipe = from_mapping(DistillConfig, read_recipe(name)["distill"], origin=f"{name} [distill]")
+    return with_recipe(config, recipe, given)
