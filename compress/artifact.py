@@ -9,12 +9,12 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from compress.errors import UnusableArtifact, UsageError
 
@@ -24,6 +24,7 @@ TRANSLATION_NAME = "translation.json"
 """File beside translated images, where what their model was trained with bears on their scores: `trained_with`."""
 Format = Literal["keras", "tflite", "mlpackage"]
 MODEL_NAMES: Mapping[str, str] = {"keras": "model.keras", "tflite": "model.tflite", "mlpackage": "model.mlpackage"}
+_Record = TypeVar("_Record")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +154,29 @@ def _read_manifest(path: Path) -> Manifest:
         return Manifest(**(raw | {"input": ImageSpec(**spec), "cost": Cost(**raw["cost"])}))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnusableArtifact(f"{path} cannot be read as a manifest ({error}); make the artifact anew.") from error
+
+
+def read_json_record(path: Path, parse: Callable[[Any], _Record], *, what: str, advice: str) -> _Record | None:
+    """Read a JSON file that a training keeps.
+
+    Args:
+        path: The file.
+        parse: Makes the record of what the file holds; OSError, ValueError, KeyError and TypeError say that it cannot.
+        what: What the file is, for the error.
+        advice: What to do about a file that is torn.
+
+    Returns:
+        The record; None where there is no file.
+
+    Raises:
+        UnusableArtifact: If the file holds something else.
+    """
+    if not path.exists():
+        return None
+    try:
+        return parse(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnusableArtifact(f"{path} cannot be read as {what} ({error!r}). {advice}") from error
 
 
 def refuse_existing(out: Path, *, overwrite: bool) -> None:

@@ -11,8 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from compress.artifact import atomic_write_text
-from compress.errors import UnusableArtifact
+from compress.artifact import atomic_write_text, read_json_record
 from compress.training.kid import Kid, has_stalled
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ Direction = Literal["a2b", "b2a"]
 DIRECTIONS: tuple[Direction, ...] = ("a2b", "b2a")
 _ARROWS: Mapping[Direction, str] = {"a2b": "A→B", "b2a": "B→A"}
 # Okabe and Ito's blue and vermilion, which colour-blind people tell apart as well.
+_ADVICE = "Delete it: its checks are lost, the training is not."
 _COLOURS: Mapping[Direction, str] = {"a2b": "#0072B2", "b2a": "#D55E00"}
 
 
@@ -59,17 +59,12 @@ class KidHistory:
         Raises:
             UnusableArtifact: If the file holds something else.
         """
-        if not path.exists():
-            return cls()
-        try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
-            control = _parse_check(raw["control"]) if raw["control"] else None
-            return cls(tuple(map(_parse_check, raw["checks"])), control)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UnusableArtifact(
-                f"{path} cannot be read as a history of KID ({error!r}). Delete it: its checks are lost, the training "
-                "is not."
-            ) from error
+        return read_json_record(path, cls._parse, what="a history of KID", advice=_ADVICE) or cls()
+
+    @classmethod
+    def _parse(cls, raw: Mapping[str, Any]) -> KidHistory:
+        control = _parse_check(raw["control"]) if raw["control"] else None
+        return cls(tuple(map(_parse_check, raw["checks"])), control)
 
     def write(self, path: Path) -> None:
         """Write the history atomically, replacing the older one."""

@@ -11,14 +11,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from compress.artifact import atomic_write_text
-from compress.errors import UnusableArtifact
+from compress.artifact import atomic_write_text, read_json_record
 from compress.training.kid import Kid, has_stalled
 
 Weights = Literal["averaged", "raw"]
 """Weights of a student: their average over the steps, or those that the last step left."""
 KidTo = Literal["real", "teacher"]
 """Images that the student's are compared with: real ones of the target domain, or the teacher's of the same photos."""
+_ADVICE = "Delete the folder that it lies in to start anew."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +51,11 @@ class History:
         Raises:
             UnusableArtifact: If the file holds something else.
         """
-        if not path.exists():
-            return cls()
-        try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
-            return cls(tuple(map(_parse_point, raw["history"])), raw["kid_to"], _parse_kid(raw["teacher_kid"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UnusableArtifact(
-                f"{path} cannot be read as the history of a training ({error!r}). Delete the folder that it lies in to "
-                "start anew."
-            ) from error
+        return read_json_record(path, cls._parse, what="the history of a training", advice=_ADVICE) or cls()
+
+    @classmethod
+    def _parse(cls, raw: Mapping[str, Any]) -> History:
+        return cls(tuple(map(_parse_point, raw["history"])), raw["kid_to"], _parse_kid(raw["teacher_kid"]))
 
     def write(self, path: Path) -> None:
         """Write the history atomically, replacing the older one."""
