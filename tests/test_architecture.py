@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("compress", "export", "eval", "benchmarks", "pocketgan")
-BASIS = {"artifact", "config", "console", "errors", "image_size", "images", "text_table"}
+BASIS = {"artifact", "config", "console", "errors", "image_size", "images", "strict_json", "text_table"}
 """Modules of `compress` that any package may use."""
 ALLOWED: Mapping[str, Mapping[str, set[str] | None]] = {
     "compress": {"compress": None},
