@@ -143,7 +143,7 @@ def open_seal(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _hash_content(content: Mapping[str, Any]) -> str:
-    text = json.dumps(_with_plain_numbers(content), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(_with_plain_numbers(content), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 

@@ -127,8 +127,14 @@ class GateConfig(AcceptConfig):
     """Least mean PSNR to the teacher's images, dB; to the baseline's where no teacher is given."""
     max_psnr_drop: float | None = None
     """Most that the mean PSNR to the teacher may fall, dB; 0.3 where it is known of both."""
+    max_worst_drop: float | None = None
+    """Most that the PSNR of a picture's worst patch may fall, dB, on average over the worst 3 % of the pictures: to
+    the teacher's, or to the photo where no teacher is given. 2.5 when not given, more where all pictures changed."""
+    max_photo_ssim_drop: float | None = None
+    """Most that the mean SSIM to the photos may fall; 0.05 where no teacher is given."""
     max_colour_shift: float | None = None
-    """Most that a colour channel's mean may move, from image to image on average, levels of 255; 2 when not given."""
+    """Most that a colour channel's mean may move away from the teacher's image, on average, levels of 255; 2 when not
+    given. Without a teacher, from the baseline's image to either side."""
     max_bytes: int | None = None
     """Largest size of --model, bytes."""
     max_latency_ratio: float | None = None

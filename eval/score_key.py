@@ -5,12 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from compress.errors import UnusableData
+from compress.strict_json import Bounds, Length, Sha256
 from eval.config import NetworkName
 
 READER = "cut to the fakes' aspect ratio and Lanczos to their size, where it differs"
+
+Count = Annotated[int, Bounds(1, 10**7)]
+Text = Annotated[str, Length(0, 500)]
 
 _PACKAGES = ("torch-fidelity", "torch", "numpy", "pillow")
 
@@ -19,23 +23,23 @@ _PACKAGES = ("torch-fidelity", "torch", "numpy", "pillow")
 class ScoreKey:
     """Everything but the generated images that a score depends on."""
 
-    real_sha256: str
+    real_sha256: Sha256
     """`content_sha256` of the reference images."""
-    real_images: int
-    fake_images: int
+    real_images: Count
+    fake_images: Count
     """Number of generated images: the Fréchet distance falls with it, so sets of different sizes do not compare."""
-    image_size_px: tuple[int, int]
+    image_size_px: tuple[Count, Count]
     """Height and width of the fakes, to which the reference is fitted."""
     network: NetworkName
-    layer: str
-    weights_sha256: str
-    reader: str
-    resizer: str
+    layer: Text
+    weights_sha256: Sha256
+    reader: Text
+    resizer: Text
     """The network's own way of bringing images to its size."""
-    kid_subsets: int
-    kid_subset_size: int
-    seed: int
-    versions: Mapping[str, str]
+    kid_subsets: Count
+    kid_subset_size: Count
+    seed: Annotated[int, Bounds(0, 2**32 - 1)]
+    versions: Annotated[Mapping[str, Text], Length(0, 32)]
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the key as JSON holds it."""

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from compress.artifact import atomic_write_text
 from compress.errors import UnusableData
+from compress.files.atomic import atomic_write_text
+from compress.strict_json import load_json
 from eval.gate.measurement import Measurement
 
 _log = logging.getLogger(__name__)
@@ -17,14 +18,12 @@ def read_baseline(path: Path) -> Measurement:
     """Read a baseline file.
 
     Raises:
-        UnusableData: If it is missing, no JSON, or not what `compress eval accept` writes.
+        UnusableData: If it is missing, no JSON, not what `compress eval accept` writes, or was changed since.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = load_json(path)
     except (OSError, ValueError) as error:
         raise UnusableData(f"{path} cannot be read as a baseline file: {error}") from error
-    if not isinstance(record, dict):
-        raise UnusableData(f"{path} is no baseline file: it holds a {type(record).__name__}, expected an object.")
     return Measurement.from_mapping(record, origin=str(path))
 
 

@@ -3,6 +3,7 @@
 Images of one stem are in memory together, those of different stems are not: memory does not grow with their number.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ from eval.distribution.kid import unbiased_kernel_distance
 from eval.gate.folders import GateFolders
 from eval.gate.measurement import (
     CHANNELS,
+    PATCH,
+    PHOTO_PATCH,
+    PHOTO_SSIM,
     PSNR,
     PSNR_CEILING_DB,
     SSIM,
@@ -27,6 +31,7 @@ from eval.gate.measurement import (
     round_for_file,
 )
 from eval.score_key import content_sha256
+from eval.similarity.patches import worst_patch_psnr_db
 from eval.similarity.ssim import PEAK, ssim
 
 if TYPE_CHECKING:
@@ -43,6 +48,8 @@ class Target:
     folder: Path
     reference: Path | None = None
     """Folder of the teacher's or the baseline's images; adds PSNR and SSIM to them."""
+    photos: bool = False
+    """Whether the images are compared with the photos that they were made of, too."""
     size_bytes: int | None = None
     """Size of the model behind the images, where known."""
 
@@ -62,10 +69,13 @@ class WorstImage:
 
 
 class MeasuredFolder(NamedTuple):
-    """A folder's measurement, and its images of lowest PSNR, the lowest first; none without a reference."""
+    """A folder's measurement, and what of its comparison with a reference no file keeps."""
 
     measurement: Measurement
     worst: Sequence[WorstImage]
+    """Images of lowest PSNR, the lowest first; none without a reference."""
+    reference_colours: np.ndarray | None
+    """Mean of each of the reference's images in the order of `CHANNELS`, `(3, images)`, levels of 255."""
 
 
 def measure_folders(scorer: "FolderScorer", folders: GateFolders, targets: Sequence[Target]) -> list[MeasuredFolder]:
@@ -80,12 +90,14 @@ def measure_folders(scorer: "FolderScorer", folders: GateFolders, targets: Seque
         UnusableData: If an image is broken or too small for SSIM.
     """
     collectors = [MeasurementCollector(scorer, folders, target) for target in targets]
-    for stem in tqdm(folders.inputs, desc="measure", unit="image", leave=False, disable=None):
+    with_photos = any(target.photos for target in targets)
+    for stem, path in tqdm(folders.inputs.items(), desc="measure", unit="image", leave=False, disable=None):
         images = {
             folder: _read_generated(paths[stem], folders.image_size_px) for folder, paths in folders.generated.items()
         }
+        photo = read_image(path, folders.image_size_px) if with_photos else None
         for collector in collectors:
-            collector.add(stem, images)
+            collector.add(stem, images, photo)
     return [collector.finish() for collector in collectors]
 
 
@@ -96,16 +108,24 @@ class MeasurementCollector:
         self._scorer, self._folders, self._target = scorer, folders, target
         self._features = scorer.collect_features(list(folders.generated[target.folder].values()))
         self._mean_colours: list[np.ndarray] = []
-        self._psnr_db: list[float] = []
-        self._ssim: list[float] = []
+        self._reference_colours: list[np.ndarray] = []
+        self._compared = defaultdict[str, list[float]](list)
         self._worst: list[WorstImage] = []
 
-    def add(self, stem: str, images: Mapping[Path, np.ndarray]) -> None:
-        """Take the images of the next stem, in sorted order: by folder, `(height, width, 3)` uint8."""
+    def add(self, stem: str, images: Mapping[Path, np.ndarray], photo: np.ndarray | None = None) -> None:
+        """Take the images of the next stem, in sorted order.
+
+        Args:
+            stem: The stem.
+            images: `(height, width, 3)` uint8, by folder.
+            photo: The photo that they were made of, of the same shape; only where a target asks for it.
+        """
         image = images[self._target.folder]
         self._features.add(image)
-        # The difference of two models' means shows how far colours moved, so the teacher is not needed for it.
-        self._mean_colours.append(image.mean(axis=(0, 1), dtype=np.float64))
+        self._mean_colours.append(_mean_colour(image))
+        if self._target.photos and photo is not None:
+            self._compared[PHOTO_SSIM].append(ssim(image, photo))
+            self._compared[PHOTO_PATCH].append(_round_psnr(worst_patch_psnr_db(image, photo)))
         if self._target.reference is not None:
             self._compare(stem, image, images[self._target.reference])
 
@@ -120,15 +140,18 @@ class MeasurementCollector:
             teacher_sha256=self._hash_reference(),
             size_bytes=self._target.size_bytes,
         )
-        return MeasuredFolder(measurement, self._worst)
+        colours = np.stack(self._reference_colours, axis=1) if self._reference_colours else None
+        return MeasuredFolder(measurement, self._worst, colours)
 
     def _compare(self, stem: str, image: np.ndarray, reference: np.ndarray) -> None:
-        decibels = min(psnr_db(image.astype(np.float64) - reference.astype(np.float64), peak=PEAK), PSNR_CEILING_DB)
-        self._psnr_db.append(float(round_for_file(np.asarray(decibels))))
-        self._ssim.append(ssim(image, reference))
+        decibels = _round_psnr(psnr_db(image.astype(np.float64) - reference.astype(np.float64), peak=PEAK))
+        self._compared[PSNR].append(decibels)
+        self._compared[SSIM].append(ssim(image, reference))
+        self._compared[PATCH].append(_round_psnr(worst_patch_psnr_db(image, reference)))
+        self._reference_colours.append(_mean_colour(reference))
         worst = WorstImage(
             stem=stem,
-            psnr_db=self._psnr_db[-1],
+            psnr_db=decibels,
             input=self._folders.inputs[stem],
             reference=reference,
             candidate=image,
@@ -138,14 +161,20 @@ class MeasurementCollector:
 
     def _paired_values(self) -> dict[str, np.ndarray]:
         paired: dict[str, np.ndarray] = dict(zip(CHANNELS, np.stack(self._mean_colours, axis=1), strict=True))
-        if self._target.reference is not None:
-            paired |= {PSNR: np.asarray(self._psnr_db), SSIM: np.asarray(self._ssim)}
-        return paired
+        return paired | {name: np.asarray(values) for name, values in self._compared.items()}
 
     def _hash_reference(self) -> str | None:
         if self._target.reference is None:
             return None
         return content_sha256(list(self._folders.generated[self._target.reference].values()))
+
+
+def _mean_colour(image: np.ndarray) -> np.ndarray:
+    return image.mean(axis=(0, 1), dtype=np.float64)
+
+
+def _round_psnr(decibels: float) -> float:
+    return float(round_for_file(np.asarray(min(decibels, PSNR_CEILING_DB))))
 
 
 def _measure_distances(scorer: "FolderScorer", features: np.ndarray) -> dict[str, ResampledDistance]:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
-from compress.artifact import atomic_dir
+from compress.files.atomic import atomic_dir
 from compress.images import contact_sheet, read_image, write_png
 from compress.text_table import format_columns, format_markdown
 from eval.gate.collector import WorstImage
@@ -36,7 +36,7 @@ def write_files(outcome: Outcome, out: Path, *, overwrite: bool = False) -> None
 
 def format_text(outcome: Outcome) -> str:
     """Format a gate's result for a terminal."""
-    lines = [*format_columns(_rows(outcome)), *_format_unchecked(outcome), *_format_power(outcome)]
+    lines = [*format_columns(_rows(outcome)), *_format_notes(outcome), *_format_power(outcome)]
     return "\n".join([_format_headline(outcome), *lines])
 
 
@@ -46,7 +46,7 @@ def format_summary(outcome: Outcome) -> str:
         f"## {_format_headline(outcome)}",
         "\n".join(f"- {format_sentence(check)}" for check in outcome.checks if check.verdict != "pass"),
         format_markdown(_rows(outcome)),
-        "\n".join(f"- {line}" for line in [*_format_unchecked(outcome), *_format_power(outcome)]),
+        "\n".join(f"- {line}" for line in [*_format_notes(outcome), *_format_power(outcome)]),
         _format_worst(outcome),
         f"How it was measured: {_format_method(outcome)}",
     ]
@@ -87,8 +87,10 @@ def _format_headline(outcome: Outcome) -> str:
     return _VERDICTS[outcome.verdict]
 
 
-def _format_unchecked(outcome: Outcome) -> list[str]:
-    return [f"not checked: {unchecked.name}: {unchecked.why}." for unchecked in outcome.unchecked]
+def _format_notes(outcome: Outcome) -> list[str]:
+    equal = "the candidate's images are the teacher's, so no limit on their quality is exceeded."
+    notes = [equal] if outcome.equals_teacher else []
+    return [*notes, *(f"not checked: {unchecked.name}: {unchecked.why}." for unchecked in outcome.unchecked)]
 
 
 def _format_power(outcome: Outcome) -> list[str]:

@@ -10,10 +10,27 @@ from compress.errors import UsageError
 from eval.config import GateConfig
 from eval.gate.measurement import PSNR_CEILING_DB
 
+NUMBERS = (
+    "min_psnr",
+    "max_psnr_drop",
+    "max_worst_drop",
+    "max_photo_ssim_drop",
+    "max_colour_shift",
+    "max_bytes",
+    "max_latency_ratio",
+)
+"""Fields of the configuration that limit by a number; None is the default, or no limit."""
 Number = TypeVar("Number", float, np.ndarray)
 
 DEFAULT_PSNR_DROP_DB = 0.3
 DEFAULT_COLOUR_SHIFT = 2.0
+DEFAULT_WORST_DROP_DB = 2.5
+"""Default of `--max-worst-drop`, which a candidate whose pictures all changed may exceed, see `check_worst_drop`. Of a
+student of horse2zebra, 100 pictures, its int8 export's worst fall by 0.2 to 1.8 dB; ten with two black patches of a
+sixteenth of the side by 5.3 dB or more, five black ones by 6.6 dB or more, whichever they are."""
+DEFAULT_PHOTO_SSIM_DROP = 0.05
+"""Default of `--max-photo-ssim-drop`. The same student's int8 export: 0.003; another student of half its width: 0.034
+from one to the other; blurred by 1 pixel 0.055, by 2 pixels 0.2; moved aside by 2 pixels 0.41; mirrored 0.56."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +56,9 @@ class Limits:
     kid: Limit | None
     min_psnr: float | None
     psnr_drop: float
+    worst_drop: float | None
+    """None is the default, which depends on the candidate."""
+    photo_ssim_drop: float
     colour_shift: float
     max_bytes: int | None
     latency_ratio: float | None
@@ -50,7 +70,7 @@ def parse_limits(config: GateConfig) -> Limits:
     Raises:
         UsageError: If one is negative, not a number or out of reach, by its flag and value.
     """
-    for flag in ("min_psnr", "max_psnr_drop", "max_colour_shift", "max_bytes", "max_latency_ratio"):
+    for flag in NUMBERS:
         value = getattr(config, flag)
         if value is not None:
             _require_limit(value, flag, str(value))
@@ -64,6 +84,8 @@ def parse_limits(config: GateConfig) -> Limits:
         kid=None if config.max_kid_increase is None else parse_limit(config.max_kid_increase, "max_kid_increase"),
         min_psnr=config.min_psnr,
         psnr_drop=DEFAULT_PSNR_DROP_DB if config.max_psnr_drop is None else config.max_psnr_drop,
+        worst_drop=config.max_worst_drop,
+        photo_ssim_drop=DEFAULT_PHOTO_SSIM_DROP if config.max_photo_ssim_drop is None else config.max_photo_ssim_drop,
         colour_shift=DEFAULT_COLOUR_SHIFT if config.max_colour_shift is None else config.max_colour_shift,
         max_bytes=config.max_bytes,
         latency_ratio=config.max_latency_ratio,

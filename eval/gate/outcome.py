@@ -25,6 +25,8 @@ class Outcome:
     unchecked: tuple[Unchecked, ...]
     worst: tuple[WorstImage, ...]
     """Images of lowest PSNR, the lowest first; empty where there are none to compare the candidate's with."""
+    equals_teacher: bool = False
+    """Whether the candidate's images are the teacher's, so that no limit on quality is exceeded."""
 
     @property
     def verdict(self) -> Verdict:
@@ -41,13 +43,14 @@ class Outcome:
         return [check for check in self.checks if check.verdict in fatal]
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return `verdict`, `passed`, `checks`, `not_checked`, `worst`, the `key` and the `config`, JSON-ready."""
+        """Return the outcome JSON-ready, with the `key` of the candidate and the `config`."""
         return {
             "schema": SCHEMA,
             "verdict": self.verdict,
             "passed": self.passed,
             "checks": [check.to_mapping() for check in self.checks],
             "not_checked": [unchecked.to_mapping() for unchecked in self.unchecked],
+            "equals_teacher": self.equals_teacher,
             "worst": [{"stem": image.stem, "psnr_db": image.psnr_db} for image in self.worst],
             "key": dict(self.candidate.key),
             "config": to_mapping(self.config),

@@ -8,12 +8,12 @@ from compress.artifact import is_artifact, open_artifact
 from compress.errors import UnusableData, UnusableModel
 from eval.config import AcceptConfig, GateConfig
 from eval.gate.baseline import read_baseline
-from eval.gate.checks import find_unchecked, make_checks
+from eval.gate.checks import find_unchecked, make_checks, needs_photos, pass_quality, require_checked
 from eval.gate.collector import MeasuredFolder, Target, measure_folders
 from eval.gate.folders import check_folders
 from eval.gate.latency import read_latency_ratio
 from eval.gate.limits import parse_limits
-from eval.gate.measurement import PSNR, Measurement
+from eval.gate.measurement import PSNR, Measurement, equals_reference
 from eval.gate.outcome import Outcome
 from eval.score_key import require_one_key
 from eval.scores import load_scorer
@@ -25,7 +25,9 @@ def accept_baseline(config: AcceptConfig) -> Measurement:
     Raises:
         UnusableData, UnusableModel, UnusableArtifact, UsageError: As `run_gate`.
     """
-    target = Target(folder=config.candidate, reference=config.teacher, size_bytes=_size_bytes(config.model))
+    target = Target(
+        folder=config.candidate, reference=config.teacher, photos=True, size_bytes=_size_bytes(config.model)
+    )
     (measured,) = _measure(config, [target])
     return measured.measurement
 
@@ -51,12 +53,17 @@ def run_gate(config: GateConfig) -> Outcome:
     candidate, *others = _measure(_with_network_of(from_file, config), targets)
     baseline = from_file or others[0].measurement
     require_same_measurement(config, baseline, candidate.measurement)
+    teacher_colours = None if config.teacher is None else candidate.reference_colours
+    checks = make_checks(limits, baseline, candidate.measurement, latency, teacher_colours)
+    require_checked(config, checks)
+    equals_teacher = teacher_colours is not None and equals_reference(candidate.measurement)
     return Outcome(
         config=config,
         candidate=candidate.measurement,
-        checks=tuple(make_checks(limits, baseline, candidate.measurement, latency)),
+        checks=tuple(pass_quality(checks) if equals_teacher else checks),
         unchecked=tuple(unchecked),
         worst=tuple(candidate.worst),
+        equals_teacher=equals_teacher,
     )
 
 
@@ -76,12 +83,13 @@ def require_same_measurement(config: GateConfig, baseline: Measurement, candidat
 
 def _choose_targets(config: GateConfig, from_file: Measurement | None) -> list[Target]:
     """Return the candidate and, where it is a folder, the baseline."""
-    size_bytes = _size_bytes(config.model)
+    size_bytes, photos = _size_bytes(config.model), needs_photos(config, from_file)
     if from_file is not None:
-        return [Target(folder=config.candidate, reference=config.teacher, size_bytes=size_bytes)]
+        return [Target(folder=config.candidate, reference=config.teacher, photos=photos, size_bytes=size_bytes)]
+    reference = config.teacher or config.baseline
     return [
-        Target(folder=config.candidate, reference=config.teacher or config.baseline, size_bytes=size_bytes),
-        Target(folder=config.baseline, reference=config.teacher),
+        Target(folder=config.candidate, reference=reference, photos=photos, size_bytes=size_bytes),
+        Target(folder=config.baseline, reference=config.teacher, photos=photos),
     ]
 
 

@@ -1,7 +1,8 @@
 """Verdicts: pass, regression or inconclusive, by where the 95 % interval of a difference lies to its limit."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from math import ceil
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,14 @@ from eval.gate.measurement import ResampledDistance
 
 Verdict = Literal["pass", "regression", "inconclusive"]
 Worse = Literal["higher", "lower"]
+
+GOOD_DB = 30.0
+"""PSNR of an error of 8 levels."""
+USUAL_SPREAD = 6.0
+"""Spreads by which drops reach by chance. Between two students of horse2zebra of different size, the worst three of
+100 lay within 4.4 spreads; ten with two black patches beyond 40, five black ones beyond 60."""
+_WORST_SHARE, _FEWEST_WORST = 0.03, 2
+_SPREAD_OVER_DEVIATION = 1.4826
 
 _GRAVITY: Sequence[Verdict] = ("pass", "inconclusive", "regression")
 
@@ -142,6 +151,70 @@ def check_paired_mean(
         smallest_visible=visible,
         verdict=decide_verdict(found, limit, worse),
     )
+
+
+def check_cast(
+    name: str, metric: str, *, baseline: np.ndarray, candidate: np.ndarray, counts: np.ndarray, limit: float
+) -> LimitCheck:
+    """Check how far the mean of per-image offsets has moved away from 0, to whichever side.
+
+    Args:
+        name: The configuration's field.
+        metric: Name of the offsets.
+        baseline: The baseline's offsets from the teacher, `(images,)`, levels of 255.
+        candidate: The candidate's, of the same images.
+        counts: `(resamples, images)`, from `resample_counts`.
+        limit: The largest increase of the mean's size.
+    """
+    before, after = abs(float(baseline.mean())), abs(float(candidate.mean()))
+    resampled = np.abs(resampled_means(candidate, counts)) - np.abs(resampled_means(baseline, counts))
+    found = normal_interval(after - before, resampled)
+    return LimitCheck(
+        name=name,
+        metric=metric,
+        unit="levels",
+        baseline=before,
+        candidate=after,
+        difference=after - before,
+        interval=found,
+        limit=limit,
+        limit_text=f"{limit:g}",
+        worse="higher",
+        smallest_visible=smallest_visible_increase(resampled),
+        verdict=decide_verdict(found, limit, "higher"),
+    )
+
+
+def check_worst_drop(
+    name: str, metric: str, *, baseline: np.ndarray, candidate: np.ndarray, limit: float | None, default: float
+) -> LimitCheck:
+    """Check how far the worst few pictures have fallen: a few terrible ones among a hundred move no mean.
+
+    The drop is the mean over the worst 3 % of the pictures, at least two. It is exact: these pictures are worse,
+    whichever others might have been drawn. A baseline above `GOOD_DB` counts as that, where nobody sees a difference.
+
+    Where all pictures changed, as after another training, some have fallen by chance. So without a limit of the user's
+    own, `default` grows to `USUAL_SPREAD` times the spread of the drops, measured so that the worst few do not widen
+    it: 1.4826 times the median absolute deviation, which estimates a normal standard deviation.
+
+    Args:
+        name: The configuration's field.
+        metric: Name of the values.
+        baseline: The baseline's PSNR of each image, `(images,)`, dB.
+        candidate: The candidate's, of the same images.
+        limit: The largest drop, dB; None for the default.
+        default: The least that the default is, dB.
+
+    Source: Rousseeuw and Croux 1993, Alternatives to the Median Absolute Deviation, JASA 88(424).
+    """
+    drops = np.minimum(baseline, GOOD_DB) - np.minimum(candidate, GOOD_DB)
+    worst = np.sort(drops)[-max(_FEWEST_WORST, ceil(_WORST_SHARE * len(drops))) :]
+    spread = _SPREAD_OVER_DEVIATION * float(np.median(np.abs(drops - np.median(drops))))
+    allowed = max(default, USUAL_SPREAD * spread) if limit is None else limit
+    check = check_maximum(
+        name, f"{metric}_drop, worst {len(worst)}", "dB", candidate=float(worst.mean()), maximum=allowed, found=None
+    )
+    return replace(check, limit_text=f"{allowed:.3g}" if limit is None else f"{limit:g}")
 
 
 def check_mean(

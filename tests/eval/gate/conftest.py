@@ -28,6 +28,7 @@ def measured() -> Measured:
         seed: int = 0,
         level: float = 100.0,
         psnr_db: float | None = None,
+        photo_ssim: float | None = 0.7,
         images: int = IMAGES,
         **others: Any,
     ) -> Measurement:
@@ -35,7 +36,10 @@ def measured() -> Measured:
         paired = {name: np.full(images, level + offset) for offset, name in enumerate(CHANNELS)}
         if psnr_db is not None:
             paired |= {"psnr_db": psnr_db + np.linspace(-1.0, 1.0, images), "ssim": np.full(images, 0.9)}
-            others.setdefault("teacher_sha256", "t" * 64)
+            paired |= {"patch_psnr_db": psnr_db - 8.0 + np.linspace(-1.0, 1.0, images)}
+            others.setdefault("teacher_sha256", "e" * 64)
+        if photo_ssim is not None:
+            paired |= {"photo_ssim": np.full(images, photo_ssim), "photo_patch_psnr_db": np.full(images, 14.0)}
         distances = {
             "fid": ResampledDistance(value=fid, resampled=fid + draws[0]),
             "kid": ResampledDistance(value=kid, resampled=kid + draws[1]),
@@ -54,6 +58,10 @@ def _key(images: int) -> dict[str, Any]:
         "network": "inception",
         "layer": "2048",
         "weights_sha256": "b" * 64,
+        "reader": "as it is",
+        "resizer": "none",
+        "kid_subsets": 100,
+        "kid_subset_size": 20,
         "seed": 0,
         "versions": {"torch": "2.15"},
         "inputs_sha256": "c" * 64,

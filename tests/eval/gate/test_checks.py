@@ -35,6 +35,8 @@ def test_defaults_check_fid_and_colour(measured: Measured) -> None:
     made = checks(measured(noise=1.0), measured(noise=1.0))
     assert {name: check.verdict for name, check in made.items()} == {
         "max_fid_increase": "pass",
+        "max_worst_drop": "pass",
+        "max_photo_ssim_drop": "pass",
         "max_colour_shift": "pass",
     }
 
@@ -42,7 +44,7 @@ def test_defaults_check_fid_and_colour(measured: Measured) -> None:
 def test_every_limit_finds_its_regression(measured: Measured) -> None:
     made = checks(
         measured(psnr_db=30.0),
-        measured(fid=60.0, kid=0.05, psnr_db=25.0, level=105.0, size_bytes=300_000),
+        measured(fid=60.0, kid=0.05, psnr_db=25.0, photo_ssim=0.6, level=105.0, size_bytes=300_000),
         LatencyRatio(ratio=1.4, interval=Interval(low=1.3, high=1.5)),
         max_kid_increase="0.002",
         min_psnr=28.0,
@@ -54,6 +56,8 @@ def test_every_limit_finds_its_regression(measured: Measured) -> None:
         "max_kid_increase",
         "min_psnr",
         "max_psnr_drop",
+        "max_worst_drop",
+        "max_photo_ssim_drop",
         "max_colour_shift",
         "max_bytes",
         "max_latency_ratio",
@@ -127,7 +131,7 @@ def test_measurements_of_other_keys_are_refused_by_name(measured: Measured, name
 
 
 def test_other_teacher_than_the_baselines_is_refused(measured: Measured) -> None:
-    baseline, candidate = measured(psnr_db=30.0), measured(psnr_db=30.0, teacher_sha256="u" * 64)
+    baseline, candidate = measured(psnr_db=30.0), measured(psnr_db=30.0, teacher_sha256="d" * 64)
     with pytest.raises(UnusableData, match=r"old\.json was compared with other images of a teacher"):
         require_same_measurement(config(teacher=Path("t")), baseline, candidate)
     require_same_measurement(config(), baseline, measured())

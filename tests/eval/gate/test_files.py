@@ -158,7 +158,7 @@ def test_worst_images_are_drawn_beside_input_and_reference(
 
 def test_without_images_to_compare_with_there_are_no_pictures(tmp_path: Path, outcome: Callable[..., Outcome]) -> None:
     write_files(outcome("pass"), tmp_path / "gate")
-    assert sorted(path.name for path in (tmp_path / "gate").iterdir()) == ["gate.json", "junit.xml", "summary.md"]
+    assert sorted(path.name for path in (tmp_path / "gate").glob("[!.]*")) == ["gate.json", "junit.xml", "summary.md"]
 
 
 def test_files_are_not_overwritten_unasked(tmp_path: Path, outcome: Callable[..., Outcome]) -> None:
