@@ -14,8 +14,9 @@ from benchmarks.published.config import PeerMethod, PublishedConfig
 from benchmarks.published.untrained.config import ShapesConfig, plan_rounds
 from benchmarks.students.config import StudentsConfig
 from compress import console
-from compress.artifact import refuse_existing, refuse_overwriting_inputs
 from compress.errors import UsageError
+from compress.files.apart import require_apart
+from compress.files.atomic import refuse_existing
 from compress.teachers import LambdaLayers
 
 Flags = Parameter(name="*")
@@ -113,7 +114,7 @@ def _compare_shapes(
         )
     plan_rounds(config, shapes)
     refuse_existing(out, overwrite=overwrite)
-    refuse_overwriting_inputs(out, [*students, *([config.teacher] if config.teacher else [])])
+    require_apart([out], [*students, *([config.teacher] if config.teacher else [])])
     from benchmarks.published.untrained.stage import write_shapes
     from benchmarks.published.untrained.table import format_table
 
@@ -215,7 +216,7 @@ def ios(
         raise UsageError("no RESULT.json was given. Pass the file that the Swift package wrote on the phone.")
     if out is not None:
         refuse_existing(out, overwrite=overwrite)
-        refuse_overwriting_inputs(out, [*results, *([baseline] if baseline else [])])
+        require_apart([out], [*results, *([baseline] if baseline else [])])
     from benchmarks.ios.stage import bench_ios
     from benchmarks.ios.table import format_table
 

@@ -1,24 +1,19 @@
-"""Artifacts: directories with one model, its `manifest.json` and samples, which every stage reads and writes.
-
-An artifact is written atomically: under a temporary name beside its destination, flushed to disk, then renamed. A stage
-that is killed leaves no half artifact, and a full disk leaves the old one whole.
-"""
+"""Artifacts: directories with one model, its `manifest.json` and samples, which every stage reads and writes."""
 
 import hashlib
 import json
+import math
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from compress.errors import UnusableArtifact, UsageError
+from compress.errors import UnusableArtifact
+from compress.strict_json import Bounds, Length, load_json, parse_record
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 MANIFEST_NAME = "manifest.json"
 TRANSLATION_NAME = "translation.json"
 """File beside translated images, where what their model was trained with bears on their scores: `trained_with`."""
@@ -27,11 +22,16 @@ MODEL_NAMES: Mapping[str, str] = {"keras": "model.keras", "tflite": "model.tflit
 _Record = TypeVar("_Record")
 
 
+_Count = Annotated[int, Bounds(0, 10**15)]
+Side = Annotated[int, Bounds(1, 1 << 16)]
+_Text = Annotated[str, Length(0, 4096)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageSpec:
     """Specification of a model's input, one RGB image."""
 
-    shape: tuple[int | None, int | None, int]
+    shape: tuple[Side | None, Side | None, Side]
     """Height, width, channels; `None` where the model takes any size."""
     layout: Literal["NHWC", "NCHW"] = "NHWC"
     dtype: Literal["float32", "float16", "int8", "uint8"] = "float32"
@@ -43,32 +43,32 @@ class ImageSpec:
 class Cost:
     """Cost of running a model. 1 MAC = 2 FLOPs; `macs` is per image of the manifest's input size."""
 
-    params: int
-    macs: int | None
-    size_bytes: int
+    params: _Count
+    macs: _Count | None
+    size_bytes: _Count
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """Content of `manifest.json`: an artifact's model, its origin and its scores."""
 
-    name: str
+    name: _Text
     format: Format
-    stage: str
-    parent: str | None
+    stage: _Text
+    parent: _Text | None
     """Fingerprint of the parent's artifact or, for a teacher, of its file; None when there is no parent."""
     input: ImageSpec
     cost: Cost
     config: dict[str, Any] = field(default_factory=dict)
     """Resolved configuration of the stage, with every default."""
     seed: int | None = None
-    quantization: dict[str, Any] | None = None
+    quantization: dict[str, dict[str, int | float]] | None = None
     """`scale` and `zero_point` by tensor name, where the model is quantised."""
     float_ops: list[str] = field(default_factory=list)
     """Operators that stay in float where the model is quantised, each by the name of the tensor that it writes."""
     scores: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
-    schema: int = SCHEMA
+    schema: Literal[1] = SCHEMA
 
     @property
     def trained_with(self) -> str | None:
@@ -143,17 +143,22 @@ def open_artifact(path: Path) -> Artifact:
 
 def _read_manifest(path: Path) -> Manifest:
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
-            raise ValueError(f"schema {raw.get('schema') if isinstance(raw, dict) else raw!r}, expected {SCHEMA}")
-        if unknown := sorted(set(raw) - {item.name for item in fields(Manifest)}):
-            raise ValueError(f"unknown key {', '.join(unknown)}")
-        if raw["format"] not in MODEL_NAMES:
-            raise ValueError(f"format {raw['format']!r}, expected one of {', '.join(MODEL_NAMES)}")
-        spec = raw["input"] | {"shape": tuple(raw["input"]["shape"]), "range": tuple(raw["input"]["range"])}
-        return Manifest(**(raw | {"input": ImageSpec(**spec), "cost": Cost(**raw["cost"])}))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UnusableArtifact(f"{path} cannot be read as a manifest ({error}); make the artifact anew.") from error
+        manifest = parse_record(load_json(path), Manifest)
+        for name, scale in (manifest.quantization or {}).items():
+            _check_scale(name, scale)
+        other_sizes = manifest.config.get("other_sizes_px") or []
+        if not isinstance(other_sizes, list) or not all(type(side) is int and side > 0 for side in other_sizes):
+            raise ValueError("its 'config.other_sizes_px' is no list of sides in pixels")
+        return manifest
+    except (OSError, ValueError) as error:
+        raise UnusableArtifact(f"{path} cannot be read as a manifest: {error}. Make the artifact anew.") from error
+
+
+def _check_scale(name: str, scale: Mapping[str, int | float]) -> None:
+    zero_point = scale.get("zero_point")
+    fits = set(scale) == {"scale", "zero_point"} and scale["scale"] > 0 and type(zero_point) is int
+    if not fits or not -128 <= scale["zero_point"] <= 255:
+        raise ValueError(f"its quantization of {name!a} is {scale}, expected scale > 0 and zero_point -128 to 255")
 
 
 def read_json_record(path: Path, parse: Callable[[Any], _Record], *, what: str, advice: str) -> _Record | None:
@@ -179,90 +184,28 @@ def read_json_record(path: Path, parse: Callable[[Any], _Record], *, what: str, 
         raise UnusableArtifact(f"{path} cannot be read as {what} ({error!r}). {advice}") from error
 
 
-def refuse_existing(out: Path, *, overwrite: bool) -> None:
-    """Refuse an output that exists, before any work is spent on it.
-
-    Raises:
-        UsageError: If `out` exists and `overwrite` is false.
-    """
-    if out.exists() and not overwrite:
-        raise UsageError(f"{out} exists already. Pass --overwrite to replace it, or another --out.")
-
-
-def refuse_overwriting_inputs(out: Path, inputs: Sequence[Path]) -> None:
-    """Refuse an output whose replacement would delete an input.
-
-    Raises:
-        UsageError: If an input is `out` itself or lies in it.
-    """
-    for path in inputs:
-        if path.resolve().is_relative_to(out.resolve()):
-            raise UsageError(f"{out} holds {path}, a part of the input, and would be replaced. Pass another --out.")
-
-
 def user_cache() -> Path:
     """Return the user's cache folder; the environment variable `POCKETGAN_CACHE` moves it."""
     return Path(os.environ.get("POCKETGAN_CACHE", "~/.cache/pocketgan")).expanduser()
 
 
-def training_folder(out: Path) -> Path:
-    """Return the folder of a training's checkpoint, logs and samples until `out` is finished; it may not exist yet."""
-    return out.parent / f"{out.name}.training"
-
-
-@contextmanager
-def atomic_dir(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Write a directory atomically: yield a temporary one, renamed to `out` when the block ends, removed when it fails.
-
-    Raises:
-        UsageError: If `out` exists and `overwrite` is false.
-    """
-    refuse_existing(out, overwrite=overwrite)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
-    try:
-        yield scratch
-        # mkdtemp makes a private directory; what the user asked for gets ordinary permissions.
-        scratch.chmod(0o777 & ~_current_umask())
-        _flush_to_disk(scratch)
-        _move_into_place(scratch, out)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
-
-
-def atomic_write_text(out: Path, text: str, *, overwrite: bool = False) -> None:
-    """Write a text file atomically, as UTF-8; see `atomic_write_bytes`."""
-    atomic_write_bytes(out, text.encode("utf-8"), overwrite=overwrite)
-
-
-def atomic_write_bytes(out: Path, content: bytes, *, overwrite: bool = False) -> None:
-    """Write a file atomically: under a temporary name beside its destination, flushed, then renamed.
-
-    Raises:
-        UsageError: If `out` exists and `overwrite` is false.
-    """
-    refuse_existing(out, overwrite=overwrite)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{out.name}.partial-", dir=out.parent)
-    scratch = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        # mkstemp makes a private file; what the user asked for gets ordinary permissions.
-        scratch.chmod(0o666 & ~_current_umask())
-        scratch.replace(out)
-    except BaseException:
-        scratch.unlink(missing_ok=True)
-        raise
-
-
 def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """Write `manifest.json` into an artifact's directory, with the versions of the packages that made it."""
+    """Write `manifest.json` into an artifact's directory, with the versions of the packages that made it.
+
+    A score that is no finite number, such as the PSNR of equal images, becomes null: JSON knows none.
+    """
     record = asdict(manifest) | {"versions": manifest.versions or _versions()}
-    (directory / MANIFEST_NAME).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    record["scores"] = _with_finite_numbers(record["scores"])
+    text = json.dumps(record, indent=2, allow_nan=False)
+    (directory / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def _with_finite_numbers(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {name: _with_finite_numbers(held) for name, held in value.items()}
+    return [_with_finite_numbers(held) for held in value] if isinstance(value, list | tuple) else value
 
 
 def _versions() -> dict[str, str]:
@@ -273,33 +216,3 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _current_umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _flush_to_disk(directory: Path) -> None:
-    for member in [*directory.rglob("*"), directory]:
-        descriptor = os.open(member, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _move_into_place(scratch: Path, out: Path) -> None:
-    if not out.exists():
-        scratch.rename(out)
-        return
-    # A directory cannot be renamed over a full one: the old one steps aside first and goes only after.
-    retired = Path(tempfile.mkdtemp(prefix=f".{out.name}.retired-", dir=out.parent)) / out.name
-    out.rename(retired)
-    try:
-        scratch.rename(out)
-    except BaseException:
-        retired.rename(out)
-        raise
-    shutil.rmtree(retired.parent)

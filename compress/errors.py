@@ -11,7 +11,13 @@ PocketGANError
 ├── UnsupportedLayer    4  a layer that a phone's format cannot express
 └── ParityError         5  an export that does not do what its source does
 
-Anything else is a bug and shows its traceback. A message says what came, what was expected and what to do.
+What is not in this tree has codes of its own, which `compress.console` gives:
+
+70  a bug in this tool, with a short report of where it is
+74  what could not be read or written: a full disk, no permission, a folder that vanished
+128 and the signal's number, where one ended the command: 130 after Ctrl-C
+
+A message says what came, what was expected and what to do.
 """
 
 

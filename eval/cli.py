@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from compress import console
-from compress.artifact import atomic_write_text, refuse_existing
+from compress.files.atomic import atomic_write_text, refuse_existing
 from eval.config import AcceptConfig, GateConfig, PerturbConfig, ReportConfig, ScoreConfig
 from eval.score_key import is_distance, is_kernel_distance
 

@@ -6,8 +6,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from compress import console
-from compress.artifact import refuse_existing
 from compress.errors import UnusableModel
+from compress.files.atomic import refuse_existing
 from compress.teachers import LambdaLayers
 from export.config import CoremlConfig, TfliteConfig, TranslateConfig
 from export.quantize.config import QuantizeConfig

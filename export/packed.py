@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from compress.artifact import open_artifact, refuse_existing
+from compress.artifact import open_artifact
 from compress.errors import UnusableArtifact, UsageError
+from compress.files.atomic import refuse_existing
 from compress.teachers import packed
 from export import parity
 from export.calibration.photos import PARITY_IMAGES

@@ -10,15 +10,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from compress.artifact import (
-    TRANSLATION_NAME,
-    atomic_dir,
-    find_trained_with,
-    is_artifact,
-    open_artifact,
-    refuse_existing,
-)
+from compress.artifact import TRANSLATION_NAME, find_trained_with, is_artifact, open_artifact
 from compress.errors import UnusableArtifact, UnusableData, UsageError
+from compress.files.atomic import atomic_dir, refuse_existing
 from compress.images import list_images, read_images, to_uint8, write_png
 from compress.teachers.packed import read_packed_config
 from export.config import TranslateConfig

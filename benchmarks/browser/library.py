@@ -13,8 +13,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from compress.artifact import atomic_write_bytes, user_cache
+from compress.artifact import user_cache
 from compress.errors import UsageError
+from compress.files.atomic import replace_bytes
 
 FETCH_LIMIT_S = 300
 VERSION = "2.5.3"
@@ -76,7 +77,7 @@ def load_archive(package: Package, folder: Path) -> bytes:
     if path.is_file() and _integrity(content := path.read_bytes()) == package.integrity:
         return content
     content = _fetch(package, folder)
-    atomic_write_bytes(path, content, overwrite=True)
+    replace_bytes(path, content)
     return content
 
 

@@ -24,6 +24,7 @@ from benchmarks.timing.noise import sum_waited_s, summarize_speedup, summarize_v
 from benchmarks.timing.start import measure_start
 from compress.artifact import is_artifact, open_artifact
 from compress.errors import UnusableArtifact, UnusableModel
+from export.interpreter.checked_file import check_file
 from export.interpreter.open_file import open_filled_file
 from export.tflite.delegation import delegate_coverage
 
@@ -239,9 +240,11 @@ def _find_file(path: Path) -> tuple[str, Path]:
                 f"{path} holds a {artifact.manifest.format} model, but this times .tflite; "
                 "run `compress export tflite` on it first."
             )
+        check_file(artifact.model_path)
         return artifact.manifest.name, artifact.model_path
     if not path.is_file():
         raise UnusableModel(f"{path} does not exist; expected a .tflite file or an artifact that holds one.")
+    check_file(path)
     return path.stem, path
 
 

@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import json
 import logging
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -26,6 +25,9 @@ from compress.config import from_mapping, to_mapping
 from compress.distill.config import HISTORY, INIT_FINGERPRINT, DistillConfig, FitConfig
 from compress.distill.stage import distill_into, untrained
 from compress.errors import UnusableArtifact
+from compress.files.apart import require_apart
+from compress.files.atomic import refuse_existing, replace_text
+from compress.files.training_folder import make_training_folder, run_training, training_folder
 from compress.models.pocket.config import PocketConfig
 from compress.teach.config import TeachConfig
 from compress.teachers import LambdaLayers
@@ -67,8 +69,8 @@ def train_peer(
         UnusableModel: If the teacher cannot be read or lacks the layers that a loss compares.
         UnusableData: If the photos cannot be used.
     """
-    artifact.refuse_existing(out, overwrite=overwrite)
-    artifact.refuse_overwriting_inputs(out, [like, teacher])
+    refuse_existing(out, overwrite=overwrite)
+    require_apart([out], [like, teacher])
     config, seconds = _read_student(like)
     if method == "narrow":
         return _train_narrow(config, seconds, like, data, out, overwrite=overwrite)
@@ -101,11 +103,13 @@ def _keep_steps(out: Path, asked: list[Any], find: Callable[[], int]) -> int:
     Another trial may find another pace, and a killed run has to resume with as many steps as it began with.
     """
     identity = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
-    path = artifact.training_folder(out) / f"pace-{identity}.json"
+    folder = training_folder(out)
+    path = folder / f"pace-{identity}.json"
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))["steps"]
     steps = find()
-    artifact.atomic_write_text(path, json.dumps({"steps": steps}) + "\n")
+    make_training_folder(folder)
+    replace_text(path, json.dumps({"steps": steps}) + "\n")
     return steps
 
 
@@ -188,16 +192,21 @@ def _train_narrow(
             images_per_s = teach(data, with_steps(TRIAL_STEPS), Path(scratch) / "trial")["images_per_s"]
         return _count_steps(images_per_s, FitConfig(batch_size=with_steps(1).batch_size), seconds)
 
-    steps = _keep_steps(out, ["narrow", str(like), str(data), to_mapping(config), seconds], find_steps)
+    asked = ["narrow", str(like), str(data), to_mapping(config), seconds]
+    steps = _keep_steps(out, asked, find_steps)
     _log.info("narrow: %d steps in %.0f s", steps, seconds)
-    work = artifact.training_folder(out)
-    # Overwritten where a run was killed between this and its end.
-    record = teach(data, with_steps(steps), work / "taught", overwrite=True)
-    generator = work / "taught" / record["b2a" if config.domain == "B" else "a2b"]["file"]
-    with artifact.atomic_dir(out, overwrite=overwrite) as scratch:
-        _write_narrow(scratch, out.name, generator, work / "taught" / "samples.png", config, steps)
-        (scratch / RECORD).write_bytes((work / "taught" / RECORD).read_bytes())
-    shutil.rmtree(work)
+
+    def train(work: Path) -> Path:
+        make_training_folder(work)
+        # Overwritten where a run was killed between this and its end.
+        record = teach(data, with_steps(steps), work / "taught", overwrite=True)
+        return work / "taught" / record["b2a" if config.domain == "B" else "a2b"]["file"]
+
+    def write(scratch: Path, generator: Path) -> None:
+        _write_narrow(scratch, out.name, generator, generator.with_name("samples.png"), config, steps)
+        (scratch / RECORD).write_bytes(generator.with_name(RECORD).read_bytes())
+
+    run_training(out, json.dumps([*asked, steps]), train, write, overwrite=overwrite)
     return open_artifact(out)
 
 

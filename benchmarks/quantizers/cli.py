@@ -7,8 +7,8 @@ from cyclopts import Parameter
 
 from benchmarks.quantizers.config import QuantizersConfig
 from compress import console
-from compress.artifact import refuse_existing
 from compress.errors import UnusableModel
+from compress.files.atomic import refuse_existing
 
 app = console.new_app(
     "python -m benchmarks.quantizers",

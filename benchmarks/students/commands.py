@@ -7,6 +7,7 @@ from benchmarks.published.config import PeerMethod, PublishedConfig
 from benchmarks.students.config import StudentsConfig
 from benchmarks.students.inputs import ComparisonInputs, Model
 from compress.artifact import file_fingerprint
+from compress.data.folders import fingerprint_split
 from compress.run.stages import Stage
 
 IMAGES, SCORES, PEERS = "images", "scores", "peers"
@@ -21,11 +22,12 @@ def photo_stages(inputs: ComparisonInputs, task: StudentsConfig) -> Iterator[Sta
     """Yield the stages that lay out the photos to translate and to compare with."""
     photos = ("data", "photos", str(task.data), "--image-size-px", str(inputs.image_size_px))
     translated = (*photos, "--domain", inputs.domain)
-    yield Stage(f"{IMAGES}/{INPUTS}", translated)
+    read = (fingerprint_split(task.data, "test"),)
+    yield Stage(f"{IMAGES}/{INPUTS}", translated, inputs=read)
     if inputs.target is not None:
-        yield Stage(f"{IMAGES}/real", (*photos, "--domain", inputs.target))
+        yield Stage(f"{IMAGES}/real", (*photos, "--domain", inputs.target), inputs=read)
     if inputs.truth:
-        yield Stage(f"{IMAGES}/truth", (*translated, "--paired"))
+        yield Stage(f"{IMAGES}/truth", (*translated, "--paired"), inputs=read)
 
 
 def peer_stage(
@@ -35,7 +37,8 @@ def peer_stage(
     like = inputs.students[0]
     command = ("bench", "train-peer", method, "--like", str(like))
     command += ("--teacher", str(inputs.teacher), "--data", str(task.data), *_lambda_layers(config))
-    return Stage(output, command, inputs=tuple(map(file_fingerprint, (like, inputs.teacher))))
+    read = (*map(file_fingerprint, (like, inputs.teacher)), fingerprint_split(task.data, "train"))
+    return Stage(output, command, inputs=read)
 
 
 def model_stages(inputs: ComparisonInputs, config: PublishedConfig, task: StudentsConfig, out: Path) -> Iterator[Stage]:
@@ -44,9 +47,10 @@ def model_stages(inputs: ComparisonInputs, config: PublishedConfig, task: Studen
     The teacher's dynamic range, which may be refused, comes after them: where it is tried again, only the timing is
     repeated.
     """
+    photos = fingerprint_split(task.data, "train")
     for model in sorted(inputs.models, key=is_dynamic):
         export = (*_export_command(model, inputs, task), *(_lambda_layers(config) if model.kind == "teacher" else ()))
-        yield Stage(export_path(model), export, inputs=(model.fingerprint,))
+        yield Stage(export_path(model), export, inputs=(model.fingerprint, photos))
         translated = str(out / export_path(model)), str(out / IMAGES / INPUTS)
         yield Stage(f"{IMAGES}/{model.key}", ("translate", *translated))
         if model == inputs.baseline:

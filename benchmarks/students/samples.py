@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.students.commands import IMAGES, INPUTS
 from benchmarks.students.inputs import ComparisonInputs
 from compress import images
-from compress.artifact import atomic_write_bytes
+from compress.files.atomic import replace_bytes
 
 SAMPLES = "samples.png"
 _ROWS = 6
@@ -32,7 +32,7 @@ def write_samples(inputs: ComparisonInputs, out: Path) -> None:
     rows = [[images.read_image(folder / photos[index].name) for folder in folders] for index in chosen]
     buffer = io.BytesIO()
     images.write_png(buffer, images.contact_sheet(rows))
-    atomic_write_bytes(out / SAMPLES, buffer.getvalue(), overwrite=True)
+    replace_bytes(out / SAMPLES, buffer.getvalue())
 
 
 def _has_column(kind: str, precision: str) -> bool:

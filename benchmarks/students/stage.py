@@ -26,9 +26,10 @@ from benchmarks.students.rows import build_rows, build_verdicts, metric_names
 from benchmarks.students.samples import SAMPLES, list_columns, write_samples
 from benchmarks.students.table import format_page
 from benchmarks.timing.flags import command_line
-from compress.artifact import atomic_write_text, open_artifact
+from compress.artifact import open_artifact
 from compress.config import to_mapping
 from compress.errors import ParityError
+from compress.files.atomic import replace_text
 from compress.run.stages import StageFailed, run_stages
 
 RECORD = "stages.json"
@@ -70,8 +71,8 @@ def bench_students(
     inputs = _run_models(replace(inputs, models=(*inputs.models, *peers)), config, task, out)
     record = _build_record(students, inputs, config, task, out)
     write_samples(inputs, out)
-    atomic_write_text(out / MARKDOWN, format_page(record, SAMPLES), overwrite=True)
-    atomic_write_text(out / RESULT, json.dumps(record, indent=2) + "\n", overwrite=True)
+    replace_text(out / MARKDOWN, format_page(record, SAMPLES))
+    replace_text(out / RESULT, json.dumps(record, indent=2) + "\n")
     return record
 
 

@@ -10,8 +10,8 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from compress.artifact import atomic_write_text
 from compress.errors import UnusableData
+from compress.files.atomic import atomic_write_text
 
 SCHEMA = 1
 

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from benchmarks.toolkit.config import ToolkitConfig
 from compress import console
-from compress.artifact import refuse_existing
+from compress.files.atomic import refuse_existing
 
 app = console.new_app(
     "python -m benchmarks.toolkit",

@@ -19,10 +19,10 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from compress.artifact import atomic_dir
 from compress.config import require_at_least, to_mapping
 from compress.data.config import AvatarsConfig, SingleDomain
 from compress.errors import UsageError
+from compress.files.atomic import atomic_dir
 from compress.images import write_png
 
 NOTE_NAME = "NOTE.json"

@@ -23,12 +23,13 @@ import numpy as np
 from tqdm import tqdm
 
 from compress import images
-from compress.artifact import atomic_dir, refuse_existing, refuse_overwriting_inputs
 from compress.config import require_at_least, to_mapping
 from compress.data.avatars import LARGEST_PX, NOTE_NAME, SMALLEST_PX
 from compress.data.celeba_attributes import AttributeList, read_attributes
 from compress.data.config import CelebaConfig, SingleDomain
 from compress.errors import UnusableData, UsageError
+from compress.files.apart import require_apart
+from compress.files.atomic import atomic_dir, refuse_existing
 
 LICENSE = (
     "CelebA: non-commercial research only; the images are not to be passed on. "
@@ -74,7 +75,7 @@ def prepare_celeba(
     """
     _check_config(config)
     refuse_existing(out, overwrite=overwrite)
-    refuse_overwriting_inputs(out, (source, attributes))
+    require_apart([out], (source, attributes))
     domains = _find(_select(read_attributes(attributes), config), source)
     folders = _split(domains, config)
     with atomic_dir(out, overwrite=overwrite) as scratch:

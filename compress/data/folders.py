@@ -1,9 +1,11 @@
 """CycleGAN's layout of a data set: `trainA/ trainB/ testA/ testB/` in one folder."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from compress.artifact import file_fingerprint
 from compress.data.config import Domain, SingleDomain, Split
 from compress.errors import UnusableData
 from compress.images import list_images
@@ -48,6 +50,20 @@ def list_photos(data: Path, domain: Domain, split: Split) -> list[Path]:
     """
     folders = CycleGanFolders(data)
     return [path for one in _domains(domain) for path in list_images(folders.folder(split, one))]
+
+
+def fingerprint_split(data: Path, split: Split) -> str:
+    """Return a hash of the names and bytes of all files of a split, hexadecimal.
+
+    Folders that are missing count as empty.
+
+    Args:
+        data: The folder that holds `trainA trainB testA testB`.
+        split: Half of the data set.
+    """
+    folders = [data / name for domain in ("A", "B") for name in (f"{split}{domain}", f"{split}{domain}_paired")]
+    parts = [f"{folder.name} {file_fingerprint(folder)}" for folder in folders if folder.is_dir()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def find_paired_images(photos: Sequence[Path]) -> list[Path]:

@@ -5,9 +5,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from compress import images
-from compress.artifact import atomic_dir, refuse_existing, refuse_overwriting_inputs
 from compress.data.config import PhotosConfig
 from compress.data.folders import LAYOUT, find_paired_images, list_photos, paired_folder
+from compress.files.apart import require_apart
+from compress.files.atomic import atomic_dir, refuse_existing
 
 
 def prepare_photos(data: Path, config: PhotosConfig, out: Path, *, overwrite: bool = False) -> dict[str, int]:
@@ -26,7 +27,7 @@ def prepare_photos(data: Path, config: PhotosConfig, out: Path, *, overwrite: bo
     refuse_existing(out, overwrite=overwrite)
     # The split that is not read stays, too: who names one of its folders has mistaken it for the output.
     parts = [part for name in LAYOUT for part in (data / name, paired_folder(data / name))]
-    refuse_overwriting_inputs(out, [data, *(part for part in parts if part.exists())])
+    require_apart([out], [data, *(part for part in parts if part.exists())])
     with atomic_dir(out, overwrite=overwrite) as scratch:
         paths = list_photos(data, config.domain, config.split)
         if config.paired:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from compress import teachers
-from compress.artifact import Artifact, file_fingerprint, open_artifact, refuse_existing, refuse_overwriting_inputs
+from compress.artifact import Artifact, file_fingerprint, open_artifact
 from compress.config import to_mapping
 from compress.data.config import Domain
 from compress.data.folders import list_photos
@@ -19,6 +19,8 @@ from compress.distill.fine_tuning import TuneConfig, fine_tuning_config
 from compress.distill.perceptual import require_perceptual_network
 from compress.distill.training_data.real_images import list_real_images
 from compress.errors import UnusableArtifact
+from compress.files.apart import require_apart
+from compress.files.training_folder import refuse_existing_output
 from compress.image_size import require_size
 from compress.teachers import LambdaLayers
 
@@ -101,8 +103,8 @@ def resolve_inputs(
         UnusableModel: If the teacher cannot be read.
         UnusableData: If photos are missing.
     """
-    refuse_existing(out, overwrite=overwrite)
-    refuse_overwriting_inputs(out, [student, teacher])
+    refuse_existing_output(out, overwrite=overwrite)
+    require_apart([out], [student, teacher])
     source = _open_student(student)
     domain = config.domain or _domain_of(source)
     config = dataclasses.replace(config, domain=domain)

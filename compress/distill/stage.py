@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import shutil
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from compress.distill.perceptual import require_perceptual_network
 from compress.distill.start.earlier import EarlierStudent, copy_weights, read_earlier
 from compress.distill.training_data.real_images import list_real_images
 from compress.distill.watch.reference import watch_held_back
+from compress.files.training_folder import refuse_existing_output, run_training
 from compress.image_size import require_size
 from compress.teachers import LambdaLayers
 
@@ -128,7 +128,7 @@ def distill_into(
         UnusableModel: See `distill`.
         UnusableData: See `distill`.
     """
-    artifact.refuse_existing(out, overwrite=overwrite)
+    refuse_existing_output(out, overwrite=overwrite)
     require_perceptual_network(config)
     paths = list_photos(data, config.domain, "train")
     watch = watch_held_back(data, config)
@@ -145,17 +145,21 @@ def distill_into(
     fingerprint = artifact.file_fingerprint(teacher)
     files = [str(path) for path in [*paths, *real_paths, *sorted(held_back)]]
     run_identity = checkpoint.run_identity(dict(recorded), fingerprint, files)
-    work = artifact.training_folder(out)
-    # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
-    checkpoint.has_checkpoint(work, run_identity)
-    if check is not None:
-        check()
-    training_data = build_training_data(paths, real_paths, description, fingerprint, config, work, config.image_size_px)
-    fitted = fit(training_data, config, work, run_identity, start=lambda: start(training_data.teacher), watch=watch)
-    with artifact.atomic_dir(out, overwrite=overwrite) as scratch:
+
+    def train(work: Path) -> FittedStudent:
+        # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
+        checkpoint.has_checkpoint(work, run_identity)
+        if check is not None:
+            check()
+        side = config.image_size_px
+        training_data = build_training_data(paths, real_paths, description, fingerprint, config, work, side)
+        return fit(training_data, config, work, run_identity, start=lambda: start(training_data.teacher), watch=watch)
+
+    def write(scratch: Path, fitted: FittedStudent) -> None:
         write_student(scratch, fitted)
         artifact.write_manifest(scratch, _manifest(out.name, fitted, config, recorded, fingerprint))
-    shutil.rmtree(work)
+
+    run_training(out, run_identity, train, write, overwrite=overwrite)
     return artifact.open_artifact(out)
 
 

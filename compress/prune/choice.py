@@ -9,9 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from compress.artifact import atomic_write_text
 from compress.distill.config import FitConfig
 from compress.distill.training_data.build import TrainingData
+from compress.files.atomic import replace_text
 from compress.prune import budget, importance
 from compress.prune.budget import Budget, CostModel
 from compress.prune.config import PruneConfig
@@ -85,7 +85,7 @@ def load_or_choose(work: Path, run_identity: str, make: Callable[[], Choice]) ->
             return Choice(tuple(tuple(kept) for kept in record["kept"]))
     choice = make()
     record = {"identity": run_identity, "kept": choice.kept}
-    atomic_write_text(path, json.dumps(record) + "\n", overwrite=True)
+    replace_text(path, json.dumps(record) + "\n")
     return choice
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from compress import artifact
 from compress.artifact import Artifact, Manifest
 from compress.distill.inputs import StageInputs, resolve_inputs
 from compress.distill.stage import write_student
+from compress.files.training_folder import run_training
 from compress.prune.config import PruneConfig
 from compress.teachers import LambdaLayers
 
@@ -63,21 +63,25 @@ def prune(
     inputs = resolve_inputs(student, teacher, data, config, out, overwrite=overwrite, lambda_layers=lambda_layers)
 
     # From here on Keras and its backend are needed.
-    from compress.models.io import load_student
     from compress.prune.groups import find_groups
+    from compress.teachers.student import load_student
     from compress.training import checkpoint
 
     model = load_student(inputs.student.model_path)
     groups = find_groups(model)
     _require_possible(model, groups, config)
-    identity, work = inputs.identity(), artifact.training_folder(out)
-    # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
-    checkpoint.has_checkpoint(work, identity)
-    pruned = _prune_and_fit(model, groups, inputs, work, identity)
-    with artifact.atomic_dir(out, overwrite=overwrite) as scratch:
+    identity = inputs.identity()
+
+    def train(work: Path) -> _Pruned:
+        # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
+        checkpoint.has_checkpoint(work, identity)
+        return _prune_and_fit(model, groups, inputs, work, identity)
+
+    def write(scratch: Path, pruned: _Pruned) -> None:
         write_student(scratch, pruned.fitted)
         artifact.write_manifest(scratch, _manifest(out.name, pruned, inputs))
-    shutil.rmtree(work)
+
+    run_training(out, identity, train, write, overwrite=overwrite)
     return artifact.open_artifact(out)
 
 

@@ -1,16 +1,18 @@
 """`compress run`: every stage of a recipe, one process each, resumable.
 
-`run.json` remembers the command behind every finished output, as `compress.run.stages` tells.
+`run.json` remembers what every finished output was made by and from, as `compress.run.stages` tells.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from compress.artifact import file_fingerprint
 from compress.config import to_mapping
-from compress.data.config import opposite
-from compress.data.folders import list_photos
+from compress.data.config import Split, opposite
+from compress.data.folders import fingerprint_split, list_photos
 from compress.distill.config import DistillConfig
 from compress.distill.training_data.real_images import list_real_images
 from compress.errors import UnusableModel, UsageError
@@ -93,12 +95,22 @@ class _Run:
         precision = self.recipe.export["precision"]
         return ("teacher", "student_fp32", *(() if precision == "fp32" else (f"student_{precision}",)))
 
+    @cached_property
+    def _teacher_read(self) -> tuple[str, ...]:
+        """Fingerprint of a teacher that no stage trains."""
+        return () if self.teacher_file is None else (file_fingerprint(self.teacher_file),)
+
+    @cached_property
+    def _photos_read(self) -> Mapping[Split, str]:
+        """Fingerprint of each half of the data set."""
+        return {split: fingerprint_split(self.data, split) for split in ("train", "test")}
+
     def stages(self) -> Iterator[Stage]:
         """Yield all stages, in order."""
         students = list(self._student_stages())
         if self.teacher_file is None:
             config = _flags(to_mapping(self.recipe.teach))
-            yield Stage(CYCLEGAN, ("teach", "--data", str(self.data), *config))
+            yield Stage(CYCLEGAN, ("teach", "--data", str(self.data), *config), inputs=(self._photos_read["train"],))
         yield from students
         yield from self._exports(self.out / students[-1].output)
         yield from self._images()
@@ -107,7 +119,8 @@ class _Run:
     def _student_stages(self) -> Iterator[Stage]:
         """Distil a student, then do to it whatever the recipe has a table for."""
         inputs = ("--teacher", str(self.teacher), "--data", str(self.data))
-        yield Stage("student", ("distill", *inputs, *_flags(to_mapping(self.distill)), *self._lambda_flag))
+        read = (*self._teacher_read, self._photos_read["train"])
+        yield Stage("student", ("distill", *inputs, *_flags(to_mapping(self.distill)), *self._lambda_flag), inputs=read)
         last = "student"
         for output, command, config in (
             ("pruned", "prune", self.recipe.prune),
@@ -115,23 +128,25 @@ class _Run:
         ):
             if config is not None:
                 flags = (*_flags(to_mapping(config)), *self._lambda_flag)
-                yield Stage(output, (command, "--student", str(self.out / last), *inputs, *flags))
+                yield Stage(output, (command, "--student", str(self.out / last), *inputs, *flags), inputs=read)
                 last = output
 
     def _exports(self, student: Path) -> Iterator[Stage]:
         export = ("export", "tflite")
         teacher, *students = self.models
-        yield Stage(teacher, (*export, str(self.teacher), "--image-size-px", self._size, *self._lambda_flag))
+        full = (*export, str(self.teacher), "--image-size-px", self._size, *self._lambda_flag)
+        yield Stage(teacher, full, inputs=self._teacher_read)
         for name in students[:-1]:
             yield Stage(name, (*export, str(student)))
         shipped = (*_flags(self.recipe.export), "--data", str(self.data))
-        yield Stage(students[-1], (*export, str(student), *shipped))
+        yield Stage(students[-1], (*export, str(student), *shipped), inputs=(self._photos_read["train"],))
 
     def _images(self) -> Iterator[Stage]:
         measure, photos = self.recipe.measure, ("data", "photos", str(self.data), "--image-size-px", self._size)
-        yield Stage("images/inputs", (*photos, "--domain", measure.domain))
+        read = (self._photos_read["test"],)
+        yield Stage("images/inputs", (*photos, "--domain", measure.domain), inputs=read)
         if measure.reference == "real":
-            yield Stage("images/real", (*photos, "--domain", str(opposite(measure.domain))))
+            yield Stage("images/real", (*photos, "--domain", str(opposite(measure.domain))), inputs=read)
         for model in self.models:
             yield Stage(f"images/{model}", ("translate", str(self.out / model), str(self.out / "images/inputs")))
 

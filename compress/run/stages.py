@@ -1,12 +1,14 @@
 """Stages: commands that follow each other in one folder, one process each, resumable, as `compress run` needs them.
 
 A stage is the command a user would type, so TensorFlow and PyTorch never meet in one process, a stage's memory is gone
-when it ends, and whatever is done here can be done by hand. A record beside the outputs remembers the command behind
-every finished one: a stage is repeated when its command or anything before it has changed.
+when it ends, and whatever is done here can be done by hand. A record beside the outputs remembers, for every finished
+one, the command, the contents of what it read from outside, and the contents of what it wrote: a stage is repeated when
+one of them or anything before it has changed.
 """
 
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -15,9 +17,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from compress.artifact import atomic_write_text
+from compress.artifact import file_fingerprint
+from compress.console.parent import PARENT
 from compress.errors import PocketGANError, UsageError
+from compress.files.atomic import remove_leftovers, replace_text
 
 _CLEANING_S = 20
 _log = logging.getLogger(__name__)
@@ -32,11 +37,11 @@ class Stage:
     cache_flags: tuple[str, ...] = ()
     """Flags that change how long the command takes and never what it writes; the record of what ran is without them."""
     inputs: tuple[str, ...] = ()
-    """Fingerprints of files that no stage wrote and that may change under the same path; recorded with the command."""
+    """Fingerprints of what no stage wrote and that may change under the same path; recorded with the command."""
 
     @property
-    def recorded(self) -> list[str]:
-        """The record's entry of a stage that has ended well."""
+    def asked(self) -> list[str]:
+        """What makes this stage the one that it is."""
         return [*self.command, *self.inputs]
 
 
@@ -64,21 +69,40 @@ def run_stages(stages: Iterable[Stage], out: Path, *, record: str) -> dict[str, 
         StageFailed: With the exit code of the stage that failed.
         UsageError: If `out` holds something, but no such record.
     """
+    remove_leftovers(out / record)
     ended = _read_record(out, record)
     ordered = list(stages)
     seconds: dict[str, float] = {}
     for position, stage in enumerate(ordered):
-        if ended.get(stage.output) == stage.recorded and (out / stage.output).exists():
-            _log.info("[%d/%d] %s is there", position + 1, len(ordered), stage.output)
+        place = f"[{position + 1}/{len(ordered)}] {stage.output}"
+        known = ended.get(stage.output)
+        change = _find_change(stage, known, out)
+        if change is None:
+            _log.info("%s is there", place)
             continue
+        _log.info("%s%s", place, f", anew: {change}" if known else "")
         # What none of these stages writes is forgotten, too: it may have been made from what is now made anew.
-        ended = {earlier.output: earlier.recorded for earlier in ordered[:position]}
+        ended = {earlier.output: ended[earlier.output] for earlier in ordered[:position]}
         _write_record(out / record, ended)
-        _log.info("[%d/%d] %s", position + 1, len(ordered), stage.output)
         seconds[stage.output] = _execute(stage, out)
-        ended[stage.output] = stage.recorded
+        ended[stage.output] = {"asked": stage.asked, "made": file_fingerprint(out / stage.output)}
         _write_record(out / record, ended)
     return seconds
+
+
+def _find_change(stage: Stage, known: Mapping[str, Any] | None, out: Path) -> str | None:
+    """Return why a stage is to run; None where it has ended well and need not."""
+    path = out / stage.output
+    if known is None:
+        return "it has not ended yet"
+    if not path.exists():
+        return "it is gone"
+    command, inputs = list(stage.command), list(stage.inputs)
+    if known["asked"][: len(command)] != command:
+        return "it was made by another command"
+    if known["asked"][len(command) :] != inputs:
+        return "what it was made from has changed"
+    return None if known["made"] == file_fingerprint(path) else "it was changed or damaged since"
 
 
 def _execute(stage: Stage, out: Path) -> float:
@@ -97,9 +121,10 @@ def _run_to_end(command: list[str]) -> int:
     """Run a command and return its exit code; on Ctrl-C, let it clean up before being interrupted, too.
 
     `subprocess.run` would kill it a quarter of a second after Ctrl-C, while it removes what it had half written. Who
-    terminates this process means the stage, which would otherwise go on by itself. A signal's exit code is a shell's.
+    ends this process means the stage, which would otherwise go on by itself. A signal's exit code is a shell's.
     """
-    with subprocess.Popen(command, stdout=sys.stderr) as process, _terminated_with(process):
+    environment = os.environ | {PARENT: str(os.getpid())}
+    with subprocess.Popen(command, stdout=sys.stderr, env=environment) as process, _ended_with(process):
         try:
             exit_code = process.wait()
             return exit_code if exit_code >= 0 else 128 - exit_code
@@ -114,25 +139,30 @@ def _run_to_end(command: list[str]) -> int:
 
 
 @contextmanager
-def _terminated_with(process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Pass SIGTERM on to a process."""
-    before = signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
+def _ended_with(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Pass SIGTERM and SIGHUP on to a process."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, lambda number, frame: process.send_signal(number)) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _read_record(out: Path, name: str) -> dict[str, list[str]]:
+def _read_record(out: Path, name: str) -> dict[str, dict[str, Any]]:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return {}
     try:
-        return json.loads((out / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        record = json.loads((out / name).read_text(encoding="utf-8"))
+        if not all(set(entry) == {"asked", "made"} for entry in record.values()):
+            raise ValueError("an entry of an earlier version")
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise UsageError(
             f"{out} holds something else than a run: it has no readable {name}. Pass another --out."
         ) from error
+    return record
 
 
-def _write_record(path: Path, ended: Mapping[str, list[str]]) -> None:
-    atomic_write_text(path, json.dumps(ended, indent=2) + "\n", overwrite=True)
+def _write_record(path: Path, ended: Mapping[str, Mapping[str, Any]]) -> None:
+    replace_text(path, json.dumps(ended, indent=2) + "\n")

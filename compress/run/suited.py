@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from compress.artifact import refuse_existing
 from compress.config import from_mapping
 from compress.distill.change import choose_recipe, with_recipe
 from compress.distill.config import DistillConfig
+from compress.files.training_folder import refuse_existing_output
 from compress.run.recipe import read_recipe
 from compress.teachers import LambdaLayers
 
@@ -37,7 +37,7 @@ def suit_config(
         UnusableModel: If the teacher cannot be read.
         UnusableData: If there are no photos.
     """
-    refuse_existing(out, overwrite=overwrite)
+    refuse_existing_output(out, overwrite=overwrite)
     name = choose_recipe(teacher, data, config, lambda_layers)
     recipe = from_mapping(DistillConfig, read_recipe(name)["distill"], origin=f"{name} [distill]")
     return with_recipe(config, recipe, given)

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from compress.artifact import atomic_write_text, read_json_record
+from compress.artifact import read_json_record
+from compress.files.atomic import replace_text
 from compress.training.kid import Kid, has_stalled
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class KidHistory:
 
     def write(self, path: Path) -> None:
         """Write the history atomically, replacing the older one."""
-        atomic_write_text(path, json.dumps(asdict(self), indent=2, allow_nan=False) + "\n", overwrite=True)
+        replace_text(path, json.dumps(asdict(self), indent=2, allow_nan=False) + "\n")
 
     def up_to(self, step: int) -> KidHistory:
         """Return the history as it was after `step` steps, for a run that resumes there."""

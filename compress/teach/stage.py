@@ -12,9 +12,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress import artifact, images
+from compress import images
 from compress.config import to_mapping
 from compress.data.folders import find_paired_images, list_photos
+from compress.files.training_folder import make_training_folder, refuse_existing_output, run_training
 from compress.teach.config import TeachConfig
 from compress.training import kid
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from compress.teach.fit import FittedTeachers
 
 RECORD = "teaching.json"
+_NOT_SHOWN = ("history", "config")
+"""Entries of the record that the terminal does without."""
 
 
 def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
@@ -44,7 +47,7 @@ def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False
         UsageError: If `out` exists, KID is to be watched and cannot be, or another run was stopped at the same place.
         UnusableData: If the images cannot be used.
     """
-    artifact.refuse_existing(out, overwrite=overwrite)
+    refuse_existing_output(out, overwrite=overwrite)
     paths = {"A": list_photos(data, "A", "train"), "B": list_photos(data, "B", "train")}
     paired = {domain: find_paired_images(paths[domain]) for domain in paths} if config.paired_weight else {}
     if config.watch_kid:
@@ -55,25 +58,32 @@ def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False
     from compress.teach.fit import fit_teachers
     from compress.training import checkpoint
 
-    work = artifact.training_folder(out)
     run_identity = checkpoint.run_identity(
         to_mapping(config), [[str(path) for path in listed] for listed in (*paths.values(), *paired.values())]
     )
-    if not checkpoint.has_checkpoint(work, run_identity):
-        # What a run left that was killed before its first checkpoint may have come from other settings.
-        shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True, exist_ok=True)
-    a, b = (
-        load_domain(
-            paths[domain], work / f"{domain.lower()}.npy", config, seed=seed, paired_paths=paired.get(domain, ())
+
+    def train(work: Path) -> FittedTeachers:
+        if not checkpoint.has_checkpoint(work, run_identity):
+            # What a run left that was killed before its first checkpoint may have come from other settings.
+            shutil.rmtree(work, ignore_errors=True)
+        make_training_folder(work)
+        a, b = (
+            load_domain(
+                paths[domain], work / f"{domain.lower()}.npy", config, seed=seed, paired_paths=paired.get(domain, ())
+            )
+            for domain, seed in (("A", 2 * config.seed), ("B", 2 * config.seed + 1))
         )
-        for domain, seed in (("A", 2 * config.seed), ("B", 2 * config.seed + 1))
+        return fit_teachers(a, b, config, work, run_identity)
+
+    run_training(
+        out,
+        run_identity,
+        train,
+        lambda scratch, fitted: _write_teachers(scratch, fitted, config),
+        overwrite=overwrite,
     )
-    fitted = fit_teachers(a, b, config, work, run_identity)
-    with artifact.atomic_dir(out, overwrite=overwrite) as scratch:
-        record = _write_teachers(scratch, fitted, config)
-    shutil.rmtree(work)
-    return {"out": str(out), **record}
+    written = json.loads((out / RECORD).read_text(encoding="utf-8"))
+    return {"out": str(out), **{key: value for key, value in written.items() if key not in _NOT_SHOWN}}
 
 
 def _training_cost(fitted: FittedTeachers, config: TeachConfig) -> dict[str, Any]:
@@ -86,7 +96,7 @@ def _training_cost(fitted: FittedTeachers, config: TeachConfig) -> dict[str, Any
     }
 
 
-def _write_teachers(scratch: Path, fitted: FittedTeachers, config: TeachConfig) -> dict[str, Any]:
+def _write_teachers(scratch: Path, fitted: FittedTeachers, config: TeachConfig) -> None:
     from compress.models import resnet_generator
     from compress.teach import convergence
 
@@ -104,4 +114,3 @@ def _write_teachers(scratch: Path, fitted: FittedTeachers, config: TeachConfig) 
         convergence.plot_history(fitted.history, scratch / "kid.png")
     full = record | {"history": asdict(fitted.history), "config": to_mapping(config)}
     (scratch / RECORD).write_text(json.dumps(full, indent=2) + "\n", encoding="utf-8")
-    return record

@@ -5,20 +5,21 @@ every reader of `.keras` files open it; the weights are float32 again then, with
 """
 
 import io
-import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
-from compress.artifact import MANIFEST_NAME, Artifact, atomic_write_bytes
+from compress.artifact import MANIFEST_NAME, Artifact
 from compress.errors import UnusableModel
+from compress.files.atomic import atomic_write_bytes
+from compress.strict_json import MOST_BYTES, parse_json
 from compress.teachers.half_precision import convert_hdf5
 
 SUFFIX = ".keras"
 _WEIGHTS = "model.weights.h5"
 _WRITTEN_AT = (1980, 1, 1, 0, 0, 0)
 """Date of every member, so that the same student makes the same bytes."""
-_MANIFEST_BYTES_LIMIT = 16 << 20
 
 
 def pack_student(student: Artifact, out: Path, *, overwrite: bool = False) -> None:
@@ -51,14 +52,23 @@ def pack_student(student: Artifact, out: Path, *, overwrite: bool = False) -> No
 
 def read_packed_config(path: Path) -> dict[str, Any]:
     """Read the stage's configuration from a packed student's manifest; empty of any other file, or one torn there."""
-    if path.suffix != SUFFIX or not zipfile.is_zipfile(path):
+    if path.suffix != SUFFIX or not path.is_file() or not zipfile.is_zipfile(path):
         return {}
     try:
         with zipfile.ZipFile(path) as packed:
-            if packed.getinfo(MANIFEST_NAME).file_size > _MANIFEST_BYTES_LIMIT:
+            if packed.getinfo(MANIFEST_NAME).file_size > MOST_BYTES:
                 return {}
-            config = json.loads(packed.read(MANIFEST_NAME))["config"]
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
+            config = parse_json(packed.read(MANIFEST_NAME))["config"]
+    except (
+        OSError,
+        KeyError,
+        TypeError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
+    ):
         return {}
     return config if isinstance(config, dict) else {}
 

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from compress import images
-from compress.artifact import atomic_dir
 from compress.errors import UnusableData, UsageError
+from compress.files.atomic import atomic_dir
 
 FEWEST_IMAGES = 4
 """Fewest images of a folder that is scored: a KID subset is half of the smaller folder and needs two images."""

@@ -11,8 +11,9 @@ from typing import Literal
 import keras
 import numpy as np
 
-from compress.artifact import atomic_write_text
 from compress.config import TrainingPrecision
+from compress.files.atomic import replace_text
+from compress.files.training_folder import make_training_folder
 
 Policy = Literal["mixed_bfloat16", "float32"]
 
@@ -40,8 +41,8 @@ def resolve_policy(precision: TrainingPrecision, work: Path) -> Policy:
     if record.exists() and (known := record.read_text(encoding="utf-8").strip()) in _POLICIES:
         return known
     policy = fastest_policy()
-    work.mkdir(parents=True, exist_ok=True)
-    atomic_write_text(record, f"{policy}\n", overwrite=True)
+    make_training_folder(work)
+    replace_text(record, f"{policy}\n")
     return policy
 
 

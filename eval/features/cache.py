@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from compress.artifact import atomic_write_bytes
 from compress.errors import UsageError
+from compress.files.atomic import replace_bytes
 from eval.config import NetworkName
 from eval.score_key import READER, package_versions
 
@@ -94,7 +94,7 @@ class FeatureCache:
         if path is None:
             return
         try:
-            atomic_write_bytes(path, _to_npy(features), overwrite=True)
+            replace_bytes(path, _to_npy(features))
         except OSError as error:
             _log.warning("features are not kept: %s", error)
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from compress.artifact import atomic_dir, refuse_existing, refuse_overwriting_inputs
 from compress.errors import UnusableData
+from compress.files.apart import require_apart
+from compress.files.atomic import atomic_dir, refuse_existing
 from compress.images import read_images, write_png
 from eval.config import PerturbConfig
 from eval.flicker.copies import COPIES, MARGIN_PX, STILL, make_copies
@@ -42,7 +43,7 @@ def perturb_folder(photos: Path, config: PerturbConfig, out: Path, *, overwrite:
         UnusableData: If a folder cannot be used, or two photos are of one stem.
     """
     refuse_existing(out, overwrite=overwrite)
-    refuse_overwriting_inputs(out, [photos])
+    require_apart([out], [photos])
     paths = list(list_by_stem(photos).values())
     random = np.random.RandomState(config.seed)
     if len(paths) > config.images:

@@ -10,8 +10,10 @@ from string import Template
 import numpy as np
 
 from compress import images
-from compress.artifact import Artifact, atomic_dir, file_fingerprint, refuse_existing, refuse_overwriting_inputs
+from compress.artifact import Artifact, file_fingerprint
 from compress.errors import UsageError
+from compress.files.apart import require_apart
+from compress.files.atomic import atomic_dir, refuse_existing
 
 _SOURCES = Path(__file__).with_name("swift")
 _LIBRARY = Path("Sources/PocketGenerator")
@@ -28,7 +30,7 @@ def check_place(kit: Path, artifact: Path, source: Path, *, overwrite: bool) -> 
             holds the other.
     """
     refuse_existing(kit, overwrite=overwrite)
-    refuse_overwriting_inputs(kit, [source])
+    require_apart([kit], [source])
     ours, other = kit.resolve(), artifact.resolve()
     if ours.is_relative_to(other) or other.is_relative_to(ours):
         raise UsageError(f"{kit} and {artifact} lie in one another. Pass --swift a folder beside --out.")

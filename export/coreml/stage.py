@@ -9,18 +9,9 @@ from typing import Any
 import numpy as np
 
 from compress import cost, images
-from compress.artifact import (
-    MODEL_NAMES,
-    Artifact,
-    Cost,
-    ImageSpec,
-    Manifest,
-    atomic_dir,
-    open_artifact,
-    refuse_existing,
-    write_manifest,
-)
+from compress.artifact import MODEL_NAMES, Artifact, Cost, ImageSpec, Manifest, open_artifact, write_manifest
 from compress.config import to_mapping
+from compress.files.atomic import atomic_dir, refuse_existing
 from export import parity, sizes
 from export.calibration.observe import calibrate_and_quantize
 from export.calibration.photos import PARITY_IMAGES, draw_photos, parity_sheet, photo_kind

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compress.artifact import Artifact, atomic_write_bytes, is_artifact, open_artifact, refuse_existing
+from compress.artifact import Artifact, is_artifact, open_artifact
 from compress.errors import GateFailed, UsageError
+from compress.files.atomic import atomic_write_bytes, refuse_existing
 from compress.teachers import LambdaLayers
 from export.inspect.coreml import format_package, inspect_package, read_package_facts
 from export.inspect.facts import format_facts, size_on_disk

@@ -9,10 +9,12 @@ from typing import Any
 from ai_edge_litert.interpreter import Interpreter
 
 from compress.errors import UnusableModel
+from compress.printable import printable_name
 from compress.text_table import format_columns
 from export.inspect.delegates import DELEGATES
 from export.inspect.facts import size_on_disk
 from export.inspect.operators import Operator, list_operators
+from export.interpreter.checked_file import check_file
 
 _FIXES = {
     "MIRROR_PAD": "export with `compress export tflite`, which writes reflection as slices and concatenations",
@@ -41,16 +43,18 @@ def read_tflite_facts(path: Path) -> dict[str, Any]:
     Raises:
         UnusableModel: If it is missing or LiteRT cannot load it.
     """
-    if not path.is_file():
-        raise UnusableModel(f"{path} does not exist; expected a .tflite file.")
+    check_file(path)
     try:
         interpreter = Interpreter(model_path=str(path))
     except (ValueError, RuntimeError) as error:
         raise UnusableModel(f"{path} is no .tflite that LiteRT can load: {error}") from error
-    (taken, *_), (returned, *_) = interpreter.get_input_details(), interpreter.get_output_details()
+    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    if not inputs or not outputs:
+        raise UnusableModel(f"{path} has {len(inputs)} inputs and {len(outputs)} outputs; expected one of each.")
+    taken, returned = inputs[0], outputs[0]
     # A file of several sizes has a signature for each.
     signatures = {
-        name: other["shape"].tolist()[1:]
+        printable_name(name): other["shape"].tolist()[1:]
         for name in filter(None, interpreter.get_signature_list())
         for other in interpreter.get_signature_runner(name).get_input_details().values()
         if other["shape"].tolist() != taken["shape"].tolist()
@@ -83,6 +87,7 @@ def inspect_tflite(model: Path, *, timed: bool = False) -> dict[str, Any]:
     Raises:
         UnusableModel: If LiteRT cannot load the file.
     """
+    check_file(model)
     try:
         operators = list_operators(model.read_bytes(), timed=timed)
     except (ValueError, RuntimeError) as error:

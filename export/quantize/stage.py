@@ -6,7 +6,6 @@ Everything that can be wrong with the command line is found before TensorFlow is
 from __future__ import annotations
 
 import logging
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from compress import artifact, images
 from compress.artifact import Artifact, Manifest
 from compress.distill.fine_tuning import dropped_losses
 from compress.distill.inputs import StageInputs, resolve_inputs
+from compress.files.training_folder import run_training
 from compress.teachers import LambdaLayers
 from export.quantize.config import QuantizeConfig
 
@@ -67,28 +67,31 @@ def quantize(
         _log.info("trained without %s, since folding changes the student's layers", ", ".join(dropped))
 
     # From here on Keras and its backend are needed.
-    from compress.models.io import load_student
+    from compress.teachers.student import load_student
     from compress.training import checkpoint
     from export.graph.lower import lower
     from export.quantize import candidates, float_ops
     from export.quantize.trainable import as_keras
 
-    identity, work = inputs.identity(), artifact.training_folder(out)
-    # Checked before the photos are translated and anything in the folder is replaced: it may belong to another run.
-    for folder in (work, *(work / name for name in candidates.TRAININGS)):
-        checkpoint.has_checkpoint(folder, identity)
-    model = load_student(inputs.student.model_path)
-    float_ops.check_float_ops(config.float_ops, lower(model, input_shape=model.input_shape[1:]))
-    result = candidates.run_candidates(
-        model, inputs.training_data(work), inputs.config, inputs.fit_config, work, identity
-    )
-    # Without the casts around float operators, which only the file has; the model is the same.
-    folded = as_keras(result.best.quantized.graph)
-    with artifact.atomic_dir(out, overwrite=overwrite) as scratch:
+    identity = inputs.identity()
+
+    def train(work: Path) -> QuantizeResult:
+        # Checked before the photos are translated and anything in the folder is replaced: it may belong to another run.
+        for folder in (work, *(work / name for name in candidates.TRAININGS)):
+            checkpoint.has_checkpoint(folder, identity)
+        model = load_student(inputs.student.model_path)
+        float_ops.check_float_ops(config.float_ops, lower(model, input_shape=model.input_shape[1:]))
+        data = inputs.training_data(work)
+        return candidates.run_candidates(model, data, inputs.config, inputs.fit_config, work, identity)
+
+    def write(scratch: Path, result: QuantizeResult) -> None:
+        # Without the casts around float operators, which only the file has; the model is the same.
+        folded = as_keras(result.best.quantized.graph)
         folded.save(scratch / artifact.MODEL_NAMES["keras"])
         _draw(scratch, result)
         artifact.write_manifest(scratch, _manifest(out.name, result, folded, inputs))
-    shutil.rmtree(work)
+
+    run_training(out, identity, train, write, overwrite=overwrite)
     return artifact.open_artifact(out)
 
 

@@ -10,10 +10,11 @@ import pytest
 from compress import artifact
 from compress.artifact import Cost, ImageSpec, Manifest
 from compress.errors import UnusableArtifact, UsageError
+from compress.files.atomic import atomic_dir
 
 
 def _make(out: Path, *, overwrite: bool = False, content: str = "weights") -> artifact.Artifact:
-    with artifact.atomic_dir(out, overwrite=overwrite) as scratch:
+    with atomic_dir(out, overwrite=overwrite) as scratch:
         (scratch / "model.keras").write_text(content)
         artifact.write_manifest(scratch, _manifest())
     return artifact.open_artifact(out)
@@ -37,7 +38,7 @@ def test_a_written_artifact_reads_back_equal(tmp_path: Path) -> None:
 
 
 def _interrupted(out: Path, reason: BaseException, *, overwrite: bool = False) -> None:
-    with artifact.atomic_dir(out, overwrite=overwrite) as scratch:
+    with atomic_dir(out, overwrite=overwrite) as scratch:
         (scratch / "model.keras").write_text("half")
         raise reason
 
@@ -102,34 +103,6 @@ def test_a_fingerprint_follows_content_and_names(tmp_path: Path) -> None:
     assert artifact.file_fingerprint(tmp_path / "one") == before
     (tmp_path / "one/a").rename(tmp_path / "one/b")
     assert artifact.file_fingerprint(tmp_path / "one") != before
-
-
-def test_a_text_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
-    out = tmp_path / "scores.json"
-    artifact.atomic_write_text(out, "old")
-    with pytest.raises(UsageError, match="--overwrite"):
-        artifact.atomic_write_text(out, "new")
-    with pytest.raises(UnicodeEncodeError):
-        artifact.atomic_write_text(out, "half \ud800", overwrite=True)
-    assert out.read_text() == "old"
-    artifact.atomic_write_text(out, "new", overwrite=True)
-    assert out.read_text() == "new"
-    assert list(tmp_path.iterdir()) == [out]
-
-
-def test_a_disk_that_fills_up_while_a_file_is_written_leaves_the_old_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    out = tmp_path / "features.npy"
-    artifact.atomic_write_bytes(out, b"old")
-    monkeypatch.setattr(artifact.os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        artifact.atomic_write_bytes(out, b"new", overwrite=True)
-    assert out.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [out]
 
 
 @pytest.mark.parametrize(

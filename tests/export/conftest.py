@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from compress.artifact import Cost, ImageSpec, Manifest, atomic_dir, write_manifest
+from compress.artifact import Cost, ImageSpec, Manifest, write_manifest
+from compress.files.atomic import atomic_dir
 from compress.images import write_png
 from compress.models import pocket_generator
 from compress.models.pocket_generator import Family

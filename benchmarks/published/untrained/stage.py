@@ -19,8 +19,9 @@ from benchmarks.published.untrained.table import format_shapes_page
 from benchmarks.timing.flags import command_line
 from benchmarks.timing.noise import withheld_reason
 from benchmarks.timing.start import start_once
-from compress.artifact import atomic_dir, is_artifact, open_artifact
+from compress.artifact import is_artifact, open_artifact
 from compress.config import to_mapping
+from compress.files.atomic import atomic_dir
 from export.config import Precision
 from export.source import load_source
 

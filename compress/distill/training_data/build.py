@@ -15,6 +15,7 @@ from compress.distill.distiller import check_teacher_features
 from compress.distill.training_data.pairs import Pairs, collect_pairs
 from compress.distill.training_data.real_images import load_real_images
 from compress.distill.training_data.teacher_images import Translate, cache_folder
+from compress.files.training_folder import make_training_folder
 from compress.teachers.build import build_generator
 from compress.teachers.description import GeneratorDescription
 
@@ -56,7 +57,7 @@ def build_training_data(
         UnusableModel: If the teacher lacks the layers that a loss with a weight compares.
         UnusableData: If too many photos are broken, or fewer than two are left.
     """
-    work.mkdir(parents=True, exist_ok=True)
+    make_training_folder(work)
     generator = build_generator(description)
     check_teacher_features(generator, config, image_size_px)
     cache = cache_folder(fingerprint, image_size_px)

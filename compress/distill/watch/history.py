@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from compress.artifact import atomic_write_text, read_json_record
+from compress.artifact import read_json_record
+from compress.files.atomic import replace_text
 from compress.training.kid import Kid, has_stalled
 
 Weights = Literal["averaged", "raw"]
@@ -59,7 +60,7 @@ class History:
 
     def write(self, path: Path) -> None:
         """Write the history atomically, replacing the older one."""
-        atomic_write_text(path, json.dumps(self.to_mapping(), indent=2) + "\n", overwrite=True)
+        replace_text(path, json.dumps(self.to_mapping(), indent=2) + "\n")
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the history as JSON holds it."""

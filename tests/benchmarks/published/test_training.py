@@ -11,10 +11,11 @@ import pytest
 from benchmarks.published import methods, training
 from benchmarks.published.config import PeerMethod
 from compress import cost
-from compress.artifact import Artifact, ImageSpec, Manifest, atomic_dir, open_artifact, write_manifest
+from compress.artifact import Artifact, ImageSpec, Manifest, open_artifact, write_manifest
 from compress.config import to_mapping
 from compress.distill.config import DistillConfig
 from compress.errors import UnusableArtifact, UsageError
+from compress.files.atomic import atomic_dir
 from compress.models import mobile_resnet_generator, resnet_generator
 from compress.models.mobile_resnet_generator import MobileResnetConfig
 from compress.models.resnet_generator import ResnetConfig

@@ -18,8 +18,9 @@ from benchmarks.quantizers.config import QuantizersConfig
 from benchmarks.quantizers.table import format_table
 from benchmarks.quantizers.tfmot.job import check_copyable
 from compress import images
-from compress.artifact import Cost, ImageSpec, Manifest, atomic_dir, write_manifest
+from compress.artifact import Cost, ImageSpec, Manifest, write_manifest
 from compress.errors import UnsupportedLayer, UnusableData, UsageError
+from compress.files.atomic import atomic_dir
 from compress.models.pocket_generator import PocketConfig, build_student
 from compress.teachers.description import GeneratorDescription, LayerDescription
 

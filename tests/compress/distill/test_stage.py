@@ -17,6 +17,7 @@ from compress.distill.stage import distill
 from compress.distill.training_data import build
 from compress.distill.training_data.build import build_training_data
 from compress.errors import UnusableData, UnusableModel, UsageError
+from compress.files.training_folder import training_folder
 from compress.training import kid
 
 CONFIG = DistillConfig(
@@ -226,7 +227,7 @@ def test_what_cannot_work_is_refused_before_training(teacher_file: Path, photo_f
     unseen = DistillConfig(image_size_px=32, perceptual_weight=1.0, perceptual_network="nosuch.keras")
     with pytest.raises(UsageError, match=r"nosuch\.keras"):
         distill(teacher_file, photo_folders, unseen, out)
-    assert not artifact.training_folder(out).exists()
+    assert not training_folder(out).exists()
     with pytest.raises(UnusableData, match="nowhere"):
         distill(teacher_file, tmp_path / "nowhere", CONFIG, out)
     with pytest.raises(UnusableModel, match=r"broken\.pth"):

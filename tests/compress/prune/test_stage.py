@@ -15,6 +15,7 @@ from compress.artifact import Artifact, ImageSpec, Manifest
 from compress.config import to_mapping
 from compress.distill.config import DistillConfig, FitConfig
 from compress.errors import UnusableArtifact, UsageError
+from compress.files.atomic import atomic_dir
 from compress.models.io import load_student
 from compress.prune.config import PruneConfig
 from compress.prune.stage import prune
@@ -46,7 +47,7 @@ def student(make_student, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     from compress import cost
 
     model, out = make_student(blocks=1, side=SIZE_PX), tmp_path_factory.mktemp("prune") / "student"
-    with artifact.atomic_dir(out) as scratch:
+    with atomic_dir(out) as scratch:
         model.save(scratch / "model.keras")
         spec, measured = ImageSpec(shape=(SIZE_PX, SIZE_PX, 3)), cost.measure_cost(model)
         manifest = Manifest(
@@ -140,7 +141,7 @@ def rival(make_student, tmp_path: Path) -> Artifact:
         domain="B", image_size_px=32, l1_weight=2.0, hint_weight=1.0, adversarial_weight=1.0,
         discriminator="patch", adversarial_from_step=3000, discriminator_filters=4,
     )  # fmt: skip
-    with artifact.atomic_dir(out) as scratch:
+    with atomic_dir(out) as scratch:
         model.save(scratch / "model.keras")
         manifest = Manifest(
             name="rival", format="keras", stage="distill", parent=None, input=ImageSpec(shape=(32, 32, 3)),

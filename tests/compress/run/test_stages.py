@@ -57,6 +57,42 @@ def test_a_stage_that_is_added_last_runs_alone(executed: list[str], tmp_path: Pa
     assert list(run_stages([FIRST, SECOND], tmp_path, record="done.json")) == ["folder/second"]
 
 
+def test_an_output_that_was_damaged_since_is_made_anew_with_all_after_it(
+    executed: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    run_stages([FIRST, SECOND], tmp_path, record="done.json")
+    (tmp_path / "first").write_text("torn")
+    assert list(run_stages([FIRST, SECOND], tmp_path, record="done.json")) == ["first", "folder/second"]
+    assert (tmp_path / "first").read_text() == "done"
+    assert "[1/2] first, anew: it was changed or damaged since" in caplog.text
+
+
+def test_an_output_that_is_gone_is_made_anew(
+    executed: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    run_stages([FIRST, SECOND], tmp_path, record="done.json")
+    (tmp_path / "folder" / "second").unlink()
+    assert list(run_stages([FIRST, SECOND], tmp_path, record="done.json")) == ["folder/second"]
+    assert "[2/2] folder/second, anew: it is gone" in caplog.text
+
+
+def test_a_record_that_was_half_written_by_a_killed_run_blocks_nothing(executed: list[str], tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".done.json.partial-x1y2").write_text("{")
+    assert list(run_stages([FIRST], tmp_path / "run", record="done.json")) == ["first"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["done.json", "first"]
+
+
+@pytest.mark.parametrize("record", ['{"first": ["make", "first"]}', "[]", "{", '{"first": {"asked": []}}'])
+def test_a_record_that_this_version_did_not_write_is_refused(executed: list[str], tmp_path: Path, record: str) -> None:
+    (tmp_path / "done.json").write_text(record)
+    with pytest.raises(UsageError, match=r"has no readable done\.json"):
+        run_stages([FIRST], tmp_path, record="done.json")
+    assert executed == []
+
+
 def test_the_folder_of_another_record_is_refused(executed: list[str], tmp_path: Path) -> None:
     run_stages([FIRST], tmp_path, record="run.json")
     with pytest.raises(UsageError, match=r"has no readable table\.json"):
@@ -78,17 +114,40 @@ def test_a_run_that_is_terminated_terminates_its_stage_and_ends_as_a_shell_tells
         f"import sys; from compress.run import stages; sys.exit(stages._run_to_end([sys.executable, '-c', {stage!r}]))"
     )
     with subprocess.Popen([sys.executable, "-c", run]) as process:
-        for _ in range(600):
-            if started.exists() and started.read_text():
-                break
-            time.sleep(0.05)
+        number = _wait_for_number(started)
         process.terminate()
         assert process.wait(timeout=30) == 128 + signal.SIGTERM
     with pytest.raises(ProcessLookupError):
-        os.kill(int(started.read_text()), 0)
+        os.kill(number, 0)
+
+
+def test_a_run_that_is_killed_takes_its_stage_along(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    stage = (
+        "import os, pathlib, time; from compress.console.parent import follow_parent; follow_parent(); "
+        f"pathlib.Path({str(started)!r}).write_text(str(os.getpid())); time.sleep(60)"
+    )
+    run = f"import sys; from compress.run import stages; stages._run_to_end([sys.executable, '-c', {stage!r}])"
+    with subprocess.Popen([sys.executable, "-c", run]) as process:
+        number = _wait_for_number(started)
+        process.kill()
+    for _ in range(200):
+        if not Path(f"/proc/{number}").exists() or " Z " in Path(f"/proc/{number}/stat").read_text():
+            return
+        time.sleep(0.05)
+    pytest.fail("the stage outlived its run")
 
 
 def test_signals_mean_again_what_they_meant_before(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     assert stages._run_to_end([sys.executable, "-c", "raise SystemExit(4)"]) == 4
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def _wait_for_number(path: Path) -> int:
+    """Return the process number that a stage writes when it starts."""
+    for _ in range(600):
+        if path.exists() and (text := path.read_text()):
+            return int(text)
+        time.sleep(0.05)
+    raise AssertionError("the stage did not start")

@@ -1,26 +1,33 @@
 """Behaviour that all commands share: results to stdout, all else to stderr, exit codes with a meaning, help by heading.
 
-Each `cli.py` builds a cyclopts App and hands it to `run`; a command ends with `show`.
+Each `cli.py` builds a cyclopts App and hands it to `run`, which holds the places where the command writes and keeps
+them apart from what it reads; a command ends with `show`.
 """
 
+import io
 import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.artifact import atomic_write_text
-from compress.errors import PocketGANError, UsageError
-from compress.renamed import explain_command, explain_flag
+from compress.console.exits import Ended, ending_on_signals, report_error
+from compress.console.parent import follow_parent
+from compress.files.apart import require_apart, split_paths
+from compress.files.atomic import atomic_write_text, remove_leftovers
+from compress.files.locks import locked, wait_for_others
+from compress.files.training_folder import place_of_training
+from compress.printable import printable
 
 if TYPE_CHECKING:
-    from cyclopts import App, CycloptsError
+    from cyclopts import App
     from cyclopts.help import HelpEntry, HelpPanel
     from rich.console import Console, ConsoleOptions
 
-INTERRUPTED = 130
+_WAIT = "--wait"
 
 
 def new_app(name: str, purpose: str, **options: Any) -> "App":
@@ -47,30 +54,40 @@ def new_app(name: str, purpose: str, **options: Any) -> "App":
     )
 
 
-def run(app: Callable[..., Any], arguments: Sequence[str] | None = None) -> int:
-    """Run a cyclopts App and turn what happens into an exit code of `compress.errors`.
+def run(app: "App", arguments: Sequence[str] | None = None) -> int:
+    """Run a cyclopts App and turn what happens into an exit code.
 
     Args:
         app: From `new_app`.
         arguments: The command line without the program's name; `sys.argv` when None.
 
     Returns:
-        0, a `PocketGANError`'s code, or 130 after Ctrl-C. A bug keeps its traceback.
+        0, a code of `compress.errors`, 70 for a bug, 74 where something could not be read or written, or 128 and the
+        number of the signal that ended it.
     """
-    from cyclopts import CycloptsError
-
-    _log_to_stderr()
+    follow_parent()
+    _prepare_streams()
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    wait_for_others(_WAIT in given)
     try:
-        app(arguments)
-    except CycloptsError as error:
-        explanation = _explain_renamed(error)
-        return _fail(UsageError(explanation or f"{error} Run with --help for what is possible."))
-    except PocketGANError as error:
-        return _fail(error)
-    except KeyboardInterrupt:
-        print("stopped; nothing half written is left, and training resumes from its checkpoint.", file=sys.stderr)
-        return INTERRUPTED
+        with ending_on_signals():
+            _run_command(app, [token for token in given if token != _WAIT])
+            sys.stdout.flush()
+    except (Exception, KeyboardInterrupt, Ended) as error:
+        return report_error(error)
     return 0
+
+
+def _run_command(app: "App", arguments: list[str]) -> None:
+    """Run a command alone at the places where it writes, none of which is among its inputs."""
+    command, bound, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
+    outputs, caches, inputs = split_paths(bound.arguments)
+    require_apart([*outputs, *map(place_of_training, outputs), *caches], inputs)
+    with ExitStack() as held:
+        for output in outputs:
+            held.enter_context(locked(output))
+            remove_leftovers(output)
+        command(*bound.args, **bound.kwargs)
 
 
 def show(result: Mapping[str, Any], *, as_json: bool, text: str | None = None) -> None:
@@ -84,7 +101,7 @@ def show(result: Mapping[str, Any], *, as_json: bool, text: str | None = None) -
     if as_json:
         print(json.dumps(result, indent=2))
     else:
-        print(text if text is not None else "\n".join(f"{key}: {value}" for key, value in result.items()))
+        print(printable(text if text is not None else "\n".join(f"{key}: {value}" for key, value in result.items())))
 
 
 def keep_and_show(
@@ -143,30 +160,11 @@ def _is_named(entry: "HelpEntry", flags: Sequence[str]) -> bool:
     return any(name in flags for name in entry.positive_names)
 
 
-def _explain_renamed(error: "CycloptsError") -> str | None:
-    """Return what became of a flag or a command that is no longer known."""
-    from cyclopts import UnknownCommandError, UnknownOptionError
-
-    command, unused = " ".join(error.command_chain or ()), error.unused_tokens or []
-    if isinstance(error, UnknownCommandError):
-        return explain_command(f"{command} {unused[0]}".strip())
-    unknown = [error.token.keyword or ""] if isinstance(error, UnknownOptionError) else unused
-    if error.app is None or not unknown:
-        return None
-    known = [name for argument in error.app.assemble_argument_collection() for name in argument.names]
-    explanations = (explain_flag(token, command, known=known) for token in unknown if token.startswith("--"))
-    return next(filter(None, explanations), None)
-
-
-def _fail(error: PocketGANError) -> int:
-    program = os.path.basename(sys.argv[0])
-    name = program if not program.startswith("__main__") else "compress"
-    indent = " " * (len(name) + 2)
-    print(f"{name}: {str(error).replace(chr(10), chr(10) + indent)}", file=sys.stderr)
-    return error.exit_code
-
-
-def _log_to_stderr() -> None:
+def _prepare_streams() -> None:
+    """Send log messages to stderr; let no name that a terminal cannot show stop a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     # TensorFlow's C++ side reports every missing GPU library as an error; a user can set the level back.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

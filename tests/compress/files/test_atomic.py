@@ -1,0 +1,109 @@
+"""Atomic writing: whole or not at all, over nothing of somebody else's, and clean after a killed command."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from compress.errors import UsageError
+from compress.files import atomic
+from compress.files.atomic import atomic_dir, atomic_write_bytes, atomic_write_text, refuse_existing, replace_bytes
+from compress.files.ownership import MARKER
+
+_OLD, _NEW = json.dumps({"kid": 1}), json.dumps({"kid": 2})
+
+
+def test_a_text_file_is_replaced_only_where_that_was_asked_for(tmp_path: Path) -> None:
+    out = tmp_path / "scores.json"
+    atomic_write_text(out, _OLD)
+    with pytest.raises(UsageError, match="--overwrite"):
+        atomic_write_text(out, _NEW)
+    assert out.read_text() == _OLD
+    atomic_write_text(out, _NEW, overwrite=True)
+    assert out.read_text() == _NEW
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_name_that_is_no_utf8_is_written_escaped(tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    atomic_write_text(out, os.fsdecode(b"caf\xe9.png"))
+    assert out.read_text() == "caf\\udce9.png"
+
+
+def test_a_disk_that_fills_up_while_a_file_is_written_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    out = tmp_path / "scores.json"
+    atomic_write_text(out, _OLD)
+    monkeypatch.setattr(atomic.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        atomic_write_text(out, _NEW, overwrite=True)
+    with pytest.raises(OSError, match="No space left"):
+        replace_bytes(out, b"new")
+    assert out.read_text() == _OLD
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "teacher.h5", "notes.txt", "page.html", "list.json"])
+def test_a_file_of_somebody_else_is_not_replaced(tmp_path: Path, name: str) -> None:
+    out = tmp_path / name
+    out.write_text("[1, 2]")
+    with pytest.raises(UsageError, match=rf"{name} was not written by this tool.*Pass another"):
+        atomic_write_bytes(out, b"new", overwrite=True)
+    assert out.read_text() == "[1, 2]"
+
+
+def test_a_folder_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "photos"
+    out.mkdir()
+    (out / "me.jpg").write_bytes(b"jpg")
+    with pytest.raises(UsageError, match=rf"no file {MARKER} in it"), atomic_dir(out, overwrite=True):
+        pass
+    assert (out / "me.jpg").read_bytes() == b"jpg"
+
+
+def test_a_link_to_nothing_is_somebody_elses(tmp_path: Path) -> None:
+    out = tmp_path / "student"
+    out.symlink_to(tmp_path / "unmounted")
+    with pytest.raises(UsageError, match="was not written by this tool"):
+        refuse_existing(out, overwrite=True)
+
+
+def test_a_folder_that_this_tool_wrote_is_replaced_through_a_link_to_it(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "disk"
+    with atomic_dir(elsewhere) as scratch:
+        (scratch / "old").touch()
+    out = tmp_path / "out"
+    out.symlink_to(elsewhere)
+    with atomic_dir(out, overwrite=True) as scratch:
+        (scratch / "new").touch()
+    assert (out / "new").exists()
+    assert not out.is_symlink()
+    assert (elsewhere / "old").exists()
+
+
+def test_what_a_killed_command_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    out = tmp_path / "images"
+    for name in (".images.partial-abc", ".images.retired-def", ".images.partial-file"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".other.partial-abc").mkdir()
+    with atomic_dir(out) as scratch:
+        (scratch / "1.png").touch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".other.partial-abc", "images"]
+
+
+def test_an_output_that_was_stepping_aside_when_its_command_was_killed_comes_back(tmp_path: Path) -> None:
+    out = tmp_path / "images"
+    with atomic_dir(out) as scratch:
+        (scratch / "old.png").touch()
+    retired = tmp_path / ".images.retired-abc"
+    retired.mkdir()
+    out.rename(retired / "images")
+    with pytest.raises(UsageError, match="exists already"), atomic_dir(out):
+        pass
+    assert (out / "old.png").exists()
+    assert list(tmp_path.iterdir()) == [out]
