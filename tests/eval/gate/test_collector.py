@@ -4,7 +4,7 @@ import struct
 import weakref
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,9 @@ from PIL.PngImagePlugin import PngImageFile
 
 from compress.errors import UnusableData
 from compress.images import read_image, write_png
-from eval.confidence import resample_counts
 from eval.config import AcceptConfig, GateConfig
-from eval.distribution.fid import resampled_frechet_distances
-from eval.distribution.kid import resampled_kernel_distances
 from eval.gate import collector, stage
 from eval.gate.files import write_files
-from eval.score_key import ScoreKey
 
 Drawer = Callable[..., Path]
 Decodes = Callable[[Path], list[int]]
@@ -29,59 +25,7 @@ Decodes = Callable[[Path], list[int]]
 IMAGES = 12
 
 
-class MeanColours:
-    """A feature network without torch: the features of an image are its mean colours."""
-
-    def __init__(self) -> None:
-        self.features: list[np.ndarray] = []
-
-    def add(self, image: np.ndarray) -> None:
-        self.features.append(image.mean(axis=(0, 1)))
-
-    def finish(self) -> np.ndarray:
-        return np.stack(self.features).astype(np.float32)
-
-
-class StubScorer:
-    """A scorer whose feature network needs no torch."""
-
-    fd_name, kid_name = "fid", "kid"
-
-    def __init__(self, config: Any, real: Sequence[Path], image_size_px: tuple[int, int]) -> None:
-        self.image_size_px = image_size_px
-        self.real_features = np.stack([read_image(path, image_size_px).mean(axis=(0, 1)) for path in real])
-
-    def collect_features(self, paths: Sequence[Path]) -> MeanColours:
-        return MeanColours()
-
-    def resample_distances(self, features: np.ndarray) -> dict[str, np.ndarray]:
-        counts = resample_counts(len(features), seed=0)
-        return {
-            "fid": resampled_frechet_distances(self.real_features, features, counts),
-            "kid": resampled_kernel_distances(self.real_features, features, counts),
-        }
-
-    def build_score_key(self, fake_images: int) -> ScoreKey:
-        return ScoreKey(
-            real_sha256="a" * 64,
-            real_images=len(self.real_features),
-            fake_images=fake_images,
-            image_size_px=self.image_size_px,
-            network="inception",
-            layer="3",
-            weights_sha256="b" * 64,
-            reader="as it is",
-            resizer="none",
-            kid_subsets=100,
-            kid_subset_size=2,
-            seed=0,
-            versions={},
-        )
-
-
-@pytest.fixture(autouse=True)
-def stub_scorer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "load_scorer", StubScorer)
+pytestmark = pytest.mark.usefixtures("stub_scorer")
 
 
 @pytest.fixture
