@@ -3,8 +3,10 @@
 In memory an image is `(height, width, 3)` uint8 RGB. A generator sees float32 in [-1, 1]: -1 is black, 1 is white.
 """
 
+import io
 import logging
 import math
+import stat
 import struct
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,21 +16,25 @@ from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
+from compress import image_memory
 from compress.errors import UnusableData
+from compress.image_memory import LARGEST_DECODED_BYTES, LARGEST_FILE_BYTES
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 BROKEN_TOLERANCE = 0.01
 """Share of broken files in a folder that are skipped, each named in the log; more is an error."""
-LARGEST_PIXELS = 128_000_000
-"""Most pixels of one image in memory: 384 MB as RGB, more while transparency is laid on white. A larger JPEG is still
-read where it is to be made small, since it can be decoded at a fraction of its size."""
 
 Size = int | tuple[int, int]
 """Side of a square, or `(height, width)`; pixels."""
 
+_FORMATS = ("PNG", "WEBP", "GIF")
+"""Formats beside JPEG. They are named, since Pillow's others include some that start programs of the system: EPS."""
+_LIMIT = f"at most {LARGEST_DECODED_BYTES / 1e6:.0f} MB of memory are taken for an image. Scale it down."
+_TILE_PX = 512
 _BROKEN_NAMED = 10
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _ORIENTATION_TAG = 0x0112
@@ -73,21 +79,15 @@ def read_image(path: Path, size: Size | None = None) -> np.ndarray:
         `(height, width, 3)` uint8.
 
     Raises:
-        UnusableData: If the file is broken, or more than `LARGEST_PIXELS` would have to be decoded.
+        UnusableData: If the file is broken, or would take more memory than `LARGEST_DECODED_BYTES` to decode. A JPEG is
+            decoded at a fraction of its size where it is to be made small.
     """
     with _opened(path) as opened:
-        if size is not None:
-            _decode_reduced(opened, size)
-        if opened.width * opened.height > LARGEST_PIXELS:
-            raise Image.DecompressionBombError(f"{opened.width}x{opened.height} pixels")
-        turn = _TURNS.get(_orientation(opened))
-        image = _to_rgb(opened)
-    if turn is not None:
-        image = image.transpose(turn)
-    if size is not None:
-        height, width = _height_width(size)
-        image = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
-    return np.asarray(image, dtype=np.uint8)
+        image = _decode(opened, size, path)
+    if size is None:
+        return _to_array(image)
+    height, width = _height_width(size)
+    return np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS), dtype=np.uint8)
 
 
 def read_image_size(path: Path) -> tuple[int, int]:
@@ -210,28 +210,78 @@ def _quiet_pillow() -> Iterator[None]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path) -> Iterator[ImageFile]:
     """Open an image without decoding it; what Pillow raises, then or later, becomes an error that names the file."""
     try:
         with _quiet_pillow(), _open(path) as opened:
             yield opened
-    except Image.DecompressionBombError as error:
-        raise UnusableData(
-            f"{path} is too large ({error}); at most {LARGEST_PIXELS / 1e6:.0f} megapixels are read. Scale it down."
-        ) from error
+    # Pillow's own limit, of header sizes that are above ours in every mode.
+    except (Image.DecompressionBombError, MemoryError) as error:
+        found = str(error) or "there is not that much memory"
+        raise UnusableData(f"{path} is too large ({found}); {_LIMIT}") from error
     # Besides OSError, Pillow's readers let through what their parsing of a torn file happens to raise.
     except (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, struct.error) as error:
         raise UnusableData(f"{path} is broken: {error}") from error
 
 
-def _open(path: Path) -> Image.Image:
-    with path.open("rb") as stream:
+@contextmanager
+def _open(path: Path) -> Iterator[ImageFile]:
+    status = path.stat()
+    # Opening a pipe would wait for its writer.
+    if not stat.S_ISREG(status.st_mode):
+        raise UnusableData(f"{path} is no file; expected a JPEG, PNG or WebP image.")
+    if status.st_size > LARGEST_FILE_BYTES:
+        raise UnusableData(
+            f"{path} is too large: {status.st_size / 1e6:.0f} MB, and image files of at most "
+            f"{LARGEST_FILE_BYTES / 1e6:.0f} MB are read. Scale it down."
+        )
+    with image_memory.BoundedReader(io.FileIO(path)) as stream:
         is_jpeg = stream.read(len(_JPEG_MAGIC)) == _JPEG_MAGIC
-    # `Image.open` refuses a 200-megapixel JPEG of a phone before it could be told to decode it at an eighth.
-    if is_jpeg:
-        return JpegImageFile(path)
-    # Formats are named, since Pillow's others include some that start programs of the system, such as EPS.
-    return Image.open(path, formats=("PNG", "WEBP", "GIF"))
+        stream.seek(0)
+        # `Image.open` refuses a 200-megapixel JPEG of a phone before it could be told to decode it at an eighth.
+        with JpegImageFile(stream) if is_jpeg else Image.open(stream, formats=_FORMATS) as opened:
+            stream.open_up()
+            yield opened
+
+
+def _decode(opened: ImageFile, size: Size | None, path: Path) -> Image.Image:
+    """Decode an image, upright and in RGB; a JPEG that is made small at a fraction of its size.
+
+    Raises:
+        UnusableData: Before anything is decoded, if that would take too much memory.
+    """
+    width, height = opened.size
+    stored = image_memory.encoded_bytes(opened, path.stat().st_size) + image_memory.coefficient_bytes(opened)
+    fitted = None if size is None else _height_width(size)
+
+    def check(*, is_turned: bool) -> None:
+        needed = stored + image_memory.decoding_bytes(opened, is_turned=is_turned, fitted=fitted)
+        if needed > LARGEST_DECODED_BYTES:
+            kind = "progressive JPEG" if "progressive" in opened.info else opened.format
+            raise UnusableData(
+                f"{path} is too large: {width}x{height} pixels as {kind} would take {needed / 1e6:.0f} MB; {_LIMIT}"
+            )
+
+    if size is not None:
+        _decode_reduced(opened, size)
+    check(is_turned=False)
+    # Pillow decodes a PNG to look for its orientation.
+    turn = _TURNS.get(_orientation(opened))
+    if turn is None:
+        return _to_rgb(opened)
+    check(is_turned=True)
+    return _to_rgb(opened).transpose(turn)
+
+
+def _to_array(image: Image.Image) -> np.ndarray:
+    """Return an RGB image as an array, in tiles: of a whole image, NumPy takes three copies on the way."""
+    width, height = image.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, _TILE_PX):
+        for left in range(0, width, _TILE_PX):
+            tile = image.crop((left, top, min(left + _TILE_PX, width), min(top + _TILE_PX, height)))
+            pixels[top : top + _TILE_PX, left : left + _TILE_PX] = np.asarray(tile)
+    return pixels
 
 
 def _orientation(image: Image.Image) -> int:
@@ -256,8 +306,10 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         # 16-bit greyscale: Pillow's own conversion clips at 255 instead of scaling.
         return Image.fromarray((np.asarray(image) // 257).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
-        layered = image.convert("RGBA")
+        layered = image if image.mode == "RGBA" else image.convert("RGBA")
         white = Image.new("RGB", layered.size, "white")
         white.paste(layered, mask=layered)
         return white
-    return image.convert("RGB")
+    # Without a copy, unlike `convert`.
+    image.load()
+    return image if image.mode == "RGB" else image.convert("RGB")
