@@ -113,8 +113,8 @@ def _compare_shapes(
             "--data and --peer belong to the comparison of students. Leave them out, or leave --shapes out."
         )
     plan_rounds(config, shapes)
-    refuse_existing(out, overwrite=overwrite)
     require_apart([out], [*students, *([config.teacher] if config.teacher else [])])
+    refuse_existing(out, overwrite=overwrite)
     from benchmarks.published.untrained.stage import write_shapes
     from benchmarks.published.untrained.table import format_table
 
@@ -215,8 +215,8 @@ def ios(
     if not results:
         raise UsageError("no RESULT.json was given. Pass the file that the Swift package wrote on the phone.")
     if out is not None:
-        refuse_existing(out, overwrite=overwrite)
         require_apart([out], [*results, *([baseline] if baseline else [])])
+        refuse_existing(out, overwrite=overwrite)
     from benchmarks.ios.stage import bench_ios
     from benchmarks.ios.table import format_table
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from compress.artifact import open_artifact
 from compress.errors import UnusableArtifact, UsageError
-from compress.files.atomic import refuse_existing
+from compress.files.atomic import atomic_file, refuse_existing
 from compress.teachers import packed
 from export import parity
 from export.calibration.photos import PARITY_IMAGES
@@ -41,17 +41,13 @@ def export_keras(source: Path, out: Path, *, overwrite: bool = False) -> dict[st
             "compress distill and compress prune write it."
         )
     generator = load_source(source)
-    partial = out.with_name(f".partial-{out.name}")
-    try:
-        packed.pack_student(student, partial, overwrite=True)
+    with atomic_file(out, overwrite=overwrite) as partial:
+        packed.pack_student(student, partial)
         reopened = load_source(partial)
         photos = parity.synthetic_photos(generator.image_size(None), count=PARITY_IMAGES, seed=0)
         made, expected = ([one.translate(photo) for photo in photos] for one in (reopened, generator))
         checked = parity.compute_parity(made, expected, material="synthetic")
         parity.require_psnr(checked, "float16 file", least_db=parity.LEAST_PSNR_DB["fp16"], remedy=_REMEDY)
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
     return {
         "file": str(out),
         "size_bytes": out.stat().st_size,

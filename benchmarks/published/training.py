@@ -69,8 +69,8 @@ def train_peer(
         UnusableModel: If the teacher cannot be read or lacks the layers that a loss compares.
         UnusableData: If the photos cannot be used.
     """
-    refuse_existing(out, overwrite=overwrite)
     require_apart([out], [like, teacher])
+    refuse_existing(out, overwrite=overwrite)
     config, seconds = _read_student(like)
     if method == "narrow":
         return _train_narrow(config, seconds, like, data, out, overwrite=overwrite)

@@ -31,6 +31,7 @@ from compress.config import to_mapping
 from compress.errors import ParityError
 from compress.files.atomic import replace_text
 from compress.run.stages import StageFailed, run_stages
+from compress.strict_json import open_seal_if_any
 
 RECORD = "stages.json"
 RESULT, MARKDOWN = "table.json", "table.md"
@@ -112,7 +113,7 @@ def _build_record(
         scored.remove(inputs.baseline.key)
     scores = {key: _read_json(out / SCORES / f"{key}.json") for key in scored}
     costs = {model.key: open_artifact(out / export_path(model)).manifest.cost for model in inputs.models}
-    bench = _read_json(out / BENCH)
+    bench = open_seal_if_any(_read_json(out / BENCH))
     rows = build_rows(inputs.models, costs, bench, scores)
     names = {model.key: model.name for model in inputs.models}
     metrics = metric_names(scores)

@@ -6,25 +6,28 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from compress.bench_record import BenchEntry, BenchRecord, Bytes, Ratio, parse_bench
 from compress.errors import UnusableData
 from compress.files.atomic import atomic_write_text
+from compress.strict_json import Bounds, Length, load_json, open_seal, open_seal_if_any, parse_record, seal_record
 
-SCHEMA = 1
+SCHEMA = 2
+UNSEALED_SCHEMA = 1
+"""Schema of files without a content hash. They are still read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
     """The measured speed-up and size of one model or command."""
 
-    speedup: float
+    speedup: Ratio
     """Ratio over the measurement's first model; of a command, over the fixed work that it is compared with."""
-    noise: float
+    noise: Annotated[float, Bounds(0, 1e6)]
     """Noise of the speed-up, see `benchmarks.timing.noise.median_noise`."""
-    size_bytes: int | None
+    size_bytes: Bytes | None
     """Size of the model's file; None of a command."""
 
 
@@ -46,16 +49,16 @@ def read_benchmark(path: Path) -> SpeedMeasurement:
     Raises:
         UnusableData: If it is no benchmark, or one of a single model.
     """
-    record = _read_object(path)
     try:
+        raw = open_seal_if_any(load_json(path))
         # The published comparison holds its run of `bench host` beside other results.
-        record = record.get("table", record)
-        kind, others = (dict(record["kind"]), record["entries"]) if "kind" in record else _split_models(record)
-        withheld = {entry["name"]: str(entry["withheld"]) for entry in others if entry["withheld"]}
-        models = {entry["name"]: _speed(entry) for entry in others if not entry["withheld"]}
-    except (KeyError, TypeError, ValueError) as error:
+        record = parse_bench(raw["table"] if isinstance(raw, dict) and "table" in raw else raw)
+        kind, others = (dict(record.kind), record.entries) if record.kind is not None else _split_models(record)
+        withheld = {entry.name: entry.withheld for entry in others if entry.withheld}
+        models = {entry.name: _speed(entry) for entry in others if not entry.withheld}
+    except (OSError, ValueError) as error:
         raise UnusableData(
-            f"{path} cannot be read as a benchmark ({error!r}); expected what `compress bench host --out` or "
+            f"{path} cannot be read as a benchmark ({error}); expected what `compress bench host --out` or "
             "`python -m benchmarks.toolkit --out` writes, or `table.json` of `compress bench published`."
         ) from error
     if not others:
@@ -111,15 +114,11 @@ def read_speed_baseline(path: Path) -> SpeedMeasurement:
     Raises:
         UnusableData: If it is missing, or no file of `compress bench accept`.
     """
-    record = _read_object(path)
     try:
-        if record["schema"] != SCHEMA:
-            raise ValueError(f"schema {record['schema']}, expected {SCHEMA}")
-        models = {name: _speed(model) for name, model in record["models"].items()}
-        return SpeedMeasurement(kind=dict(record["kind"]), models=models)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return _parse_baseline(load_json(path))
+    except (OSError, ValueError) as error:
         raise UnusableData(
-            f"{path} cannot be read as a baseline file ({error!r}); expected what `compress bench accept` writes."
+            f"{path} cannot be read as a baseline file ({error}); expected what `compress bench accept` writes."
         ) from error
 
 
@@ -129,39 +128,52 @@ def write_speed_baseline(measurement: SpeedMeasurement, path: Path, *, overwrite
     Raises:
         UsageError: If it exists and `overwrite` is false.
     """
-    models = ",\n".join(f"{json.dumps(name)}: {json.dumps(asdict(held))}" for name, held in measurement.models.items())
-    text = f'{{\n"schema": {SCHEMA},\n"kind": {json.dumps(measurement.kind)},\n"models": {{\n{models}\n}}\n}}\n'
-    atomic_write_text(path, text, overwrite=overwrite)
+    held = {name: asdict(model) for name, model in measurement.models.items()}
+    sealed = seal_record({"schema": SCHEMA, "kind": measurement.kind, "models": held})
+    models = ",\n".join(f"{json.dumps(name)}: {json.dumps(model)}" for name, model in held.items())
+    lines = [f'"{name}": {json.dumps(value)}' for name, value in sealed.items() if name != "models"]
+    lines.insert(2, f'"models": {{\n{models}\n}}')
+    atomic_write_text(path, "{\n" + ",\n".join(lines) + "\n}\n", overwrite=overwrite)
 
 
-def _split_models(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+@dataclass(frozen=True, kw_only=True)
+class _BaselineRecord:
+    """A baseline file, without its hash."""
+
+    schema: Literal[1, 2]
+    kind: dict[str, Any]
+    models: Annotated[dict[str, Speed], Length(1, 1000)]
+
+
+def _parse_baseline(raw: Any) -> SpeedMeasurement:
+    """Parse a baseline file; those of the schema before have no hash."""
+    if not isinstance(raw, dict):
+        raise ValueError(f"it holds a {type(raw).__name__}, expected an object")
+    schema = raw.get("schema")
+    if isinstance(schema, bool) or schema not in (UNSEALED_SCHEMA, SCHEMA):
+        raise ValueError(f"it is of schema {schema!r}, expected {SCHEMA}")
+    record = parse_record(open_seal(raw) if schema == SCHEMA else raw, _BaselineRecord)
+    return SpeedMeasurement(kind=record.kind, models=record.models)
+
+
+def _split_models(record: BenchRecord) -> tuple[dict[str, Any], list[BenchEntry]]:
     """Return the conditions of a benchmark of models, and all entries but the first, which is the baseline."""
-    machine, (first, *others) = record["machine"], record["entries"]
+    machine, (first, *others) = record.machine, record.entries
+    if missing := [name for name in ("cpu", "isa", "litert") if name not in machine]:
+        raise ValueError(f"its 'machine' has no {missing[0]!r}")
     kind = {
         "cpu": machine["cpu"],
         "isa": machine["isa"],
         "litert": machine["litert"],
-        "threads": record["threads"],
-        "first model": first["name"],
-        "its size_bytes": first["size_bytes"],
-        "its input_shape": first["input_shape"],
+        "threads": record.threads,
+        "first model": first.name,
+        "its size_bytes": first.size_bytes,
+        "its input_shape": None if first.input_shape is None else list(first.input_shape),
     }
     return kind, others
 
 
-def _speed(values: Mapping[str, Any]) -> Speed:
-    speedup, noise = float(values["speedup"]), float(values["noise"])
-    if not (0 < speedup < inf and 0 <= noise < inf):
-        raise ValueError(f"a speed-up of {speedup} with a noise of {noise}")
-    size_bytes = values["size_bytes"]
-    return Speed(speedup=speedup, noise=noise, size_bytes=None if size_bytes is None else int(size_bytes))
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UnusableData(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(record, dict):
-        raise UnusableData(f"{path} holds a {type(record).__name__}, expected an object.")
-    return record
+def _speed(entry: BenchEntry) -> Speed:
+    if entry.noise is None:
+        raise ValueError(f"the speedup of {entry.name!r} has no noise, and is not withheld")
+    return Speed(speedup=entry.speedup, noise=entry.noise, size_bytes=entry.size_bytes)

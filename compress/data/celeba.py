@@ -74,8 +74,8 @@ def prepare_celeba(
             image, or too many are broken.
     """
     _check_config(config)
-    refuse_existing(out, overwrite=overwrite)
     require_apart([out], (source, attributes))
+    refuse_existing(out, overwrite=overwrite)
     domains = _find(_select(read_attributes(attributes), config), source)
     folders = _split(domains, config)
     with atomic_dir(out, overwrite=overwrite) as scratch:

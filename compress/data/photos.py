@@ -24,10 +24,10 @@ def prepare_photos(data: Path, config: PhotosConfig, out: Path, *, overwrite: bo
         UsageError: If `out` exists and `overwrite` is false, or is or holds a part of the data set.
         UnusableData: If a folder or a paired image is missing, or too many photos are broken.
     """
-    refuse_existing(out, overwrite=overwrite)
     # The split that is not read stays, too: who names one of its folders has mistaken it for the output.
     parts = [part for name in LAYOUT for part in (data / name, paired_folder(data / name))]
     require_apart([out], [data, *(part for part in parts if part.exists())])
+    refuse_existing(out, overwrite=overwrite)
     with atomic_dir(out, overwrite=overwrite) as scratch:
         paths = list_photos(data, config.domain, config.split)
         if config.paired:

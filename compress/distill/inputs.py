@@ -103,8 +103,8 @@ def resolve_inputs(
         UnusableModel: If the teacher cannot be read.
         UnusableData: If photos are missing.
     """
-    refuse_existing_output(out, overwrite=overwrite)
     require_apart([out], [student, teacher])
+    refuse_existing_output(out, overwrite=overwrite)
     source = _open_student(student)
     domain = config.domain or _domain_of(source)
     config = dataclasses.replace(config, domain=domain)

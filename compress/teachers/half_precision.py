@@ -6,11 +6,12 @@ is converted back has the format, the names and the size of the original.
 
 from __future__ import annotations
 
-import shutil
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compress.errors import UnusableModel
+from compress.files.atomic import replace_bytes
 
 if TYPE_CHECKING:
     import h5py
@@ -82,12 +83,10 @@ def convert_hdf5(source: h5py.File, written: h5py.File, origin: str, dtype: str,
 def _convert(source: Path, out: Path, dtype: str, wanted: str, options: dict[str, Any]) -> None:
     import h5py
 
-    partial = out.with_name(f".{out.name}.partial")
+    converted = io.BytesIO()
     try:
-        with h5py.File(source) as read, h5py.File(partial, "w") as written:
+        with h5py.File(source) as read, h5py.File(converted, "w") as written:
             convert_hdf5(read, written, str(source), dtype, wanted, **options)
-        shutil.move(partial, out)
     except OSError as error:
         raise UnusableModel(f"{source} cannot be read as HDF5 ({error}).") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    replace_bytes(out, converted.getvalue())

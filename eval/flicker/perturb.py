@@ -42,8 +42,8 @@ def perturb_folder(photos: Path, config: PerturbConfig, out: Path, *, overwrite:
         UsageError: If `out` exists or holds the photos.
         UnusableData: If a folder cannot be used, or two photos are of one stem.
     """
-    refuse_existing(out, overwrite=overwrite)
     require_apart([out], [photos])
+    refuse_existing(out, overwrite=overwrite)
     paths = list(list_by_stem(photos).values())
     random = np.random.RandomState(config.seed)
     if len(paths) > config.images:

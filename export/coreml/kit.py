@@ -29,8 +29,8 @@ def check_place(kit: Path, artifact: Path, source: Path, *, overwrite: bool) -> 
         UsageError: If `kit` exists and `overwrite` is false, if it holds `source`, or if one of `kit` and `artifact`
             holds the other.
     """
-    refuse_existing(kit, overwrite=overwrite)
     require_apart([kit], [source])
+    refuse_existing(kit, overwrite=overwrite)
     ours, other = kit.resolve(), artifact.resolve()
     if ours.is_relative_to(other) or other.is_relative_to(ours):
         raise UsageError(f"{kit} and {artifact} lie in one another. Pass --swift a folder beside --out.")

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
+from compress.files.ownership import GENERATOR
+
 BARS = 40
 """Number of the slowest operators that are drawn; the rest is one bar."""
 _XNNPACK, _FALLBACK = "#0072B2", "#D55E00"
@@ -42,7 +44,7 @@ def draw_chart(operators: Sequence[Mapping[str, Any]], title: str) -> bytes:
             loc="lower right",
         )
     written = BytesIO()
-    figure.savefig(written, dpi=150, format="png")
+    figure.savefig(written, dpi=150, format="png", metadata={"Software": GENERATOR})
     return written.getvalue()
 
 

@@ -36,7 +36,7 @@ def test_json_goes_to_stdout_and_to_the_file(bench: Bench, models: Path, tmp_pat
     ("arguments", "exit_code", "message"),
     [
         (("--baseline", "missing.tflite", "--candidate", "missing.tflite"), 3, "missing.tflite does not exist"),
-        (("--baseline", __file__, "--candidate", __file__), 3, "cannot be run"),
+        (("--baseline", __file__, "--candidate", __file__), 3, "it is no .tflite file"),
         (("--baseline", "a", "--candidate", "b", "--loops", "3"), 2, "--loops"),
         (("--baseline", "a"), 2, "--candidate"),
         (("--baseline", "a", "--candidate", "b", "--threads", "0"), 2, "threads = 0"),

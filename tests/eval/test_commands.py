@@ -33,7 +33,7 @@ def test_missing_folder_ends_with_3_and_leaves_nothing(command: CommandLine, tmp
 def test_existing_output_ends_with_2_and_stays(command: CommandLine, tmp_path: Path) -> None:
     out = tmp_path / "scores.json"
     out.write_text("precious")
-    finished = command("score", "--real", tmp_path, "--fake", tmp_path, "--out", out, module="eval")
+    finished = command("score", "--real", tmp_path / "real", "--fake", tmp_path / "fake", "--out", out, module="eval")
     assert finished.returncode == 2
     assert "--overwrite" in finished.stderr
     assert out.read_text() == "precious"
@@ -88,7 +88,7 @@ def test_folder_that_cannot_be_scored_ends_with_3_and_nothing_is_written(
 
 
 def test_report_of_a_column_without_a_name_ends_with_2(command: CommandLine, tmp_path: Path) -> None:
-    flags = ["--inputs", tmp_path, "--teacher", tmp_path, "--column", tmp_path, "--out", tmp_path / "report.html"]
+    flags = ["--inputs", "photos", "--teacher", "teacher", "--column", "student", "--out", tmp_path / "report.html"]
     finished = command("report", *flags, module="eval")
     assert finished.returncode == 2
     assert "NAME=PATH" in finished.stderr

@@ -22,7 +22,7 @@ def picture(model, photo: np.ndarray) -> np.ndarray:
 def test_keras_artifact_translates_every_photo(small_student, as_artifact, photos, photo_folder, tmp_path):
     result = translate(as_artifact(small_student), photo_folder, tmp_path / "out", TranslateConfig())
     assert result == {"out": str(tmp_path / "out"), "images": 8, "skipped": 0, "height_px": 32, "width_px": 32}
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"photo{index}.png" for index in range(8)]
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == [f"photo{index}.png" for index in range(8)]
     written = read_image(tmp_path / "out" / "photo3.png")
     assert np.abs(written.astype(int) - picture(small_student, photos[3])).max() <= 1
 

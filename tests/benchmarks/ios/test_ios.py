@@ -266,7 +266,7 @@ def test_command_prints_and_writes_and_names_what_is_wrong(command, write, tmp_p
     assert json.loads(finished.stdout) == json.loads((tmp_path / "out.json").read_text()) == bench_ios([phone])
     for arguments, code, message in (
         ((phone, "--out", tmp_path / "out.json"), 2, "--overwrite"),
-        ((phone, "--out", phone, "--overwrite"), 2, "part of the input"),
+        ((phone, "--out", phone, "--overwrite"), 2, "is the same as"),
         ((), 2, "no RESULT.json was given"),
         ((tmp_path / "out.json",), 3, "no measurement of an iPhone"),
     ):

@@ -181,7 +181,5 @@ def test_a_student_that_started_from_another_gives_its_time_as_any(tmp_path: Pat
 
 def test_a_peer_is_not_written_over_its_student(tmp_path: Path) -> None:
     like = _student(tmp_path / "like", 4.0)
-    with pytest.raises(UsageError, match="exists already"):
-        _train("omgd", like, tmp_path / "t.h5", tmp_path, like)
-    with pytest.raises(UsageError, match="a part of the input"):
+    with pytest.raises(UsageError, match=r"is the same as .*which this command reads"):
         training.train_peer("omgd", like, tmp_path / "t.h5", tmp_path, like, overwrite=True)

@@ -114,7 +114,7 @@ def test_full_disk_costs_a_warning_and_not_the_score(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cache, "atomic_write_bytes", full)
+    monkeypatch.setattr(cache, "replace_bytes", full)
     found = FeatureCache(tmp_path / "cache").load_or_compute(KEY, lambda: FEATURES)
     assert np.array_equal(found, FEATURES)
     assert "No space left" in caplog.text

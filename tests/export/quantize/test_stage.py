@@ -14,6 +14,7 @@ from keras import layers
 from compress import artifact
 from compress.artifact import Artifact
 from compress.errors import UnusableArtifact, UsageError
+from compress.files.ownership import mark_folder
 from compress.images import list_images, read_images, to_float
 from compress.models.io import load_student
 from export.config import TfliteConfig
@@ -53,7 +54,7 @@ def quantized(run, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
 def test_a_quantized_student_is_a_folded_model_with_the_scale_of_every_tensor(quantized: Artifact) -> None:
     assert quantized.manifest.float_ops == []
-    assert sorted(path.name for path in quantized.path.iterdir()) == [
+    assert sorted(path.name for path in quantized.path.glob("[!.]*")) == [
         "manifest.json", "model.keras", "samples.png", "sensitivity.json", "sensitivity.png",
     ]  # fmt: skip
     manifest = quantized.manifest
@@ -222,10 +223,11 @@ def test_a_killed_run_goes_on_where_it_was(run, quantized: Artifact, tmp_path: P
 def test_the_folder_of_another_stopped_run_is_left_as_it_is(run, tmp_path: Path) -> None:
     work = tmp_path / "quantized.training" / "qat"
     work.mkdir(parents=True)
+    mark_folder(work.parent)
     np.savez(work / "checkpoint.npz", identity="of another run", step=2)
     with pytest.raises(UsageError, match="stopped at step 2"):
         run(tmp_path / "quantized")
-    assert [path.name for path in work.parent.iterdir()] == ["qat"]
+    assert [path.name for path in work.parent.glob("[!.]*")] == ["qat"]
 
 
 def test_what_cannot_work_is_refused_before_the_teacher_runs(run, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_int8_artifact_is_whole_and_tells_what_it_is(small_student, as_artifact,
     assert TfliteGenerator.open(artifact.model_path).translate(photos[0]).shape == (32, 32, 3)
     with Image.open(tmp_path / "out" / "samples.png") as sheet:
         assert sheet.size == (3 * 36 + 4, 4 * 36 + 4)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+    assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == [
         "manifest.json",
         "model.tflite",
         "samples.png",
