@@ -13,9 +13,9 @@ from compress.artifact import Artifact, file_fingerprint, find_trained_with, is_
 from compress.data.config import Domain
 from compress.errors import UnusableArtifact, UsageError
 from compress.image_size import resolve_size
-from compress.models.io import load_student
 from compress.teachers import LambdaLayers
 from compress.teachers.packed import read_packed_config
+from compress.teachers.student import load_student
 from export.graph.quantized import TensorScale
 
 _DOMAINS: tuple[Domain, ...] = ("A", "B", "both")
@@ -139,4 +139,6 @@ def _layer_with_size(layer: Mapping[str, Any], size: tuple[int | None, int | Non
 
 def _scales(artifact: Artifact) -> dict[str, TensorScale] | None:
     stored = artifact.manifest.quantization
-    return None if stored is None else {name: TensorScale(**scale) for name, scale in stored.items()}
+    if stored is None:
+        return None
+    return {name: TensorScale(scale["scale"], int(scale["zero_point"])) for name, scale in stored.items()}

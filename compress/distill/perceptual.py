@@ -119,10 +119,12 @@ def _load_file(path: Path) -> keras.Model:
     import keras
 
     from compress.models.io import clone
+    from compress.teachers.sandbox import check_in_child
 
     try:
+        check_in_child("keras_model", path)
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, UnusableModel, zipfile.BadZipFile) as error:
         raise UnusableModel(f"{path} cannot be loaded as a Keras model ({str(error).splitlines()[0]}).") from error
     inputs = getattr(model, "inputs", None) or []
     if len(inputs) != 1 or tuple(inputs[0].shape) != (None, None, None, 3):

@@ -38,6 +38,8 @@ LayerKind = Literal[
     "DepthToSpace",
 ]
 
+LAYERS_LIMIT = 2000
+"""Most layers of a generator, and most calls of them; a CycleGAN generator has some 100."""
 INPUT = "input"
 """Name by which layers refer to the generator's input image."""
 

@@ -1,12 +1,15 @@
 """Writer that builds a description layer by layer, for all readers."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from compress.teachers.description import INPUT, GeneratorDescription, LayerDescription, LayerKind
+from compress.printable import printable_name
+from compress.teachers.check import too_many_layers_error
+from compress.teachers.description import INPUT, LAYERS_LIMIT, GeneratorDescription, LayerDescription, LayerKind
 
 
 @dataclass
@@ -26,7 +29,13 @@ class GraphWriter:
         name: str | None = None,
         weights: Mapping[str, np.ndarray | None] | None = None,
     ) -> str:
-        """Append a layer and return its name; weights that are None are left out."""
+        """Append a layer and return its name; weights that are None are left out.
+
+        Raises:
+            UnusableModel: If it is one more than any generator has.
+        """
+        if len(self.layers) >= LAYERS_LIMIT:
+            raise too_many_layers_error()
         name = self._unique(name or f"{kind.lower()}_{len(self.layers)}")
         self.layers.append(LayerDescription(name=name, kind=kind, config=config, inputs=inputs or (self.last,)))
         self.weights |= {f"{name}/{role}": value for role, value in (weights or {}).items() if value is not None}
@@ -46,8 +55,8 @@ class GraphWriter:
         )
 
     def _unique(self, name: str) -> str:
-        # Keras 3 forbids slashes in layer names, Keras 2 wrote them for nested models.
-        clean = name.replace("/", "_")
+        # Keras 3 forbids slashes in layer names, Keras 2 wrote them for nested models; control characters none needs.
+        clean = re.sub(r"[/\s]", "_", printable_name(name))
         taken = {layer.name for layer in self.layers} | {INPUT}
         number = 1
         candidate = clean

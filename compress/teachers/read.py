@@ -1,23 +1,26 @@
 """Child process of `sandbox`: reads one foreign file into a description or arrays, with only the framework it needs."""
 
-import resource
+import os
+import stat
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from compress.errors import UnusableModel
+from compress.errors import UnsupportedLayer, UnusableModel
+from compress.printable import printable
 from compress.teachers.check import check_description
 from compress.teachers.description import GeneratorDescription
 from compress.teachers.keras.inferred_padding import infer_padding_amounts, refuse_lambda_layers
-
-ADDRESS_SPACE_BYTES = 8 << 30
-FRAMEWORK_ADDRESS_SPACE_BYTES = 24 << 30
-"""Limit for PyTorch and TensorFlow: PyTorch with CUDA maps 11 GB of libraries before it reads a byte."""
+from compress.teachers.limits import die_with_parent, limit_reading
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ZIP_MAGIC = b"PK\x03\x04"
+PYTORCH_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin")
+CANNOT_WRITE = 74
+"""Exit code where the file was read but the result could not be written: `EX_IOERR` of sysexits.h."""
+_MEMBERS_LIMIT = 10_000
 
 
 def describe(path: Path, *, lambda_layers: str | None = None) -> GeneratorDescription:
@@ -26,12 +29,36 @@ def describe(path: Path, *, lambda_layers: str | None = None) -> GeneratorDescri
     Raises:
         UnusableModel: If no reader knows the file, or what it holds is no generator.
     """
+    require_regular(path)
     description = _read(path)
     if lambda_layers != "reflection_pad":
         refuse_lambda_layers(description)
     description = infer_padding_amounts(description)
     check_description(description)
     return description
+
+
+def require_regular(path: Path) -> int:
+    """Refuse pipes, devices and sockets, also in a directory, since reading one might never end; return all bytes.
+
+    Raises:
+        UnusableModel: With the path of the first that is no plain file.
+    """
+    members = [path]
+    if path.is_dir():
+        members += [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
+    if len(members) > _MEMBERS_LIMIT:
+        raise UnusableModel(f"it holds {len(members):,} files; expected a SavedModel or one file.")
+    total = 0
+    for member in members:
+        try:
+            found = member.stat()
+        except OSError as error:
+            raise UnusableModel(f"{member.name} cannot be read ({error.strerror}).") from error
+        if stat.S_IFMT(found.st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+            raise UnusableModel(f"{member.name} is no file but a pipe, a device or the like.")
+        total += found.st_size
+    return total
 
 
 def _read(path: Path) -> GeneratorDescription:
@@ -52,7 +79,7 @@ def _read(path: Path) -> GeneratorDescription:
         from compress.teachers.keras import archive
 
         return archive.describe(path)
-    if path.suffix in (".pth", ".pt", ".ckpt", ".bin"):
+    if path.suffix in PYTORCH_SUFFIXES:
         from compress.teachers.pytorch import reader
 
         return reader.describe(path)
@@ -62,42 +89,69 @@ def _read(path: Path) -> GeneratorDescription:
     )
 
 
-def _save_state_dict(path: Path, result: Path) -> None:
-    from compress.teachers.pytorch import reader
+def load_framework(path: Path) -> None:
+    """Load what reading a file needs, so that its limits of time and memory count the reading alone."""
+    if path.is_dir():
+        import tensorflow  # noqa: F401
+    elif path.suffix in PYTORCH_SUFFIXES:
+        from compress.teachers.pytorch import reader
 
-    arrays: dict[str, Any] = reader.read_state_dict(path)
-    np.savez(result, **arrays)
-
-
-def _limit_memory(path: Path) -> None:
-    light = path.is_file() and path.suffix in (".h5", ".hdf5", ".keras")
-    limit = ADDRESS_SPACE_BYTES if light else FRAMEWORK_ADDRESS_SPACE_BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        reader.load_torch()
+    else:
+        import h5py  # noqa: F401
 
 
 def main() -> int:
     """Read the file of the command line for what it asks; return the exit code of the process."""
-    content, path, result, *lambda_layers = sys.argv[1:]
-    _limit_memory(Path(path))
+    parent, content, path, result, *lambda_layers = sys.argv[1:]
+    die_with_parent(int(parent))
     try:
-        if content == "state_dict":
-            _save_state_dict(Path(path), Path(result))
-        else:
-            describe(Path(path), lambda_layers=lambda_layers[0] if lambda_layers else None).save(Path(result))
-    except UnusableModel as error:
-        return _print_reason(str(error))
+        read = _read_within_limits(content, Path(path), lambda_layers[0] if lambda_layers else None)
+    except (UnusableModel, UnsupportedLayer) as error:
+        return print_reason(str(error), error.exit_code)
     except MemoryError:
-        return _print_reason("reading it takes more memory than any generator needs; the file is damaged.")
+        return print_reason("reading it takes more memory than any generator needs; the file is damaged.")
     except Exception as error:
         # Whatever a torn or hostile file makes a reader stumble over is that file's fault.
-        return _print_reason(f"the file is damaged or of an unknown layout ({type(error).__name__}: {error}).")
+        return print_reason(f"the file is damaged or of an unknown layout ({type(error).__name__}: {error}).")
+    return _save(read, Path(result))
+
+
+def _read_within_limits(content: str, path: Path, lambda_layers: str | None) -> Any:
+    size_bytes = require_regular(path)
+    load_framework(path)
+    limit_reading(size_bytes)
+    if content == "state_dict":
+        from compress.teachers.pytorch import reader
+
+        return reader.read_state_dict(path)
+    if content == "student":
+        from compress.teachers.keras.saved_student import check_saved_student
+
+        return check_saved_student(path)
+    if content == "keras_model":
+        from compress.teachers.keras.saved_student import check_saved_model
+
+        return check_saved_model(path)
+    return describe(path, lambda_layers=lambda_layers)
+
+
+def _save(read: Any, result: Path) -> int:
+    try:
+        if isinstance(read, GeneratorDescription):
+            read.save(result)
+        elif read is not None:
+            np.savez(result, **read)
+    except OSError as error:
+        print(error.errno, file=sys.stderr)
+        return CANNOT_WRITE
     return 0
 
 
-def _print_reason(reason: str) -> int:
-    print(" ".join(reason.split()), file=sys.stderr)
-    return UnusableModel.exit_code
+def print_reason(reason: str, exit_code: int = UnusableModel.exit_code) -> int:
+    """Print why a file is refused, on one line and without control characters; return the exit code."""
+    print(printable(" ".join(reason.split())), file=sys.stderr)
+    return exit_code
 
 
 if __name__ == "__main__":

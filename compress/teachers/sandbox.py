@@ -1,8 +1,8 @@
 """Sandbox: reads an untrusted model file in a child process with limits on memory and time.
 
 HDF5 and zip readers crash, hang or eat all memory on torn and hostile files (2 segfaults and 6 hangs in 2,900 files
-with flipped bytes): the child dies of it, the command says so in one line. It also keeps PyTorch out of TensorFlow's
-process.
+with flipped bytes): the child dies of it, the command says so in one line. The child sets its limits itself, and the
+system enforces them (`limits`). It also keeps PyTorch out of TensorFlow's process.
 """
 
 import os
@@ -17,13 +17,18 @@ from typing import Literal
 
 import numpy as np
 
-from compress.errors import UnusableModel
+from compress.errors import UnsupportedLayer, UnusableModel
+from compress.printable import printable
 from compress.teachers.description import GeneratorDescription
+from compress.teachers.limits import READING_S
+from compress.teachers.read import CANNOT_WRITE
 
-TIME_LIMIT_S = 180
+STARTING_S = 240
+"""Seconds that a child may take to load a framework, on a busy machine, before its own clock starts."""
+_OUT_OF_TIME = (signal.SIGALRM, signal.SIGXCPU)
 
-Content = Literal["generator", "state_dict"]
-"""What a file is read for."""
+Content = Literal["generator", "state_dict", "student", "keras_model"]
+"""What a file is read for; the last two are checked alone, for Keras to load."""
 
 
 def describe_in_child(path: Path, *, lambda_layers: str | None = None) -> GeneratorDescription:
@@ -35,6 +40,7 @@ def describe_in_child(path: Path, *, lambda_layers: str | None = None) -> Genera
 
     Raises:
         UnusableModel: With the child's own words if it refused the file, else that it crashed or ran out of time.
+        OSError: If the folder for temporary files is full.
     """
     with _read_in_child("generator", path, *([lambda_layers] if lambda_layers else [])) as result:
         return GeneratorDescription.load(result)
@@ -45,9 +51,20 @@ def state_dict_in_child(path: Path) -> dict[str, np.ndarray]:
 
     Raises:
         UnusableModel: As `describe_in_child`.
+        OSError: As `describe_in_child`.
     """
     with _read_in_child("state_dict", path) as result, np.load(result, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
+
+
+def check_in_child(content: Literal["student", "keras_model"], path: Path) -> None:
+    """Check a `.keras` file in a child process, so that Keras can load it in this one.
+
+    Raises:
+        UnusableModel: As `describe_in_child`.
+        UnsupportedLayer: If a student holds a layer that no student has.
+    """
+    run_in_child("compress.teachers.read", content, str(path.resolve()), os.devnull, path=path)
 
 
 @contextmanager
@@ -55,33 +72,70 @@ def _read_in_child(content: Content, path: Path, *options: str) -> Iterator[Path
     """Yield the `.npz` that the child wrote; it is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="pocketgan-") as scratch:
         result = Path(scratch) / "content.npz"
-        # -P keeps modules that lie in the working directory from standing in for numpy or h5py.
-        command = [sys.executable, "-P", "-m", "compress.teachers.read", content, str(path.resolve()), str(result)]
-        try:
-            child = subprocess.run(
-                [*command, *options],
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=TIME_LIMIT_S,
-                check=False,
-                env=_environment(),
-            )
-        except subprocess.TimeoutExpired as error:
-            raise UnusableModel(f"{path} could not be read within {TIME_LIMIT_S} s; the file is damaged.") from error
-        if child.returncode == UnusableModel.exit_code:
-            raise UnusableModel(f"{path}: {child.stderr.strip().splitlines()[-1]}")
-        if child.returncode != 0 or not result.exists():
-            raise UnusableModel(f"{path} could not be read: {_cause_of_death(child.returncode)}; the file is damaged.")
+        run_in_child("compress.teachers.read", content, str(path.resolve()), str(result), *options, path=path)
         yield result
 
 
+def run_in_child(module: str, *arguments: str, path: Path) -> None:
+    """Run a module of ours that opens a stranger's file, and turn how it ends into an error of the file.
+
+    The module calls `limits.die_with_parent` with its first argument, then, its libraries loaded, `limit_reading`; it
+    ends with `read.print_reason`, `read.CANNOT_WRITE` or 0.
+
+    Args:
+        module: Its dotted name.
+        arguments: Its command line after this process's number.
+        path: The file as errors call it.
+
+    Raises:
+        UnusableModel: With the child's own words if it refused the file, else that it crashed or ran out of time.
+        UnsupportedLayer: If the child said so.
+        OSError: If it could not write its result.
+    """
+    # -P keeps modules that lie in the working directory from standing in for numpy or h5py.
+    command = [sys.executable, "-P", "-m", module, str(os.getpid()), *arguments]
+    try:
+        child = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=STARTING_S + READING_S,
+            check=False,
+            env=_environment(),
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UnusableModel(f"{path} could not be read: its reader did not start in {STARTING_S} s.") from error
+    last_line = (child.stderr.strip().splitlines() or [""])[-1]
+    if child.returncode == CANNOT_WRITE and last_line.isdigit():
+        raise OSError(int(last_line), os.strerror(int(last_line)), tempfile.gettempdir())
+    if child.returncode == UnusableModel.exit_code and last_line:
+        raise UnusableModel(f"{path}: {printable(last_line)}")
+    if child.returncode == UnsupportedLayer.exit_code and last_line:
+        raise UnsupportedLayer(f"{path}: {printable(last_line)}")
+    if child.returncode != 0:
+        raise UnusableModel(f"{path} could not be read: {_cause_of_death(child.returncode)}; the file is damaged.")
+
+
 def _environment() -> dict[str, str]:
-    """Return the child's environment: no GPU, quiet libraries, and no HDF5 filter plugins that a file could ask for."""
-    return os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3", "HDF5_PLUGIN_PRELOAD": "::"}
+    """Return the child's environment: no GPU, one thread, quiet libraries, no HDF5 plugins that a file could ask for.
+
+    Each thread reserves address space, by which memory is limited.
+    """
+    return os.environ | {
+        "CUDA_VISIBLE_DEVICES": "",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "HDF5_PLUGIN_PRELOAD": "::",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",
+    }
 
 
 def _cause_of_death(returncode: int) -> str:
+    if -returncode in _OUT_OF_TIME:
+        return f"the reader was not done after {READING_S} s"
     if returncode < 0:
         return f"the reader was ended by {signal.Signals(-returncode).name}"
     return f"the reader ended with code {returncode}"

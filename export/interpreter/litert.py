@@ -12,6 +12,7 @@ from ai_edge_litert.interpreter import Interpreter, SignatureRunner
 from compress.errors import UnusableModel
 from compress.images import to_float
 from export.graph.quantized import TensorScale
+from export.interpreter.checked_file import check_file
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,8 @@ class TfliteGenerator:
 
     @classmethod
     def open(cls, path: Path, *, threads: int = 2) -> "TfliteGenerator":
-        """Load a file from disk."""
-        if not path.is_file():
-            raise UnusableModel(f"{path} does not exist; expected a .tflite file.")
+        """Load a file from disk, which a child process has opened and run before."""
+        check_file(path)
         return cls(path.read_bytes(), name=str(path), threads=threads)
 
     def at_size(self, size: tuple[int, int]) -> "TfliteGenerator":

@@ -87,7 +87,7 @@ def test_a_damaged_artifact_is_refused_with_its_path(tmp_path: Path, damage) -> 
 def test_a_manifest_of_before_a_rename_is_refused_with_its_key(tmp_path: Path) -> None:
     _make(tmp_path / "net")
     _edit(tmp_path / "net", kept_float=[])
-    with pytest.raises(UnusableArtifact, match="unknown key kept_float"):
+    with pytest.raises(UnusableArtifact, match="unknown key 'kept_float'"):
         artifact.open_artifact(tmp_path / "net")
 
 
@@ -124,3 +124,49 @@ def test_a_manifest_tells_which_network_its_losses_saw_images_through(config: di
 
 def test_a_manifest_of_before_such_losses_tells_of_none() -> None:
     assert replace(_manifest(), config={"l1_weight": 1.0, "adversarial_weight": 0.1}).trained_with is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"name": 7}, "'name' is 7, expected a string"),
+        ({"schema": True}, "'schema' is True"),
+        ({"cost": {"params": "1", "macs": 2, "size_bytes": 3}}, "'cost.params' is '1'"),
+        ({"cost": {"params": -1, "macs": 2, "size_bytes": 3}}, "'cost.params' is -1"),
+        ({"cost": None}, "'cost' is None"),
+        ({"input": {"shape": [8, 8]}}, "'input.shape'"),
+        ({"input": {"shape": [0, 8, 3]}}, "'input.shape"),
+        ({"input": {"shape": [8, 8, 3], "range": [0]}}, "'input.range'"),
+        ({"config": []}, "'config' is"),
+        ({"config": {"other_sizes_px": 64}}, "other_sizes_px"),
+        ({"config": {"other_sizes_px": ["64"]}}, "other_sizes_px"),
+        ({"quantization": {"image": 1}}, "quantization"),
+        ({"quantization": {"image": {"scale": 0, "zero_point": 0}}}, "expected scale > 0"),
+        ({"quantization": {"image": {"scale": 1, "zero_point": 300}}}, "zero_point -128 to 255"),
+        ({"quantization": {"image": {"scale": 1}}}, "zero_point"),
+        ({"float_ops": [1]}, "float_ops"),
+        ({"versions": {"numpy": 2}}, "versions"),
+        ({"seed": 1.5}, "seed"),
+    ],
+)
+def test_a_manifest_of_another_type_or_range_is_refused_by_its_key(tmp_path: Path, changes, words: str) -> None:
+    _make(tmp_path / "net")
+    _edit(tmp_path / "net", **changes)
+    with pytest.raises(UnusableArtifact, match="cannot be read as a manifest") as caught:
+        artifact.open_artifact(tmp_path / "net")
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["[" * 1000 + "]" * 1000, '{"schema": 1, "schema": 1}', '{"scores": NaN}', "\xff"])
+def test_a_manifest_that_is_no_plain_json_is_refused(tmp_path: Path, text: str) -> None:
+    _make(tmp_path / "net")
+    (tmp_path / "net/manifest.json").write_text(text, encoding="latin-1")
+    with pytest.raises(UnusableArtifact, match="cannot be read as a manifest"):
+        artifact.open_artifact(tmp_path / "net")
+
+
+def test_a_score_that_is_no_number_is_written_as_null(tmp_path: Path) -> None:
+    scores = {"psnr_db": float("inf"), "parity": {"each": [1.0, float("nan")]}}
+    artifact.write_manifest(tmp_path, replace(_manifest(), scores=scores))
+    (tmp_path / "model.keras").write_text("weights")
+    assert artifact.open_artifact(tmp_path).manifest.scores == {"psnr_db": None, "parity": {"each": [1.0, None]}}

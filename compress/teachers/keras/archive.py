@@ -1,21 +1,26 @@
 """Reader of `.keras` files: a zip with `config.json` and `model.weights.h5`, where weights lie by class and number."""
 
 import io
-import json
 import re
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 
 from compress.errors import UnusableModel
+from compress.strict_json import MOST_BYTES, parse_json
 from compress.teachers.description import GeneratorDescription
 from compress.teachers.keras import hdf5
-from compress.teachers.keras.config import Call, flatten_model
+from compress.teachers.keras.config import CONFIG_DEPTH_LIMIT, Call, flatten_model
 from compress.teachers.keras.layer_writer import Weights
 from compress.teachers.keras.layers import write_network
+from compress.teachers.unpacked import require_whole
 
-CONFIG_BYTES_LIMIT = 64 << 20
+CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.weights.h5"
 _ROOTS = ("layers", "_layer_checkpoint_dependencies")
 """Groups of a model's layers in Keras 3, and in Keras 2.12 to 2.15."""
 
@@ -26,23 +31,35 @@ def describe(path: Path) -> GeneratorDescription:
     Raises:
         UnusableModel: If the file is torn or holds no generator.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(_read(archive, "config.json", CONFIG_BYTES_LIMIT))
-            weights = _read(archive, "model.weights.h5", hdf5.DECLARED_BYTES_LIMIT)
-    except (zipfile.BadZipFile, EOFError) as error:
-        raise UnusableModel(f"the .keras file is truncated or damaged ({error}).") from error
-    network = flatten_model(config)
-    with hdf5.open_hdf5(io.BytesIO(weights)) as opened:
+    with open_archive(path) as (config, opened):
+        network = flatten_model(config)
         graph, output = write_network(network, lambda call: _weights_of(call, opened))
     return graph.finish("Keras 3 model (.keras)", network.input_shape, output)
 
 
-def _read(archive: zipfile.ZipFile, name: str, limit_bytes: int) -> bytes:
+@contextmanager
+def open_archive(path: Path) -> Iterator[tuple[Any, h5py.File]]:
+    """Yield the configuration of a `.keras` as plain data, and its weights, opened and checked.
+
+    Raises:
+        UnusableModel: If a member is missing, damaged, there twice, or unpacks to more than a generator can have.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            require_whole(archive, {CONFIG_NAME: MOST_BYTES})
+            config = parse_json(_read(archive, CONFIG_NAME), max_depth=CONFIG_DEPTH_LIMIT)
+            weights = _read(archive, WEIGHTS_NAME)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise UnusableModel(f"the .keras file is truncated or damaged ({error}).") from error
+    except ValueError as error:
+        raise UnusableModel(f"the .keras file has no usable {CONFIG_NAME}: {error}.") from error
+    with hdf5.open_hdf5(io.BytesIO(weights)) as opened:
+        yield config, opened
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> bytes:
     if name not in archive.namelist():
         raise UnusableModel(f"the .keras file has no {name}; expected what keras.Model.save writes.")
-    if archive.getinfo(name).file_size > limit_bytes:
-        raise UnusableModel(f"the .keras file declares {archive.getinfo(name).file_size / 1e9:.1f} GB of {name}.")
     return archive.read(name)
 
 

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compress.errors import UnusableModel
-from compress.teachers.description import INPUT
+from compress.teachers.check import too_many_layers_error
+from compress.teachers.description import INPUT, LAYERS_LIMIT
 
+CONFIG_DEPTH_LIMIT = 100
+"""Most lists and objects within each other in a configuration; each nested model adds some five."""
 _NESTED = frozenset({"Functional", "Model", "Sequential"})
 _Reference = tuple[str, int]
 """Name of a layer, and the index of one of its calls."""
@@ -81,6 +84,8 @@ class _Node:
 class _Flattener:
     calls: list[Call] = field(default_factory=list)
     input_shape: tuple[int | None, int | None, int] | None = None
+    visited: int = 0
+    """Calls so far, those of nested models counted too, which may hold no layer."""
 
     def flatten(
         self, model: Mapping[str, Any], path: tuple[str, ...], places: tuple[str, ...], inputs: Sequence[str] | None
@@ -140,6 +145,9 @@ class _Flattener:
         return True
 
     def _call(self, node: _Node, path: tuple[str, ...], places: tuple[str, ...], inputs: Sequence[str]) -> list[str]:
+        self.visited += 1
+        if self.visited > LAYERS_LIMIT:
+            raise too_many_layers_error()
         layer, name = node.layer, _layer_name(node.layer)
         path, places = (*path, name), (*places, node.place)
         if layer["class_name"] in _NESTED:

@@ -1,14 +1,15 @@
 """Reader of a whole-model `.h5` of Keras 2 or 3: the JSON of `model_config` and the weights by layer."""
 
-import json
 from pathlib import Path
+from typing import Any
 
 import h5py
 
 from compress.errors import UnusableModel
+from compress.strict_json import MOST_BYTES, parse_json
 from compress.teachers.description import GeneratorDescription
 from compress.teachers.keras import deep_vision, hdf5
-from compress.teachers.keras.config import Call, flatten_model
+from compress.teachers.keras.config import CONFIG_DEPTH_LIMIT, Call, flatten_model
 from compress.teachers.keras.layer_writer import Weights
 from compress.teachers.keras.layers import write_network
 
@@ -23,10 +24,20 @@ def describe(path: Path) -> GeneratorDescription:
         config = hdf5.read_string(opened.attrs, "model_config")
         if config is None:
             return deep_vision.describe_weights_file(opened)
-        return _describe_whole_model(opened, json.loads(config))
+        return _describe_whole_model(opened, _parse_config(config))
 
 
-def _describe_whole_model(opened: h5py.File, model_config: dict) -> GeneratorDescription:
+def _parse_config(text: str) -> Any:
+    content = text.encode("utf-8")
+    if len(content) > MOST_BYTES:
+        raise UnusableModel(f"the file's configuration has {len(content):,} bytes, more than any generator's.")
+    try:
+        return parse_json(content, max_depth=CONFIG_DEPTH_LIMIT)
+    except ValueError as error:
+        raise UnusableModel(f"the file's configuration cannot be read: {error}.") from error
+
+
+def _describe_whole_model(opened: h5py.File, model_config: Any) -> GeneratorDescription:
     network = flatten_model(model_config)
     if "model_weights" not in opened:
         raise UnusableModel("the file has a model's configuration but no weights; it is truncated.")

@@ -54,6 +54,10 @@ class LayerWriter:
         return UnusableModel(f"{self.label} ({self.call.class_name}) {reason}")
 
 
+class UnknownLayer(UnusableModel):
+    """Raised for a layer whose class is not known here."""
+
+
 Handler = Callable[[LayerWriter], str]
 """Function that writes a layer and returns the name of its output."""
 

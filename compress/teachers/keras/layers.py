@@ -13,7 +13,14 @@ from compress.teachers.description import INPUT, LayerKind
 from compress.teachers.graph_writer import GraphWriter
 from compress.teachers.keras.config import Call, Network
 from compress.teachers.keras.inferred_padding import LAMBDA_PADDING, UNKNOWN_PADDING
-from compress.teachers.keras.layer_writer import Handler, LayerWriter, Weights, spatial_pairs, write_activation
+from compress.teachers.keras.layer_writer import (
+    Handler,
+    LayerWriter,
+    UnknownLayer,
+    Weights,
+    spatial_pairs,
+    write_activation,
+)
 from compress.teachers.keras.norms import write_batch_norm, write_contrib_norm, write_group_norm, write_instance_norm
 from compress.teachers.keras.operations import is_known_operation, is_operation, write_operation
 
@@ -55,7 +62,8 @@ def _handler(call: Call) -> Handler:
 
 
 def _refuse_unknown(layer: LayerWriter) -> str:
-    raise layer.error("is a layer that no CycleGAN generator known here has; its code is not in the file.")
+    reason = "is a layer that no CycleGAN generator known here has; its code is not in the file."
+    raise UnknownLayer(str(layer.error(reason)))
 
 
 def _pass_on(layer: LayerWriter) -> str:
@@ -92,7 +100,7 @@ def _write_cropping(layer: LayerWriter) -> str:
 
 def _write_convolution(layer: LayerWriter) -> str:
     _require_channels_last(layer)
-    common = {"filters": int(layer.config["filters"]), **_window(layer)}
+    common = {"filters": layer.config["filters"], **_window(layer)}
     kernel = layer.roles("kernel", *_bias(layer))
     return _with_activation(layer, layer.add("Conv2D", {**common, "groups": layer.config.get("groups") or 1}, **kernel))
 
@@ -103,7 +111,7 @@ def _write_transposed(layer: LayerWriter) -> str:
         raise layer.error("is grouped; expected groups = 1.")
     output_padding = layer.config.get("output_padding")
     config = {
-        "filters": int(layer.config["filters"]),
+        "filters": layer.config["filters"],
         **_window(layer),
         "output_padding": None if output_padding is None else _pair(output_padding),
     }
@@ -119,7 +127,7 @@ def _write_depthwise(layer: LayerWriter) -> str:
 def _write_separable(layer: LayerWriter) -> str:
     _require_channels_last(layer)
     config = {
-        "filters": int(layer.config["filters"]),
+        "filters": layer.config["filters"],
         "depth_multiplier": layer.config.get("depth_multiplier", 1),
         **_window(layer),
     }
@@ -134,7 +142,7 @@ def _window(layer: LayerWriter) -> dict[str, Any]:
         "strides": _pair(config.get("strides", 1)),
         "padding": config.get("padding", "valid"),
         "dilation_rate": _pair(config.get("dilation_rate", 1)),
-        "use_bias": bool(config.get("use_bias", True)),
+        "use_bias": config.get("use_bias", True),
     }
 
 
@@ -142,8 +150,11 @@ def _bias(layer: LayerWriter) -> tuple[str, ...]:
     return ("bias",) if layer.config.get("use_bias", True) else ()
 
 
-def _pair(value: Any) -> list[int]:
-    return [int(value)] * 2 if isinstance(value, int) else [int(item) for item in value]
+def _pair(value: Any) -> Any:
+    """Return height and width of one number for both; `settings` checks what they are."""
+    if isinstance(value, list) and len(value) == 1:
+        return value * 2
+    return [value, value] if isinstance(value, int) else value
 
 
 def _require_channels_last(layer: LayerWriter) -> None:
@@ -191,7 +202,7 @@ def _write_concatenation(layer: LayerWriter) -> str:
 
 def _write_shuffle(layer: LayerWriter) -> str:
     kinds: dict[str, LayerKind] = {"SpaceToDepth": "SpaceToDepth", "DepthToSpace": "DepthToSpace"}
-    return layer.add(kinds[layer.call.class_name], {"block_size": int(layer.config["block_size"])})
+    return layer.add(kinds[layer.call.class_name], {"block_size": layer.config["block_size"]})
 
 
 def _write_activation_layer(layer: LayerWriter) -> str:

@@ -103,7 +103,7 @@ def _write_leaky_relu(layer: LayerWriter) -> str:
 
 
 def _shuffle(kind: LayerKind) -> Handler:
-    return lambda layer: layer.add(kind, {"block_size": int(_setting(layer, "block_size", 0))})
+    return lambda layer: layer.add(kind, {"block_size": _setting(layer, "block_size", 0)})
 
 
 def _pass_on(layer: LayerWriter) -> str:

@@ -5,16 +5,16 @@
 
 import pickletools
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from compress.errors import UnusableModel
+from compress.teachers.unpacked import UNPACKED_RATIO_LIMIT, require_whole
 
 PICKLE_BYTES_LIMIT = 64 << 20
 """Largest pickle of a checkpoint's names and shapes; a generator's takes some 30 kB."""
-UNPACKED_RATIO_LIMIT = 20
-"""Largest ratio of unpacked to packed size; `torch.save` does not compress, and compressing again gains 1.1."""
 _LEGACY_PICKLES = 4
 """Number of pickles that a file of before PyTorch 1.6 begins with: magic number, protocol, system, content."""
 
@@ -51,12 +51,13 @@ def _declared_in_zip(stream: BinaryIO, size_bytes: int) -> list[int]:
             members = archive.infolist()
             if sum(member.file_size for member in members) > UNPACKED_RATIO_LIMIT * size_bytes:
                 raise UnusableModel("it unpacks to many times its size; the file is damaged.")
+            require_whole(archive)
             pickles = [member for member in members if member.filename.endswith("data.pkl")]
             if len(pickles) != 1 or pickles[0].file_size > PICKLE_BYTES_LIMIT:
                 raise UnusableModel(f"a zip with {len(pickles)} data.pkl is no PyTorch checkpoint.")
             with archive.open(pickles[0]) as content:
                 return list(_storage_sizes(content))
-    except (zipfile.BadZipFile, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise UnusableModel(f"the checkpoint is truncated or damaged ({error}).") from error
 
 

@@ -62,11 +62,21 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
     return {str(name): _to_numpy(value) for name, value in content.items()}
 
 
-def _load(path: Path) -> Any:
+def load_torch() -> Any:
+    """Import PyTorch.
+
+    Raises:
+        UnusableModel: If it is not installed.
+    """
     try:
         import torch
     except ImportError as error:
         raise UnusableModel("reading a .pth needs PyTorch: pip install 'pocketgan[pth]'.") from error
+    return torch
+
+
+def _load(path: Path) -> Any:
+    torch = load_torch()
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
