@@ -16,7 +16,7 @@ from compress.config import to_mapping
 from compress.distill.config import DistillConfig, FitConfig
 from compress.errors import UnusableArtifact, UsageError
 from compress.files.atomic import atomic_dir
-from compress.models.io import load_student
+from compress.teachers.student import load_student
 from compress.prune.config import PruneConfig
 from compress.prune.stage import prune
 

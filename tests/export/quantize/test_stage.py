@@ -16,7 +16,7 @@ from compress.artifact import Artifact
 from compress.errors import UnusableArtifact, UsageError
 from compress.files.ownership import mark_folder
 from compress.images import list_images, read_images, to_float
-from compress.models.io import load_student
+from compress.teachers.student import load_student
 from export.config import TfliteConfig
 from export.inspect.stage import format_report, read_facts
 from export.interpreter.litert import TfliteGenerator
