@@ -1,0 +1,38 @@
+"""`python tests/crash`: crash every command, and print a line for each that is not as if nothing had happened."""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from cases import QUICK, SLOW
+from harness import Case, Crashes, spread
+
+
+def main() -> None:
+    """Try the crashes and end with 1 where a command did not stand one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--most", type=int, default=10_000, help="changes of a command to crash at; all if not given")
+    parser.add_argument("--slow", action="store_true", help="commands that train, score and export, too")
+    parser.add_argument("--only", help="part of a command's name")
+    chosen = parser.parse_args()
+    cases = [case for case in (*QUICK, *(SLOW if chosen.slow else ())) if (chosen.only or "") in case.name]
+    faults = [fault for case in cases for fault in _try(case, chosen.most)]
+    raise SystemExit(1 if faults or not cases else 0)
+
+
+def _try(case: Case, most: int) -> list[str]:
+    with tempfile.TemporaryDirectory(prefix="pocketgan-crash-") as scratch:
+        crashes = Crashes(case, Path(scratch))
+        calls = spread(crashes.undisturbed.changes, most)
+        kills = list(crashes.find_faults_of_kills(calls))
+        full = list(crashes.find_faults_of_full_disks(calls))
+        read_only = list(crashes.find_faults_of_read_only_disks())
+    tried = f"{len(calls)} of {crashes.undisturbed.changes} changes"
+    print(f"{case.name:26} {tried:22} kill {len(kills)}  full {len(full)}  read-only {len(read_only)}", flush=True)
+    for fault in (*kills, *full, *read_only):
+        print(f"  {fault}", flush=True)
+    return [*kills, *full, *read_only]
+
+
+if __name__ == "__main__":
+    main()
