@@ -17,7 +17,19 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("compress", "export", "eval", "benchmarks", "pocketgan")
 BASIS = {
-    *("artifact", "config", "console", "errors", "files", "image_size", "images", "printable", "strict_json"),
+    *(
+        "artifact",
+        "bench_record",
+        "cache",
+        "config",
+        "console",
+        "errors",
+        "files",
+        "image_size",
+        "images",
+        "printable",
+        "strict_json",
+    ),
     "text_table",
 }
 """Modules of `compress` that any package may use."""

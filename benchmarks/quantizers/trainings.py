@@ -15,7 +15,7 @@ from compress import teachers
 from compress.distill.config import FitConfig
 from compress.distill.inputs import StageInputs, resolve_inputs
 from compress.distill.training_data.pairs import Pairs
-from compress.distill.training_data.teacher_images import cache_folder, translate_cached
+from compress.distill.training_data.teacher_images import TeacherImages, cache_folder
 from compress.images import to_float
 from compress.teachers.description import GeneratorDescription
 from export.quantize import candidates
@@ -89,7 +89,8 @@ def train_candidates(
             source.model, training_data, inputs.config, inputs.fit_config, work, inputs.identity()
         )
         cache = cache_folder(inputs.fingerprint, inputs.image_size_px)
-        pictures = [translate_cached(photo, training_data.teacher.predict_on_batch, cache) for photo in photos]
+        translate = TeacherImages(training_data.teacher.predict_on_batch, cache)
+        pictures = [translate(photo) for photo in photos]
     ours = {one.method: one for one in finished.candidates}
     return Trainings(
         files={f"compress quantize, {method}": emitter.int8_file(one.quantized, "int8") for method, one in ours.items()}

@@ -90,13 +90,13 @@ def choose_recipe(
     require_teacher_size(description, teacher, config)
 
     from compress.distill.training_data.build import translator
-    from compress.distill.training_data.teacher_images import cache_folder, translate_cached
+    from compress.distill.training_data.teacher_images import TeacherImages, cache_folder
     from compress.teachers.build import build_generator
 
-    translate = translator(build_generator(description))
-    cache = cache_folder(artifact.file_fingerprint(teacher), size)
+    folder = cache_folder(artifact.file_fingerprint(teacher), size)
+    translate = TeacherImages(translator(build_generator(description)), folder)
     photos = [photo for _, photo in images.read_images([paths[place] for place in sorted(chosen)], size)]
-    change = measure_change(np.stack(photos), np.stack([translate_cached(one, translate, cache) for one in photos]))
+    change = measure_change(np.stack(photos), np.stack([translate(one) for one in photos]))
     _log.info("%s: --recipe %s", change, change.recipe)
     return change.recipe
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from compress.cache.store import Damaged, Store
 from compress.errors import UsageError
-from compress.files.atomic import replace_bytes
 from eval.config import NetworkName
 from eval.score_key import READER, package_versions
 
@@ -62,7 +62,7 @@ class FeatureCache:
     def __init__(self, folder: Path | None) -> None:
         if folder is not None and folder.exists() and not folder.is_dir():
             raise UsageError(f"--cache {folder} is a file; expected a folder, which is made where there is none.")
-        self.folder = folder
+        self._store = Store(folder)
 
     def load_or_compute(self, key: FeatureKey, compute: Callable[[], np.ndarray]) -> np.ndarray:
         """Load features, or compute and keep them.
@@ -78,28 +78,18 @@ class FeatureCache:
 
     def load(self, key: FeatureKey) -> np.ndarray | None:
         """Load features, float32 of the key's shape; None where none are kept, or not whole ones."""
-        path = self._path(key)
-        if path is None or not path.exists():
-            return None
         try:
-            return _read_features(path, key.shape)
-        # A torn header makes NumPy's parser trip over whatever comes first.
-        except Exception as error:
-            _log.warning("kept features cannot be used and are computed anew: %s: %s", path, error)
+            return self._store.load(key.file_name, lambda path: _read_features(path, key.shape))
+        except Damaged as damage:
+            _log.warning("kept features cannot be used and are computed anew: %s", damage)
             return None
 
     def keep(self, key: FeatureKey, features: np.ndarray) -> None:
         """Keep features. A full disk costs the next score its time, not this one its result."""
-        path = self._path(key)
-        if path is None:
-            return
         try:
-            replace_bytes(path, _to_npy(features))
+            self._store.keep(key.file_name, _to_npy(features))
         except OSError as error:
             _log.warning("features are not kept: %s", error)
-
-    def _path(self, key: FeatureKey) -> Path | None:
-        return None if self.folder is None else self.folder / key.file_name
 
 
 def _read_features(path: Path, shape: tuple[int, int]) -> np.ndarray:

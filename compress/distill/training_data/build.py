@@ -14,7 +14,7 @@ from compress.distill.config import LossConfig
 from compress.distill.distiller import check_teacher_features
 from compress.distill.training_data.pairs import Pairs, collect_pairs
 from compress.distill.training_data.real_images import load_real_images
-from compress.distill.training_data.teacher_images import Translate, cache_folder
+from compress.distill.training_data.teacher_images import TeacherImages, Translate, cache_folder
 from compress.files.training_folder import make_training_folder
 from compress.teachers.build import build_generator
 from compress.teachers.description import GeneratorDescription
@@ -62,7 +62,8 @@ def build_training_data(
     check_teacher_features(generator, config, image_size_px)
     cache = cache_folder(fingerprint, image_size_px)
     _log.info("%d photos; the teacher's images are kept in %s", len(paths), cache)
-    pairs = collect_pairs(paths, translator(generator), cache=cache, work=work, image_size_px=image_size_px)
+    translate = TeacherImages(translator(generator), cache)
+    pairs = collect_pairs(paths, translate, work=work, image_size_px=image_size_px)
     return TrainingData(pairs, generator, load_real_images(real_paths, work / "real.npy", image_size_px))
 
 

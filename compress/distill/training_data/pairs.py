@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from compress import images
-from compress.distill.training_data.teacher_images import Translate, translate_cached
+from compress.distill.training_data.teacher_images import TeacherImages
 from compress.errors import UnusableData
 
 HOLDOUT_SHARE = 0.1
@@ -68,13 +68,12 @@ class TargetImages:
         return self.pairs.targets[self.pairs.rows[places]]
 
 
-def collect_pairs(paths: Sequence[Path], translate: Translate, *, cache: Path, work: Path, image_size_px: int) -> Pairs:
+def collect_pairs(paths: Sequence[Path], translate: TeacherImages, *, work: Path, image_size_px: int) -> Pairs:
     """Read the photos and translate them through the cache, into two arrays on disk.
 
     Args:
         paths: The photos.
-        translate: The teacher; see `teacher_images`.
-        cache: The teacher's folder of translated images.
+        translate: The teacher, with its cache.
         work: Folder for the two arrays.
         image_size_px: Side of the square that photos are cropped and resized to.
 
@@ -89,9 +88,10 @@ def collect_pairs(paths: Sequence[Path], translate: Translate, *, cache: Path, w
     count = 0
     with tqdm(total=len(paths), desc="teacher", unit="image") as bar:
         for _, photo in images.read_images(paths, image_size_px):
-            arrays[0][count], arrays[1][count] = photo, translate_cached(photo, translate, cache)
+            arrays[0][count], arrays[1][count] = photo, translate(photo)
             count += 1
             bar.update()
+    translate.report_damage()
     if count < MINIMUM_PHOTOS:
         raise UnusableData(f"{count} usable photos, expected at least {MINIMUM_PHOTOS}, better some hundreds.")
     return Pairs(arrays[0], arrays[1], np.arange(count))

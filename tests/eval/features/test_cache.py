@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from compress.cache import store
 from compress.errors import UsageError
-from eval.features import cache
 from eval.features.cache import FeatureCache, FeatureKey
 
 KEY = FeatureKey(
@@ -78,8 +78,9 @@ def npy(path: Path, array: np.ndarray, save: Callable[..., None] = np.save) -> N
 
 
 SPOILS: dict[str, Callable[[Path], Any]] = {
-    "torn": lambda path: path.write_bytes(path.read_bytes()[:-4]),
+    "torn": lambda path: path.write_bytes(path.read_bytes()[:-90]),
     "torn in its header": lambda path: path.write_bytes(path.read_bytes()[:40]),
+    "changed": lambda path: path.write_bytes(path.read_bytes()[:-90] + b"other" + path.read_bytes()[-85:]),
     "empty": lambda path: path.write_bytes(b""),
     "no array": lambda path: path.write_bytes(b"features"),
     "pickled": lambda path: npy(path, np.array([object()])),
@@ -114,7 +115,7 @@ def test_full_disk_costs_a_warning_and_not_the_score(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cache, "replace_bytes", full)
+    monkeypatch.setattr(store, "replace_bytes", full)
     found = FeatureCache(tmp_path / "cache").load_or_compute(KEY, lambda: FEATURES)
     assert np.array_equal(found, FEATURES)
     assert "No space left" in caplog.text
