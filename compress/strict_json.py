@@ -142,6 +142,15 @@ def open_seal(record: Mapping[str, Any]) -> dict[str, Any]:
     return content
 
 
+def open_seal_if_any(record: Any) -> Any:
+    """Return a record as `open_seal` does; one without a hash, as older versions wrote it, is returned as it is.
+
+    Raises:
+        ValueError: If it has a hash, and that of another content.
+    """
+    return open_seal(record) if isinstance(record, Mapping) and SEAL in record else record
+
+
 def _hash_content(content: Mapping[str, Any]) -> str:
     text = json.dumps(_with_plain_numbers(content), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()

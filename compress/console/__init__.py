@@ -21,6 +21,7 @@ from compress.files.atomic import atomic_write_text, remove_leftovers
 from compress.files.locks import locked, wait_for_others
 from compress.files.training_folder import place_of_training
 from compress.printable import printable
+from compress.strict_json import seal_record
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -107,14 +108,15 @@ def show(result: Mapping[str, Any], *, as_json: bool, text: str | None = None) -
 def keep_and_show(
     record: Mapping[str, Any], *, out: Path | None, overwrite: bool, as_json: bool, text: str | None = None
 ) -> None:
-    """Write a command's record to a JSON file, where one is named, and print it as `show` does.
+    """Write a command's record to a JSON file, where one is named, and print it as `show` does: with a content hash.
 
     Raises:
         UsageError: If `out` exists and `overwrite` is false.
     """
+    sealed = seal_record(record)
     if out is not None:
-        atomic_write_text(out, json.dumps(record, indent=2) + "\n", overwrite=overwrite)
-    show(record, as_json=as_json, text=text)
+        atomic_write_text(out, json.dumps(sealed, indent=2) + "\n", overwrite=overwrite)
+    show(sealed if as_json else record, as_json=as_json, text=text)
 
 
 class Headings:
