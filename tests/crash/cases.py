@@ -78,8 +78,13 @@ QUICK = (
 )
 """Commands that load neither TensorFlow nor PyTorch."""
 SLOW = (
-    Case("eval score", _photos, (*_SCORE, "--out", "scores.json")),
-    Case("eval score --overwrite", _replacing_record, (*_SCORE, "--out", "scores.json", "--overwrite")),
+    Case("eval score", _photos, (*_SCORE, "--out", "scores.json"), varies=("scores.json",)),
+    Case(
+        "eval score --overwrite",
+        _replacing_record,
+        (*_SCORE, "--out", "scores.json", "--overwrite"),
+        varies=("scores.json",),
+    ),
     Case(
         "export keras", _with(_photos, "student_fp16.keras"), ("export", "tflite", "student_fp16.keras", "--out", "out")
     ),

@@ -1,4 +1,4 @@
-"""Crash consistency: a command is killed at any of its changes to files, run again, and compared with one that was not."""
+"""Crash consistency: a command is killed at changes to files, run again, and compared with one that was not."""
 
 import shutil
 import subprocess
