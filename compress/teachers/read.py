@@ -38,6 +38,24 @@ def describe(path: Path, *, lambda_layers: str | None = None) -> GeneratorDescri
     return description
 
 
+def check_student(path: Path) -> None:
+    """Check a student's `.keras` file, so that Keras can load it as it is.
+
+    Raises:
+        UnusableModel: If it is torn or no generator, or holds a class that no network of convolutions has.
+        UnsupportedLayer: If it holds a layer that no student has.
+    """
+    from compress.teachers.keras.layer_writer import UnknownLayer
+    from compress.teachers.keras.saved_student import check_classes
+
+    require_regular(path)
+    check_classes(path)
+    try:
+        describe(path)
+    except UnknownLayer as error:
+        raise UnsupportedLayer(f"layer {error} Nothing can be made of such a student.") from error
+
+
 def require_regular(path: Path) -> int:
     """Refuse pipes, devices and sockets, also in a directory, since reading one might never end; return all bytes.
 
@@ -126,9 +144,7 @@ def _read_within_limits(content: str, path: Path, lambda_layers: str | None) -> 
 
         return reader.read_state_dict(path)
     if content == "student":
-        from compress.teachers.keras.saved_student import check_saved_student
-
-        return check_saved_student(path)
+        return check_student(path)
     if content == "keras_model":
         from compress.teachers.keras.saved_student import check_saved_model
 

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from compress.errors import UnsupportedLayer, UnusableModel
+from compress.errors import UnusableModel
 from compress.printable import printable_name
 from compress.teachers.description import LAYERS_LIMIT
 from compress.teachers.keras import archive, hdf5
-from compress.teachers.keras.layer_writer import UnknownLayer
 from compress.teachers.unpacked import DECLARED_BYTES_LIMIT
 
 _OWN_LAYERS = (
@@ -40,28 +39,21 @@ _MODELS = ("Functional", "Sequential")
 _PLAIN = frozenset({(None, "__keras_tensor__"), ("keras", "DTypePolicy"), ("keras.dtype_policies", "DTypePolicy")})
 
 
-def check_saved_student(path: Path) -> None:
-    """Check a student's file.
+def check_classes(path: Path) -> None:
+    """Check that a file holds known classes alone.
 
     Raises:
-        UnusableModel: If it is torn or no generator, or holds a class that no network of convolutions has.
-        UnsupportedLayer: If it holds a layer that no student has.
+        UnusableModel: If it is torn, or holds another class.
     """
-    from compress.teachers.read import describe
-
     with archive.open_archive(path) as (config, _):
         _require_known_classes(config)
-    try:
-        describe(path)
-    except UnknownLayer as error:
-        raise UnsupportedLayer(f"layer {error} Nothing can be made of such a student.") from error
 
 
 def check_saved_model(path: Path) -> None:
-    """Check the file of any network of convolutions: its configuration, and that its weights can be read.
+    """Check the file of any network of convolutions: its classes, and that its weights can be read.
 
     Raises:
-        UnusableModel: As `check_saved_student`, but that it need not be a generator.
+        UnusableModel: As `check_classes`.
     """
     with archive.open_archive(path) as (config, opened):
         _require_known_classes(config)

@@ -31,9 +31,9 @@ def _describe(path: Path, result: Path) -> None:
 
 
 def _check_student(path: Path, result: Path) -> None:
-    from compress.teachers.keras.saved_student import check_saved_student
+    from compress.teachers.read import check_student
 
-    check_saved_student(path)
+    check_student(path)
 
 
 def _open_manifest(path: Path, result: Path) -> None:
