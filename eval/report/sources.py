@@ -1,18 +1,19 @@
 """Sources of a report: image folders, manifests and JSON files, read and checked; what is not given is absent."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from compress.artifact import Manifest, open_artifact
-from compress.errors import UnusableData, UsageError
+from compress.bench_record import read_bench
+from compress.errors import UsageError
+from compress.strict_json import SEAL, load_json
 from eval.config import ReportConfig
 from eval.report.gates import GateResult, read_gate
 from eval.report.trainings import Curve, read_curve
+from eval.score_file import read_scores
 from eval.score_key import require_one_key
-from eval.scores import SCHEMA
 from eval.similarity import FolderSimilarity, compare_folders, pair_by_stem
 
 TEACHER = "teacher"
@@ -57,9 +58,9 @@ def read_sources(config: ReportConfig) -> Sources:
     columns = _parse_named_paths(config.column, "--column")
     if not columns or TEACHER in columns:
         raise UsageError(f"--column needs NAME=FOLDER of a student, not of the {TEACHER}; got {list(config.column)}.")
-    scores = {name: _read_scores(path) for name, path in _parse_named_paths(config.scores, "--scores").items()}
+    scores = {name: read_scores(path) for name, path in _parse_named_paths(config.scores, "--scores").items()}
     require_one_key({name: record["key"] for name, record in scores.items()})
-    bench = _read_json(config.bench, "entries", list) if config.bench else {"entries": []}
+    bench = _read_bench(config.bench) if config.bench else {"entries": []}
     entries = {entry["name"]: entry for entry in bench.pop("entries")}
     manifests = {
         name: open_artifact(path).manifest for name, path in _parse_named_paths(config.manifest, "--manifest").items()
@@ -91,40 +92,10 @@ def _parse_named_paths(flags: Sequence[str], flag: str) -> dict[str, Path]:
     return named
 
 
-def _read_json(path: Path, key: str, kind: type) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UnusableData(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(record, dict) or not isinstance(record.get(key), kind):
-        raise UnusableData(f"{path} has no {key!r}; expected JSON of `compress eval score` or `compress bench host`.")
-    return record
-
-
-def _read_scores(path: Path) -> dict[str, Any]:
-    record = _read_json(path, "key", dict)
-    if record.get("schema") != SCHEMA:
-        raise UnusableData(
-            f"{path} holds scores of schema {record.get('schema')!r}, expected {SCHEMA}: "
-            "score the images anew with `compress eval score`."
-        )
-    try:
-        _check_distances(record)
-        if "control" in record:
-            _check_distances(record["control"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UnusableData(
-            f"{path} is not what `compress eval score` writes: {error!r}. Score the images anew."
-        ) from error
-    return record
-
-
-def _check_distances(scores: Mapping[str, Any]) -> None:
-    for name, interval in scores["intervals"].items():
-        value = scores[name]
-        numbers = [value["mean"], value["spread"]] if isinstance(value, Mapping) else [value]
-        if not all(isinstance(number, int | float) for number in [*numbers, interval["low"], interval["high"]]):
-            raise TypeError(f"{name} is no number")
+def _read_bench(path: Path) -> dict[str, Any]:
+    """Read a benchmark's record, checked as `read_bench` does, as the plain data that a page shows."""
+    read_bench(path)
+    return {name: value for name, value in load_json(path).items() if name != SEAL}
 
 
 def _list_pictures(folders: Mapping[str, Path]) -> dict[str, dict[str, Path]]:

@@ -23,7 +23,21 @@ from eval.similarity import compare_folders
 
 Drawer = Callable[..., Path]
 
-KEY = {"real_sha256": "a" * 64, "real_images": 9, "network": "efficientnet-lite0", "kid_subset_size": 4}
+KEY = {
+    "real_sha256": "a" * 64,
+    "real_images": 9,
+    "fake_images": 9,
+    "image_size_px": [64, 64],
+    "network": "efficientnet-lite0",
+    "layer": "1280",
+    "weights_sha256": "b" * 64,
+    "reader": "as it is",
+    "resizer": "none",
+    "kid_subsets": 100,
+    "kid_subset_size": 4,
+    "seed": 0,
+    "versions": {"torch": "2.15"},
+}
 BENCH = {
     "machine": {"cpu": "A <fast> CPU"},
     "threads": 1,
@@ -248,6 +262,7 @@ def test_fid_is_called_fid_only_where_it_is_one(config: ReportConfig, page: str,
                 "fid": 61.53,
                 "kid": {"mean": 1, "spread": 2},
                 "intervals": {name: {"low": 0, "high": 99} for name in ("fid", "kid")},
+                "notes": [],
             }
         )
     )
@@ -344,6 +359,18 @@ def test_without_a_gate_distances_are_drawn_with_their_intervals_and_the_control
         {"kid_efficientnet_lite0": {"spread": 0.1}},
         {"fd_efficientnet_lite0": "12"},
         {"intervals": {"fd_efficientnet_lite0": {"low": 1.0}}},
+        {"schema": 2.0},
+        {"more": 1},
+        {"key": KEY | {"more": 1}},
+        {"key": KEY | {"seed": "0"}},
+        {"recall_efficientnet_lite0": 1.5},
+        {"fid": 12.0},
+        {"notes": "read with care"},
+        {"seconds": {"features": -1}},
+        {"similarity": {"psnr_db": {"mean": "25"}}},
+        {"similarity": {"images": {"001": {"psnr_db": "25"}}}},
+        {"truth": [1]},
+        {"content_sha256": "a" * 64},
         {"control": {"kid_efficientnet_lite0": {"mean": 0.5, "spread": 0.1}}},
     ],
 )
