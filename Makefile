@@ -1,6 +1,7 @@
 # Each target works on a machine with nothing but Python 3.11 to 3.13, pip and a package registry.
 
 UV_MINIMUM := 0.8.0
+UV_PINNED := 0.13.9
 PRIVATE_UV := .tools/bin/uv
 # The uv on PATH serves if it runs and is new enough; else one of our own is installed beside the code.
 UV := $(shell found=$$(uv --version 2>/dev/null | cut -d ' ' -f 2); \
@@ -9,13 +10,14 @@ RUN := $(UV) run --no-sync
 # pyright comes whole from the registry; without this it also asks the network whether it is the newest.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help sync check test demo
+.PHONY: help sync check test demo audit
 
 help:
 	@echo "make demo    compress the demo teacher, export it and write runs/demo/report.html"
 	@echo "make test    run the tests"
 	@echo "make check   lint, formatting and types"
 	@echo "make sync    install what all of these need into .venv"
+	@echo "make audit   list every package (CycloneDX) and fail where one has a known vulnerability; needs the internet"
 
 # Compiled once here, or every command compiles TensorFlow anew where Python may not write its cache.
 sync: $(filter $(PRIVATE_UV),$(UV))
@@ -33,6 +35,12 @@ test: sync
 demo: sync
 	$(RUN) compress demo --out runs/demo
 
+# In a file of its own, since uv checks the packages against the list of vulnerabilities at osv.dev.
+audit: $(filter $(PRIVATE_UV),$(UV))
+	@mkdir -p runs
+	$(UV) export --frozen --all-extras --format cyclonedx1.5 --quiet --output-file runs/sbom.cdx.json
+	$(UV) audit --frozen
+
 # --target needs neither the venv module, which some distributions leave out, nor the right to change their Python.
 $(PRIVATE_UV):
-	python3 -m pip install --quiet --target .tools 'uv>=$(UV_MINIMUM)'
+	python3 -m pip install --quiet --target .tools 'uv==$(UV_PINNED)'

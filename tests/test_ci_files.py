@@ -1,6 +1,7 @@
 """Files that this repository offers to CIs: the action and the GitLab job call commands that exist."""
 
 import os
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -96,3 +97,21 @@ def test_the_workflow_gates_the_demo_student_against_a_committed_baseline() -> N
     assert (ROOT / config.baseline).is_file()
     assert config.max_bytes == 250_000
     assert any(step.get("run") == "make demo" for step in steps)
+
+
+def test_actions_of_others_are_pinned_to_a_commit() -> None:
+    used = [
+        line.split("uses:")[1].split("#")[0].strip()
+        for path in (ROOT / ".github").rglob("*.yml")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "uses:" in line
+    ]
+    foreign = [name for name in used if not name.startswith("./")]
+    assert len(foreign) >= 5
+    assert [name for name in foreign if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", name)] == []
+
+
+def test_uv_is_pinned_where_make_installs_it() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(r"^UV_PINNED := \d+\.\d+\.\d+$", makefile, re.MULTILINE)
+    assert "'uv==$(UV_PINNED)'" in makefile

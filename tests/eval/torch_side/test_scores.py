@@ -20,6 +20,7 @@ from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD
 from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL
 
 from compress import console
+from compress.artifact import file_fingerprint
 from compress.images import list_images, read_image
 from eval.cli import app
 from eval.confidence import normal_interval, resample_counts
@@ -203,7 +204,9 @@ def test_truth_is_recorded_beside_the_teacher(folders: Path, blurred_scores: dic
     assert record["truth"]["perceptual_efficientnet_lite0"]["min"] > 0
 
 
-def test_given_inception_weights_make_a_fid_and_torch_fidelitys_own_kid(tmp_path: Path, draw: Drawer) -> None:
+def test_given_inception_weights_make_a_fid_and_torch_fidelitys_own_kid(
+    tmp_path: Path, draw: Drawer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     weights = tmp_path / "weights.pth"
     torch.manual_seed(0)
     with (
@@ -212,6 +215,7 @@ def test_given_inception_weights_make_a_fid_and_torch_fidelitys_own_kid(tmp_path
     ):
         extractor = feature_extractor_inceptionv3.FeatureExtractorInceptionV3("random", ["2048"], "none")
     torch.save(extractor.state_dict(), weights)
+    monkeypatch.setitem(networks.WEIGHTS_SHA256, "inception", file_fingerprint(weights))
     real, fake = draw(tmp_path / "real", 4, seed=1), draw(tmp_path / "fake", 4, seed=2)
     record = score_folder(ScoreConfig(real=real, fake=fake, inception_weights=weights))
     # Its Fréchet distance takes the eigenvalues of a 2048x2048 matrix, half a minute: the pin above stands for both.
