@@ -8,6 +8,8 @@ import json
 import zipfile
 from pathlib import Path
 
+from compress.strict_json import SEAL
+
 MARKER = ".pocketgan"
 """Name of the file that marks a folder as written by this tool."""
 GENERATOR = "PocketGAN"
@@ -44,7 +46,9 @@ def _is_unmarked_artifact(folder: Path) -> bool:
 def _says_so(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix == ".json":
-        return isinstance(_read_json(path), dict)
+        record = _read_json(path)
+        # Baselines of before there were hashes have a schema.
+        return isinstance(record, dict) and (SEAL in record or "schema" in record)
     if suffix in (".keras", ".h5"):
         return _is_packed(path)
     head = path.read_bytes()[: 1 << 16]

@@ -10,8 +10,9 @@ from compress.errors import UsageError
 from compress.files import atomic
 from compress.files.atomic import atomic_dir, atomic_write_bytes, atomic_write_text, refuse_existing, replace_bytes
 from compress.files.ownership import MARKER
+from compress.strict_json import seal_record
 
-_OLD, _NEW = json.dumps({"kid": 1}), json.dumps({"kid": 2})
+_OLD, _NEW = json.dumps(seal_record({"kid": 1})), json.dumps(seal_record({"kid": 2}))
 
 
 def test_a_text_file_is_replaced_only_where_that_was_asked_for(tmp_path: Path) -> None:
@@ -48,13 +49,29 @@ def test_a_disk_that_fills_up_while_a_file_is_written_leaves_the_old_one(
     assert list(tmp_path.iterdir()) == [out]
 
 
-@pytest.mark.parametrize("name", ["photo.jpg", "teacher.h5", "notes.txt", "page.html", "list.json"])
+@pytest.mark.parametrize("name", ["photo.jpg", "teacher.h5", "net.keras", "notes.txt", "page.html", "package.json"])
 def test_a_file_of_somebody_else_is_not_replaced(tmp_path: Path, name: str) -> None:
     out = tmp_path / name
-    out.write_text("[1, 2]")
+    out.write_text('{"name": "mine"}')
     with pytest.raises(UsageError, match=rf"{name} was not written by this tool.*Pass another"):
         atomic_write_bytes(out, b"new", overwrite=True)
-    assert out.read_text() == "[1, 2]"
+    assert out.read_text() == '{"name": "mine"}'
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("scores.json", json.dumps(seal_record({"kid": 1}))),
+        ("baseline.json", '{"schema": 1}'),
+        ("report.html", '<meta name="generator" content="PocketGAN">'),
+        ("empty.txt", ""),
+    ],
+)
+def test_a_file_that_this_tool_wrote_is_replaced(tmp_path: Path, name: str, content: str) -> None:
+    out = tmp_path / name
+    out.write_text(content)
+    atomic_write_bytes(out, b"new", overwrite=True)
+    assert out.read_bytes() == b"new"
 
 
 def test_a_folder_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
