@@ -29,6 +29,7 @@ def check_description(description: GeneratorDescription) -> None:
     for layer in description.layers:
         check_settings(layer)
     shapes = layer_shapes(description, input_size(description))
+    _check_all_weights(description, shapes)
     entry, output = shapes[INPUT], shapes[description.output]
     if entry[2] != 3 or output != entry:
         raise UnusableModel(
@@ -36,7 +37,6 @@ def check_description(description: GeneratorDescription) -> None:
             "expected an image-to-image generator, with 3 channels and the same size in and out."
         )
     require_memory(picture_bytes(description, shapes), entry[0] * entry[1])
-    _check_all_weights(description, shapes)
 
 
 def too_many_layers_error() -> UnusableModel:
