@@ -46,6 +46,8 @@ class Crashes:
         self.undisturbed_folder = self.fresh()
         self.before = read_tree(self.undisturbed_folder, case.varies)
         self.undisturbed = self.run(self.undisturbed_folder)
+        if self.undisturbed.exit_code != 0 or not self.undisturbed.changes:
+            raise ValueError(f"{case.name} does not run by itself: {self.undisturbed}")
         self.after = read_tree(self.undisturbed_folder, case.varies)
 
     def fresh(self) -> Path:
