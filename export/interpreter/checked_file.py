@@ -64,7 +64,7 @@ def open_and_run(path: Path) -> None:
             interpreter.invoke()
             _require_finite_outputs(interpreter)
     except (ValueError, RuntimeError) as error:
-        raise UnusableModel(f"LiteRT cannot load it: {error}") from error
+        raise UnusableModel(f"it is no .tflite that LiteRT can load: {error}") from error
 
 
 def _needed_bytes(interpreter: Any) -> int:

@@ -150,7 +150,7 @@ def test_command_draws_where_the_time_goes(inspect, models: Path, tmp_path: Path
 def test_a_torn_file_is_refused(models: Path, tmp_path: Path) -> None:
     whole = (models / "narrow.tflite").read_bytes()
     (tmp_path / "torn.tflite").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UnusableModel, match=r"torn\.tflite is no \.tflite"):
+    with pytest.raises(UnusableModel, match=r"torn\.tflite: it is no \.tflite"):
         inspect_tflite(tmp_path / "torn.tflite")
 
 
