@@ -17,6 +17,7 @@ from compress.teach.config import TeachConfig
 from compress.teach.convergence import DIRECTIONS, Direction, KidCheck, KidHistory
 from compress.teach.kid import measure_directions
 from compress.training import averaging, kid, loop, schedules
+from compress.training.checkpoint import checkpoint_steps
 from compress.training.precision import Policy, dtype_policy_scope, resolve_policy
 
 _SHEET_COLUMNS = 8
@@ -122,11 +123,11 @@ class _Monitor:
         return {f"kid_{one}": measured.mean for one in DIRECTIONS if (measured := check.kid(one))}
 
     def _delete_stale_weights(self, history: KidHistory, done: int) -> None:
-        """Delete weights that are not the best, now or at the last checkpoint, where a killed run resumes."""
-        every = self._batches.config.checkpoint_every
-        at_checkpoint = history.up_to((done - 1) // every * every)
+        """Delete weights that are not the best, now or at one of the two checkpoints, where a killed run resumes."""
+        kept = checkpoint_steps(done, self._batches.config.checkpoint_every)
+        at_checkpoints = [history.up_to(step) for step in kept]
         for direction in DIRECTIONS:
-            bests = (known.best(direction) for known in (history, at_checkpoint))
+            bests = (known.best(direction) for known in (history, *at_checkpoints))
             needed = {self.weights_file(direction, best.step) for best in bests if best}
             for path in self._work.glob(f"best_{direction}-*.weights.h5"):
                 if path not in needed:

@@ -1,18 +1,30 @@
-"""Checkpoints of a training run: saved atomically, and resumed only by the run that they belong to."""
+"""Checkpoints of a training run: saved atomically, two kept, and resumed only by the run that they belong to."""
 
 import hashlib
 import json
+import logging
 import os
-from collections.abc import Mapping, Sequence
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
-from compress.errors import UsageError
+from compress.errors import UnusableArtifact, UsageError
 
-_CHECKPOINT_NAME = "checkpoint.npz"
+_DAMAGE = (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, NotImplementedError)
+"""What NumPy's reader raises for a file that is missing, torn or changed: each array has a checksum."""
+_log = logging.getLogger(__name__)
+
+
+class _Header(NamedTuple):
+    """What a checkpoint says of itself."""
+
+    identity: str
+    step: int
 
 
 def run_identity(*parts: Any) -> str:
@@ -21,26 +33,50 @@ def run_identity(*parts: Any) -> str:
 
 
 def save_checkpoint(model: keras.Model, work: Path, run_identity: str, step: int) -> None:
-    """Save weights, optimiser state and step atomically: under a temporary name, flushed, then renamed."""
+    """Save weights, optimiser state and step atomically: under a temporary name, flushed, then renamed.
+
+    The checkpoint before stays beside it, for the case that this one is damaged later.
+    """
     arrays: dict[str, Any] = {f"variable_{index}": value for index, value in enumerate(_state(model))}
-    _save_arrays(work / _CHECKPOINT_NAME, arrays | {"step": step, "identity": run_identity})
+    current, previous = _paths(work)
+    partial = _write_arrays(current, arrays | {"step": step, "identity": run_identity})
+    if current.exists():
+        current.replace(previous)
+    partial.replace(current)
 
 
 def restore_checkpoint(model: keras.Model, work: Path, run_identity: str) -> int:
-    """Restore a checkpoint's state into a compiled model.
+    """Restore a checkpoint's state into a compiled model: the last one's or, where that is damaged, the one's before.
+
+    A damaged checkpoint is told of, and removed.
 
     Returns:
-        How many steps were done; 0 without a checkpoint.
+        How many steps were done; 0 without a whole checkpoint.
 
     Raises:
         UsageError: If the checkpoint belongs to a run with other settings or data.
     """
-    if not has_checkpoint(work, run_identity):
-        return 0
-    with np.load(work / _CHECKPOINT_NAME, allow_pickle=False) as stored:
-        for index, variable in enumerate(_state_variables(model)):
-            variable.assign(stored[f"variable_{index}"])
-        return int(stored["step"])
+    damaged = 0
+    for path in _paths(work):
+        try:
+            header = _read_header(path)
+            _require_identity(header, work, run_identity)
+            _restore(model, path)
+        except FileNotFoundError:
+            continue
+        except PermissionError:
+            raise
+        except _DAMAGE as error:
+            _log.warning("%s is damaged: %s", path, error)
+            path.unlink()
+            damaged += 1
+            continue
+        if path != _paths(work)[0]:
+            _log.warning("training goes on from the checkpoint before, of step %d", header.step)
+        return header.step
+    if damaged:
+        _log.warning("no whole checkpoint is left; training starts anew")
+    return 0
 
 
 def has_checkpoint(work: Path, run_identity: str) -> bool:
@@ -49,36 +85,95 @@ def has_checkpoint(work: Path, run_identity: str) -> bool:
     Raises:
         UsageError: If the checkpoint belongs to a run with other settings or data.
     """
-    path = work / _CHECKPOINT_NAME
-    if not path.exists():
-        return False
-    with np.load(path, allow_pickle=False) as stored:
-        if str(stored["identity"]) != run_identity:
-            raise UsageError(
-                f"{work} holds a run that was stopped at step {int(stored['step'])} with other settings or photos. "
-                "Give the same settings to resume it, or delete the folder to start anew."
-            )
-    return True
+    for path in _paths(work):
+        try:
+            header = _read_header(path)
+        except PermissionError:
+            raise
+        except _DAMAGE:
+            continue
+        _require_identity(header, work, run_identity)
+        return True
+    return False
+
+
+def checkpoint_steps(done: int, every: int) -> tuple[int, int]:
+    """Return the steps of the checkpoints that are on disk just before one is saved: the last, and the one before.
+
+    Args:
+        done: Steps done by now.
+        every: Steps between checkpoints.
+    """
+    last = (done - 1) // every * every
+    return last, max(0, last - every)
 
 
 def save_weights(weights: Sequence[np.ndarray], path: Path) -> None:
     """Save a net's weights, from `get_weights`, atomically as a checkpoint is."""
-    _save_arrays(path, {f"weight_{index}": weight for index, weight in enumerate(weights)})
+    _write_arrays(path, {f"weight_{index}": weight for index, weight in enumerate(weights)}).replace(path)
 
 
 def load_weights(path: Path) -> list[np.ndarray]:
-    """Load what `save_weights` saved, for `set_weights`."""
-    with np.load(path, allow_pickle=False) as stored:
-        return [stored[f"weight_{index}"] for index in range(len(stored.files))]
+    """Load what `save_weights` saved, for `set_weights`.
+
+    Raises:
+        UnusableArtifact: If the file is missing or damaged.
+    """
+    try:
+        with _open_arrays(path) as stored:
+            return [stored[f"weight_{index}"] for index in range(len(stored))]
+    except _DAMAGE as error:
+        raise UnusableArtifact(
+            f"{path} holds the best weights of this training and is damaged ({error}). Delete {path.parent} to start "
+            "anew."
+        ) from error
 
 
-def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+def _paths(work: Path) -> tuple[Path, Path]:
+    """Return where the last checkpoint lies, and the one before."""
+    return work / "checkpoint.npz", work / "checkpoint.previous.npz"
+
+
+@contextmanager
+def _open_arrays(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
+    # Opened here, since NumPy leaves a file open that turns out to be torn.
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+        yield stored
+
+
+def _read_header(path: Path) -> _Header:
+    with _open_arrays(path) as stored:
+        return _Header(str(stored["identity"]), int(stored["step"]))
+
+
+def _require_identity(header: _Header, work: Path, run_identity: str) -> None:
+    if header.identity != run_identity:
+        raise UsageError(
+            f"{work} holds a run that was stopped at step {header.step} with other settings or photos. "
+            "Give the same settings to resume it, or delete the folder to start anew."
+        )
+
+
+def _restore(model: keras.Model, path: Path) -> None:
+    """Assign a checkpoint's state, all of it or nothing."""
+    variables = _state_variables(model)
+    with _open_arrays(path) as stored:
+        values = [stored[f"variable_{index}"] for index in range(len(variables))]
+    for variable, value in zip(variables, values, strict=True):
+        if tuple(variable.shape) != value.shape:
+            raise ValueError(f"it holds {value.shape} where the net has {tuple(variable.shape)}")
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, Any]) -> Path:
+    """Write arrays beside a file, to be renamed to it; one that a killed run left there is overwritten."""
     partial = path.with_name(f"{path.name}.partial")
     with partial.open("wb") as stream:
         np.savez(stream, **arrays)
         stream.flush()
         os.fsync(stream.fileno())
-    partial.rename(path)
+    return partial
 
 
 def _state(model: keras.Model) -> list[np.ndarray]:

@@ -19,7 +19,7 @@ from compress.distill.watch.pictures import Pictures, draw_sheet, translate_held
 from compress.distill.watch.reference import Watch
 from compress.training import kid
 from compress.training.averaging import averaged_weights, has_batch_norm, refresh_batch_statistics
-from compress.training.checkpoint import load_weights, save_weights
+from compress.training.checkpoint import checkpoint_steps, load_weights, save_weights
 
 BATCH_NORM_STEPS = 20
 """Batches that BatchNorm's statistics are the mean of."""
@@ -142,10 +142,10 @@ class Monitor:
         return self._work / f"chosen-{step:09d}.npz"
 
     def _delete_stale_weights(self, history: History, done: int) -> None:
-        """Delete weights that are not chosen, now or at the last checkpoint, where a killed run resumes."""
-        every = self._config.checkpoint_every
-        both = (history.chosen, history.up_to((done - 1) // every * every).chosen)
-        needed = {self._weights_file(point.step) for point in both if point}
+        """Delete weights that are not chosen, now or at one of the two checkpoints, where a killed run resumes."""
+        kept = checkpoint_steps(done, self._config.checkpoint_every)
+        chosen = (history.chosen, *(history.up_to(step).chosen for step in kept))
+        needed = {self._weights_file(point.step) for point in chosen if point}
         for path in self._work.glob("chosen-*.npz"):
             if path not in needed:
                 path.unlink()

@@ -179,8 +179,9 @@ def test_the_weights_of_the_best_kid_are_kept_and_older_ones_go_once_no_checkpoi
         # Step 20 is the last checkpoint; its choice was step 20.
         30: ["chosen-000000020.npz"],
         40: ["chosen-000000020.npz", "chosen-000000040.npz"],
-        50: ["chosen-000000040.npz"],
-        60: ["chosen-000000040.npz", "chosen-000000060.npz"],
+        # The checkpoints are those of steps 20 and 40: a run resumes at the first where the second is damaged.
+        50: ["chosen-000000020.npz", "chosen-000000040.npz"],
+        60: ["chosen-000000020.npz", "chosen-000000040.npz", "chosen-000000060.npz"],
     }
     for step, names in expected.items():
         factor = step / 100
