@@ -4,8 +4,9 @@ The string under a field is its help; cyclopts reads both in `cli.py`. Nothing h
 defines a configuration, since `--help` reads them all.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, fields
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -70,6 +71,25 @@ def require_at_least(config: object, **least: int) -> None:
             raise UsageError(f"{name} = {value}, expected at least {allowed}.")
 
 
+def require_finite(arguments: Mapping[str, Any]) -> None:
+    """Check that no number of a command line is NaN or infinite; dataclasses among its arguments are looked through.
+
+    Raises:
+        UsageError: Naming the first one.
+    """
+    for name, value in _numbers_in(arguments):
+        if not math.isfinite(value):
+            raise UsageError(f"{name} = {value}, expected a finite number.")
+
+
+def _numbers_in(arguments: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for name, value in arguments.items():
+        if isinstance(value, float):
+            yield name, value
+        elif is_dataclass(value):
+            yield from _numbers_in({item.name: getattr(value, item.name) for item in fields(value)})
+
+
 def to_mapping(config: Any) -> dict[str, Any]:
     """Return a configuration as JSON- and TOML-ready values; paths become strings, also those in tuples."""
     return {key: _plain(value) for key, value in asdict(config).items()}
@@ -85,7 +105,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if get_origin(hint) is Literal:
         return value in get_args(hint)
     if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if get_args(hint) and type(None) in get_args(hint):
@@ -102,4 +122,4 @@ def _describe(hint: Any) -> str:
         return " or ".join(_describe(option) for option in get_args(hint) if option is not type(None))
     if get_origin(hint) is tuple:
         return f"a list of {_describe(get_args(hint)[0])}"
-    return getattr(hint, "__name__", str(hint))
+    return "a finite number" if hint is float else getattr(hint, "__name__", str(hint))

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compress.config import require_finite
 from compress.console.exits import Ended, ending_on_signals, report_error
 from compress.console.parent import follow_parent
 from compress.files.apart import require_apart, split_paths
@@ -82,6 +83,7 @@ def run(app: "App", arguments: Sequence[str] | None = None) -> int:
 def _run_command(app: "App", arguments: list[str]) -> None:
     """Run a command alone at the places where it writes, none of which is among its inputs."""
     command, bound, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
+    require_finite(bound.arguments)
     outputs, caches, inputs = split_paths(bound.arguments)
     require_apart([*outputs, *map(place_of_training, outputs), *caches], inputs)
     with ExitStack() as held:

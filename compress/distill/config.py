@@ -67,7 +67,9 @@ class TrainConfig:
     """Random seed for weights, photo order and mirroring."""
 
     def __post_init__(self) -> None:
-        require_at_least(self, batch_size=1, sample_every=1, checkpoint_every=1, steps=0)
+        require_at_least(self, batch_size=1, sample_every=1, checkpoint_every=1, steps=0, warmup_steps=0)
+        if not 0.0 < self.learning_rate < math.inf:
+            raise UsageError(f"learning_rate = {self.learning_rate}, expected more than 0.")
         if not 0.0 <= self.ema_momentum < 1.0:
             raise UsageError(f"ema_momentum = {self.ema_momentum}, expected 0 up to less than 1.")
 

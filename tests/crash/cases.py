@@ -101,7 +101,7 @@ SLOW = (
         varies=("scores.json",),
     ),
     Case("export tflite", _with(_photos, "small_fp16.keras"), ("export", "tflite", "small_fp16.keras", "--out", "out")),
-    Case("teach", _data, (*_TEACH, *_SHORT), varies=("teaching.json", ".png")),
+    Case("teach", _data, (*_TEACH, *_SHORT), varies=("teaching.json", ".png", ".h5"), resumes_from="out.training"),
     Case(
         "distill",
         _with(_data, "small_fp16.keras"),
@@ -110,7 +110,8 @@ SLOW = (
             *("--image-size-px", "256", "--steps", "2", "--adversarial-weight", "0", "--perceptual-weight", "0"),
             *("--statistics-weight", "0", *_SHORT),
         ),
-        varies=("training.json", "manifest.json"),
+        varies=("training.json", "manifest.json", ".keras"),
+        resumes_from="out.training",
     ),
 )
 """Commands that load one of them."""

@@ -81,6 +81,18 @@ def test_a_bug_says_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert "report these lines" in said
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999"])
+def test_a_number_that_is_none_is_refused_by_every_command(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    app = console.new_app("tool", "A tool.")
+
+    @app.command
+    def go(*, rate: float = 0.5) -> None:
+        raise AssertionError(rate)
+
+    assert console.run(app, ["go", "--rate", value]) == 2
+    assert "rate = " in capsys.readouterr().err
+
+
 def test_an_output_of_somebody_else_is_not_touched_by_a_command_that_fails(tmp_path: Path) -> None:
     assert console.run(_app_that_raises(UsageError("no")), ["go", "--out", str(tmp_path / "a" / "b")]) == 2
     assert list(tmp_path.iterdir()) == []

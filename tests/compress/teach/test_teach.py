@@ -117,10 +117,10 @@ def _weights(out: Path, direction: Direction) -> list[np.ndarray]:
 
 
 def test_both_directions_come_out_as_teachers_and_nothing_else_is_left(run_folder: Path) -> None:
-    assert sorted(path.name for path in run_folder.iterdir()) == [
+    assert sorted(path.name for path in run_folder.glob("[!.]*")) == [
         "g_a2b.h5", "g_b2a.h5", "kid.png", "samples.png", "teaching.json",
     ]  # fmt: skip
-    assert [path.name for path in run_folder.parent.iterdir()] == ["taught"]
+    assert [path.name for path in run_folder.parent.glob("[!.]*")] == ["taught"]
     for direction in DIRECTIONS:
         assert teachers.load(run_folder / f"g_{direction}.h5").input_shape == (None, None, None, 3)
     # Four held-back images of each domain beside each other, in five rows.
