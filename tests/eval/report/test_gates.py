@@ -42,14 +42,16 @@ def test_a_check_reads_back_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "named"),
     [
-        (lambda raw: raw.update(schema=2), "schema 2, expected 1"),
+        (lambda raw: raw.update(schema=2), "'schema' is 2, expected 1"),
         (lambda raw: raw.pop("checks"), "checks"),
-        (lambda raw: raw.update(verdict="fine"), "'fine', expected one of pass"),
-        (lambda raw: raw["checks"][0].update(candidate=None), "None, expected a finite number"),
-        (lambda raw: raw["checks"][0].update(limit=float("nan")), "nan, expected a finite number"),
+        (lambda raw: raw.update(verdict="fine"), "'fine', expected 'pass' or"),
+        (lambda raw: raw["checks"][0].update(candidate=None), "None, expected a number"),
+        (lambda raw: raw["checks"][0].update(limit=float("nan")), "NaN is no number"),
         (lambda raw: raw["checks"][0].update(interval=[0.5, 1.5]), r"gate\.json"),
-        (lambda raw: raw["checks"][0].update(worse="left"), "'left', expected one of higher"),
+        (lambda raw: raw["checks"][0].update(worse="left"), "'left', expected 'higher' or"),
         (lambda raw: raw.update(checks=[1]), r"gate\.json"),
+        (lambda raw: raw.update(passed=1), "'passed' is 1, expected true or false"),
+        (lambda raw: raw.update(more=1), "unknown key 'more'"),
     ],
 )
 def test_a_broken_result_is_refused_by_name(
