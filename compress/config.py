@@ -16,6 +16,8 @@ from compress.renamed import explain_key
 Config = TypeVar("Config")
 TrainingPrecision = Literal["auto", "mixed_bfloat16", "float32"]
 """Arithmetic of a training; `auto` is whichever of the other two is faster on this machine."""
+_LARGEST_INTEGER = 2**53
+"""Largest integer up to which floats hold all of them; no count, size or seed needs more."""
 
 
 def from_mapping(kind: type[Config], values: Mapping[str, Any], *, origin: str, table: str = "") -> Config:
@@ -78,13 +80,13 @@ def require_finite(arguments: Mapping[str, Any]) -> None:
         UsageError: Naming the first one.
     """
     for name, value in _numbers_in(arguments):
-        if not math.isfinite(value):
-            raise UsageError(f"{name} = {value}, expected a finite number.")
+        if not _fits(value, float):
+            raise UsageError(f"{name} = {value!s:.40}, expected a finite number, at most 2**53.")
 
 
 def _numbers_in(arguments: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     for name, value in arguments.items():
-        if isinstance(value, float):
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
             yield name, value
         elif is_dataclass(value):
             yield from _numbers_in({item.name: getattr(value, item.name) for item in fields(value)})
@@ -105,9 +107,9 @@ def _fits(value: Any, hint: Any) -> bool:
     if get_origin(hint) is Literal:
         return value in get_args(hint)
     if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        return (isinstance(value, float) and math.isfinite(value)) or _fits(value, int)
     if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST_INTEGER
     if get_args(hint) and type(None) in get_args(hint):
         return any(_fits(value, option) for option in get_args(hint))
     if get_origin(hint) is tuple:

@@ -90,7 +90,8 @@ def read_recipe(name: str) -> dict[str, Mapping[str, Any]]:
         raise UsageError(f"{name} is no recipe; expected the path of a .toml file, or one of {known}.")
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    # Numbers of thousands of digits, and thousands of brackets within each other, are no TOML that anyone means.
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is no TOML: {error}") from error
     for key, table in tables.items():
         if key not in TABLES or not isinstance(table, dict):

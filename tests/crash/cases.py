@@ -12,7 +12,7 @@ from compress.files.ownership import mark_folder
 from compress.images import write_png
 
 _STUDENTS = Path(__file__).resolve().parents[2] / "benchmarks" / "students" / "horse2zebra"
-_SIDE_PX, _PHOTOS = 32, 6
+_SIDE_PX, _PHOTOS = 32, 8
 
 
 def _draw(folder: Path, seed: int) -> None:

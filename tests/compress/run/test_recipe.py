@@ -70,3 +70,11 @@ def test_a_wrong_recipe_is_refused(tmp_path: Path, text: str, named: str) -> Non
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(UsageError, match="demo"):
         cli._load_recipe("nosuch")
+
+
+@pytest.mark.parametrize("text", ["steps = " + "9" * 5000, "steps = " + "[" * 3000, "steps = \xff", "[distill"])
+def test_a_file_that_is_no_toml_anyone_means_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(UsageError, match=r"mine\.toml is no TOML"):
+        read_recipe(str(path))
