@@ -77,4 +77,4 @@ def test_a_file_that_is_no_toml_anyone_means_is_refused(text: str, tmp_path: Pat
     path = tmp_path / "mine.toml"
     path.write_text(text, encoding="latin-1")
     with pytest.raises(UsageError, match=r"mine\.toml is no TOML"):
-        read_recipe(str(path))
+        recipe.read_recipe(str(path))
