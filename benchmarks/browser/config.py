@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compress.config import require_at_least
+from compress.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +24,11 @@ class BrowserConfig:
     timeout_s: int = 600
     """Seconds after which the page counts as hanging."""
     serve: bool = False
-    """Start no browser, but keep the page up for phones in the same network until Ctrl-C. Listens on every address of
-    this machine; without it, on localhost alone."""
+    """Start no browser, but keep the page up until Ctrl-C, for a browser of this machine or, with --host, a phone."""
+    host: str | None = None
+    """Address to serve at, such as 0.0.0.0 for all of this machine's; with --serve. Localhost alone if not given."""
 
     def __post_init__(self) -> None:
         require_at_least(self, threads=1, runs=1, warmup=0, timeout_s=1)
+        if self.host is not None and not self.serve:
+            raise UsageError("--host says where --serve is reached. Pass both, or neither.")

@@ -13,11 +13,14 @@ from typing import Any
 from benchmarks.browser.chromium import find_browser, open_browser
 from benchmarks.browser.config import BrowserConfig
 from benchmarks.browser.library import load_library
-from benchmarks.browser.server import EVERYWHERE, LOCALHOST, BenchServer
+from benchmarks.browser.posted import PostedError
+from benchmarks.browser.server import LOCALHOST, BenchServer
 from benchmarks.browser.task import Task
-from compress.errors import UnusableInput, UnusableModel
+from compress.errors import UnusableInput, UnusableModel, UsageError
+from compress.printable import printable
 
 _POLL_S = 0.2
+_EVERYWHERE = ("0.0.0.0", "::")
 _log = logging.getLogger(__name__)
 
 
@@ -36,41 +39,52 @@ def bench_browser(models: Sequence[Path], config: BrowserConfig) -> dict[str, An
     """
     browser = find_browser(config.browser)
     with _served(models, config, host=LOCALHOST) as server:
-        address = f"http://{LOCALHOST}:{server.server_port}/"
-        return _await_record(server, browser, address, config.timeout_s)
+        return _await_record(server, browser, server.page_address(), config.timeout_s)
 
 
 def serve(models: Sequence[Path], config: BrowserConfig) -> Generator[dict[str, Any], None, None]:
-    """Keep the page up for browsers of the same network, and yield the record of each that finishes, without end.
+    """Keep the page up for other browsers, and yield the record of each that finishes, without end.
 
     Raises:
-        UsageError, UnusableInput: As `bench_browser` before it starts a browser; errors of a page are logged.
+        UsageError, UnusableInput: As `bench_browser` before it starts a browser, or if nothing can be served at
+            `config.host`; errors of a page are logged.
     """
-    with _served(models, config, host=EVERYWHERE) as server:
+    with _served(models, config, host=config.host or LOCALHOST) as server:
         port = server.server_port
-        _log.info("open http://%s:%d/ in any browser of this network; Ctrl-C ends this", _own_address(), port)
+        if config.host is None:
+            _log.info("open %s in a browser of this machine; Ctrl-C ends this", server.page_address())
+            _log.info("for phones of this network: --host 0.0.0.0")
+        else:
+            where = _own_address() if config.host in _EVERYWHERE else None
+            _log.info("open %s in any browser of this network; Ctrl-C ends this", server.page_address(where))
         # By plain http, browsers grant shared memory and WebGPU to localhost alone.
-        _log.info(
-            "for threads and WebGPU on Android: adb reverse tcp:%d tcp:%d, then http://localhost:%d/", port, port, port
-        )
+        local = server.page_address("localhost")
+        _log.info("for threads and WebGPU on Android: adb reverse tcp:%d tcp:%d, then %s", port, port, local)
         while True:
             kind, content = server.arrived.get()
             if kind == "record":
                 yield content
             else:
-                _log.warning("%s", _format_failure(server.task, content))
+                _log.warning("%s", printable(_format_failure(server.task, content)))
 
 
 @contextmanager
 def _served(models: Sequence[Path], config: BrowserConfig, *, host: str) -> Iterator[BenchServer]:
     task = Task(models, config)
     files = load_library() | task.files()
-    with BenchServer(task, files, host=host) as server:
+    with _open_server(task, files, host) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield server
         finally:
             server.shutdown()
+
+
+def _open_server(task: Task, files: dict[str, bytes], host: str) -> BenchServer:
+    try:
+        return BenchServer(task, files, host=host)
+    except OSError as error:
+        raise UsageError(f"nothing can be served at {host}: {error.strerror}. Pass another --host.") from error
 
 
 def _await_record(server: BenchServer, browser: Path, address: str, timeout_s: int) -> dict[str, Any]:
@@ -88,7 +102,7 @@ def _await_record(server: BenchServer, browser: Path, address: str, timeout_s: i
                 ) from None
             if kind == "record":
                 return content
-            is_of_a_model = server.task.name_of(content.get("model")) is not None
+            is_of_a_model = server.task.name_of(content.model) is not None
             raise (UnusableModel if is_of_a_model else UnusableInput)(_format_failure(server.task, content))
         raise UnusableInput(
             f"the page was not done within {timeout_s} s. Pass a greater --timeout-s or fewer --runs; the browser's "
@@ -96,14 +110,10 @@ def _await_record(server: BenchServer, browser: Path, address: str, timeout_s: i
         )
 
 
-def _format_failure(task: Task, content: dict[str, Any]) -> str:
-    name = task.name_of(content.get("model"))
+def _format_failure(task: Task, error: PostedError) -> str:
+    name = task.name_of(error.model)
     what = f"{name} does not run in the browser" if name else "the page failed"
-    console = content.get("console")
-    lines = [str(line) for line in console] if isinstance(console, list) else []
-    return "\n".join(
-        [f"{what}: {content.get('message', 'no reason given')}", *(["its console:", *lines] if lines else [])]
-    )
+    return "\n".join([f"{what}: {error.message}", *(["its console:", *error.console] if error.console else [])])
 
 
 def _own_address() -> str:

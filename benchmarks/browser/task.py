@@ -5,7 +5,6 @@ the host's output to compare with, medians and ratios. So a phone offers the rec
 """
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -17,6 +16,7 @@ import numpy as np
 
 from benchmarks.browser import library
 from benchmarks.browser.config import BrowserConfig
+from benchmarks.browser.posted import MalformedReport, PostedEntry, PostedReport, parse_posted
 from benchmarks.host.stage import TURN_MS, TimedModel, find_models, summarize_model
 from benchmarks.timing.machine import read_machine
 from benchmarks.timing.noise import withheld_reason
@@ -25,7 +25,6 @@ from compress.errors import UnusableModel
 from export.interpreter.litert import ImageTensor, TfliteGenerator
 from export.parity import synthetic_photos
 
-ACCELERATORS = ("wasm", "webgpu")
 PARITY_SHARE = 0.99
 """Share of values that should lie within 1/255 of the host's; a smaller one is pointed out."""
 _PAGE = ("index.html", "bench.js")
@@ -35,10 +34,6 @@ _STEP = 1 + 1e-4
 """A step of 1/255 of the range from black to white, with the rounding of float32 on top."""
 
 _log = logging.getLogger(__name__)
-
-
-class MalformedReport(ValueError):
-    """A posted body that the page does not post."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +102,17 @@ class Task:
             "largest_difference": float(np.minimum(steps, 255).max()),
         }
 
-    def build_record(self, report: Mapping[str, Any]) -> dict[str, Any]:
-        """Turn the report of a page into the record of the run.
+    def output_bytes(self, index: int) -> int:
+        """Return the number of bytes of a model's output.
+
+        Raises:
+            MalformedReport: If there is no such model.
+        """
+        output = self._model(index)
+        return output.picture.size * np.dtype(output.output.dtype).itemsize
+
+    def build_record(self, content: bytes) -> dict[str, Any]:
+        """Turn the report that a page posted into the record of the run.
 
         Returns:
             JSON-ready: `host` (the machine that serves and compares), `browser`, `litert_js`, `threads` (that
@@ -118,37 +122,34 @@ class Task:
             is not to be quoted, or None), and `parity` of `compare`.
 
         Raises:
-            MalformedReport: If a part is missing or of another kind.
+            MalformedReport: If a part is missing, of another kind, or not of this task.
         """
-        try:
-            measured = list(report["entries"])
-            rounds = [[float(latency) for latency in turn] for turn in report["rounds"]]
-            if not rounds or not measured or any(len(turn) != len(measured) for turn in rounds):
-                raise ValueError(f"{len(rounds)} rounds of {len(measured)} models")
-            if not all(0 < latency < math.inf for turn in rounds for latency in turn):
-                raise ValueError("a latency that is none")
-            entries = [self._entry(one, rounds, position) for position, one in enumerate(measured)]
-            record = {
-                "host": self._host,
-                "browser": dict(report["browser"]),
-                "litert_js": library.VERSION,
-                "threads": int(report["threads"]),
-                "runs": len(rounds),
-                "interleaved": True,
-                "library_load_ms": float(report["library_load_ms"]),
-                "entries": entries,
-                "failures": [self._failure(one) for one in report["failures"]],
-            }
-        except (KeyError, TypeError, ValueError) as error:
-            raise MalformedReport(f"no report of this page: {error!r}") from error
+        report, posted = parse_posted(content, PostedReport)
+        if any(len(turn) != len(report.entries) for turn in report.rounds) or len(report.rounds) != self._config.runs:
+            raise MalformedReport(
+                f"no report of this page: {len(report.rounds)} rounds of {len(report.entries)} models"
+            )
+        entries = [self._entry(one, report.rounds, position) for position, one in enumerate(report.entries)]
+        record = {
+            "host": self._host,
+            "browser": posted["browser"],
+            "litert_js": library.VERSION,
+            "threads": report.threads,
+            "runs": len(report.rounds),
+            "interleaved": True,
+            "library_load_ms": report.library_load_ms,
+            "entries": entries,
+            "failures": [
+                {"name": self._model(one.model).timed.name, "accelerator": one.accelerator, "why": one.why}
+                for one in report.failures
+            ],
+        }
         _warn_of_differences(entries)
         return record
 
-    def name_of(self, index: object) -> str | None:
+    def name_of(self, index: int | None) -> str | None:
         """Return a model's name; None where `index` is no model's."""
-        if isinstance(index, int) and 0 <= index < len(self._models):
-            return self._models[index].timed.name
-        return None
+        return self._models[index].timed.name if index is not None and 0 <= index < len(self._models) else None
 
     def _model(self, index: int) -> PageModel:
         if not 0 <= index < len(self._models):
@@ -174,29 +175,23 @@ class Task:
             ],
         }
 
-    def _entry(self, one: Mapping[str, Any], rounds: Sequence[Sequence[float]], position: int) -> dict[str, Any]:
-        model = self._model(int(one["model"]))
-        if one["accelerator"] not in ACCELERATORS:
-            raise ValueError(f"accelerator {one['accelerator']!r}")
+    def _entry(self, one: PostedEntry, rounds: Sequence[Sequence[float]], position: int) -> dict[str, Any]:
+        model = self._model(one.model)
         summary = summarize_model(rounds, position)
         return {
             "name": model.timed.name,
             "path": str(model.timed.path),
             "size_bytes": len(model.content),
             "io_types": [model.input.dtype, model.output.dtype],
-            "accelerator": one["accelerator"],
-            "fully_accelerated": bool(one["fully_accelerated"]),
-            "load_ms": float(one["load_ms"]),
-            "first_ms": float(one["first_ms"]),
+            "accelerator": one.accelerator,
+            "fully_accelerated": one.fully_accelerated,
+            "load_ms": one.load_ms,
+            "first_ms": one.first_ms,
             **summary,
             # A page does not know how long it waited for a processor.
             "withheld": withheld_reason(summary["noise"]) if position else None,
-            "parity": {key: float(one["parity"][key]) for key in ("share_within_1_255", "largest_difference")},
+            "parity": asdict(one.parity),
         }
-
-    def _failure(self, one: Mapping[str, Any]) -> dict[str, str]:
-        name = self._model(int(one["model"])).timed.name
-        return {"name": name, "accelerator": str(one["accelerator"]), "why": str(one["why"])}
 
 
 def _prepare_model(timed: TimedModel, config: BrowserConfig) -> PageModel:

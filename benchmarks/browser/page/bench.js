@@ -2,16 +2,18 @@
 // medians, ratios and parity, so that every browser's record is made in one place.
 
 const CONSOLE_LINES = 40;
+const LONGEST_TEXT = 4000;
 const said = [];
 for (const level of ["log", "warn", "error"]) {
   const original = console[level];
   console[level] = (...parts) => {
-    said.push(`${level}: ${parts.join(" ")}`);
+    said.push(`${level}: ${parts.join(" ")}`.slice(0, LONGEST_TEXT));
     said.splice(0, said.length - CONSOLE_LINES);
     original.apply(console, parts);
   };
 }
 
+const reason = (error) => (error?.message ?? String(error)).slice(0, LONGEST_TEXT);
 const element = (id) => document.getElementById(id);
 const show = (text) => { element("status").textContent = text; };
 // Lets the page be painted and the phone stay responsive between turns.
@@ -117,7 +119,7 @@ async function loadModels(litert, task, threads) {
         entries.push(entry);
       } catch (error) {
         if (accelerator === "wasm") throw new ModelError(index, error);
-        failures.push({ model: index, accelerator, why: error?.message ?? String(error) });
+        failures.push({ model: index, accelerator, why: reason(error) });
       }
     }
   }
@@ -238,9 +240,9 @@ async function main() {
 
 async function fail(error) {
   show("stopped");
-  element("failure").textContent = error?.message ?? String(error);
+  element("failure").textContent = reason(error);
   element("failure").hidden = false;
-  const content = { model: error?.model ?? null, message: error?.message ?? String(error), console: said };
+  const content = { model: error?.model ?? null, message: reason(error), console: said };
   await fetch("error", { method: "POST", body: JSON.stringify(content) });
 }
 

@@ -44,7 +44,7 @@ def served(tanh_file: Path):
     task = Task([tanh_file, tanh_file], BrowserConfig(runs=4))
     with BenchServer(task, task.files()) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/", task
+        yield server.page_address(), task
         server.shutdown()
 
 
@@ -209,8 +209,8 @@ def test_serving_goes_on_after_a_page_failed(tanh_file: Path, fake_page, caplog:
 
 def _await_address(caplog: pytest.LogCaptureFixture) -> str:
     for _ in range(600):
-        if found := re.search(r"open http://[\d.]+:(\d+)/ in any browser", caplog.text):
-            return f"http://127.0.0.1:{found[1]}/"
+        if found := re.search(r"open (http://127.0.0.1:\d+/[\w-]{16}/) in a browser", caplog.text):
+            return found[1]
         threading.Event().wait(0.1)
     pytest.fail("no address was told")
 
