@@ -50,7 +50,8 @@ def decodes(monkeypatch: pytest.MonkeyPatch) -> Decodes:
     prepare = PngImageFile.load_prepare
 
     def count(image: PngImageFile) -> None:
-        counts[Path(str(image.filename))] += 1
+        assert image.fp is not None
+        counts[Path(image.fp.name)] += 1
         prepare(image)
 
     monkeypatch.setattr(PngImageFile, "load_prepare", count)
