@@ -308,6 +308,23 @@ def demo(*, out: Path = Path("runs/demo"), json: Switch = False) -> None:
     _show_run(run_demo(_load_recipe(RECIPE), out), out, as_json=json)
 
 
+@app.command
+def cache(*, max_bytes: int | None = None, clear: Switch = False, json: Switch = False) -> None:
+    """Show what is kept for the next command: the teacher's images and downloads; or make it less.
+
+    Args:
+        max_bytes: Delete the longest unused files until the others take no more.
+        clear: Delete all of them.
+        json: Print JSON.
+    """
+    if max_bytes is not None and (clear or max_bytes < 0):
+        raise UsageError("--max-bytes takes a number of bytes from 0, and not beside --clear, which deletes all.")
+    from compress.cache.usage import format_usage, tend_cache
+
+    record = tend_cache(max_bytes=max_bytes, clear=clear)
+    console.show(record, as_json=json, text=format_usage(record))
+
+
 def _show_run(result: dict[str, Any], out: Path, *, as_json: bool) -> None:
     from compress.run.summary import summary_table
 
