@@ -100,7 +100,7 @@ def test_missing_file_is_refused(tmp_path, name):
 
 def test_broken_tflite_is_refused(tmp_path):
     (tmp_path / "broken.tflite").write_bytes(b"TFL3 and nothing more")
-    with pytest.raises(UnusableModel, match=r"broken\.tflite is no \.tflite"):
+    with pytest.raises(UnusableModel, match=r"broken\.tflite: it is no \.tflite"):
         read_facts(tmp_path / "broken.tflite")
 
 
