@@ -74,13 +74,27 @@ def _train(
     return seen
 
 
-def test_a_killed_run_goes_on_and_ends_as_one_that_was_never_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kill_at", "torn", "steps_left"),
+    [
+        (5, (), [3, 4, 5, 6, 7]),
+        (7, (), [6, 7]),
+        (7, ("checkpoint.npz",), [3, 4, 5, 6, 7]),
+        (7, ("checkpoint.npz", "checkpoint.previous.npz"), [0, 1, 2, 3, 4, 5, 6, 7]),
+    ],
+)
+def test_a_killed_run_goes_on_and_ends_as_one_that_was_never_killed(
+    kill_at: int, torn: tuple[str, ...], steps_left: list[int], tmp_path: Path
+) -> None:
     whole, resumed = _model(), _model()
     _train(whole, tmp_path / "whole")
     with pytest.raises(_Killed):
-        _train(resumed, tmp_path / "killed", kill_at=5)
+        _train(resumed, tmp_path / "killed", kill_at=kill_at)
+    for name in torn:
+        path = tmp_path / "killed" / name
+        path.write_bytes(path.read_bytes()[:500])
     fresh = _model()
-    assert _train(fresh, tmp_path / "killed") == [3, 4, 5, 6, 7]
+    assert _train(fresh, tmp_path / "killed") == steps_left
     expected = [*whole.get_weights(), *(variable.numpy() for variable in whole.optimizer.variables)]
     found = [*fresh.get_weights(), *(variable.numpy() for variable in fresh.optimizer.variables)]
     for one, other in zip(expected, found, strict=True):
