@@ -1,4 +1,4 @@
-"""Stages end with the run that started them, however that ends: nobody trains on for a run that is gone."""
+"""Children end with the process that started them, however that ends: nobody works on for one that is gone."""
 
 import ctypes
 import os
@@ -6,16 +6,24 @@ import signal
 import sys
 
 PARENT = "POCKETGAN_PARENT"
-"""Environment variable with the process number of who started this one and wants it to end with it."""
+"""Environment variable with the process number of who started a command and wants it to end with it."""
 _PR_SET_PDEATHSIG = 1
 
 
 def follow_parent() -> None:
-    """Ask the system to kill this process when its parent dies, where a parent asked for that and the system can."""
-    parent = os.environ.pop(PARENT, None)
-    if parent is None or not sys.platform.startswith("linux"):
+    """Have this process killed when its parent ends, where the parent asked for that."""
+    if (parent := os.environ.pop(PARENT, None)) is not None:
+        die_with_parent(int(parent))
+
+
+def die_with_parent(parent: int) -> None:
+    """Have this process killed when the thread that started it ends, however that ends; on Linux alone.
+
+    Args:
+        parent: Process number of the parent, which may have ended already.
+    """
+    if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(parent):
-        # It died before it could be followed.
-        os.kill(os.getpid(), signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)

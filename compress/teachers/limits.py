@@ -1,10 +1,8 @@
 """Limits that a child process sets itself before it opens a stranger's file; the system enforces them from then on."""
 
-import ctypes
 import os
 import resource
 import signal
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -15,21 +13,7 @@ BASE_BYTES = 1 << 30
 """Memory that reading any file may take beyond what the loaded libraries have."""
 BYTES_PER_FILE_BYTE = 8
 """Memory for each byte of the file: packed and half-precision weights, unpacked and copied for the way back."""
-_PR_SET_PDEATHSIG = 1
 _STATM, _SCHEDSTAT = Path("/proc/self/statm"), Path("/proc/self/schedstat")
-
-
-def die_with_parent(parent: int) -> None:
-    """Have this process killed when the thread that started it ends, however that ends; on Linux alone.
-
-    Args:
-        parent: Process number of the parent, which may have ended already.
-    """
-    if sys.platform != "linux":
-        return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def limit_reading(size_bytes: int) -> None:

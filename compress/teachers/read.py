@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from compress.console.parent import die_with_parent
 from compress.errors import UnsupportedLayer, UnusableModel
 from compress.printable import printable
 from compress.teachers.check import check_description
 from compress.teachers.description import GeneratorDescription
 from compress.teachers.keras.inferred_padding import infer_padding_amounts, refuse_lambda_layers
-from compress.teachers.limits import die_with_parent, limit_reading
+from compress.teachers.limits import limit_reading
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ZIP_MAGIC = b"PK\x03\x04"

@@ -79,7 +79,7 @@ def _read_in_child(content: Content, path: Path, *options: str) -> Iterator[Path
 def run_in_child(module: str, *arguments: str, path: Path) -> None:
     """Run a module of ours that opens a stranger's file, and turn how it ends into an error of the file.
 
-    The module calls `limits.die_with_parent` with its first argument, then, its libraries loaded, `limit_reading`; it
+    The module calls `die_with_parent` with its first argument, then, its libraries loaded, `limit_reading`; it
     ends with `read.print_reason`, `read.CANNOT_WRITE` or 0.
 
     Args:

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from compress.artifact import file_fingerprint
+from compress.console.parent import die_with_parent
 from compress.errors import UnusableModel
-from compress.teachers.limits import BASE_BYTES, die_with_parent, limit_memory, limit_reading
+from compress.teachers.limits import BASE_BYTES, limit_memory, limit_reading
 from compress.teachers.memory import peak_live_bytes, require_memory
 from compress.teachers.read import print_reason, require_regular
 from compress.teachers.sandbox import run_in_child

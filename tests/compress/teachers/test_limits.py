@@ -16,8 +16,9 @@ from compress.teachers import memory, sandbox
 
 _READ = """
 import os, sys, time
+from compress.console.parent import die_with_parent
 from compress.teachers import limits
-limits.die_with_parent(os.getppid())
+die_with_parent(os.getppid())
 limits.READING_S = 1
 limits.limit_reading(1000)
 """
@@ -109,7 +110,7 @@ def test_a_device_is_refused_unread() -> None:
 
 _STAND_IN = """
 import sys
-from compress.teachers.limits import die_with_parent
+from compress.console.parent import die_with_parent
 die_with_parent(int(sys.argv[1]))
 """
 

@@ -57,7 +57,7 @@ def test_artifact_is_whole_and_tells_what_it_is(written):
     assert 0 < inside["largest_activations"]["image"] <= 1
     with Image.open(out / "samples.png") as sheet:
         assert sheet.size == (3 * 36 + 4, 4 * 36 + 4)
-    assert sorted(path.name for path in out.iterdir()) == ["manifest.json", "model.mlpackage", "samples.png"]
+    assert sorted(path.name for path in out.glob("[!.]*")) == ["manifest.json", "model.mlpackage", "samples.png"]
 
 
 @needs_coremltools
@@ -220,7 +220,7 @@ def test_missing_extra_costs_no_framework(command, tmp_path):
     )
     import subprocess
 
-    line = [sys.executable, "-P", "-c", program, str(tmp_path), str(tmp_path / "out")]
+    line = [sys.executable, "-P", "-c", program, __file__, str(tmp_path / "out")]
     finished = subprocess.run(line, capture_output=True, text=True, check=True)
     assert finished.stdout.strip() == "2 set()"
     assert "pocketgan[coreml]" in finished.stderr
