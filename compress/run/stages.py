@@ -22,7 +22,8 @@ from typing import Any
 from compress.artifact import file_fingerprint
 from compress.console.parent import PARENT
 from compress.errors import PocketGANError, UsageError
-from compress.files.atomic import remove_leftovers, replace_text
+from compress.files.atomic import remove, remove_leftovers, replace_text
+from compress.files.ownership import is_ours
 
 _CLEANING_S = 20
 _log = logging.getLogger(__name__)
@@ -81,6 +82,9 @@ def run_stages(stages: Iterable[Stage], out: Path, *, record: str) -> dict[str, 
             _log.info("%s is there", place)
             continue
         _log.info("%s%s", place, f", anew: {change}" if known else "")
+        if known and os.path.lexists(out / stage.output) and not is_ours(out / stage.output):
+            # This run made it, and it is damaged beyond what --overwrite would know for its own.
+            remove(out / stage.output)
         # What none of these stages writes is forgotten, too: it may have been made from what is now made anew.
         ended = {earlier.output: ended[earlier.output] for earlier in ordered[:position]}
         _write_record(out / record, ended)

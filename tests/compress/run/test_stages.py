@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from compress.errors import UsageError
+from compress.files.atomic import atomic_write_text
 from compress.run import stages
 from compress.run.stages import Stage, run_stages
 
@@ -66,6 +67,25 @@ def test_an_output_that_was_damaged_since_is_made_anew_with_all_after_it(
     assert list(run_stages([FIRST, SECOND], tmp_path, record="done.json")) == ["first", "folder/second"]
     assert (tmp_path / "first").read_text() == "done"
     assert "[1/2] first, anew: it was changed or damaged since" in caplog.text
+
+
+def test_an_output_damaged_beyond_recognition_is_made_anew_and_one_that_no_stage_made_is_left(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def write(command: list[str]) -> int:
+        atomic_write_text(Path(command[command.index("--out") + 1]), "done", overwrite=True)
+        return 0
+
+    monkeypatch.setattr(stages, "_run_to_end", write)
+    run_stages([FIRST], tmp_path / "run", record="done.json")
+    (tmp_path / "run" / "first").write_text("torn")
+    run_stages([FIRST], tmp_path / "run", record="done.json")
+    assert (tmp_path / "run" / "first").read_text() == "done"
+    (tmp_path / "run" / "folder").mkdir()
+    (tmp_path / "run" / "folder" / "second").write_text("notes")
+    with pytest.raises(UsageError, match="was not written by this tool"):
+        run_stages([FIRST, SECOND], tmp_path / "run", record="done.json")
+    assert (tmp_path / "run" / "folder" / "second").read_text() == "notes"
 
 
 def test_an_output_that_is_gone_is_made_anew(
