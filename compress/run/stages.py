@@ -85,8 +85,9 @@ def run_stages(stages: Iterable[Stage], out: Path, *, record: str) -> dict[str, 
         if known and os.path.lexists(out / stage.output) and not is_ours(out / stage.output):
             # This run made it, and it is damaged beyond what --overwrite would know for its own.
             remove(out / stage.output)
-        # What none of these stages writes is forgotten, too: it may have been made from what is now made anew.
-        ended = {earlier.output: ended[earlier.output] for earlier in ordered[:position]}
+        # What none of these stages writes is out of date, too: it may have been made from what is now made anew.
+        current = {earlier.output for earlier in ordered[:position]}
+        ended = {output: entry if output in current else {**entry, "asked": []} for output, entry in ended.items()}
         _write_record(out / record, ended)
         seconds[stage.output] = _execute(stage, out)
         ended[stage.output] = {"asked": stage.asked, "made": file_fingerprint(out / stage.output)}
@@ -101,6 +102,8 @@ def _find_change(stage: Stage, known: Mapping[str, Any] | None, out: Path) -> st
         return "it has not ended yet"
     if not path.exists():
         return "it is gone"
+    if not known["asked"]:
+        return "what came before it was"
     command, inputs = list(stage.command), list(stage.inputs)
     if known["asked"][: len(command)] != command:
         return "it was made by another command"

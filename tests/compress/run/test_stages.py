@@ -16,6 +16,7 @@ from compress.run import stages
 from compress.run.stages import Stage, run_stages
 
 FIRST, SECOND = Stage("first", ("make", "first")), Stage("folder/second", ("make", "second"))
+LAST = Stage("last", ("make", "last"))
 
 
 @pytest.fixture
@@ -77,10 +78,11 @@ def test_an_output_damaged_beyond_recognition_is_made_anew_and_one_that_no_stage
         return 0
 
     monkeypatch.setattr(stages, "_run_to_end", write)
-    run_stages([FIRST], tmp_path / "run", record="done.json")
-    (tmp_path / "run" / "first").write_text("torn")
-    run_stages([FIRST], tmp_path / "run", record="done.json")
-    assert (tmp_path / "run" / "first").read_text() == "done"
+    run_stages([FIRST, LAST], tmp_path / "run", record="done.json")
+    for name in ("first", "last"):
+        (tmp_path / "run" / name).write_text("torn")
+    assert list(run_stages([FIRST, LAST], tmp_path / "run", record="done.json")) == ["first", "last"]
+    assert [(tmp_path / "run" / name).read_text() for name in ("first", "last")] == ["done", "done"]
     (tmp_path / "run" / "folder").mkdir()
     (tmp_path / "run" / "folder" / "second").write_text("notes")
     with pytest.raises(UsageError, match="was not written by this tool"):
