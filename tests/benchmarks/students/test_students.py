@@ -268,13 +268,24 @@ def test_any_other_failure_ends_it_with_the_exit_code_of_its_command(
 
 
 def test_a_score_in_a_sisters_features_says_so_beside_the_number(
-    ran: list[list[str]], pair: list[Path], config: PublishedConfig, task: StudentsConfig, tmp_path: Path
+    ran: list[list[str]],
+    pair: list[Path],
+    config: PublishedConfig,
+    task: StudentsConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    out = tmp_path / "out"
-    assert "†" not in format_table(bench_students(pair, config, task, out))
-    score = out / "scores/small_int8.json"
-    score.write_text(json.dumps(json.loads(score.read_text()) | {"sister": "efficientnet-lite2"}))
-    lines = format_table(bench_students(pair, config, task, out)).splitlines()
+    assert "†" not in format_table(bench_students(pair, config, task, tmp_path / "out"))
+    pretend = stages._run_to_end
+
+    def score_in_a_sister(command: list[str]) -> int:
+        code, path = pretend(command), Path(command[command.index("--out") + 1])
+        if path.name == "small_int8.json":
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"sister": "efficientnet-lite2"}))
+        return code
+
+    monkeypatch.setattr(stages, "_run_to_end", score_in_a_sister)
+    lines = format_table(bench_students(pair, config, task, tmp_path / "anew")).splitlines()
     (row,) = [line for line in lines if line.startswith("small int8 ")]
     assert row.count(")†") == 2
     said = "†: trained with efficientnet-lite2, of which efficientnet-lite0 is a sister, so these distances flatter it"
