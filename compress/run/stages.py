@@ -166,7 +166,8 @@ def _read_record(out: Path, name: str) -> dict[str, dict[str, Any]]:
             raise ValueError("an entry of an earlier version")
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise UsageError(
-            f"{out} holds something else than a run: it has no readable {name}. Pass another --out."
+            f"{out} holds something else than a run of this version: it has no {name} that can be read. Pass another "
+            "--out, or remove it."
         ) from error
     return record
 
