@@ -126,9 +126,9 @@ def _check_seal(path: Path) -> None:
 
 
 def _mark_used(path: Path) -> None:
-    """Note when a file was last used, by which `compress cache --max-bytes` goes."""
+    """Note when a file was last used, by which `compress cache --max-bytes` goes: many disks do not by themselves."""
     try:
-        os.utime(path)
+        os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
     # Somebody else's cache can be read all the same.
     except OSError:
         return

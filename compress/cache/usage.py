@@ -125,7 +125,7 @@ def _entries(folder: Path, pattern: re.Pattern[str]) -> Iterator[Entry]:
             yield from _entries(path, pattern)
         elif not path.is_symlink() and (pattern.fullmatch(path.name) or is_unfinished(path.name)):
             status = path.stat()
-            yield Entry(path, status.st_size, status.st_mtime)
+            yield Entry(path, status.st_size, max(status.st_atime, status.st_mtime))
 
 
 def _remove_empty_folders(folder: Path) -> None:

@@ -101,7 +101,9 @@ def test_processes_of_one_number_write_the_same_name_at_once(tmp_path: Path, mon
     assert not any("4711" in path.name for path in seen)
 
 
-def test_using_a_result_makes_it_young(store: Store, tmp_path: Path) -> None:
+def test_using_a_result_is_noted_and_changes_nothing_else(store: Store, tmp_path: Path) -> None:
     os.utime(tmp_path / "cache" / "one", (0, 0))
     store.load("one", content_of)
-    assert time.time() - (tmp_path / "cache" / "one").stat().st_mtime < 60
+    status = (tmp_path / "cache" / "one").stat()
+    assert time.time() - status.st_atime < 60
+    assert status.st_mtime == 0
