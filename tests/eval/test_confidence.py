@@ -156,3 +156,10 @@ def test_one_image_cannot_be_resampled() -> None:
 def test_resampled_mean_is_the_mean_of_the_repeated_values() -> None:
     values, counts = np.array([1.0, 2.0, 6.0]), np.array([[1, 1, 1], [0, 1, 2], [3, 0, 0]])
     assert resampled_means(values, counts).tolist() == pytest.approx([3.0, 14 / 3, 1.0])
+
+
+def test_resamples_are_drawn_as_all_at_once() -> None:
+    """Scores of earlier versions compare with those of this one only while the draws are the same."""
+    drawn = np.random.RandomState(3).randint(0, 700, size=(40, 700), dtype=np.int64)
+    expected = [np.bincount(row, minlength=700) for row in drawn]
+    np.testing.assert_array_equal(resample_counts(700, seed=3, resamples=40), expected)

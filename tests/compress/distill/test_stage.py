@@ -44,7 +44,7 @@ def _weights(student: Artifact) -> list[np.ndarray]:
 
 
 def test_a_student_is_one_model_with_a_manifest_that_reads_back(student: Artifact, teacher_file: Path) -> None:
-    assert sorted(path.name for path in student.path.iterdir()) == [
+    assert sorted(path.name for path in student.path.glob("[!.]*")) == [
         "manifest.json", "model.keras", "samples.png", "training.json",
     ]  # fmt: skip
     manifest = student.manifest
