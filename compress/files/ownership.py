@@ -38,7 +38,7 @@ def is_ours(path: Path) -> bool:
 
 
 def _is_unmarked_artifact(folder: Path) -> bool:
-    """Check for a manifest: artifacts of versions before 0.2 have no marker."""
+    """Check for a manifest: artifacts of before there were markers."""
     record = _read_json(folder / "manifest.json")
     return isinstance(record, dict) and {"schema", "stage", "format", "cost"} <= set(record)
 
