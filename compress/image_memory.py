@@ -14,7 +14,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from compress.errors import UnusableData
 
-LARGEST_DECODED_BYTES = 340_000_000
+LARGEST_DECODED_BYTES = 350_000_000
 """Most memory to decode one image in; with Python and NumPy themselves a process stays below 400 MB."""
 LARGEST_FILE_BYTES = 128_000_000
 """Largest image file: a WebP is read whole."""

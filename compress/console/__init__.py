@@ -19,7 +19,7 @@ from compress.console.exits import Ended, ending_on_signals, report_error
 from compress.console.parent import follow_parent
 from compress.files.apart import require_apart, split_paths
 from compress.files.atomic import atomic_write_text, remove_leftovers
-from compress.files.locks import locked, wait_for_others
+from compress.files.locks import absolute, locked, wait_for_others
 from compress.files.training_folder import place_of_training
 from compress.printable import printable
 from compress.strict_json import seal_record
@@ -47,6 +47,7 @@ def new_app(name: str, purpose: str, **options: Any) -> "App":
         help=purpose,
         # Markdown would cost a third of the time of --help, and no help here uses it.
         help_format="plaintext",
+        help_epilogue="Every command also takes --wait: wait for another that writes at the same place.",
         # Errors and Ctrl-C arrive at `run`, which knows their exit codes.
         exit_on_error=False,
         print_error=False,
@@ -87,7 +88,7 @@ def _run_command(app: "App", arguments: list[str]) -> None:
     outputs, caches, inputs = split_paths(bound.arguments)
     require_apart([*outputs, *map(place_of_training, outputs), *caches], inputs)
     with ExitStack() as held:
-        for output in outputs:
+        for output in map(absolute, outputs):
             held.enter_context(locked(output))
             remove_leftovers(output)
         command(*bound.args, **bound.kwargs)
@@ -164,8 +165,22 @@ def _is_named(entry: "HelpEntry", flags: Sequence[str]) -> bool:
     return any(name in flags for name in entry.positive_names)
 
 
+def _open_closed_streams() -> None:
+    """Open what the caller closed, to nowhere: else the next file that is opened would get what is printed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number is this one.
+            os.open(os.devnull, os.O_RDWR)
+    # Python has no stream where there was no file when it started.
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8")
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8")
+
+
 def _prepare_streams() -> None:
     """Send log messages to stderr; let no name that a terminal cannot show stop a command."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

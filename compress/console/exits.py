@@ -6,11 +6,11 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from compress.errors import PocketGANError, UsageError
 from compress.printable import printable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BUG, UNREADABLE_OR_UNWRITABLE, SIGNAL = 70, 74, 128
 """Exit codes beside those of `compress.errors`; to the last the signal's number is added."""
 _FRAMES_SHOWN = 4
-_STOPPED = "stopped; nothing half written is left, and training resumes from its checkpoint."
+_STOPPED = "stopped; nothing half written is left, and the same command trains on from its checkpoint, where it trains."
 _NOTHING_LOST = "Nothing half written is left; what was there before still is."
 _ADVICE = {
     errno.ENOSPC: f"Free some space and run the same command again. {_NOTHING_LOST}",
@@ -51,12 +51,20 @@ def ending_on_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    with handling(end):
+        yield
+
+
+@contextmanager
+def handling(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Handle SIGTERM and SIGHUP for a while, but for what is ignored, as SIGHUP is under nohup."""
+    numbers = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 def report_error(error: BaseException) -> int:
@@ -66,7 +74,9 @@ def report_error(error: BaseException) -> int:
     name = program if not program.startswith("__main__") else "compress"
     indent = " " * (len(name) + 2)
     if text:
-        print(f"{name}: {printable(text).replace(chr(10), chr(10) + indent)}", file=sys.stderr)
+        # Where the disk of the log is full, the exit code is all that can be said.
+        with suppress(OSError):
+            print(f"{name}: {printable(text).replace(chr(10), chr(10) + indent)}", file=sys.stderr, flush=True)
     return code
 
 

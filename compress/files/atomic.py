@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from compress.errors import UsageError
-from compress.files.locks import locked
-from compress.files.ownership import MARKER, is_ours, mark_folder
+from compress.files.locks import absolute, locked
+from compress.files.ownership import MARKER, find_foreign, is_ours, mark_folder
 
 
 def refuse_existing(out: Path, *, overwrite: bool) -> None:
@@ -32,6 +32,12 @@ def refuse_existing(out: Path, *, overwrite: bool) -> None:
             f"{out} was not written by this tool ({why}), and --overwrite replaces nothing else. Pass another --out, "
             "or remove it yourself."
         )
+    if out.is_dir() and (foreign := find_foreign(out)):
+        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        raise UsageError(
+            f"{out} holds {foreign[0]}{more}, which this tool did not write and --overwrite would remove. Move it, or "
+            "pass another --out."
+        )
 
 
 @contextmanager
@@ -41,13 +47,13 @@ def atomic_dir(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
     Raises:
         UsageError: See `refuse_existing`; or if another command is writing `out`.
     """
-    with _scratch_beside(out, overwrite=overwrite) as scratch:
+    with _scratch_beside(out, overwrite=overwrite) as (place, scratch):
         yield scratch
         mark_folder(scratch)
         # mkdtemp makes a private directory; what the user asked for gets ordinary permissions.
         scratch.chmod(0o777 & ~_current_umask())
         _flush_to_disk(scratch)
-        _move_into_place(scratch, out)
+        _move_into_place(scratch, place)
 
 
 @contextmanager
@@ -57,11 +63,11 @@ def atomic_file(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
     Raises:
         UsageError: See `refuse_existing`; or if another command is writing `out`.
     """
-    with _scratch_beside(out, overwrite=overwrite) as scratch:
-        partial = scratch / out.name
+    with _scratch_beside(out, overwrite=overwrite) as (place, scratch):
+        partial = scratch / place.name
         yield partial
         _flush_to_disk(scratch)
-        partial.replace(out)
+        partial.replace(place)
 
 
 def atomic_write_text(out: Path, text: str, *, overwrite: bool = False) -> None:
@@ -134,13 +140,15 @@ def _beside(out: Path, what: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _scratch_beside(out: Path, *, overwrite: bool) -> Iterator[Path]:
-    with locked(out):
-        remove_leftovers(out)
+def _scratch_beside(out: Path, *, overwrite: bool) -> Iterator[tuple[Path, Path]]:
+    """Yield an output's absolute path, which stays right where the current folder is replaced, and a scratch folder."""
+    place = absolute(out)
+    with locked(place):
+        remove_leftovers(place)
         refuse_existing(out, overwrite=overwrite)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
+        scratch = Path(tempfile.mkdtemp(prefix=f".{place.name}.partial-", dir=place.parent))
         try:
-            yield scratch
+            yield place, scratch
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 

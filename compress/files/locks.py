@@ -68,6 +68,17 @@ def wait_for_others(waits: bool) -> None:
     _locks.waits = waits
 
 
+def absolute(output: Path) -> Path:
+    """Return where an output lies: its folder without links, `.` and `..`, and its own name, which may be a link's.
+
+    Raises:
+        UsageError: If it has no name of its own.
+    """
+    if not output.resolve().name:
+        raise UsageError(f"{output} has no name that could be written to. Pass another --out.")
+    return output.resolve() if output.name in ("", "..") else output.parent.resolve() / output.name
+
+
 @contextmanager
 def locked(output: Path) -> Iterator[None]:
     """Hold an output's place: a file or folder that may not exist yet.
@@ -78,9 +89,9 @@ def locked(output: Path) -> Iterator[None]:
         Busy: If another command holds it and `wait_for_others` was not asked for.
         OSError: If nothing can be written beside it.
     """
-    place = output.parent.resolve()
-    made = _make_folders(place)
-    lock = place / f".{output.name}.lock"
+    output = absolute(output)
+    made = _make_folders(output.parent)
+    lock = output.parent / f".{output.name}.lock"
     try:
         _locks.acquire(lock)
         try:

@@ -14,13 +14,34 @@ MARKER = ".pocketgan"
 """Name of the file that marks a folder as written by this tool."""
 GENERATOR = "PocketGAN"
 """Name under which this tool signs files: HTML's `generator`, PNG's `Software`."""
-_MARKER_TEXT = "PocketGAN wrote this folder. `--overwrite` replaces folders that hold this file, and no others.\n"
+_SIGNATURES = {
+    ".html": f'<meta name="generator" content="{GENERATOR}">'.encode(),
+    ".png": f"Software\0{GENERATOR}".encode(),
+}
+_UNSEALED = ({"schema", "key", "distances"}, {"schema", "kind", "models"})
+"""Keys of the records that were written before there were content hashes: baselines of scores and of speed."""
+_BY_THE_SYSTEM = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+"""Files that systems leave in folders that somebody has looked at."""
 _LARGEST_READ_BYTES = 64 << 20
 
 
 def mark_folder(folder: Path) -> None:
-    """Mark a folder as written by this tool."""
-    (folder / MARKER).write_text(_MARKER_TEXT, encoding="utf-8")
+    """Mark a folder as written by this tool, with what it holds by now."""
+    members = [name for name in _list_members(folder) if name != MARKER]
+    (folder / MARKER).write_text(json.dumps({"written_by": GENERATOR, "members": members}) + "\n", encoding="utf-8")
+
+
+def find_foreign(path: Path) -> list[str]:
+    """Find what was put into a folder of this tool after it was written: relative paths, sorted."""
+    marker = _read_json(path / MARKER)
+    if not isinstance(marker, dict) or not isinstance(marker.get("members"), list):
+        return []
+    known = {MARKER, *map(str, marker["members"])}
+    return [name for name in _list_members(path) if name not in known and Path(name).name not in _BY_THE_SYSTEM]
+
+
+def _list_members(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
 
 
 def is_ours(path: Path) -> bool:
@@ -47,12 +68,11 @@ def _says_so(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix == ".json":
         record = _read_json(path)
-        # Baselines of before there were hashes have a schema.
-        return isinstance(record, dict) and (SEAL in record or "schema" in record)
+        return isinstance(record, dict) and (SEAL in record or any(known <= set(record) for known in _UNSEALED))
     if suffix in (".keras", ".h5"):
         return _is_packed(path)
-    head = path.read_bytes()[: 1 << 16]
-    return suffix in (".html", ".png", ".svg") and GENERATOR.encode() in head
+    signature = _SIGNATURES.get(suffix)
+    return signature is not None and signature in path.read_bytes()[: 1 << 16]
 
 
 def _read_json(path: Path) -> object:

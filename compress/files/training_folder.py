@@ -10,7 +10,7 @@ from typing import TypeVar
 from compress.artifact import file_fingerprint
 from compress.errors import UsageError
 from compress.files.atomic import atomic_dir, refuse_existing, replace_text
-from compress.files.locks import locked
+from compress.files.locks import absolute, locked
 from compress.files.ownership import MARKER, mark_folder
 
 _ENDED = "ended.json"
@@ -68,6 +68,7 @@ def run_training(
         UsageError: If `out` exists, another command is writing it, or something else lies at the training folder's
             place.
     """
+    out = absolute(out)
     with locked(out):
         work = training_folder(out)
         if _read_ended(out, work) != run_identity:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.artifact import file_fingerprint
+from compress.console.exits import handling
 from compress.console.parent import PARENT
 from compress.errors import PocketGANError, UsageError
 from compress.files.atomic import remove, remove_leftovers, replace_text
@@ -148,13 +149,8 @@ def _run_to_end(command: list[str]) -> int:
 @contextmanager
 def _ended_with(process: "subprocess.Popen[bytes]") -> Iterator[None]:
     """Pass SIGTERM and SIGHUP on to a process."""
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, lambda number, frame: process.send_signal(number)) for number in numbers}
-    try:
+    with handling(lambda number, frame: process.send_signal(number)):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _read_record(out: Path, name: str) -> dict[str, dict[str, Any]]:
@@ -164,10 +160,14 @@ def _read_record(out: Path, name: str) -> dict[str, dict[str, Any]]:
         record = json.loads((out / name).read_text(encoding="utf-8"))
         if not all(set(entry) == {"asked", "made"} for entry in record.values()):
             raise ValueError("an entry of an earlier version")
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError) as error:
         raise UsageError(
-            f"{out} holds something else than a run of this version: it has no {name} that can be read. Pass another "
-            "--out, or remove it."
+            f"{out / name}, which remembers what {out} holds was made from, is damaged or of an earlier version "
+            f"({error}). Put a copy of it back, or pass another --out: nothing in {out} is touched."
+        ) from error
+    except OSError as error:
+        raise UsageError(
+            f"{out} holds something else than a run: it has no {name} that can be read. Pass another --out."
         ) from error
     return record
 

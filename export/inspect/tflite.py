@@ -45,7 +45,7 @@ def read_tflite_facts(path: Path) -> dict[str, Any]:
     """
     check_file(path)
     try:
-        interpreter = Interpreter(model_path=str(path))
+        interpreter = Interpreter(model_content=path.read_bytes())
     except (ValueError, RuntimeError) as error:
         raise UnusableModel(f"{path} is no .tflite that LiteRT can load: {error}") from error
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()

@@ -180,3 +180,43 @@ def test_a_terminal_without_a_letter_shows_it_escaped() -> None:
     with _tool("say", os.fsdecode(b"caf\xe9")) as process:
         out, err = process.communicate(timeout=30)
     assert (out, err) == ("caf\\udce9\n", "")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_the_caller_closed_is_no_bug_and_gets_into_no_file(tmp_path: Path, closed: str) -> None:
+    tool = tmp_path / "tool.py"
+    tool.write_text(_TOOL.replace("time.sleep(60)", "print('more', file=sys.stderr)"))
+    line = f"{sys.executable} {tool} write --out {tmp_path / 'out'} {closed}"
+    assert subprocess.run(["bash", "-c", line], check=False, stdin=subprocess.DEVNULL).returncode == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").glob("[!.]*")} == {"half": b""}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_log_on_a_full_disk_changes_no_exit_code() -> None:
+    line = f"{sys.executable} -c '{_FAILS}' go 2>/dev/full"
+    assert subprocess.run(["bash", "-c", line], check=False).returncode == 3
+
+
+_FAILS = """
+from compress import console
+from compress.errors import UnusableModel
+app = console.new_app("tool", "A tool.")
+@app.command
+def go() -> None:
+    raise UnusableModel("torn")
+raise SystemExit(console.run(app))
+"""
+
+
+def test_a_run_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
+    def ignore() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    with _tool("write", "--out", str(tmp_path / "out"), preexec_fn=ignore) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(timeout=30) == 128 + signal.SIGTERM

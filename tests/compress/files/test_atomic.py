@@ -49,20 +49,22 @@ def test_a_disk_that_fills_up_while_a_file_is_written_leaves_the_old_one(
     assert list(tmp_path.iterdir()) == [out]
 
 
-@pytest.mark.parametrize("name", ["photo.jpg", "teacher.h5", "net.keras", "notes.txt", "page.html", "package.json"])
+@pytest.mark.parametrize(
+    "name", ["photo.jpg", "teacher.h5", "net.keras", "notes.txt", "page.html", "package.json", "chart.png"]
+)
 def test_a_file_of_somebody_else_is_not_replaced(tmp_path: Path, name: str) -> None:
     out = tmp_path / name
-    out.write_text('{"name": "mine"}')
+    out.write_text('{"name": "mine of PocketGAN", "schema": "a"}')
     with pytest.raises(UsageError, match=rf"{name} was not written by this tool.*Pass another"):
         atomic_write_bytes(out, b"new", overwrite=True)
-    assert out.read_text() == '{"name": "mine"}'
+    assert out.read_text() == '{"name": "mine of PocketGAN", "schema": "a"}'
 
 
 @pytest.mark.parametrize(
     ("name", "content"),
     [
         ("scores.json", json.dumps(seal_record({"kid": 1}))),
-        ("baseline.json", '{"schema": 1}'),
+        ("baseline.json", '{"schema": 1, "kind": "host", "models": []}'),
         ("report.html", '<meta name="generator" content="PocketGAN">'),
         ("empty.txt", ""),
     ],
@@ -124,3 +126,33 @@ def test_an_output_that_was_stepping_aside_when_its_command_was_killed_comes_bac
         pass
     assert (out / "old.png").exists()
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_what_somebody_put_into_a_folder_of_ours_is_named_and_kept(tmp_path: Path) -> None:
+    out = tmp_path / "images"
+    with atomic_dir(out) as scratch:
+        (scratch / "1.png").touch()
+    (out / ".DS_Store").touch()
+    (out / "notes").mkdir()
+    (out / "notes" / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"holds notes/mine\.txt, which this tool did not write"):
+        refuse_existing(out, overwrite=True)
+    (out / "notes" / "mine.txt").unlink()
+    refuse_existing(out, overwrite=True)
+
+
+def test_an_output_that_is_the_current_folder_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "images"
+    with atomic_dir(out) as scratch:
+        (scratch / "old.png").touch()
+    for name in ("../images", "."):
+        monkeypatch.chdir(out)
+        with atomic_dir(Path(name), overwrite=True) as scratch:
+            (scratch / "new.png").touch()
+        assert [path.name for path in out.glob("[!.]*")] == ["new.png"]
+        assert list(tmp_path.iterdir()) == [out]
+
+
+def test_an_output_without_a_name_is_refused() -> None:
+    with pytest.raises(UsageError, match="has no name"), atomic_dir(Path("/"), overwrite=True):
+        pass

@@ -110,7 +110,7 @@ def test_a_record_that_was_half_written_by_a_killed_run_blocks_nothing(executed:
 @pytest.mark.parametrize("record", ['{"first": ["make", "first"]}', "[]", "{", '{"first": {"asked": []}}'])
 def test_a_record_that_this_version_did_not_write_is_refused(executed: list[str], tmp_path: Path, record: str) -> None:
     (tmp_path / "done.json").write_text(record)
-    with pytest.raises(UsageError, match=r"has no done\.json"):
+    with pytest.raises(UsageError, match=r"done\.json, which remembers .* is damaged or of an earlier version"):
         run_stages([FIRST], tmp_path, record="done.json")
     assert executed == []
 
