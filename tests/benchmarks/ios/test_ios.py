@@ -15,6 +15,7 @@ from benchmarks.ios import report as ios_report
 from benchmarks.ios.stage import bench_ios
 from benchmarks.ios.table import format_table
 from compress.errors import UnusableInput
+from compress.strict_json import open_seal
 
 SWIFT = Path(__file__).resolve().parents[3] / "export/coreml/swift/Sources/PocketGenerator"
 
@@ -263,7 +264,9 @@ def test_command_prints_and_writes_and_names_what_is_wrong(command, write, tmp_p
     phone = write()
     finished = bench(phone, "--out", tmp_path / "out.json", "--json")
     assert finished.returncode == 0, finished.stderr
-    assert json.loads(finished.stdout) == json.loads((tmp_path / "out.json").read_text()) == bench_ios([phone])
+    written = json.loads((tmp_path / "out.json").read_text())
+    assert json.loads(finished.stdout) == written
+    assert open_seal(written) == bench_ios([phone])
     for arguments, code, message in (
         ((phone, "--out", tmp_path / "out.json"), 2, "--overwrite"),
         ((phone, "--out", phone, "--overwrite"), 2, "is the same as"),

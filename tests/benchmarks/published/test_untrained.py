@@ -129,7 +129,7 @@ def test_the_folder_holds_everything_and_markdown_shows_the_rows(out: Path, reco
 def test_a_file_that_cannot_run_leaves_nothing_behind(small_nets: pytest.MonkeyPatch, tmp_path: Path) -> None:
     torn = tmp_path / "torn.tflite"
     torn.write_bytes(b"TFL3")
-    with pytest.raises(UnusableModel, match=r"torn\.tflite cannot be run"):
+    with pytest.raises(UnusableModel, match=r"torn\.tflite: it is no \.tflite file"):
         write_shapes([torn], CONFIG, SWEEPS, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["torn.tflite"]
     with pytest.raises(UnusableModel, match="missing does not exist"):

@@ -63,7 +63,7 @@ def test_the_command_reads_what_bench_host_wrote(command: Command, tmp_path: Pat
     paths = [tmp_path / f"{number}.json" for number in range(3)]
     for path, speedup in zip(paths, (90.0, 100.0, 110.0), strict=True):
         student = first | {"name": "student", "speedup": speedup, "noise": 0.01, "withheld": None}
-        record = {"machine": machine, "threads": 1, "entries": [first | {"withheld": None}, student]}
+        record = {"machine": machine, "runs": 9, "threads": 1, "entries": [first | {"withheld": None}, student]}
         path.write_text(json.dumps(record))
     finished = command("spread", *paths, "--json", module="benchmarks.toolkit")
     assert finished.returncode == 0, finished.stderr

@@ -213,7 +213,7 @@ def test_weights_that_a_killed_run_may_still_need_are_kept(
         with pytest.raises(_Killed):
             teach(data, config, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out.training").glob("best_a2b-*")) == [
-        "best_a2b-000000004.weights.h5", "best_a2b-000000005.weights.h5",
+        "best_a2b-000000002.weights.h5", "best_a2b-000000004.weights.h5", "best_a2b-000000005.weights.h5",
     ]  # fmt: skip
     monkeypatch.setattr(fit, "measure_directions", lambda step, **_: KidCheck(step, None, None))
     teach(data, config, tmp_path / "out")

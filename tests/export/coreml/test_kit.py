@@ -95,8 +95,9 @@ def test_a_place_that_another_needs_is_refused(tmp_path: Path) -> None:
     source.touch()
     out = tmp_path / "out"
     kit.check_place(tmp_path / "swift", out, source, overwrite=False)
+    (tmp_path / "swift").mkdir()
     with pytest.raises(UsageError, match="--overwrite"):
-        kit.check_place(source.parent, out, source, overwrite=False)
+        kit.check_place(tmp_path / "swift", out, source, overwrite=False)
     with pytest.raises(UsageError, match=r"holds .*teacher\.h5"):
         kit.check_place(source.parent, out, source, overwrite=True)
     for beside in (out, out / "swift", tmp_path):
