@@ -129,7 +129,7 @@ def _tool(*arguments: str | bytes, **options: object) -> "subprocess.Popen[str]"
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_ends_a_command_and_leaves_nothing_half_written(tmp_path: Path, number: signal.Signals) -> None:
-    # Where a shell runs the tests in the background, Ctrl-C is ignored, under nohup SIGHUP is, and children inherit that.
+    # Where a shell runs the tests in the background Ctrl-C is ignored, under nohup SIGHUP, and children inherit that.
     def heed() -> None:
         signal.signal(number, signal.SIG_DFL)
 
