@@ -14,7 +14,7 @@ import os
 import re
 import stat
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -120,6 +120,27 @@ def parse_record(value: Any, kind: type[Record], *, where: str = "") -> Record:
         ValueError: Naming the first value that does not fit, what it is and what was expected.
     """
     return _parse(value, kind, where)
+
+
+def require_names(held: Any, where: str, *, needed: Iterable[str] = (), known: Iterable[str] = ()) -> None:
+    """Check the keys of an object whose values are of no one type.
+
+    Args:
+        held: Plain data.
+        where: Its place in the record, for the error; empty for the whole record.
+        needed: Keys that it must have.
+        known: Keys that it may have beside them.
+
+    Raises:
+        ValueError: If it is no object, lacks a key, or has one of another name.
+    """
+    if not isinstance(held, Mapping):
+        raise ValueError(f"its {where!r} is a {type(held).__name__}, expected an object")
+    needed = tuple(needed)
+    if missing := [name for name in needed if name not in held]:
+        raise ValueError(f"its {where or 'content'!r} has no {missing[0]!r}")
+    if unknown := sorted(set(held) - {*needed, *known}):
+        raise ValueError(f"its {where or 'content'!r} has an unknown key {unknown[0]!r}")
 
 
 def seal_record(record: Mapping[str, Any]) -> dict[str, Any]:

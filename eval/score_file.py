@@ -1,12 +1,12 @@
 """Files of scores, as `compress eval score --out` writes them, read by one strict schema."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from compress.errors import UnusableData
-from compress.strict_json import Bounds, Length, load_json, open_seal_if_any, parse_record
+from compress.strict_json import Bounds, Length, load_json, open_seal_if_any, parse_record, require_names
 from eval.score_key import ScoreKey, Text, metric_name
 from eval.scores import SCHEMA
 
@@ -95,10 +95,10 @@ def _parse_scores(record: Any) -> dict[str, Any]:
 def _check_distances(scores: Any, network: Any, where: str) -> None:
     kid, fd, precision, recall = (metric_name(metric, network) for metric in ("kid", "fd", "precision", "recall"))
     kinds: Mapping[str, Any] = {kid: _Kernel, fd: _Number, precision: _Share, recall: _Share}
-    _require_names(scores, where, needed=(kid, fd, "intervals"), known=kinds)
+    require_names(scores, where, needed=(kid, fd, "intervals"), known=kinds)
     for name in (name for name in kinds if name in scores):
         _check(scores[name], kinds[name], f"{where}.{name}".lstrip("."))
-    _require_names(scores["intervals"], f"{where}.intervals", needed=(kid, fd), known=())
+    require_names(scores["intervals"], f"{where}.intervals", needed=(kid, fd))
     for name in (kid, fd):
         found = parse_record(scores["intervals"][name], _Range, where=f"{where}.intervals.{name}")
         if found.low > found.high:
@@ -107,7 +107,7 @@ def _check_distances(scores: Any, network: Any, where: str) -> None:
 
 def _check_similarity(similarity: Any, perceptual: str, where: str) -> None:
     measures = ("psnr_db", "ssim", "ms_ssim", perceptual)
-    _require_names(similarity, where, needed=(), known=(*measures, "colour_offset", "equal_images", "images"))
+    require_names(similarity, where, known=(*measures, "colour_offset", "equal_images", "images"))
     for name in measures:
         _check(similarity.get(name), _Summary | None, f"{where}.{name}")
     _check(similarity.get("colour_offset"), _ColourOffset | None, f"{where}.colour_offset")
@@ -117,13 +117,3 @@ def _check_similarity(similarity: Any, perceptual: str, where: str) -> None:
 
 def _check(value: Any, kind: Any, where: str) -> None:
     parse_record(value, kind, where=where)
-
-
-def _require_names(held: Any, where: str, *, needed: Iterable[str], known: Iterable[str]) -> None:
-    if not isinstance(held, Mapping):
-        raise ValueError(f"its {where!r} is a {type(held).__name__}, expected an object")
-    needed = tuple(needed)
-    if missing := [name for name in needed if name not in held]:
-        raise ValueError(f"its {where or 'content'!r} has no {missing[0]!r}")
-    if unknown := sorted(set(held) - {*needed, *known}):
-        raise ValueError(f"its {where or 'content'!r} has an unknown key {unknown[0]!r}")

@@ -8,9 +8,9 @@ from pathlib import Path
 from compress.artifact import file_fingerprint
 from compress.data.config import Domain, SingleDomain, Split
 from compress.errors import UnusableData
+from compress.files.apart import LAYOUT
 from compress.images import list_images
 
-LAYOUT = ("trainA", "trainB", "testA", "testB")
 _NAMES_SHOWN = 6
 
 
@@ -61,7 +61,8 @@ def fingerprint_split(data: Path, split: Split) -> str:
         data: The folder that holds `trainA trainB testA testB`.
         split: Half of the data set.
     """
-    folders = [data / name for domain in ("A", "B") for name in (f"{split}{domain}", f"{split}{domain}_paired")]
+    halves = [data / f"{split}{domain}" for domain in _domains("both")]
+    folders = [folder for half in halves for folder in (half, paired_folder(half))]
     parts = [f"{folder.name} {file_fingerprint(folder)}" for folder in folders if folder.is_dir()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -7,9 +7,8 @@ from typing import Any
 
 from compress.errors import UsageError
 
-_PARTS = ("trainA", "trainB", "testA", "testB")
-"""Folders of a data set, of which CycleGAN's layout is known: other things may lie beside them."""
-
+LAYOUT = ("trainA", "trainB", "testA", "testB")
+"""Folders of a data set in CycleGAN's layout: other things may lie beside them."""
 OUTPUTS = frozenset({"out", "swift", "chart"})
 """Names of the flags that name what a command writes."""
 CACHES = frozenset({"cache"})
@@ -83,5 +82,5 @@ def _relate(output: Path, read: Path) -> str | None:
         return "holds"
     if not source.is_dir():
         return None
-    parts = [source / name for name in _PARTS if (source / name).exists()] or [source]
+    parts = [source / name for name in LAYOUT if (source / name).exists()] or [source]
     return "lies inside" if any(place.is_relative_to(part.resolve()) for part in parts) else None

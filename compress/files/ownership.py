@@ -8,6 +8,7 @@ import json
 import zipfile
 from pathlib import Path
 
+from compress.artifact import MANIFEST_NAME
 from compress.strict_json import SEAL
 
 MARKER = ".pocketgan"
@@ -60,7 +61,7 @@ def is_ours(path: Path) -> bool:
 
 def _is_unmarked_artifact(folder: Path) -> bool:
     """Check for a manifest: artifacts of before there were markers."""
-    record = _read_json(folder / "manifest.json")
+    record = _read_json(folder / MANIFEST_NAME)
     return isinstance(record, dict) and {"schema", "stage", "format", "cost"} <= set(record)
 
 
@@ -87,4 +88,4 @@ def _is_packed(path: Path) -> bool:
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
-        return "manifest.json" in archive.namelist()
+        return MANIFEST_NAME in archive.namelist()

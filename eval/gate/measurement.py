@@ -4,14 +4,14 @@ Baseline and candidate are resampled alike: the same inputs are drawn equally of
 is known from the two distances on it, and no features need to be kept.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from compress.errors import UnusableData
-from compress.strict_json import Bounds, Sha256, open_seal, parse_record, seal_record
+from compress.strict_json import Bounds, Sha256, open_seal, parse_record, require_names, seal_record
 from eval.confidence import RESAMPLES
 from eval.score_key import ScoreKey, metric_name
 
@@ -153,8 +153,8 @@ def _parse_measurement(raw: Any) -> Measurement:
     unsealed = open_seal(raw) if schema == SCHEMA else raw
     record = parse_record(unsealed, _MeasurementRecord)
     wanted = [metric_name(metric, record.key.network) for metric in ("fd", "kid")]
-    _require_names("distances", record.distances, wanted, [])
-    _require_names("paired", record.paired, CHANNELS, _RANGES)
+    require_names(record.distances, "distances", needed=wanted)
+    require_names(record.paired, "paired", needed=CHANNELS, known=_RANGES)
     # Without the hash of the teacher's images nobody knows what a PSNR compares with.
     if (record.teacher_sha256 is None) != (PSNR not in record.paired):
         raise ValueError(f"it has only one of 'teacher_sha256' and {PSNR!r}")
@@ -173,15 +173,6 @@ def _parse_measurement(raw: Any) -> Measurement:
         teacher_sha256=record.teacher_sha256,
         size_bytes=record.size_bytes,
     )
-
-
-def _require_names(where: str, held: Mapping[str, Any], wanted: Iterable[str], known: Iterable[str]) -> None:
-    for name in wanted:
-        if name not in held:
-            raise ValueError(f"its {where!r} has no {name!r}")
-    for name in held:
-        if name not in {*wanted, *known}:
-            raise ValueError(f"its {where!r} has an unknown key {name!r}")
 
 
 def _require_length(values: list[float], length: int, name: str) -> np.ndarray:
