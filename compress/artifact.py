@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +19,8 @@ TRANSLATION_NAME = "translation.json"
 """File beside translated images, where what their model was trained with bears on their scores: `trained_with`."""
 Format = Literal["keras", "tflite", "mlpackage"]
 MODEL_NAMES: Mapping[str, str] = {"keras": "model.keras", "tflite": "model.tflite", "mlpackage": "model.mlpackage"}
+LEFT_BY_SYSTEMS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+"""Names of the files that systems leave in folders that somebody has looked at."""
 _Record = TypeVar("_Record")
 
 
@@ -107,17 +109,30 @@ def find_trained_with(config: Mapping[str, Any]) -> str | None:
     return Path(name).name if isinstance(name, str) else None
 
 
-def file_fingerprint(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, or of a directory's sorted relative names and bytes, hexadecimal."""
+def file_fingerprint(path: Path, members: Iterable[Path] | None = None) -> str:
+    """Return the SHA-256 of a file's bytes, or of a directory's sorted relative names and bytes, hexadecimal.
+
+    Args:
+        path: A file or a directory.
+        members: The directory's files that count; those that are missing are left out. All if None, but for
+            `LEFT_BY_SYSTEMS`.
+    """
     digest = hashlib.sha256()
-    members = sorted(member for member in path.rglob("*") if member.is_file()) if path.is_dir() else [path]
-    for member in members:
-        if path.is_dir():
-            digest.update(member.relative_to(path).as_posix().encode() + b"\0")
-        with member.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
+    if not path.is_dir():
+        _update(digest, path)
+        return digest.hexdigest()
+    if members is None:
+        members = (member for member in path.rglob("*") if member.name not in LEFT_BY_SYSTEMS)
+    for member in sorted(member for member in members if member.is_file()):
+        digest.update(member.relative_to(path).as_posix().encode("utf-8", "surrogateescape") + b"\0")
+        _update(digest, member)
     return digest.hexdigest()
+
+
+def _update(digest: "hashlib._Hash", path: Path) -> None:
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
 
 
 def is_artifact(path: Path) -> bool:

@@ -8,6 +8,7 @@ from benchmarks.students.config import StudentsConfig
 from benchmarks.students.inputs import ComparisonInputs, Model
 from compress.artifact import file_fingerprint
 from compress.data.folders import fingerprint_split
+from compress.files.ownership import fingerprint_written
 from compress.run.stages import Stage
 
 IMAGES, SCORES, PEERS = "images", "scores", "peers"
@@ -37,7 +38,7 @@ def peer_stage(
     like = inputs.students[0]
     command = ("bench", "train-peer", method, "--like", str(like))
     command += ("--teacher", str(inputs.teacher), "--data", str(task.data), *_lambda_layers(config))
-    read = (*map(file_fingerprint, (like, inputs.teacher)), fingerprint_split(task.data, "train"))
+    read = (fingerprint_written(like), file_fingerprint(inputs.teacher), fingerprint_split(task.data, "train"))
     return Stage(output, command, inputs=read)
 
 

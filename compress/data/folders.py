@@ -53,7 +53,7 @@ def list_photos(data: Path, domain: Domain, split: Split) -> list[Path]:
 
 
 def fingerprint_split(data: Path, split: Split) -> str:
-    """Return a hash of the names and bytes of all files of a split, hexadecimal.
+    """Return a hash of the names and bytes of all photos of a split, hexadecimal, whatever else lies beside them.
 
     Folders that are missing count as empty.
 
@@ -63,8 +63,15 @@ def fingerprint_split(data: Path, split: Split) -> str:
     """
     halves = [data / f"{split}{domain}" for domain in _domains("both")]
     folders = [folder for half in halves for folder in (half, paired_folder(half))]
-    parts = [f"{folder.name} {file_fingerprint(folder)}" for folder in folders if folder.is_dir()]
+    parts = [f"{folder.name} {_fingerprint_photos(folder)}" for folder in folders if folder.is_dir()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _fingerprint_photos(folder: Path) -> str:
+    try:
+        return file_fingerprint(folder, list_images(folder))
+    except UnusableData:
+        return file_fingerprint(folder, [])
 
 
 def find_paired_images(photos: Sequence[Path]) -> list[Path]:

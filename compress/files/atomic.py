@@ -53,6 +53,8 @@ def atomic_dir(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
         # mkdtemp makes a private directory; what the user asked for gets ordinary permissions.
         scratch.chmod(0o777 & ~_current_umask())
         _flush_to_disk(scratch)
+        # Somebody may have put something there in the meantime.
+        refuse_existing(out, overwrite=overwrite)
         _move_into_place(scratch, place)
 
 
@@ -67,6 +69,7 @@ def atomic_file(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
         partial = scratch / place.name
         yield partial
         _flush_to_disk(scratch)
+        refuse_existing(out, overwrite=overwrite)
         partial.replace(place)
 
 

@@ -5,10 +5,11 @@ lost when it is moved.
 """
 
 import json
+import os
 import zipfile
 from pathlib import Path
 
-from compress.artifact import MANIFEST_NAME
+from compress.artifact import LEFT_BY_SYSTEMS, MANIFEST_NAME, file_fingerprint
 from compress.strict_json import SEAL
 
 MARKER = ".pocketgan"
@@ -21,8 +22,6 @@ _SIGNATURES = {
 }
 _UNSEALED = ({"schema", "key", "distances"}, {"schema", "kind", "models"})
 """Keys of the records that were written before there were content hashes: baselines of scores and of speed."""
-_BY_THE_SYSTEM = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
-"""Files that systems leave in folders that somebody has looked at."""
 _LARGEST_READ_BYTES = 64 << 20
 
 
@@ -34,15 +33,34 @@ def mark_folder(folder: Path) -> None:
 
 def find_foreign(path: Path) -> list[str]:
     """Find what was put into a folder of this tool after it was written: relative paths, sorted."""
-    marker = _read_json(path / MARKER)
-    if not isinstance(marker, dict) or not isinstance(marker.get("members"), list):
+    members = _read_members(path)
+    if members is None:
         return []
-    known = {MARKER, *map(str, marker["members"])}
-    return [name for name in _list_members(path) if name not in known and Path(name).name not in _BY_THE_SYSTEM]
+    known = {MARKER, *members}
+    return [name for name in _list_members(path) if name not in known and Path(name).name not in LEFT_BY_SYSTEMS]
+
+
+def fingerprint_written(path: Path) -> str:
+    """Return the `file_fingerprint` of what this tool wrote at a path, without what was put into its folder since."""
+    members = _read_members(path)
+    return file_fingerprint(path, None if members is None else [path / name for name in {MARKER, *members}])
+
+
+def _read_members(folder: Path) -> list[str] | None:
+    """Read what a folder held when it was marked; None where no marker says so."""
+    marker = _read_json(folder / MARKER)
+    if not isinstance(marker, dict) or not isinstance(marker.get("members"), list):
+        return None
+    return [name for name in map(str, marker["members"]) if not {"..", "/"} & set(Path(name).parts)]
 
 
 def _list_members(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    """List all that lies below a folder but folders themselves, links to folders among it: relative paths, sorted."""
+    found = []
+    for place, folders, files in os.walk(folder):
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        found += [Path(place, name).relative_to(folder).as_posix() for name in (*files, *links)]
+    return sorted(found)
 
 
 def is_ours(path: Path) -> bool:

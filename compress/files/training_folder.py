@@ -7,11 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from compress.artifact import file_fingerprint
 from compress.errors import UsageError
 from compress.files.atomic import atomic_dir, refuse_existing, replace_text
 from compress.files.locks import absolute, locked
-from compress.files.ownership import MARKER, mark_folder
+from compress.files.ownership import MARKER, fingerprint_written, mark_folder
 
 _ENDED = "ended.json"
 """Record of a training whose output is about to be put in place: its identity, and the output's fingerprint."""
@@ -77,7 +76,7 @@ def run_training(
             with atomic_dir(out, overwrite=overwrite) as scratch:
                 write(scratch, trained)
                 mark_folder(scratch)
-                ended = {"run_identity": run_identity, "output": file_fingerprint(scratch)}
+                ended = {"run_identity": run_identity, "output": fingerprint_written(scratch)}
                 replace_text(work / _ENDED, json.dumps(ended) + "\n")
         _remove(out, work)
 
@@ -96,7 +95,7 @@ def _read_ended(out: Path, work: Path) -> str | None:
     """Return the identity of the run that wrote `out` and was killed before it removed `work`."""
     try:
         ended = json.loads((work / _ENDED).read_text(encoding="utf-8"))
-        return ended["run_identity"] if out.is_dir() and ended["output"] == file_fingerprint(out) else None
+        return ended["run_identity"] if out.is_dir() and ended["output"] == fingerprint_written(out) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -19,12 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compress.artifact import file_fingerprint
 from compress.console.exits import handling
 from compress.console.parent import PARENT
 from compress.errors import PocketGANError, UsageError
 from compress.files.atomic import remove, remove_leftovers, replace_text
-from compress.files.ownership import is_ours
+from compress.files.ownership import fingerprint_written, is_ours
 
 _CLEANING_S = 20
 _log = logging.getLogger(__name__)
@@ -83,7 +82,7 @@ def run_stages(stages: Iterable[Stage], out: Path, *, record: str) -> dict[str, 
             _log.info("%s is there", place)
             continue
         _log.info("%s%s", place, f", anew: {change}" if known else "")
-        if known and os.path.lexists(out / stage.output) and not is_ours(out / stage.output):
+        if known and _is_damaged_file(out / stage.output):
             # This run made it, and it is damaged beyond what --overwrite would know for its own.
             remove(out / stage.output)
         # What none of these stages writes is out of date, too: it may have been made from what is now made anew.
@@ -91,7 +90,7 @@ def run_stages(stages: Iterable[Stage], out: Path, *, record: str) -> dict[str, 
         ended = {output: entry if output in current else {**entry, "asked": []} for output, entry in ended.items()}
         _write_record(out / record, ended)
         seconds[stage.output] = _execute(stage, out)
-        ended[stage.output] = {"asked": stage.asked, "made": file_fingerprint(out / stage.output)}
+        ended[stage.output] = {"asked": stage.asked, "made": fingerprint_written(out / stage.output)}
         _write_record(out / record, ended)
     return seconds
 
@@ -110,7 +109,12 @@ def _find_change(stage: Stage, known: Mapping[str, Any] | None, out: Path) -> st
         return "it was made by another command"
     if known["asked"][len(command) :] != inputs:
         return "what it was made from has changed"
-    return None if known["made"] == file_fingerprint(path) else "it was changed or damaged since"
+    return None if known["made"] == fingerprint_written(path) else "it was changed or damaged since"
+
+
+def _is_damaged_file(path: Path) -> bool:
+    """Check for a file that bears no signature of this tool; a folder without a marker may be the user's."""
+    return os.path.lexists(path) and not path.is_dir() and not is_ours(path)
 
 
 def _execute(stage: Stage, out: Path) -> float:

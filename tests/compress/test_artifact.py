@@ -101,6 +101,8 @@ def test_a_fingerprint_follows_content_and_names(tmp_path: Path) -> None:
     (tmp_path / "one/a").write_text("x")
     before = artifact.file_fingerprint(tmp_path / "one")
     assert artifact.file_fingerprint(tmp_path / "one") == before
+    (tmp_path / "one/.DS_Store").touch()
+    assert artifact.file_fingerprint(tmp_path / "one") == before
     (tmp_path / "one/a").rename(tmp_path / "one/b")
     assert artifact.file_fingerprint(tmp_path / "one") != before
 

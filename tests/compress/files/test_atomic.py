@@ -2,13 +2,21 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from compress.errors import UsageError
 from compress.files import atomic
-from compress.files.atomic import atomic_dir, atomic_write_bytes, atomic_write_text, refuse_existing, replace_bytes
+from compress.files.atomic import (
+    atomic_dir,
+    atomic_file,
+    atomic_write_bytes,
+    atomic_write_text,
+    refuse_existing,
+    replace_bytes,
+)
 from compress.files.ownership import MARKER
 from compress.strict_json import seal_record
 
@@ -156,3 +164,45 @@ def test_an_output_that_is_the_current_folder_is_replaced(tmp_path: Path, monkey
 def test_an_output_without_a_name_is_refused() -> None:
     with pytest.raises(UsageError, match="has no name"), atomic_dir(Path("/"), overwrite=True):
         pass
+
+
+def _replace_while(out: Path, overwrite: bool, happens: Callable[[], object]) -> None:
+    with atomic_dir(out, overwrite=overwrite) as scratch:
+        (scratch / "2.png").touch()
+        happens()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_that_appears_in_the_place_while_the_output_is_made_is_kept(tmp_path: Path, overwrite: bool) -> None:
+    def put() -> None:
+        (tmp_path / "images").mkdir()
+        (tmp_path / "images" / "mine.txt").write_text("mine")
+
+    with pytest.raises(UsageError, match="images"):
+        _replace_while(tmp_path / "images", overwrite, put)
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [
+        "images", "images/mine.txt",
+    ]  # fmt: skip
+
+
+def test_a_note_that_is_put_into_an_output_while_it_is_made_anew_is_kept(tmp_path: Path) -> None:
+    out = tmp_path / "images"
+    with atomic_dir(out) as scratch:
+        (scratch / "1.png").touch()
+    with pytest.raises(UsageError, match="did not write"):
+        _replace_while(out, True, lambda: (out / "mine.txt").write_text("mine"))
+    assert sorted(path.name for path in out.iterdir()) == [".pocketgan", "1.png", "mine.txt"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_file_that_appears_in_the_place_while_the_output_is_made_is_kept(tmp_path: Path, overwrite: bool) -> None:
+    out = tmp_path / "chart.png"
+
+    def write() -> None:
+        with atomic_file(out, overwrite=overwrite) as partial:
+            partial.write_bytes(b"ours")
+            out.write_bytes(b"mine")
+
+    with pytest.raises(UsageError, match=r"chart\.png"):
+        write()
+    assert out.read_bytes() == b"mine"

@@ -61,6 +61,7 @@ def test_a_run_that_was_killed_after_its_output_was_in_place_is_not_trained_agai
     _kill_before_the_end(monkeypatch, trainings, out)
     assert out.is_dir()
     assert training_folder(out).is_dir()
+    (out / ".DS_Store").touch()
     refuse_existing_output(out, overwrite=False)
     trainings.run(out)
     assert trainings.trained == 1

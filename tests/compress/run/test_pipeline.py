@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -190,6 +191,22 @@ def test_a_changed_setting_repeats_its_stage_and_all_after_it(run, executed: lis
     assert _outputs(executed, tmp_path)[0] == "student_int8"
     assert _outputs(executed, tmp_path)[-1] == "report.html"
     assert "student" not in _outputs(executed, tmp_path)
+
+
+def test_a_photo_counts_among_what_a_run_reads_and_a_note_beside_it_does_not(
+    run, executed: list[list[str]], photo_folders: Path, tmp_path: Path
+) -> None:
+    data = shutil.copytree(photo_folders, tmp_path / "data")
+    run(data=data)
+    executed.clear()
+    for name in ("note.txt", ".DS_Store", "._1.jpg"):
+        (data / "trainA" / name).write_text("mine")
+    run(data=data)
+    assert executed == []
+    with next((data / "trainA").glob("*.png")).open("ab") as photo:
+        photo.write(b"changed")
+    run(data=data)
+    assert executed[0][0] == "distill"
 
 
 def test_a_lost_output_is_made_again(run, executed: list[list[str]], tmp_path: Path) -> None:

@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from compress.errors import UsageError
-from compress.files.atomic import atomic_write_text
+from compress.files.atomic import atomic_dir, atomic_write_text
 from compress.run import stages
 from compress.run.stages import Stage, run_stages
 
@@ -90,6 +91,44 @@ def test_an_output_damaged_beyond_recognition_is_made_anew_and_one_that_no_stage
     assert (tmp_path / "run" / "folder" / "second").read_text() == "notes"
 
 
+@pytest.mark.parametrize("name", [".DS_Store", "note.txt"])
+def test_a_folder_into_which_something_was_put_is_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.setattr(stages, "_run_to_end", _write_folder)
+    run_stages([FIRST, LAST], tmp_path / "run", record="done.json")
+    (tmp_path / "run" / "first" / name).write_text("mine")
+    assert run_stages([FIRST, LAST], tmp_path / "run", record="done.json") == {}
+    (tmp_path / "run" / "first" / name).unlink()
+    assert run_stages([FIRST, LAST], tmp_path / "run", record="done.json") == {}
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("torn")])
+def test_a_folder_of_which_something_is_gone_or_changed_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], object]
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(stages, "_run_to_end", _write_folder)
+    run_stages([FIRST, LAST], tmp_path / "run", record="done.json")
+    damage(tmp_path / "run" / "first" / "model")
+    assert list(run_stages([FIRST, LAST], tmp_path / "run", record="done.json")) == ["first", "last"]
+    assert "[1/2] first, anew: it was changed or damaged since" in caplog.text
+    assert (tmp_path / "run" / "first" / "model").read_text() == "done"
+
+
+def test_a_folder_that_somebody_put_in_a_stages_place_is_named_and_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(stages, "_run_to_end", _write_folder)
+    run_stages([FIRST], tmp_path / "run", record="done.json")
+    (tmp_path / "run" / "first").rename(tmp_path / "kept")
+    (tmp_path / "run" / "first").mkdir()
+    (tmp_path / "run" / "first" / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="was not written by this tool"):
+        run_stages([FIRST], tmp_path / "run", record="done.json")
+    assert (tmp_path / "run" / "first" / "mine.txt").read_text() == "mine"
+
+
 def test_an_output_that_is_gone_is_made_anew(
     executed: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -164,6 +203,12 @@ def test_signals_mean_again_what_they_meant_before(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     assert stages._run_to_end([sys.executable, "-c", "raise SystemExit(4)"]) == 4
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def _write_folder(command: list[str]) -> int:
+    with atomic_dir(Path(command[command.index("--out") + 1]), overwrite=True) as scratch:
+        (scratch / "model").write_text("done")
+    return 0
 
 
 def _wait_for_number(path: Path) -> int:

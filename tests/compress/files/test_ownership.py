@@ -1,0 +1,70 @@
+"""What this tool wrote in a folder, apart from what was put there since."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from compress.artifact import file_fingerprint
+from compress.files.atomic import atomic_dir
+from compress.files.ownership import MARKER, find_foreign, fingerprint_written
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    """A folder of this tool, with a file and a folder in it."""
+    with atomic_dir(tmp_path / "student") as scratch:
+        (scratch / "model").write_text("weights")
+        (scratch / "package").mkdir()
+        (scratch / "package" / "data").write_text("data")
+    return tmp_path / "student"
+
+
+def test_what_others_put_into_a_folder_does_not_change_what_was_written(written: Path) -> None:
+    before = fingerprint_written(written)
+    assert before == file_fingerprint(written)
+    (written / ".DS_Store").touch()
+    (written / "note.txt").write_text("the best one")
+    (written / "package" / "note.txt").write_text("mine")
+    assert fingerprint_written(written) == before
+    assert find_foreign(written) == ["note.txt", "package/note.txt"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "model").write_text("torn"),
+        lambda folder: (folder / "model").unlink(),
+        lambda folder: (folder / "package" / "data").rename(folder / "package" / "moved"),
+        lambda folder: (folder / MARKER).unlink(),
+        lambda folder: (folder / MARKER).write_text("{"),
+    ],
+)
+def test_a_member_that_is_changed_or_gone_changes_it(written: Path, damage: Callable[[Path], object]) -> None:
+    before = fingerprint_written(written)
+    damage(written)
+    assert fingerprint_written(written) != before
+
+
+def test_a_file_and_an_unmarked_folder_are_taken_whole(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a")
+    assert fingerprint_written(tmp_path / "a") == file_fingerprint(tmp_path / "a")
+    before = fingerprint_written(tmp_path)
+    assert before == file_fingerprint(tmp_path)
+    (tmp_path / "b").write_text("b")
+    assert fingerprint_written(tmp_path) != before
+
+
+def test_a_marker_that_names_files_elsewhere_has_none_of_them_read(written: Path) -> None:
+    (written.parent / "secret").write_text("secret")
+    for name in ("../secret", str(written.parent / "secret")):
+        (written / MARKER).write_text(f'{{"members": ["model", "{name}"]}}')
+        before = fingerprint_written(written)
+        (written.parent / "secret").write_text(f"changed {name}")
+        assert fingerprint_written(written) == before
+
+
+def test_a_link_to_a_folder_is_somebodys_too(written: Path) -> None:
+    os.symlink(written.parent, written / "photos")
+    assert find_foreign(written) == ["photos"]
