@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from compress import image_memory, images
+from compress import images
 from compress.errors import UnusableData
+from compress.images import memory
 
 SIDE = 2000
 """Side of the pictures that are measured, pixels: a plane in RGB takes 16 MB, far more than a decoder's tables."""
@@ -176,7 +177,7 @@ def test_a_giant_one_pixel_across_is_refused(tmp_path: Path, sides: tuple[int, i
 def test_metadata_that_would_fill_the_memory_are_refused(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(image_memory, "LARGEST_HEADER_BYTES", 100_000)
+    monkeypatch.setattr(memory, "LARGEST_HEADER_BYTES", 100_000)
     path = tmp_path / f"photo.{kind}"
     Image.new("RGB", (8, 8)).save(path)
     content = path.read_bytes()
@@ -203,7 +204,7 @@ def test_metadata_behind_the_pixels_count(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_large_file_is_refused_unread(tmp_path: Path) -> None:
     with (tmp_path / "photo.webp").open("wb") as stream:
-        stream.truncate(image_memory.LARGEST_FILE_BYTES + 1)
+        stream.truncate(memory.LARGEST_FILE_BYTES + 1)
     with pytest.raises(UnusableData, match=r"photo\.webp is too large: 128 MB, and image files of at most 128 MB"):
         images.read_image(tmp_path / "photo.webp")
 

@@ -20,9 +20,9 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from compress import image_memory
 from compress.errors import UnusableData
-from compress.image_memory import LARGEST_DECODED_BYTES, LARGEST_FILE_BYTES
+from compress.images import memory
+from compress.images.memory import LARGEST_DECODED_BYTES, LARGEST_FILE_BYTES
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 BROKEN_TOLERANCE = 0.01
@@ -235,7 +235,7 @@ def _open(path: Path) -> Iterator[ImageFile]:
             f"{path} is too large: {status.st_size / 1e6:.0f} MB, and image files of at most "
             f"{LARGEST_FILE_BYTES / 1e6:.0f} MB are read. Scale it down."
         )
-    with image_memory.BoundedReader(io.FileIO(path)) as stream:
+    with memory.BoundedReader(io.FileIO(path)) as stream:
         is_jpeg = stream.read(len(_JPEG_MAGIC)) == _JPEG_MAGIC
         stream.seek(0)
         # `Image.open` refuses a 200-megapixel JPEG of a phone before it could be told to decode it at an eighth.
@@ -251,11 +251,11 @@ def _decode(opened: ImageFile, size: Size | None, path: Path) -> Image.Image:
         UnusableData: Before anything is decoded, if that would take too much memory.
     """
     width, height = opened.size
-    stored = image_memory.encoded_bytes(opened, path.stat().st_size) + image_memory.coefficient_bytes(opened)
+    stored = memory.encoded_bytes(opened, path.stat().st_size) + memory.coefficient_bytes(opened)
     fitted = None if size is None else _height_width(size)
 
     def check(*, is_turned: bool) -> None:
-        needed = stored + image_memory.decoding_bytes(opened, is_turned=is_turned, fitted=fitted)
+        needed = stored + memory.decoding_bytes(opened, is_turned=is_turned, fitted=fitted)
         if needed > LARGEST_DECODED_BYTES:
             kind = "progressive JPEG" if "progressive" in opened.info else opened.format
             raise UnusableData(
