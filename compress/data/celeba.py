@@ -163,6 +163,7 @@ def _write(folders: Mapping[str, Sequence[Path]], scratch: Path, size: images.Si
                     counts[folder] += 1
                     bar.update()
             else:
+                images.require_distinct_stems(paths)
                 for path, image in images.read_images(paths, size):
                     images.write_png(scratch / folder / f"{path.stem}.png", image)
                     counts[folder] += 1

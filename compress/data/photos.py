@@ -22,7 +22,8 @@ def prepare_photos(data: Path, config: PhotosConfig, out: Path, *, overwrite: bo
 
     Raises:
         UsageError: If `out` exists and `overwrite` is false, or is or holds a part of the data set.
-        UnusableData: If a folder or a paired image is missing, or too many photos are broken.
+        UnusableData: If a folder or a paired image is missing, too many photos are broken or left out, or two of a
+            folder share a stem.
     """
     # The split that is not read stays, too: who names one of its folders has mistaken it for the output.
     parts = [part for name in LAYOUT for part in (data / name, paired_folder(data / name))]
@@ -32,6 +33,7 @@ def prepare_photos(data: Path, config: PhotosConfig, out: Path, *, overwrite: bo
         paths = list_photos(data, config.domain, config.split)
         if config.paired:
             paths = find_paired_images(paths)
+        images.require_distinct_stems(paths)
         count = 0
         with tqdm(total=len(paths), desc="photos", unit="image") as bar:
             for path, image in images.read_images(paths, config.image_size_px):

@@ -11,6 +11,7 @@ from typing import IO, cast
 from PIL.Image import Image
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.TiffImagePlugin import ROWSPERSTRIP, TILELENGTH, TILEWIDTH, TiffImageFile
 
 from compress.errors import UnusableData
 
@@ -27,6 +28,16 @@ _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2}
 _RGB = 4
 _WEBP_BYTES_PER_PIXEL = 12
 """Two canvases that libwebp composes frames on, and the frame on its way to Pillow."""
+_AVIF_BYTES_PER_PIXEL = 9
+"""Three planes, of 16 bits where a photo has 10, and the frame on its way to Pillow."""
+_HEIC_BYTES_PER_PIXEL = 7
+_JPEG_2000_BYTES_PER_CHANNEL = 5
+"""OpenJPEG's 32 bits of each, and the tile on its way to Pillow."""
+_TIFF_BYTES_PER_PIXEL = 8
+"""16-bit RGBA."""
+_ORIENTATION_TAG = 0x0112
+_PPM_BYTES_PER_BYTE = 2.25
+"""Where levels are scaled or written as text, Python gathers them in an array that grows, and copies it."""
 _PNG_ROW_BYTES_PER_PIXEL = 16
 """Two rows, of 16-bit RGBA at most."""
 _PNG_MAGIC_BYTES, _PNG_CHECKSUM_BYTES = 8, 4
@@ -37,21 +48,24 @@ _DECODER_BYTES = 8_000_000
 
 
 class BoundedReader(io.BufferedReader):
-    """An image file that is not read far beyond its start until `open_up` is called.
+    """An image file of which little is read until `open_up` is called.
 
     Raises:
-        UnusableData: In `read`, where it would end behind `LARGEST_HEADER_BYTES`; without a size, as a WebP is read,
-            the file is read to its end.
+        UnusableData: In `read`, where it would be more than `LARGEST_HEADER_BYTES`, wherever in the file they lie;
+            without a size, as a WebP is read, the file is read to its end.
     """
 
-    _is_bounded = True
+    header_bytes: int | None = None
+    """How much was read before `open_up`."""
+    _read_bytes = 0
 
     def open_up(self) -> None:
         """Let everything be read: the header is known."""
-        self._is_bounded = False
+        self.header_bytes = self._read_bytes
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if self._is_bounded and self.tell() + (size or 0) > LARGEST_HEADER_BYTES:
+        self._read_bytes += max(0, size or 0)
+        if self.header_bytes is None and self._read_bytes > LARGEST_HEADER_BYTES:
             raise UnusableData(
                 f"{self.name} is too large: it holds more than {LARGEST_HEADER_BYTES / 1e6:.0f} MB of metadata before "
                 "its pixels. Save it without."
@@ -76,7 +90,8 @@ def coefficient_bytes(image: Image) -> int:
 
 
 def encoded_bytes(image: ImageFile, file_bytes: int) -> int:
-    """Return the most memory that an image's file itself takes: its metadata, and all of a WebP, three times over.
+    """Return the most memory that an image's file itself takes: its metadata, three times over, and all of those
+    that are read whole.
 
     Pillow keeps metadata as they are, by name, and joined. Has to be called before anything is read from the image.
 
@@ -84,9 +99,12 @@ def encoded_bytes(image: ImageFile, file_bytes: int) -> int:
         image: Just opened.
         file_bytes: Size of its file.
     """
-    stream = cast(IO[bytes], image.fp)
-    if image.format == "WEBP":
+    if image.format in ("WEBP", "AVIF", "HEIF", "JPEG2000"):
         return 3 * file_bytes
+    stream = cast(BoundedReader, image.fp)
+    if image.format == "TIFF":
+        # libtiff may map the whole file.
+        return 3 * (stream.header_bytes or 0) + file_bytes
     return 3 * (_png_metadata_bytes(stream, file_bytes) if image.format == "PNG" else stream.tell())
 
 
@@ -136,8 +154,10 @@ def _has_several_scans(image: JpegImageFile) -> bool:
 def _copies(image: Image) -> list[int]:
     """Return the bytes of a pixel of each image that Pillow holds at once until there is one in RGB."""
     native = _BYTES_PER_PIXEL.get(image.mode, 4)
+    if image.mode == "I":
+        return [native, native, native, 1, 1]
     if image.mode.startswith("I;16"):
-        return [native, 1, 1, _RGB]
+        return [native, native, native, 1, 1, _RGB]
     if image.has_transparency_data:
         return [native, _RGB] if image.mode == "RGBA" else [native, _RGB, _RGB]
     return [native] if image.mode == "RGB" else [native, _RGB]
@@ -149,13 +169,46 @@ def _plane_bytes(width: int, height: int, bytes_per_pixel: int) -> int:
 
 
 def _decoder_bytes(image: Image) -> int:
+    """Return the most memory of a decoder's own buffers."""
     width, height = image.size
-    if image.format == "WEBP":
-        return _DECODER_BYTES + _WEBP_BYTES_PER_PIXEL * width * height
-    # What an animation's first frame is replaced by.
-    if image.format == "GIF":
-        return _DECODER_BYTES + _plane_bytes(width, height, 1)
-    return _DECODER_BYTES + (_PNG_ROW_BYTES_PER_PIXEL * width if image.format == "PNG" else 0)
+    pixels = width * height
+    match image.format:
+        case "WEBP":
+            own = _WEBP_BYTES_PER_PIXEL * pixels
+        case "AVIF":
+            own = _AVIF_BYTES_PER_PIXEL * pixels
+        case "HEIF":
+            own = _HEIC_BYTES_PER_PIXEL * pixels
+        case "JPEG2000":
+            own = (_JPEG_2000_BYTES_PER_CHANNEL * len(image.getbands()) + 1) * pixels
+        case "GIF":
+            # What an animation's first frame is replaced by.
+            own = _plane_bytes(width, height, 1)
+        case "PPM":
+            own = _ppm_bytes(cast(ImageFile, image))
+        case "TIFF":
+            own = _tiff_bytes(cast(TiffImageFile, image))
+        case _:
+            own = _PNG_ROW_BYTES_PER_PIXEL * width if image.format == "PNG" else 0
+    return _DECODER_BYTES + own
+
+
+def _ppm_bytes(image: ImageFile) -> int:
+    if image.tile and image.tile[0].codec_name == "raw":
+        return 0
+    width, height = image.size
+    return int(_PPM_BYTES_PER_BYTE * width * height * (4 if image.mode == "I" else len(image.getbands())))
+
+
+def _tiff_bytes(image: TiffImageFile) -> int:
+    """Return the bytes of a strip or tile, which is decoded at once, and of the image that Pillow turns upright."""
+    width, height = image.size
+    tags = image.tag_v2
+    turned = _plane_bytes(width, height, _RGB) if tags.get(_ORIENTATION_TAG, 1) != 1 else 0
+    if image.tile and image.tile[0].codec_name == "raw":
+        return turned
+    rows = tags.get(TILELENGTH) or min(tags.get(ROWSPERSTRIP, height), max(width, height))
+    return turned + rows * (tags.get(TILEWIDTH) or max(width, height)) * _TIFF_BYTES_PER_PIXEL
 
 
 def _resizing_bytes(width: int, height: int, fitted: tuple[int, int]) -> int:

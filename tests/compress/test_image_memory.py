@@ -17,7 +17,7 @@ from PIL import Image
 
 from compress import images
 from compress.errors import UnusableData
-from compress.images import memory
+from compress.images import decoding, memory
 
 SIDE = 2000
 """Side of the pictures that are measured, pixels: a plane in RGB takes 16 MB, far more than a decoder's tables."""
@@ -26,6 +26,7 @@ import json, os, re, sys
 from pathlib import Path
 from PIL import GifImagePlugin, WebPImagePlugin
 from compress import images
+from compress.images import decoding
 from compress.errors import UnusableData
 
 def peak():
@@ -33,15 +34,15 @@ def peak():
 
 def computed(path, size):
     # What it is refused for last: it is asked again where the picture is turned.
-    limit, found = images.LARGEST_DECODED_BYTES, 0
+    limit, found = decoding.LARGEST_DECODED_BYTES, 0
     while True:
-        images.LARGEST_DECODED_BYTES = (found + 1) * 1e6
+        decoding.LARGEST_DECODED_BYTES = (found + 1) * 1e6
         try:
             images.read_image(path, size)
         except UnusableData as error:
             found = int(re.search(r"would take (\\d+) MB", str(error))[1])
         else:
-            images.LARGEST_DECODED_BYTES = limit
+            decoding.LARGEST_DECODED_BYTES = limit
             return found
 
 def grown(path, size):
@@ -195,7 +196,7 @@ def test_metadata_behind_the_pixels_count(tmp_path: Path, monkeypatch: pytest.Mo
     Image.new("RGB", (8, 8)).save(path)
     content = path.read_bytes()
     path.write_bytes(content[:-12] + chunk(b"eXIf", bytes(2_000_000)) + content[-12:])
-    monkeypatch.setattr(images, "LARGEST_DECODED_BYTES", 12_000_000)
+    monkeypatch.setattr(decoding, "LARGEST_DECODED_BYTES", 12_000_000)
     with pytest.raises(UnusableData, match=r"photo\.png is too large: 8x8 pixels as PNG would take 14 MB"):
         images.read_image(path)
     path.write_bytes(content)
@@ -214,7 +215,7 @@ def test_too_little_memory_is_told_as_such(tmp_path: Path, monkeypatch: pytest.M
         raise MemoryError
 
     images.write_png(tmp_path / "photo.png", np.zeros((8, 8, 3), np.uint8))
-    monkeypatch.setattr(images, "_to_rgb", refuse)
+    monkeypatch.setattr(decoding, "_to_plain", refuse)
     with pytest.raises(UnusableData, match=r"photo\.png is too large \(there is not that much memory\)"):
         images.read_image(tmp_path / "photo.png")
 
@@ -222,7 +223,7 @@ def test_too_little_memory_is_told_as_such(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.timeout(20)
 def test_a_pipe_is_no_image(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "photo.png")
-    with pytest.raises(UnusableData, match=r"photo\.png is no file; expected a JPEG, PNG or WebP image"):
+    with pytest.raises(UnusableData, match=r"photo\.png is no file; expected a picture of JPEG, PNG, WebP"):
         images.read_image(tmp_path / "photo.png")
 
 
