@@ -2,8 +2,7 @@
 
 import json
 import sys
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ import numpy as np
 from tqdm import tqdm
 
 from compress.artifact import TRANSLATION_NAME, find_trained_with, is_artifact, open_artifact
-from compress.errors import UnusableArtifact, UnusableData, UsageError
+from compress.errors import UnusableArtifact, UsageError
 from compress.files.atomic import atomic_dir, refuse_existing
-from compress.images import list_images, read_images, to_uint8, write_png
+from compress.images import list_images, read_images, require_distinct_stems, to_uint8, write_png
 from compress.teachers.packed import read_packed_config
 from export.config import TranslateConfig
 
@@ -43,7 +42,7 @@ def translate(
     """
     refuse_existing(out, overwrite=overwrite)
     paths = list_images(images)
-    _require_distinct_stems(paths)
+    require_distinct_stems(paths)
     run, size = _open_translator(model, config)
     written = 0
     with atomic_dir(out, overwrite=overwrite) as scratch:
@@ -61,14 +60,6 @@ def translate(
         "height_px": size[0],
         "width_px": size[1],
     }
-
-
-def _require_distinct_stems(paths: Sequence[Path]) -> None:
-    stem, uses = Counter(path.stem for path in paths).most_common(1)[0]
-    if uses > 1:
-        raise UnusableData(
-            f"{paths[0].parent} holds {uses} images named {stem}; each becomes {stem}.png. Rename or remove one."
-        )
 
 
 def _trained_with(model: Path) -> str | None:
