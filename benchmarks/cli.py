@@ -17,9 +17,9 @@ from compress import console
 from compress.errors import UsageError
 from compress.files.apart import require_apart
 from compress.files.atomic import refuse_existing
-from compress.teachers import LambdaLayers
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 
-Flags = Parameter(name="*")
+Flags = Parameter(name="*", negative_iterable=())
 _WITH_STUDENTS, _WITH_SHAPES = Group.create_ordered("With students"), Group.create_ordered("With --shapes")
 
 app = console.new_app("bench", "Time models where they run.", default_parameter=Parameter(negative=()))
@@ -130,7 +130,7 @@ def train_peer(
     teacher: Path,
     data: Path,
     out: Path,
-    lambda_layers: LambdaLayers | None = None,
+    reading: Annotated[ReadingConfig, Flags] | None = None,
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
@@ -144,13 +144,12 @@ def train_peer(
         teacher: The generator that it learnt from.
         data: The folder that it was trained on.
         out: The peer's artifact.
-        lambda_layers: What the teacher's Lambda layers do; they are never run.
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
     from benchmarks.published import training
 
-    trained = training.train_peer(method, like, teacher, data, out, overwrite=overwrite, lambda_layers=lambda_layers)
+    trained = training.train_peer(method, like, teacher, data, out, overwrite=overwrite, reading=reading or AS_FOUND)
     cost = trained.manifest.cost
     steps = trained.manifest.config["steps"]
     record = {"out": str(out), "method": method, "params": cost.params, "macs": cost.macs, "steps": steps}

@@ -19,16 +19,16 @@ from compress.errors import UsageError
 from compress.prune.config import PruneConfig
 from compress.run.recipe import Recipe, load_recipe
 from compress.teach.config import TeachConfig
-from compress.teachers import LambdaLayers
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 
-Flags = Parameter(name="*")
+Flags = Parameter(name="*", negative_iterable=())
 Switch = Annotated[bool, Parameter(negative="")]
 """Type of a flag without a --no- form."""
 
 _COMMON = (
     "student", "teacher", "data", "out", "recipe", "max_bytes", "max_macs", "method", "image_size_px", "image_width_px",
     "steps", "batch_size", "family", "width", "filters", "blocks", "domain", "importance", "channel_multiple", "ranges",
-    "symmetric", "float_ops", "sensitivity", "calibration_images", "seed", "lambda_layers", "overwrite", "json",
+    "symmetric", "float_ops", "sensitivity", "calibration_images", "seed", "overwrite", "json",
 )  # fmt: skip
 HEADINGS = {
     "Parameters": _COMMON,
@@ -44,6 +44,7 @@ HEADINGS = {
         *(item.name for item in fields(LossConfig)),
         "cycle_weight", "identity_weight", "paired_weight", "pixel_weight", "anneal_steps",
     ),
+    "Teacher's file": tuple(item.name for item in fields(ReadingConfig)),
     "Discriminator": (*(item.name for item in fields(DiscriminatorConfig)), "pool_size"),
 }  # fmt: skip
 """Headings in the help of the commands that train, and the flags under each; the common ones first."""
@@ -214,7 +215,7 @@ def distill(
     out: Path,
     recipe: str | None = None,
     config: Annotated[DistillConfig, Flags] | None = None,
-    lambda_layers: LambdaLayers | None = None,
+    reading: Annotated[ReadingConfig, Flags] | None = None,
     overwrite: Switch = False,
     json: Switch = False,
 ) -> None:
@@ -225,7 +226,6 @@ def distill(
         data: A folder with trainA, trainB.
         out: The student's artifact.
         recipe: A recipe's name or .toml file; flags given beside it win. Chosen by the teacher's images if not given.
-        lambda_layers: What the teacher's Lambda layers do; they are never run.
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
@@ -234,8 +234,8 @@ def distill(
 
     config, given = config or DistillConfig(), _DISTILL_RECIPE.given
     if recipe is None:
-        config = suit_config(config, given, teacher, data, out, overwrite=overwrite, lambda_layers=lambda_layers)
-    student = run_stage(teacher, data, config, out, overwrite=overwrite, lambda_layers=lambda_layers)
+        config = suit_config(config, given, teacher, data, out, overwrite=overwrite, reading=reading or AS_FOUND)
+    student = run_stage(teacher, data, config, out, overwrite=overwrite, reading=reading or AS_FOUND)
     console.show(_summary(student), as_json=json)
 
 
@@ -247,7 +247,7 @@ def prune(
     data: Path,
     out: Path,
     config: Annotated[PruneConfig, Flags] | None = None,
-    lambda_layers: LambdaLayers | None = None,
+    reading: Annotated[ReadingConfig, Flags] | None = None,
     overwrite: Switch = False,
     json: Switch = False,
 ) -> None:
@@ -258,14 +258,13 @@ def prune(
         teacher: The generator that it learnt from: .h5, .keras, .pth, SavedModel or artifact.
         data: A folder with trainA, trainB.
         out: The pruned student's artifact.
-        lambda_layers: What the teacher's Lambda layers do; they are never run.
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
     from compress.prune.stage import prune as run_stage
 
     chosen = config or PruneConfig()
-    pruned = run_stage(student, teacher, data, chosen, out, overwrite=overwrite, lambda_layers=lambda_layers)
+    pruned = run_stage(student, teacher, data, chosen, out, overwrite=overwrite, reading=reading or AS_FOUND)
     predicted = {"predicted_int8_bytes": pruned.manifest.config["predicted_int8_bytes"]}
     console.show(_summary(pruned) | predicted, as_json=json)
 
@@ -277,7 +276,7 @@ def run(
     teacher: Path | None = None,
     data: Path,
     out: Path,
-    lambda_layers: LambdaLayers | None = None,
+    reading: Annotated[ReadingConfig, Flags] | None = None,
     json: Switch = False,
 ) -> None:
     """Run every stage of a recipe, from teacher to report; a stopped run resumes.
@@ -287,12 +286,11 @@ def run(
         teacher: A CycleGAN generator: .h5, .keras, .pth, SavedModel or artifact; trained by [teach] when not given.
         data: A folder with trainA, trainB, testA, testB.
         out: The run's folder.
-        lambda_layers: What the teacher's Lambda layers do; they are never run.
         json: Print JSON.
     """
     from compress.run.pipeline import run_recipe
 
-    _show_run(run_recipe(teacher, data, _load_recipe(recipe), out, lambda_layers=lambda_layers), out, as_json=json)
+    _show_run(run_recipe(teacher, data, _load_recipe(recipe), out, reading=reading or AS_FOUND), out, as_json=json)
 
 
 @app.command

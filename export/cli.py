@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from compress import console
 from compress.errors import UnusableModel
 from compress.files.atomic import refuse_existing
-from compress.teachers import LambdaLayers
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 from export.config import CoremlConfig, TfliteConfig, TranslateConfig
 from export.quantize.config import QuantizeConfig
 
@@ -30,6 +30,7 @@ def tflite(
     *,
     out: Path,
     config: Annotated[TfliteConfig, Flags] | None = None,
+    reading: Annotated[ReadingConfig, Flags] | None = None,
     overwrite: Switch = False,
     json: Switch = False,
 ) -> None:
@@ -45,7 +46,8 @@ def tflite(
     _check_exists(source)
     from export.tflite.stage import export_tflite
 
-    manifest = export_tflite(source, config or TfliteConfig(), out, overwrite=overwrite).manifest
+    said = reading or AS_FOUND
+    manifest = export_tflite(source, config or TfliteConfig(), out, reading=said, overwrite=overwrite).manifest
     result = {
         "artifact": str(out),
         "precision": manifest.config["precision"],
@@ -66,6 +68,7 @@ def coreml(
     out: Path,
     swift: Path | None = None,
     config: Annotated[CoremlConfig, Flags] | None = None,
+    reading: Annotated[ReadingConfig, Flags] | None = None,
     overwrite: Switch = False,
     json: Switch = False,
 ) -> None:
@@ -86,8 +89,8 @@ def coreml(
     check_coremltools()
     from export.coreml.stage import export_coreml
 
-    chosen = config or CoremlConfig()
-    manifest = export_coreml(source, chosen, out, swift=swift, overwrite=overwrite).manifest
+    chosen, said = config or CoremlConfig(), reading or AS_FOUND
+    manifest = export_coreml(source, chosen, out, swift=swift, reading=said, overwrite=overwrite).manifest
     result = {
         "artifact": str(out),
         **({} if swift is None else {"swift": str(swift)}),
@@ -130,7 +133,7 @@ def quantize(
     data: Path,
     out: Path,
     config: Annotated[QuantizeConfig, Flags] | None = None,
-    lambda_layers: LambdaLayers | None = None,
+    reading: Annotated[ReadingConfig, Flags] | None = None,
     overwrite: Switch = False,
     json: Switch = False,
 ) -> None:
@@ -141,14 +144,13 @@ def quantize(
         teacher: The generator that it learnt from: .h5, .keras, .pth, SavedModel or artifact.
         data: A folder with trainA, trainB.
         out: The artifact to write; `compress export tflite --precision int8` takes its ranges.
-        lambda_layers: Meaning of the Lambda layers in the teacher's file; they are never run.
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
     from export.quantize.stage import quantize as run_stage
 
     chosen = config or QuantizeConfig()
-    quantized = run_stage(student, teacher, data, chosen, out, overwrite=overwrite, lambda_layers=lambda_layers)
+    quantized = run_stage(student, teacher, data, chosen, out, overwrite=overwrite, reading=reading or AS_FOUND)
     manifest = quantized.manifest
     console.show({"artifact": str(quantized.path), "float_ops": manifest.float_ops, **manifest.scores}, as_json=json)
 
@@ -159,6 +161,7 @@ def translate(
     *,
     out: Path,
     config: Annotated[TranslateConfig, Flags] | None = None,
+    reading: Annotated[ReadingConfig, Flags] | None = None,
     overwrite: Switch = False,
     json: Switch = False,
 ) -> None:
@@ -174,7 +177,8 @@ def translate(
     _check_exists(model)
     from export.translate import translate as run_stage
 
-    console.show(run_stage(model, images, out, config or TranslateConfig(), overwrite=overwrite), as_json=json)
+    chosen, said = config or TranslateConfig(), reading or AS_FOUND
+    console.show(run_stage(model, images, out, chosen, reading=said, overwrite=overwrite), as_json=json)
 
 
 def _check_exists(model: Path) -> None:

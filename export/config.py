@@ -6,7 +6,6 @@ from typing import Literal
 
 from compress.config import require_at_least
 from compress.errors import UsageError
-from compress.teachers import LambdaLayers
 
 Precision = Literal["fp32", "fp16", "dynamic", "int8"]
 IoType = Literal["float", "int8", "uint8"]
@@ -38,8 +37,6 @@ class TfliteConfig:
     """Licence of the model, for the file's metadata; a student of someone's teacher inherits its terms."""
     description: str = ""
     """Sentence about the model, for the file's metadata; its name and precision when not given."""
-    lambda_layers: LambdaLayers | None = None
-    """Meaning of the Lambda layers in a teacher's file; they are never run."""
     seed: int = 0
     """Random seed for the draw of photos."""
 
@@ -77,8 +74,6 @@ class CoremlConfig:
     """Licence of the model, shown by Xcode."""
     model_version: str = "1"
     """Version of the model, shown by Xcode."""
-    lambda_layers: LambdaLayers | None = None
-    """Meaning of the Lambda layers in a teacher's file; they are never run."""
     seed: int = 0
     """Random seed for the draw of photos."""
 
@@ -95,8 +90,6 @@ class TranslateConfig:
 
     image_size_px: int | None = None
     """Side of the square that photos are cropped and resized to; the model's own size when not given."""
-    lambda_layers: LambdaLayers | None = None
-    """Meaning of the Lambda layers in a teacher's file; they are never run."""
     threads: int = 2
     """Threads that a .tflite file runs on."""
 

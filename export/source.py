@@ -13,8 +13,8 @@ from compress.artifact import Artifact, file_fingerprint, find_trained_with, is_
 from compress.data.config import Domain
 from compress.errors import UnusableArtifact, UsageError
 from compress.image_size import resolve_size
-from compress.teachers import LambdaLayers
 from compress.teachers.packed import read_packed_config
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig, require_teacher_file
 from compress.teachers.student import load_student
 from export.graph.quantized import TensorScale
 
@@ -82,19 +82,20 @@ class SourceGenerator:
         return np.asarray(self.model.predict_on_batch(images.to_float(photo)[np.newaxis]), dtype=np.float32)[0]
 
 
-def load_source(path: Path, *, lambda_layers: LambdaLayers | None = None) -> SourceGenerator:
+def load_source(path: Path, *, reading: ReadingConfig = AS_FOUND) -> SourceGenerator:
     """Load a generator to export or to run.
 
     Args:
         path: An artifact directory with a model.keras, or any file that `compress.teachers.load` reads.
-        lambda_layers: Meaning of the Lambda layers in a teacher's file; they are never run.
+        reading: What the user says about the teacher's file.
 
     Raises:
         UnusableArtifact: If an artifact is torn or holds a finished export.
         UnusableModel: If a teacher's file cannot be used.
+        UsageError: If `reading` says something of an artifact, which tells all by itself.
     """
     if not is_artifact(path):
-        model = teachers.load(path, lambda_layers=lambda_layers)
+        model = teachers.load(path, reading=reading)
         config = read_packed_config(path)
         return SourceGenerator(
             model=model,
@@ -103,6 +104,7 @@ def load_source(path: Path, *, lambda_layers: LambdaLayers | None = None) -> Sou
             domain=_domain(config),
             trained_with=find_trained_with(config),
         )
+    require_teacher_file(path, reading)
     artifact = open_artifact(path)
     if artifact.manifest.format != "keras":
         raise UnusableArtifact(

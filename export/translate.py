@@ -14,6 +14,7 @@ from compress.errors import UnusableArtifact, UsageError
 from compress.files.atomic import atomic_dir, refuse_existing
 from compress.images import list_images, read_images, require_distinct_stems, to_uint8, write_png
 from compress.teachers.packed import read_packed_config
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig, require_teacher_file
 from export.config import TranslateConfig
 
 Translator = Callable[[np.ndarray], np.ndarray]
@@ -21,7 +22,13 @@ Translator = Callable[[np.ndarray], np.ndarray]
 
 
 def translate(
-    model: Path, images: Path, out: Path, config: TranslateConfig, *, overwrite: bool = False
+    model: Path,
+    images: Path,
+    out: Path,
+    config: TranslateConfig,
+    *,
+    reading: ReadingConfig = AS_FOUND,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Run a model over a folder of images; only one of them is in memory at a time.
 
@@ -31,6 +38,7 @@ def translate(
         out: The folder to write: for each photo a PNG of the same stem, and `translation.json` where the model's
             manifest tells of a pretrained network that it was trained with, so that scores can say so.
         config: Image size, threads and the like.
+        reading: What the user says about the teacher's file.
         overwrite: Whether `out` may exist.
 
     Returns:
@@ -43,7 +51,7 @@ def translate(
     refuse_existing(out, overwrite=overwrite)
     paths = list_images(images)
     require_distinct_stems(paths)
-    run, size = _open_translator(model, config)
+    run, size = _open_translator(model, config, reading)
     written = 0
     with atomic_dir(out, overwrite=overwrite) as scratch:
         progress = tqdm(read_images(paths, size), total=len(paths), desc="translate", unit="image", file=sys.stderr)
@@ -70,19 +78,22 @@ def _trained_with(model: Path) -> str | None:
     return find_trained_with(read_packed_config(model))
 
 
-def _open_translator(model: Path, config: TranslateConfig) -> tuple[Translator, tuple[int, int]]:
+def _open_translator(
+    model: Path, config: TranslateConfig, reading: ReadingConfig
+) -> tuple[Translator, tuple[int, int]]:
     if is_artifact(model):
         artifact = open_artifact(model)
         if artifact.manifest.format == "tflite":
-            return _open_tflite(artifact.model_path, config)
+            return _open_tflite(artifact.model_path, config, reading)
         if artifact.manifest.format == "mlpackage":
             raise UnusableArtifact(f"{model} holds a Core ML package, which runs on Apple devices only.")
     elif model.suffix == ".tflite":
-        return _open_tflite(model, config)
-    return _open_keras(model, config)
+        return _open_tflite(model, config, reading)
+    return _open_keras(model, config, reading)
 
 
-def _open_tflite(path: Path, config: TranslateConfig) -> tuple[Translator, tuple[int, int]]:
+def _open_tflite(path: Path, config: TranslateConfig, reading: ReadingConfig) -> tuple[Translator, tuple[int, int]]:
+    require_teacher_file(path, reading)
     from export.interpreter.litert import TfliteGenerator
 
     generator = TfliteGenerator.open(path, threads=config.threads)
@@ -95,8 +106,8 @@ def _open_tflite(path: Path, config: TranslateConfig) -> tuple[Translator, tuple
     return generator.translate, generator.size
 
 
-def _open_keras(path: Path, config: TranslateConfig) -> tuple[Translator, tuple[int, int]]:
+def _open_keras(path: Path, config: TranslateConfig, reading: ReadingConfig) -> tuple[Translator, tuple[int, int]]:
     from export.source import load_source
 
-    generator = load_source(path, lambda_layers=config.lambda_layers)
+    generator = load_source(path, reading=reading)
     return generator.translate, generator.image_size(config.image_size_px)

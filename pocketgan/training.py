@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from compress.artifact import Artifact
     from compress.distill.config import DistillConfig
     from compress.prune.config import PruneConfig
-    from compress.teachers import LambdaLayers
+    from compress.teachers.reading.config import AS_FOUND, ReadingConfig
     from export.quantize.config import QuantizeConfig
 
 
-def load_teacher(path: str | PathLike[str], *, lambda_layers: LambdaLayers | None = None) -> keras.Model:
+def load_teacher(path: str | PathLike[str], *, reading: ReadingConfig = AS_FOUND) -> keras.Model:
     """Load a trained generator from any file that people have; no code in the file is run.
 
     Args:
         path: Keras 2 or 3 `.h5`, `.keras`, PyTorch `.pth`, a SavedModel directory, or an artifact.
-        lambda_layers: What the file's `Lambda` layers do; they are never run.
+        reading: What the user says about the teacher's file.
 
     Returns:
         A functional model, `(batch, height, width, 3)` float32 in [-1, 1] to the same; height and width are None where
@@ -37,7 +37,7 @@ def load_teacher(path: str | PathLike[str], *, lambda_layers: LambdaLayers | Non
     """
     from compress import teachers
 
-    return teachers.load(Path(path), lambda_layers=lambda_layers)
+    return teachers.load(Path(path), reading=reading)
 
 
 def distill(
@@ -46,7 +46,7 @@ def distill(
     out: str | PathLike[str],
     config: DistillConfig | None = None,
     *,
-    lambda_layers: LambdaLayers | None = None,
+    reading: ReadingConfig = AS_FOUND,
     overwrite: bool = False,
 ) -> Artifact:
     """Train a small student to do what a teacher does, as `compress distill`.
@@ -60,7 +60,7 @@ def distill(
         out: The artifact's folder to write.
         config: The student and its training. When not given, at 256 pixels by the recipe that suits what the teacher's
             images change, as `compress distill` chooses it.
-        lambda_layers: What the teacher's `Lambda` layers do; they are never run.
+        reading: What the user says about the teacher's file.
         overwrite: Whether `out` may exist.
 
     Returns:
@@ -90,7 +90,7 @@ def distill(
             Path(data),
             Path(out),
             overwrite=overwrite,
-            lambda_layers=lambda_layers,
+            reading=reading,
         )
     return distill_stage(
         Path(teacher),
@@ -98,7 +98,7 @@ def distill(
         check_config(config, DistillConfig),
         Path(out),
         overwrite=overwrite,
-        lambda_layers=lambda_layers,
+        reading=reading,
     )
 
 
@@ -109,7 +109,7 @@ def prune(
     out: str | PathLike[str],
     config: PruneConfig,
     *,
-    lambda_layers: LambdaLayers | None = None,
+    reading: ReadingConfig = AS_FOUND,
     overwrite: bool = False,
 ) -> Artifact:
     """Remove a student's least important channels until it fits a budget, then fine-tune it, as `compress prune`.
@@ -120,7 +120,7 @@ def prune(
         data: The folder that it was trained on.
         out: The artifact's folder to write.
         config: The budget, `max_bytes` of the int8 file or `max_macs`, and the fine-tuning.
-        lambda_layers: What the teacher's `Lambda` layers do; they are never run.
+        reading: What the user says about the teacher's file.
         overwrite: Whether `out` may exist.
 
     Returns:
@@ -147,7 +147,7 @@ def prune(
         check_config(config, PruneConfig),
         Path(out),
         overwrite=overwrite,
-        lambda_layers=lambda_layers,
+        reading=reading,
     )
 
 
@@ -158,7 +158,7 @@ def quantize(
     out: str | PathLike[str],
     config: QuantizeConfig | None = None,
     *,
-    lambda_layers: LambdaLayers | None = None,
+    reading: ReadingConfig = AS_FOUND,
     overwrite: bool = False,
 ) -> Artifact:
     """Choose a student's int8 ranges and train it with int8's rounding where that pays, as `compress quantize`.
@@ -169,7 +169,7 @@ def quantize(
         data: The folder that it was trained on.
         out: The artifact's folder to write.
         config: Method, ranges and training; the defaults when not given.
-        lambda_layers: What the teacher's `Lambda` layers do; they are never run.
+        reading: What the user says about the teacher's file.
         overwrite: Whether `out` may exist.
 
     Returns:
@@ -197,5 +197,5 @@ def quantize(
         check_config(config or QuantizeConfig(), QuantizeConfig),
         Path(out),
         overwrite=overwrite,
-        lambda_layers=lambda_layers,
+        reading=reading,
     )

@@ -30,7 +30,7 @@ from compress.files.atomic import refuse_existing, replace_text
 from compress.files.training_folder import make_training_folder, run_training, training_folder
 from compress.models.pocket.config import PocketConfig
 from compress.teach.config import TeachConfig
-from compress.teachers import LambdaLayers
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 
 if TYPE_CHECKING:
     import keras
@@ -48,7 +48,7 @@ def train_peer(
     out: Path,
     *,
     overwrite: bool = False,
-    lambda_layers: LambdaLayers | None = None,
+    reading: ReadingConfig = AS_FOUND,
 ) -> Artifact:
     """Train a peer beside a student.
 
@@ -61,7 +61,7 @@ def train_peer(
         out: The artifact to write. Beside it lies `NAME.training` while training runs, and the same command resumes
             from there after a kill.
         overwrite: Whether `out` may exist.
-        lambda_layers: What the teacher's Lambda layers do, see `teachers.load`.
+        reading: What the user says about the teacher's file.
 
     Raises:
         UsageError: If `out` exists, or the method does not fit such a student.
@@ -80,9 +80,7 @@ def train_peer(
 
     def train(config: DistillConfig, out: Path, *, overwrite: bool = False) -> Artifact:
         recorded = {"peer": method, **shape, **_fit_entries(config)}
-        return distill_into(
-            start, recorded, teacher, data, config, out, overwrite=overwrite, lambda_layers=lambda_layers
-        )
+        return distill_into(start, recorded, teacher, data, config, out, overwrite=overwrite, reading=reading)
 
     def find_steps() -> int:
         # Without phases before the discriminator's: its steps cost more than those without it, and are nearly all.

@@ -24,10 +24,10 @@ from benchmarks.quantizers.config import QuantizersConfig
 from compress.errors import UsageError
 from compress.images import psnr_db, to_float
 from export.calibration import observe
+from export.graph.border_pad import expand_border_pads
 from export.graph.lower import lower
 from export.graph.operations import Graph
 from export.graph.quantized import TensorScale
-from export.graph.reflection_pad import expand_reflection_pads
 from export.inspect.operators import list_operators
 from export.interpreter.litert import TfliteGenerator
 from export.quantize.config import QuantizeConfig
@@ -82,7 +82,7 @@ def compare_quantizers(student: Path, config: QuantizersConfig) -> dict[str, Any
             (observe.held_back_photos, config.images),
         )
     )
-    graph = expand_reflection_pads(lower(source.model, input_shape=(*size, 3)))
+    graph = expand_border_pads(lower(source.model, input_shape=(*size, 3)))
     trained = _train(student, config, source, unseen)
     contents = _export_all(source, graph, seen)
     pictures = {"psnr_db": np.stack([source.translate(photo) for photo in unseen])}

@@ -18,6 +18,7 @@ from compress.distill.training_data.pairs import Pairs
 from compress.distill.training_data.teacher_images import TeacherImages, cache_folder
 from compress.images import to_float
 from compress.teachers.description import GeneratorDescription
+from compress.teachers.reading.config import AS_FOUND
 from export.quantize import candidates
 from export.quantize.config import QuantizeConfig
 from export.quantize.trainable import as_keras
@@ -73,7 +74,7 @@ def train_candidates(
     with tempfile.TemporaryDirectory(prefix="pocketgan-") as scratch:
         work = Path(scratch) / "training"
         out = Path(scratch) / "out"
-        inputs = resolve_inputs(student, teacher, data, config, out, overwrite=False, lambda_layers=None, folded=True)
+        inputs = resolve_inputs(student, teacher, data, config, out, overwrite=False, reading=AS_FOUND, folded=True)
         inputs = replace(inputs, fit_config=_image_losses_alone(inputs.fit_config))
         description = teachers.describe(inputs.student.model_path)
         check_copyable(description)

@@ -10,6 +10,7 @@ from compress.artifact import file_fingerprint
 from compress.data.folders import fingerprint_split
 from compress.files.ownership import fingerprint_written
 from compress.run.stages import Stage
+from compress.teachers.reading.config import flags_of
 
 IMAGES, SCORES, PEERS = "images", "scores", "peers"
 INPUTS = "inputs"
@@ -37,7 +38,7 @@ def peer_stage(
     """Return the stage that trains a peer for as long as the first student was, see `benchmarks.published.training`."""
     like = inputs.students[0]
     command = ("bench", "train-peer", method, "--like", str(like))
-    command += ("--teacher", str(inputs.teacher), "--data", str(task.data), *_lambda_layers(config))
+    command += ("--teacher", str(inputs.teacher), "--data", str(task.data), *flags_of(config.reading))
     read = (fingerprint_written(like), file_fingerprint(inputs.teacher), fingerprint_split(task.data, "train"))
     return Stage(output, command, inputs=read)
 
@@ -50,7 +51,7 @@ def model_stages(inputs: ComparisonInputs, config: PublishedConfig, task: Studen
     """
     photos = fingerprint_split(task.data, "train")
     for model in sorted(inputs.models, key=is_dynamic):
-        export = (*_export_command(model, inputs, task), *(_lambda_layers(config) if model.kind == "teacher" else ()))
+        export = (*_export_command(model, inputs, task), *(flags_of(config.reading) if model.kind == "teacher" else ()))
         yield Stage(export_path(model), export, inputs=(model.fingerprint, photos))
         translated = str(out / export_path(model)), str(out / IMAGES / INPUTS)
         yield Stage(f"{IMAGES}/{model.key}", ("translate", *translated))
@@ -80,10 +81,6 @@ def _export_command(model: Model, inputs: ComparisonInputs, task: StudentsConfig
     if model.precision == "int8":
         flags += ["--io-type", task.io_type, "--calibration-images", str(task.calibration_images)]
     return ("export", "tflite", str(model.source), *flags)
-
-
-def _lambda_layers(config: PublishedConfig) -> tuple[str, ...]:
-    return () if config.lambda_layers is None else ("--lambda-layers", config.lambda_layers)
 
 
 def _score_stage(key: str, inputs: ComparisonInputs, out: Path) -> Stage:

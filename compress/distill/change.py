@@ -20,7 +20,7 @@ from compress import artifact, images, teachers
 from compress.data.folders import list_photos
 from compress.distill.config import CROP_STEP_PX, SMALLEST_DISCRIMINATOR_PX, DistillConfig
 from compress.distill.stage import require_teacher_size
-from compress.teachers import LambdaLayers
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 
 ChangeRecipe = Literal["texture", "faithful"]
 
@@ -68,16 +68,14 @@ def measure_change(photos: np.ndarray, targets: np.ndarray) -> Change:
     return Change(unchanged=float(np.mean(differences <= _ALIKE)), explained=float(np.mean(explained)))
 
 
-def choose_recipe(
-    teacher: Path, data: Path, config: DistillConfig, lambda_layers: LambdaLayers | None = None
-) -> ChangeRecipe:
+def choose_recipe(teacher: Path, data: Path, config: DistillConfig, reading: ReadingConfig = AS_FOUND) -> ChangeRecipe:
     """Choose the recipe for a teacher by its images of a few training photos, and say why.
 
     Args:
         teacher: A generator file that `compress.teachers.load` reads.
         data: A folder with the training photos.
         config: Says whose photos the student translates, and at which size.
-        lambda_layers: What the teacher's Lambda layers do, see `teachers.load`.
+        reading: What the user says about the teacher's file.
 
     Raises:
         UnusableModel: If the teacher cannot be read.
@@ -86,7 +84,7 @@ def choose_recipe(
     """
     paths, size = list_photos(data, config.domain, "train"), config.image_size_px
     chosen = np.random.default_rng(0).permutation(len(paths))[:PHOTOS]
-    description = teachers.describe(teacher, lambda_layers=lambda_layers)
+    description = teachers.describe(teacher, reading=reading)
     require_teacher_size(description, teacher, config)
 
     from compress.distill.training_data.build import translator

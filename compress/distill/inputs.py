@@ -22,7 +22,7 @@ from compress.errors import UnusableArtifact
 from compress.files.apart import require_apart
 from compress.files.training_folder import refuse_existing_output
 from compress.image_size import require_size
-from compress.teachers import LambdaLayers
+from compress.teachers.reading.config import ReadingConfig
 
 if TYPE_CHECKING:
     from compress.distill.training_data.build import TrainingData
@@ -82,7 +82,7 @@ def resolve_inputs(
     out: Path,
     *,
     overwrite: bool,
-    lambda_layers: LambdaLayers | None,
+    reading: ReadingConfig,
     folded: bool = False,
 ) -> StageInputs[_Config]:
     """Check everything that can be wrong with a command line before Keras is loaded.
@@ -94,7 +94,7 @@ def resolve_inputs(
         config: The stage's configuration.
         out: The artifact that it will write.
         overwrite: Whether `out` may exist.
-        lambda_layers: What the teacher's Lambda layers do, see `teachers.load`.
+        reading: What the user says about the teacher's file.
         folded: Whether the stage folds the student's BatchNorm before it trains, see `fine_tuning_config`.
 
     Raises:
@@ -112,7 +112,7 @@ def resolve_inputs(
     fit_config = fine_tuning_config(config, distilled, folded=folded, origin=origin)
     require_perceptual_network(fit_config)
     photos, real = list_photos(data, domain, "train"), list_real_images(data, domain, fit_config)
-    description = teachers.describe(teacher, lambda_layers=lambda_layers)
+    description = teachers.describe(teacher, reading=reading)
     size = _size_of(source)
     require_size(
         teacher.name,

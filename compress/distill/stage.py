@@ -24,7 +24,7 @@ from compress.distill.training_data.real_images import list_real_images
 from compress.distill.watch.reference import watch_held_back
 from compress.files.training_folder import refuse_existing_output, run_training
 from compress.image_size import require_size
-from compress.teachers import LambdaLayers
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 
 if TYPE_CHECKING:
     import keras
@@ -42,7 +42,7 @@ def distill(
     out: Path,
     *,
     overwrite: bool = False,
-    lambda_layers: LambdaLayers | None = None,
+    reading: ReadingConfig = AS_FOUND,
 ) -> Artifact:
     """Train a student to do what a teacher does.
 
@@ -55,7 +55,7 @@ def distill(
         config: The student and its training.
         out: The artifact to write.
         overwrite: Whether `out` may exist.
-        lambda_layers: What the teacher's Lambda layers do, see `teachers.load`.
+        reading: What the user says about the teacher's file.
 
     Raises:
         UsageError: If `out` exists, the size does not fit the teacher, another run was stopped at the same place, or
@@ -65,7 +65,7 @@ def distill(
         UnusableData: If the photos cannot be used.
     """
     config = dataclasses.replace(config, kernel_size=config.trunk_kernel_size, upsampler=config.chosen_upsampler)
-    run = partial(distill_into, overwrite=overwrite, lambda_layers=lambda_layers)
+    run = partial(distill_into, overwrite=overwrite, reading=reading)
     if config.init is None:
         return run(partial(untrained, config), to_mapping(config), teacher, data, config, out)
     earlier = read_earlier(config.init)
@@ -106,7 +106,7 @@ def distill_into(
     out: Path,
     *,
     overwrite: bool = False,
-    lambda_layers: LambdaLayers | None = None,
+    reading: ReadingConfig = AS_FOUND,
     check: Callable[[], object] | None = None,
 ) -> Artifact:
     """Train any net to do what a teacher does, as `distill` trains a student.
@@ -120,7 +120,7 @@ def distill_into(
         config: The training, and `image_size_px`; the rest of the student's shape is not looked at.
         out: See `distill`.
         overwrite: See `distill`.
-        lambda_layers: See `distill`.
+        reading: See `distill`.
         check: Called before the photos are translated; raises what can only be told by Keras.
 
     Raises:
@@ -134,7 +134,7 @@ def distill_into(
     watch = watch_held_back(data, config)
     held_back = frozenset(watch.real if watch else ())
     real_paths = [path for path in list_real_images(data, config.domain, config) if path not in held_back]
-    description = teachers.describe(teacher, lambda_layers=lambda_layers)
+    description = teachers.describe(teacher, reading=reading)
     require_teacher_size(description, teacher, config)
 
     # From here on Keras and its backend are needed.

@@ -12,23 +12,13 @@ BATCH_NORM_MOMENTUM = 0.95
 _PACKAGE = "pocketgan"
 
 
-@keras.saving.register_keras_serializable(package=_PACKAGE)
-class ReflectionPadding2D(keras.layers.Layer):
-    """Mirror the image at its borders without repeating the border itself.
-
-    Args:
-        padding: `((top, bottom), (left, right))`, pixels; each less than the image's height or width.
-
-    Shapes: `(batch, height, width, channels)` to `(batch, height + top + bottom, width + left + right, channels)`.
-    """
+class _BorderPadding2D(keras.layers.Layer):
+    """Base class of layers that put pixels of the image's own around it."""
 
     def __init__(self, padding: Margins, **options: Any) -> None:
         super().__init__(**options)
         (top, bottom), (left, right) = padding
         self.padding: Margins = ((int(top), int(bottom)), (int(left), int(right)))
-
-    def call(self, images: Any) -> Any:
-        return ops.pad(images, ((0, 0), *self.padding, (0, 0)), mode="reflect")
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         batch, height, width, channels = input_shape
@@ -42,6 +32,39 @@ class ReflectionPadding2D(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "padding": self.padding}
+
+
+@keras.saving.register_keras_serializable(package=_PACKAGE)
+class ReflectionPadding2D(_BorderPadding2D):
+    """Mirror the image at its borders without repeating the border itself.
+
+    Args:
+        padding: `((top, bottom), (left, right))`, pixels; each less than the image's height or width.
+
+    Shapes: `(batch, height, width, channels)` to `(batch, height + top + bottom, width + left + right, channels)`.
+    """
+
+    def call(self, images: Any) -> Any:
+        return ops.pad(images, ((0, 0), *self.padding, (0, 0)), mode="reflect")
+
+
+@keras.saving.register_keras_serializable(package=_PACKAGE)
+class ReplicationPadding2D(_BorderPadding2D):
+    """Repeat the image's border pixels around it, as PyTorch's layer of that name.
+
+    Args:
+        padding: `((top, bottom), (left, right))`, pixels.
+
+    Shapes: `(batch, height, width, channels)` to `(batch, height + top + bottom, width + left + right, channels)`.
+    """
+
+    def call(self, images: Any) -> Any:
+        for axis, (before, after) in enumerate(self.padding, start=1):
+            # Keras has no such mode of padding: each line outside is the nearest one inside.
+            side: Any = ops.shape(images)[axis]
+            lines = ops.clip(ops.arange(-before, side + after), 0, side - 1)
+            images = ops.take(images, lines, axis=axis)
+        return images
 
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)

@@ -245,6 +245,7 @@ _RULES: dict[type, TracingRule] = {
     layers.ZeroPadding2D: _unchanged,
     layers.Cropping2D: _unchanged,
     pocket.ReflectionPadding2D: _unchanged,
+    pocket.ReplicationPadding2D: _unchanged,
     pocket.DepthToSpace: _depth_to_space,
     pocket.SpaceToDepth: _space_to_depth,
 }

@@ -17,7 +17,7 @@ from compress.distill.inputs import StageInputs, resolve_inputs
 from compress.distill.stage import write_student
 from compress.files.training_folder import run_training
 from compress.prune.config import PruneConfig
-from compress.teachers import LambdaLayers
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 
 if TYPE_CHECKING:
     import keras
@@ -36,7 +36,7 @@ def prune(
     out: Path,
     *,
     overwrite: bool = False,
-    lambda_layers: LambdaLayers | None = None,
+    reading: ReadingConfig = AS_FOUND,
 ) -> Artifact:
     """Remove a student's least important channels, then train the rest by distillation.
 
@@ -50,7 +50,7 @@ def prune(
         config: The budget, the criterion and the fine-tuning.
         out: The artifact to write.
         overwrite: Whether `out` may exist.
-        lambda_layers: What the teacher's Lambda layers do, see `teachers.load`.
+        reading: What the user says about the teacher's file.
 
     Raises:
         UsageError: If `out` exists, the teacher takes another size, the budget is impossible or met already, or another
@@ -60,7 +60,7 @@ def prune(
         UnusableData: If the photos cannot be used.
         UnsupportedLayer: If the student has a layer that cannot be pruned around.
     """
-    inputs = resolve_inputs(student, teacher, data, config, out, overwrite=overwrite, lambda_layers=lambda_layers)
+    inputs = resolve_inputs(student, teacher, data, config, out, overwrite=overwrite, reading=reading)
 
     # From here on Keras and its backend are needed.
     from compress.prune.groups import find_groups

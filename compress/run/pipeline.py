@@ -18,6 +18,7 @@ from compress.distill.training_data.real_images import list_real_images
 from compress.errors import UnusableModel, UsageError
 from compress.run.recipe import Recipe
 from compress.run.stages import Stage, run_stages
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig, flags_of, merge_readings
 
 RECORD = "run.json"
 FEATURES = "features"
@@ -26,7 +27,7 @@ CYCLEGAN = "cyclegan"
 
 
 def run_recipe(
-    teacher: Path | None, data: Path, recipe: Recipe, out: Path, *, lambda_layers: str | None = None
+    teacher: Path | None, data: Path, recipe: Recipe, out: Path, *, reading: ReadingConfig = AS_FOUND
 ) -> dict[str, Any]:
     """Run a recipe's stages in order, skipping those whose output is there and up to date.
 
@@ -35,7 +36,7 @@ def run_recipe(
         data: A folder with `trainA trainB testA testB`.
         recipe: The stages' configurations.
         out: The run's folder; made if missing, continued if not.
-        lambda_layers: What the teacher's Lambda layers do.
+        reading: What the user says about the teacher's file.
 
     Returns:
         JSON-ready: the seconds of every stage that ran, and where the report is.
@@ -46,7 +47,7 @@ def run_recipe(
         UnusableModel: If the teacher is missing.
         UnusableData: If a folder of photos is missing or empty.
     """
-    run = _Run(_checked(teacher, data, recipe), teacher, data, recipe, out, lambda_layers)
+    run = _Run(_checked(teacher, data, recipe), teacher, data, recipe, out, merge_readings(recipe.reading, reading))
     seconds = run_stages(run.stages(), out, record=RECORD)
     return {"seconds": seconds, "report": str(out / "report.html")}
 
@@ -82,7 +83,7 @@ class _Run:
     data: Path
     recipe: Recipe
     out: Path
-    lambda_layers: str | None
+    reading: ReadingConfig
 
     @property
     def teacher(self) -> Path:
@@ -120,21 +121,23 @@ class _Run:
         """Distil a student, then do to it whatever the recipe has a table for."""
         inputs = ("--teacher", str(self.teacher), "--data", str(self.data))
         read = (*self._teacher_read, self._photos_read["train"])
-        yield Stage("student", ("distill", *inputs, *_flags(to_mapping(self.distill)), *self._lambda_flag), inputs=read)
+        yield Stage(
+            "student", ("distill", *inputs, *_flags(to_mapping(self.distill)), *self._reading_flags), inputs=read
+        )
         last = "student"
         for output, command, config in (
             ("pruned", "prune", self.recipe.prune),
             ("quantized", "quantize", self.recipe.quantize),
         ):
             if config is not None:
-                flags = (*_flags(to_mapping(config)), *self._lambda_flag)
+                flags = (*_flags(to_mapping(config)), *self._reading_flags)
                 yield Stage(output, (command, "--student", str(self.out / last), *inputs, *flags), inputs=read)
                 last = output
 
     def _exports(self, student: Path) -> Iterator[Stage]:
         export = ("export", "tflite")
         teacher, *students = self.models
-        full = (*export, str(self.teacher), "--image-size-px", self._size, *self._lambda_flag)
+        full = (*export, str(self.teacher), "--image-size-px", self._size, *self._reading_flags)
         yield Stage(teacher, full, inputs=self._teacher_read)
         for name in students[:-1]:
             yield Stage(name, (*export, str(student)))
@@ -187,8 +190,8 @@ class _Run:
         return str(self.distill.image_size_px)
 
     @property
-    def _lambda_flag(self) -> tuple[str, ...]:
-        return ("--lambda-layers", self.lambda_layers) if self.lambda_layers else ()
+    def _reading_flags(self) -> tuple[str, ...]:
+        return tuple(flags_of(self.reading))
 
 
 def _flags(values: Mapping[str, Any]) -> list[str]:

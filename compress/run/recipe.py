@@ -12,12 +12,12 @@ from compress.distill.config import DistillConfig
 from compress.errors import UsageError
 from compress.prune.config import PruneConfig
 from compress.teach.config import TeachConfig
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 
 FOLDER = Path(__file__).parent.parent / "recipes"
 _ELSEWHERE = {
     "data": "names the photos of the whole run, --data",
     "image_size_px": "belongs to [distill]",
-    "lambda_layers": "belongs to the teacher, --lambda-layers",
 }
 """Keys of an export's configuration that a recipe's [export] cannot have, and where they belong."""
 
@@ -50,6 +50,8 @@ class Recipe:
 
     name: str
     """Name or path of the recipe, for errors."""
+    reading: ReadingConfig = AS_FOUND
+    """What the recipe says about the teacher's file: the `[teacher]` table."""
     teach: TeachConfig | None = None
     distill: DistillConfig | None = None
     prune: PruneConfig | None = None
@@ -72,7 +74,7 @@ class Recipe:
 
 Kinds = Mapping[Literal["quantize", "export"], type[Any]]
 """Configuration classes of the tables whose stages belong to packages above this one."""
-TABLES = ("teach", "distill", "prune", "quantize", "export", "measure")
+TABLES = ("teacher", "teach", "distill", "prune", "quantize", "export", "measure")
 
 
 def read_recipe(name: str) -> dict[str, Mapping[str, Any]]:
@@ -118,6 +120,7 @@ def load_recipe(name: str, above: Kinds) -> Recipe:
     }
     return Recipe(
         name=name,
+        reading=from_mapping(ReadingConfig, tables.get("teacher", {}), origin=f"{name} [teacher]", table="teacher"),
         **stages,
         export=_checked_export(name, tables.get("export", {}), above["export"]),
         measure=from_mapping(MeasureConfig, tables.get("measure", {}), origin=f"{name} [measure]", table="measure"),

@@ -8,7 +8,7 @@ from compress.distill.change import choose_recipe, with_recipe
 from compress.distill.config import DistillConfig
 from compress.files.training_folder import refuse_existing_output
 from compress.run.recipe import read_recipe
-from compress.teachers import LambdaLayers
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 
 
 def suit_config(
@@ -19,7 +19,7 @@ def suit_config(
     out: Path,
     *,
     overwrite: bool = False,
-    lambda_layers: LambdaLayers | None = None,
+    reading: ReadingConfig = AS_FOUND,
 ) -> DistillConfig:
     """Fill what was not asked for from the recipe that suits what a teacher changes.
 
@@ -30,7 +30,7 @@ def suit_config(
         data: A folder with the training photos.
         out: Where the student will be written: asked about before the teacher is read.
         overwrite: Whether `out` may exist.
-        lambda_layers: What the teacher's Lambda layers do, see `teachers.load`.
+        reading: What the user says about the teacher's file.
 
     Raises:
         UsageError: If `out` exists, or the size does not fit the teacher.
@@ -38,6 +38,6 @@ def suit_config(
         UnusableData: If there are no photos.
     """
     refuse_existing_output(out, overwrite=overwrite)
-    name = choose_recipe(teacher, data, config, lambda_layers)
+    name = choose_recipe(teacher, data, config, reading)
     recipe = from_mapping(DistillConfig, read_recipe(name)["distill"], origin=f"{name} [distill]")
     return with_recipe(config, recipe, given)

@@ -7,48 +7,52 @@ that crosses back, and `build` makes a Keras 3 model of it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 
 if TYPE_CHECKING:
     import keras
 
     from compress.teachers.description import GeneratorDescription
 
-LambdaLayers = Literal["reflection_pad"]
 
-
-def load(path: Path, *, lambda_layers: LambdaLayers | None = None) -> keras.Model:
+def load(path: Path, *, reading: ReadingConfig = AS_FOUND) -> keras.Model:
     """Load a generator from a file of any supported format.
 
     Args:
         path: A Keras 2 or 3 `.h5`, a `.keras`, a PyTorch `.pth` or `.pt`, a TensorFlow SavedModel directory, or an
             artifact directory with a `model.keras`.
-        lambda_layers: Operation of the file's `Lambda` layers, since their code is never run. `reflection_pad`: each
-            mirrors the border by as much as the convolution behind it takes away.
+        reading: What the user says about the file.
 
     Returns:
         A functional model: `(batch, height, width, 3)` float32 in [-1, 1] to the same; height and width are `None`
         where the file takes any size.
 
     Raises:
-        UnusableModel: If the file is missing, torn, of an unknown format, or no image-to-image generator.
+        UnusableModel: If the file is missing, torn, of an unknown format, or no image-to-image generator, or if what
+            must be known is neither in it nor said.
+        UsageError: If what is said does not go with the file.
+        ParityError: If it does not make the pictures of `reading.verify`.
     """
-    description = describe(path, lambda_layers=lambda_layers)
+    description = describe(path, reading=reading)
     # Keras takes seconds to start: an unusable file is refused before.
     from compress.teachers.build import build_generator
 
     return build_generator(description)
 
 
-def describe(path: Path, *, lambda_layers: LambdaLayers | None = None) -> GeneratorDescription:
-    """Read a generator's description as `load` does, without building it or loading a framework.
+def describe(path: Path, *, reading: ReadingConfig = AS_FOUND) -> GeneratorDescription:
+    """Read a generator's description as `load` does; a framework is loaded for `reading.verify` alone.
 
     Raises:
         UnusableModel: As `load`.
+        UsageError: As `load`.
+        ParityError: As `load`.
     """
-    from compress.teachers.sandbox import describe_in_child
+    from compress.teachers.interpretation.read import read_as
 
-    return describe_in_child(_model_file(path), lambda_layers=lambda_layers)
+    return read_as(_model_file(path), reading)
 
 
 def _model_file(path: Path) -> Path:

@@ -4,9 +4,11 @@ A description holds no code and no object of the framework that wrote the file, 
 that reads a stranger's file to the one that works with it.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +23,7 @@ LayerKind = Literal[
     "InstanceNormalization",
     "ContribInstanceNormalization",
     "ReflectionPadding2D",
+    "ReplicationPadding2D",
     "ZeroPadding2D",
     "Cropping2D",
     "Activation",
@@ -42,6 +45,26 @@ LAYERS_LIMIT = 2000
 """Most layers of a generator, and most calls of them; a CycleGAN generator has some 100."""
 INPUT = "input"
 """Name by which layers refer to the generator's input image."""
+
+
+Basis = Literal["file", "assumed", "set"]
+"""Where a convention comes from: what the file shows, what such files mean most often, or what the user says."""
+ValueRange = Literal["-1..1", "0..1", "0..255"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convention:
+    """One thing that must be known to make a generator's picture and that its weights alone do not tell."""
+
+    topic: str
+    """What is read: `padding`, `value range in`."""
+    value: str
+    """How it is read: `reflect`, `-1..1`."""
+    basis: Basis
+    because: str
+    """What shows it, or why it is assumed."""
+    flag: str | None = None
+    """The flag that says otherwise; None where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +91,23 @@ class GeneratorDescription:
     layers: tuple[LayerDescription, ...]
     output: str
     weights: Mapping[str, np.ndarray]
+    conventions: tuple[Convention, ...] = ()
+    """What was read from the file beside its weights, and what was assumed."""
+    value_range_in: ValueRange = "-1..1"
+    """Values that the first layer takes."""
+    value_range_out: ValueRange = "-1..1"
+    """Values that the last layer makes."""
+    batch_norm_told: bool = True
+    """False where BatchNorm may as likely compute with each image's own statistics as with the file's."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of all that its picture depends on."""
+        content = hashlib.sha256(json.dumps(asdict(self) | {"weights": None, "conventions": None}).encode())
+        for name, value in sorted(self.weights.items()):
+            content.update(f"{name} {value.dtype} {value.shape}".encode())
+            content.update(np.ascontiguousarray(value).tobytes())
+        return content.hexdigest()
 
     def save(self, path: Path) -> None:
         """Write the description as one `.npz` without pickles."""
@@ -85,5 +125,7 @@ class GeneratorDescription:
         layers = tuple(
             LayerDescription(**(layer | {"inputs": tuple(layer["inputs"])})) for layer in record.pop("layers")
         )
+        conventions = tuple(Convention(**convention) for convention in record.pop("conventions"))
         shape = tuple(record.pop("input_shape"))
-        return GeneratorDescription(**(record | {"weights": weights, "layers": layers, "input_shape": shape}))
+        read = {"weights": weights, "layers": layers, "input_shape": shape, "conventions": conventions}
+        return GeneratorDescription(**(record | read))

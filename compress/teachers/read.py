@@ -1,5 +1,6 @@
 """Child process of `sandbox`: reads one foreign file into a description or arrays, with only the framework it needs."""
 
+import json
 import os
 import stat
 import sys
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from compress.config import from_mapping
 from compress.console.parent import die_with_parent
 from compress.errors import UnsupportedLayer, UnusableModel
 from compress.printable import printable
@@ -15,6 +17,8 @@ from compress.teachers.check import check_description
 from compress.teachers.description import GeneratorDescription
 from compress.teachers.keras.inferred_padding import infer_padding_amounts, refuse_lambda_layers
 from compress.teachers.limits import limit_reading
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
+from compress.teachers.reading.value_range import find_value_ranges
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ZIP_MAGIC = b"PK\x03\x04"
@@ -24,19 +28,19 @@ CANNOT_WRITE = 74
 _MEMBERS_LIMIT = 10_000
 
 
-def describe(path: Path, *, lambda_layers: str | None = None) -> GeneratorDescription:
+def describe(path: Path, reading: ReadingConfig = AS_FOUND) -> GeneratorDescription:
     """Describe the generator in a file by the reader of its format, found by its content, and check the description.
 
     Raises:
         UnusableModel: If no reader knows the file, or what it holds is no generator.
     """
     require_regular(path)
-    description = _read(path)
-    if lambda_layers != "reflection_pad":
+    description = _read(path, reading)
+    if reading.lambda_layers != "reflection_pad":
         refuse_lambda_layers(description)
     description = infer_padding_amounts(description)
     check_description(description)
-    return description
+    return find_value_ranges(description)
 
 
 def check_student(path: Path) -> None:
@@ -80,12 +84,12 @@ def require_regular(path: Path) -> int:
     return total
 
 
-def _read(path: Path) -> GeneratorDescription:
+def _read(path: Path, reading: ReadingConfig) -> GeneratorDescription:
     # Readers are imported one by one: h5py alone starts in 0.2 s, PyTorch and TensorFlow in many seconds.
     if path.is_dir():
         from compress.teachers.saved_model import reader
 
-        return reader.describe(path)
+        return reader.describe(path, reading)
     with path.open("rb") as stream:
         start = stream.read(len(HDF5_MAGIC))
     if not start:
@@ -93,15 +97,15 @@ def _read(path: Path) -> GeneratorDescription:
     if start == HDF5_MAGIC:
         from compress.teachers.keras import h5
 
-        return h5.describe(path)
+        return h5.describe(path, reading)
     if path.suffix == ".keras" and start.startswith(ZIP_MAGIC):
         from compress.teachers.keras import archive
 
-        return archive.describe(path)
+        return archive.describe(path, reading)
     if path.suffix in PYTORCH_SUFFIXES:
         from compress.teachers.pytorch import reader
 
-        return reader.describe(path)
+        return reader.describe(path, reading)
     raise UnusableModel(
         f"no reader knows a {path.suffix or 'nameless'} file that starts with {start[:4]!r}; "
         "expected .h5, .keras, .pth or a SavedModel directory, whole."
@@ -122,10 +126,11 @@ def load_framework(path: Path) -> None:
 
 def main() -> int:
     """Read the file of the command line for what it asks; return the exit code of the process."""
-    parent, content, path, result, *lambda_layers = sys.argv[1:]
+    parent, content, path, result, *options = sys.argv[1:]
     die_with_parent(int(parent))
     try:
-        read = _read_within_limits(content, Path(path), lambda_layers[0] if lambda_layers else None)
+        reading = from_mapping(ReadingConfig, json.loads(options[0]) if options else {}, origin="the command line")
+        read = _read_within_limits(content, Path(path), reading)
     except (UnusableModel, UnsupportedLayer) as error:
         return print_reason(str(error), error.exit_code)
     except MemoryError:
@@ -136,7 +141,7 @@ def main() -> int:
     return _save(read, Path(result))
 
 
-def _read_within_limits(content: str, path: Path, lambda_layers: str | None) -> Any:
+def _read_within_limits(content: str, path: Path, reading: ReadingConfig) -> Any:
     size_bytes = require_regular(path)
     load_framework(path)
     limit_reading(size_bytes)
@@ -150,7 +155,7 @@ def _read_within_limits(content: str, path: Path, lambda_layers: str | None) -> 
         from compress.teachers.keras.saved_student import check_saved_model
 
         return check_saved_model(path)
-    return describe(path, lambda_layers=lambda_layers)
+    return describe(path, reading)
 
 
 def _save(read: Any, result: Path) -> int:

@@ -5,6 +5,7 @@ with flipped bytes): the child dies of it, the command says so in one line. The 
 system enforces them (`limits`). It also keeps PyTorch out of TensorFlow's process.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from compress.printable import printable
 from compress.teachers.description import GeneratorDescription
 from compress.teachers.limits import READING_S
 from compress.teachers.read import CANNOT_WRITE
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 
 STARTING_S = 240
 """Seconds that a child may take to load a framework, on a busy machine, before its own clock starts."""
@@ -31,18 +33,18 @@ Content = Literal["generator", "state_dict", "student", "keras_model"]
 """What a file is read for; the last two are checked alone, for Keras to load."""
 
 
-def describe_in_child(path: Path, *, lambda_layers: str | None = None) -> GeneratorDescription:
+def describe_in_child(path: Path, reading: ReadingConfig = AS_FOUND) -> GeneratorDescription:
     """Run `compress.teachers.read` on a generator's file in a child process.
 
     Args:
         path: The file or SavedModel directory.
-        lambda_layers: Operation of the file's `Lambda` layers, see `compress.teachers.load`.
+        reading: What the user says about the file and its reader must know.
 
     Raises:
         UnusableModel: With the child's own words if it refused the file, else that it crashed or ran out of time.
         OSError: If the folder for temporary files is full.
     """
-    with _read_in_child("generator", path, *([lambda_layers] if lambda_layers else [])) as result:
+    with _read_in_child("generator", path, json.dumps(reading.said())) as result:
         return GeneratorDescription.load(result)
 
 

@@ -183,6 +183,7 @@ _RULES: dict[str, ShapeRule] = {
     "InstanceNormalization": _normalisation,
     "ContribInstanceNormalization": _normalisation,
     "ReflectionPadding2D": _reflection,
+    "ReplicationPadding2D": _grown("padding", 1),
     "ZeroPadding2D": _grown("padding", 1),
     "Cropping2D": _grown("cropping", -1),
     "PReLU": _prelu,

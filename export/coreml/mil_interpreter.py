@@ -312,6 +312,8 @@ def _(inputs: Values) -> np.ndarray:
     margins = [(0, 0)] * (inputs["x"].ndim - len(around)) + [(int(low), int(high)) for low, high in around]
     if inputs["mode"] == "reflect":
         return np.pad(inputs["x"], margins, mode="reflect")
+    if inputs["mode"] == "replicate":
+        return np.pad(inputs["x"], margins, mode="edge")
     if inputs["mode"] == "constant":
         return np.pad(inputs["x"], margins, constant_values=inputs["constant_val"])
     raise UnusableModel(f"padding in the mode {inputs['mode']} is unknown here.")

@@ -260,7 +260,7 @@ def _(operation: DepthToSpace, context: EmitContext, features: Var) -> Var:
 
 @emit.register
 def _(operation: Pad, context: EmitContext, images: Var) -> Var:
-    mode = "reflect" if operation.mode == "reflect" else "constant"
+    mode = "constant" if operation.mode == "zero" else operation.mode
     # The constant must be of the images' type, even where none is used.
     return mb.pad(
         x=images, pad=[*operation.margins[0], *operation.margins[1]], mode=mode, constant_val=context.number(0)

@@ -12,6 +12,7 @@ from compress import cost, images
 from compress.artifact import MODEL_NAMES, Artifact, Cost, ImageSpec, Manifest, open_artifact, write_manifest
 from compress.config import to_mapping
 from compress.files.atomic import atomic_dir, refuse_existing
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 from export import parity, sizes
 from export.calibration.observe import calibrate_and_quantize
 from export.calibration.photos import PARITY_IMAGES, draw_photos, parity_sheet, photo_kind
@@ -69,7 +70,13 @@ class _Lowered:
 
 
 def export_coreml(
-    source: Path, config: CoremlConfig, out: Path, *, swift: Path | None = None, overwrite: bool = False
+    source: Path,
+    config: CoremlConfig,
+    out: Path,
+    *,
+    swift: Path | None = None,
+    reading: ReadingConfig = AS_FOUND,
+    overwrite: bool = False,
 ) -> Artifact:
     """Write a generator as a Core ML package, after reading it back from disk and checking what it does.
 
@@ -78,6 +85,7 @@ def export_coreml(
         config: Precision, sizes and the texts that Xcode shows.
         out: The artifact to write.
         swift: A folder to write too: a Swift package that runs and times the model.
+        reading: What the user says about the teacher's file.
         overwrite: Whether `out` and `swift` may exist.
 
     Raises:
@@ -90,7 +98,7 @@ def export_coreml(
     if swift is not None:
         kit.check_place(swift, out, source, overwrite=overwrite)
     child.check_coremltools()
-    generator = load_source(source, lambda_layers=config.lambda_layers)
+    generator = load_source(source, reading=reading)
     lowered = _lower(generator, config)
     photos, expected = lowered.photos, lowered.expected
     with atomic_dir(out, overwrite=overwrite) as scratch:

@@ -305,6 +305,7 @@ _WRITERS: dict[type, Writer] = {
     layers.Concatenate: _concatenate,
     layers.ZeroPadding2D: _pad("zero"),
     pocket.ReflectionPadding2D: _pad("reflect"),
+    pocket.ReplicationPadding2D: _pad("replicate"),
     layers.Cropping2D: _crop,
     layers.UpSampling2D: _up_sampling,
     layers.GlobalAveragePooling2D: _global_mean,

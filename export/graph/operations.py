@@ -19,6 +19,7 @@ Margins = tuple[tuple[int, int], tuple[int, int]]
 Padding = Literal["same", "valid"]
 """TensorFlow's rule: `same` pads with zeros, the odd pixel at the bottom and the right."""
 FusedActivation = Literal["none", "relu", "relu6"]
+PadMode = Literal["zero", "reflect", "replicate"]
 Axis = Literal["height", "width", "channels"]
 AXES: Mapping[Axis, int] = {"height": 1, "width": 2, "channels": 3}
 """Position of each axis in NHWC."""
@@ -118,10 +119,10 @@ class DepthToSpace(Operation):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pad(Operation):
-    """Zeros, or the image mirrored without its border pixel, around the image."""
+    """Zeros, the image mirrored without its border pixel, or its border pixel repeated, around the image."""
 
     margins: Margins
-    mode: Literal["zero", "reflect"]
+    mode: PadMode
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,9 +8,9 @@ has its ranges, `mixed_precision` puts casts around the operations that compute 
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
 
+from export.graph.border_pad import expand_border_pads
 from export.graph.mixed_precision import insert_quantize_dequantize
 from export.graph.operations import Graph
-from export.graph.reflection_pad import expand_reflection_pads
 from export.graph.simplify import (
     cast_to_float32,
     fold_gains,
@@ -31,7 +31,7 @@ GENERAL: tuple[Pass, ...] = (
     cast_to_float32,
 )
 """Passes of every generator."""
-TFLITE: tuple[Pass, ...] = (expand_reflection_pads,)
+TFLITE: tuple[Pass, ...] = (expand_border_pads,)
 """Further passes of a graph that becomes a `.tflite` file."""
 
 

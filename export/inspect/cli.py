@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from compress import console
-from compress.teachers import LambdaLayers
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 
 Switch = Annotated[bool, Parameter(negative="")]
 """A flag that is given or not: no --no- form in the help."""
@@ -15,7 +15,7 @@ Switch = Annotated[bool, Parameter(negative="")]
 def inspect(
     model: Path,
     *,
-    lambda_layers: LambdaLayers | None = None,
+    reading: Annotated[ReadingConfig, Parameter(name="*", negative_iterable=())] | None = None,
     image_size_px: int | None = None,
     time_operators: Switch = False,
     chart: Path | None = None,
@@ -27,7 +27,6 @@ def inspect(
 
     Args:
         model: A generator file (.h5, .keras, .pth, SavedModel), a .tflite, a .mlpackage, or an artifact.
-        lambda_layers: Meaning of the Lambda layers in the file; they are never run.
         image_size_px: Side of the square to count MACs for; the model's own size when not given.
         time_operators: Of a .tflite, time each operator by itself; takes seconds.
         chart: PNG file to draw those times to, the slowest operators first.
@@ -39,7 +38,7 @@ def inspect(
 
     inspection = inspect_model(
         model,
-        lambda_layers=lambda_layers,
+        reading=reading or AS_FOUND,
         image_size_px=image_size_px,
         time_operators=time_operators,
         chart=chart,

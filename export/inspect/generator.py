@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import keras
 
     from compress.cost import LayerCost
-    from compress.teachers import LambdaLayers
+    from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 
 DEFAULT_SIDE_PX = 256
 """Size at which MACs are counted where the model takes any and none is given; most generators are trained at it."""
@@ -37,13 +37,13 @@ _ISSUES = {
 
 
 def read_generator_facts(
-    path: Path, *, lambda_layers: "LambdaLayers | None" = None, image_size_px: int | None = None
+    path: Path, *, reading: ReadingConfig = AS_FOUND, image_size_px: int | None = None
 ) -> dict[str, Any]:
     """Count a generator's layers, parameters and MACs.
 
     Args:
         path: A generator in any format that `compress.teachers.load` reads, or an artifact with a model.keras.
-        lambda_layers: Meaning of the file's `Lambda` layers; they are never run.
+        reading: What the user says about the teacher's file.
         image_size_px: Side of the square that MACs are counted at; the model's own, or `DEFAULT_SIDE_PX`, when None.
 
     Returns:
@@ -55,7 +55,7 @@ def read_generator_facts(
     """
     from compress import teachers
 
-    description = teachers.describe(path, lambda_layers=lambda_layers)
+    description = teachers.describe(path, reading=reading)
     # Keras takes seconds to start: a file that cannot be used is refused before.
     from compress import cost
     from compress.teachers.build import build_generator

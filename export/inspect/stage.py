@@ -8,7 +8,7 @@ from typing import Any
 from compress.artifact import Artifact, is_artifact, open_artifact
 from compress.errors import GateFailed, UsageError
 from compress.files.atomic import atomic_write_bytes, refuse_existing
-from compress.teachers import LambdaLayers
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 from export.inspect.coreml import format_package, inspect_package, read_package_facts
 from export.inspect.facts import format_facts, size_on_disk
 from export.inspect.generator import format_layers, read_generator_facts
@@ -29,7 +29,7 @@ class Inspection:
 def inspect_model(
     model: Path,
     *,
-    lambda_layers: LambdaLayers | None = None,
+    reading: ReadingConfig = AS_FOUND,
     image_size_px: int | None = None,
     time_operators: bool = False,
     chart: Path | None = None,
@@ -41,7 +41,7 @@ def inspect_model(
     Args:
         model: A generator in any format that `compress.teachers.load` reads, a `.tflite`, a `.mlpackage`, or an
             artifact directory.
-        lambda_layers: Meaning of the file's `Lambda` layers; they are never run.
+        reading: What the user says about the teacher's file.
         image_size_px: Side of the square that MACs are counted at; see `read_generator_facts`.
         time_operators: Whether to time each operator of a `.tflite` by itself.
         chart: PNG file to draw those times to.
@@ -57,7 +57,7 @@ def inspect_model(
         if not time_operators:
             raise UsageError(f"--chart {chart} draws what --time-operators measures. Pass both.")
         refuse_existing(chart, overwrite=overwrite)
-    report = read_facts(model, lambda_layers=lambda_layers, image_size_px=image_size_px)
+    report = read_facts(model, reading=reading, image_size_px=image_size_px)
     text = format_report(report)
     exported = exported_model_of(model)
     if time_operators and (exported is None or exported.suffix != ".tflite"):
@@ -76,14 +76,12 @@ def inspect_model(
     return Inspection(report=report, text=text)
 
 
-def read_facts(
-    path: Path, *, lambda_layers: LambdaLayers | None = None, image_size_px: int | None = None
-) -> dict[str, Any]:
+def read_facts(path: Path, *, reading: ReadingConfig = AS_FOUND, image_size_px: int | None = None) -> dict[str, Any]:
     """Read what a model is and what it costs, without a look at an exported model's operators.
 
     Args:
         path: See `inspect_model`.
-        lambda_layers: See `inspect_model`.
+        reading: See `inspect_model`.
         image_size_px: See `inspect_model`.
 
     Returns:
@@ -104,7 +102,7 @@ def read_facts(
 
         return read_tflite_facts(path)
     model_format = "saved_model" if path.is_dir() else path.suffix.removeprefix(".")
-    facts = read_generator_facts(path, lambda_layers=lambda_layers, image_size_px=image_size_px)
+    facts = read_generator_facts(path, reading=reading, image_size_px=image_size_px)
     return {"path": str(path), "format": model_format, **facts}
 
 

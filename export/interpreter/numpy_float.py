@@ -146,9 +146,10 @@ def _(operation: DepthToSpace, features: np.ndarray) -> np.ndarray:
 
 @compute.register
 def _(operation: Pad, images: np.ndarray) -> np.ndarray:
-    if operation.mode == "reflect":
-        return np.pad(images, ((0, 0), *operation.margins, (0, 0)), mode="reflect")
-    return kernels.pad(images, operation.margins)
+    if operation.mode == "zero":
+        return kernels.pad(images, operation.margins)
+    mode = "reflect" if operation.mode == "reflect" else "edge"
+    return np.pad(images, ((0, 0), *operation.margins, (0, 0)), mode=mode)
 
 
 @compute.register

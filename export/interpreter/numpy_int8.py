@@ -178,7 +178,7 @@ def _(operation: Resize, quantized: QuantizedGraph, images: np.ndarray) -> np.nd
 
 @compute_int8.register
 def _(operation: Pad, quantized: QuantizedGraph, images: np.ndarray) -> np.ndarray:
-    if operation.mode == "reflect":
+    if operation.mode != "zero":
         return compute(operation, images)
     return kernels.pad(images, operation.margins, value=quantized.tensors[operation.output].zero_point)
 

@@ -16,7 +16,7 @@ from compress.artifact import Artifact, Manifest
 from compress.distill.fine_tuning import dropped_losses
 from compress.distill.inputs import StageInputs, resolve_inputs
 from compress.files.training_folder import run_training
-from compress.teachers import LambdaLayers
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 from export.quantize.config import QuantizeConfig
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def quantize(
     out: Path,
     *,
     overwrite: bool = False,
-    lambda_layers: LambdaLayers | None = None,
+    reading: ReadingConfig = AS_FOUND,
 ) -> Artifact:
     """Fold a student's BatchNorm, choose its ranges and, by `qat`, train it with int8's rounding.
 
@@ -50,7 +50,7 @@ def quantize(
         out: The artifact to write: a folded `model.keras`, and in its manifest the scale of every tensor and the
             float operators, which `compress export tflite --precision int8` takes.
         overwrite: Whether `out` may exist.
-        lambda_layers: Meaning of the Lambda layers in the teacher's file, see `teachers.load`.
+        reading: What the user says about the teacher's file.
 
     Raises:
         UsageError: If `out` exists, the teacher takes another size, another run was stopped at the same place, or more
@@ -60,9 +60,7 @@ def quantize(
         UnusableData: If the photos cannot be used.
         UnsupportedLayer: If the student has a layer that has no int8 kernel.
     """
-    inputs = resolve_inputs(
-        student, teacher, data, config, out, overwrite=overwrite, lambda_layers=lambda_layers, folded=True
-    )
+    inputs = resolve_inputs(student, teacher, data, config, out, overwrite=overwrite, reading=reading, folded=True)
     if dropped := dropped_losses(inputs.student.manifest.config):
         _log.info("trained without %s, since folding changes the student's layers", ", ".join(dropped))
 

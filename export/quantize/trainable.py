@@ -28,6 +28,7 @@ from export.graph.operations import (
     Multiply,
     Operation,
     Pad,
+    PadMode,
     Pool,
     Resize,
     SpaceToDepth,
@@ -167,10 +168,16 @@ def _(operation: DepthToSpace) -> Any:
     return pocket.DepthToSpace(operation.block_size, name=operation.output)
 
 
+_PADS: Mapping[PadMode, Any] = {
+    "zero": layers.ZeroPadding2D,
+    "reflect": pocket.ReflectionPadding2D,
+    "replicate": pocket.ReplicationPadding2D,
+}
+
+
 @_layer.register
 def _(operation: Pad) -> Any:
-    kind = pocket.ReflectionPadding2D if operation.mode == "reflect" else layers.ZeroPadding2D
-    return kind(operation.margins, name=operation.output)
+    return _PADS[operation.mode](operation.margins, name=operation.output)
 
 
 @_layer.register

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from compress.errors import UnsupportedLayer
 from export.graph.operations import (
     AXES,
     Activate,
@@ -244,6 +245,8 @@ def _(operation: Pad, context: EmitContext) -> None:
     if operation.mode == "zero":
         context.operator("PAD", operation, constant, options=schema.PadOptionsT())
         return
+    if operation.mode != "reflect":
+        raise UnsupportedLayer(f"{operation.output} repeats its border, which TFLite writes by slices alone.")
     options = schema.MirrorPadOptionsT()
     options.mode = schema.MirrorPadMode.REFLECT
     context.operator("MIRROR_PAD", operation, constant, options=options)

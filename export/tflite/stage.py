@@ -13,6 +13,7 @@ from compress import cost, images
 from compress.artifact import MODEL_NAMES, Artifact, Cost, ImageSpec, Manifest, open_artifact, write_manifest
 from compress.config import to_mapping
 from compress.files.atomic import atomic_dir, refuse_existing
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 from export import parity, sizes
 from export.calibration.observe import calibrate_and_quantize
 from export.calibration.photos import PARITY_IMAGES, draw_photos, parity_sheet, photo_kind
@@ -43,13 +44,16 @@ class _SizedGraph:
     """The source's picture of each."""
 
 
-def export_tflite(source: Path, config: TfliteConfig, out: Path, *, overwrite: bool = False) -> Artifact:
+def export_tflite(
+    source: Path, config: TfliteConfig, out: Path, *, reading: ReadingConfig = AS_FOUND, overwrite: bool = False
+) -> Artifact:
     """Write a generator as a `.tflite` file, after checking that the file does what the generator does.
 
     Args:
         source: An artifact with a model.keras, or any teacher's file.
         config: Precision, sizes, input and output type, and calibration.
         out: The artifact to write.
+        reading: What the user says about the teacher's file.
         overwrite: Whether `out` may exist.
 
     Raises:
@@ -59,7 +63,7 @@ def export_tflite(source: Path, config: TfliteConfig, out: Path, *, overwrite: b
         ParityError: If the file does something else than its source; nothing is written then.
     """
     refuse_existing(out, overwrite=overwrite)
-    generator = load_source(source, lambda_layers=config.lambda_layers)
+    generator = load_source(source, reading=reading)
     graphs = _lower(generator, config)
     content = _emit(graphs, config, _metadata(config, generator))
     # The finished file is opened once: for its checks, the delegate's share and the samples.

@@ -22,7 +22,7 @@ from export.cli import app
 from export.config import IoType, TfliteConfig
 from export.graph.lower import lower
 from export.graph.quantized import quantize_graph, quantize_like, quantize_with_scales
-from export.graph.reflection_pad import expand_reflection_pads
+from export.graph.border_pad import expand_border_pads
 from export.interpreter import numpy_int8
 from export.interpreter.litert import TfliteGenerator
 from export.source import SourceGenerator
@@ -116,7 +116,7 @@ def test_every_size_is_one_partition(graphs):
 
 def test_reflections_have_their_scales_at_every_size(chain):
     model = chain([ReflectionPadding2D(((5, 2), (1, 6))), layers.Conv2D(3, 3, activation="tanh")], (None, None, 3))
-    usual, other = (expand_reflection_pads(lower(model, input_shape=(side, side, 3))) for side in (16, 24))
+    usual, other = (expand_border_pads(lower(model, input_shape=(side, side, 3))) for side in (16, 24))
     photos = parity.synthetic_photos((16, 16), count=2, seed=3)
     quantized = quantize_graph(usual, observe_ranges(usual, photos))
     larger = quantize_like(other, quantized)

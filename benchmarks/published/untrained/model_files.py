@@ -19,9 +19,9 @@ from compress.models.io import with_size
 from export import parity
 from export.calibration import observe
 from export.config import Precision
+from export.graph.border_pad import expand_border_pads
 from export.graph.lower import lower
 from export.graph.operations import Graph, InstanceNorm
-from export.graph.reflection_pad import expand_reflection_pads
 from export.tflite import emitter
 
 Kind = Literal["teacher", "student", "peer"]
@@ -67,7 +67,7 @@ def export_net(
         UnsupportedLayer: If a layer cannot be expressed.
     """
     size = (image_size_px, image_size_px)
-    graph = expand_reflection_pads(lower(net, input_shape=(*size, 3)))
+    graph = expand_border_pads(lower(net, input_shape=(*size, 3)))
     params, macs = _count_params(graph), cost.measure_cost(net, image_size_px=image_size_px).macs
     files = []
     for precision in precisions:

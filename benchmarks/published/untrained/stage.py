@@ -77,7 +77,7 @@ def bench_shapes(students: Sequence[Path], config: PublishedConfig, shapes: Shap
     started = time.monotonic()
     rounds = plan_rounds(config, shapes)
     opened_students = [_open_student(path) for path in students]
-    source = load_source(config.teacher, lambda_layers=config.lambda_layers) if config.teacher else None
+    source = load_source(config.teacher, reading=config.reading) if config.teacher else None
     if source is not None:
         source.image_size(rounds.image_size_px)
     table = _time_table(source.model if source else nets.build_teacher(), opened_students, rounds)

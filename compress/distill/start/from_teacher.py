@@ -14,6 +14,7 @@ from compress.models.layers import (
     ContribInstanceNormalization,
     InstanceNormalization,
     ReflectionPadding2D,
+    ReplicationPadding2D,
 )
 
 
@@ -52,6 +53,6 @@ def _replace_layer(layer: Any) -> Any:
         # An InstanceNorm without gain and offset leaves them to what follows; a BatchNorm, whose statistics are the
         # same for every image, needs its own to make up for that.
         return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, epsilon=layer.epsilon, name=layer.name)
-    if isinstance(layer, ReflectionPadding2D):
+    if isinstance(layer, (ReflectionPadding2D, ReplicationPadding2D)):
         return layers.ZeroPadding2D(layer.padding, name=layer.name)
     return type(layer).from_config(config)

@@ -18,6 +18,7 @@ from compress.teachers.keras import hdf5
 from compress.teachers.keras.config import CONFIG_DEPTH_LIMIT, Call, flatten_model
 from compress.teachers.keras.layer_writer import Weights
 from compress.teachers.keras.layers import write_network
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 from compress.teachers.unpacked import require_whole
 
 CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.weights.h5"
@@ -25,7 +26,7 @@ _ROOTS = ("layers", "_layer_checkpoint_dependencies")
 """Groups of a model's layers in Keras 3, and in Keras 2.12 to 2.15."""
 
 
-def describe(path: Path) -> GeneratorDescription:
+def describe(path: Path, reading: ReadingConfig = AS_FOUND) -> GeneratorDescription:
     """Describe the generator in a `.keras`.
 
     Raises:

@@ -12,9 +12,10 @@ from compress.teachers.keras import deep_vision, hdf5
 from compress.teachers.keras.config import CONFIG_DEPTH_LIMIT, Call, flatten_model
 from compress.teachers.keras.layer_writer import Weights
 from compress.teachers.keras.layers import write_network
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 
 
-def describe(path: Path) -> GeneratorDescription:
+def describe(path: Path, reading: ReadingConfig = AS_FOUND) -> GeneratorDescription:
     """Describe the generator in a `.h5`.
 
     Raises:

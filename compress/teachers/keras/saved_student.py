@@ -16,6 +16,7 @@ from compress.teachers.unpacked import DECLARED_BYTES_LIMIT
 
 _OWN_LAYERS = (
     "ReflectionPadding2D",
+    "ReplicationPadding2D",
     "InstanceNormalization",
     "ContribInstanceNormalization",
     "SpaceToDepth",

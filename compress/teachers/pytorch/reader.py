@@ -14,6 +14,7 @@ import numpy as np
 from compress.errors import UnusableModel
 from compress.teachers.description import GeneratorDescription
 from compress.teachers.pytorch import file, resnet, unet
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 
 FAMILIES = (resnet, unet)
 NESTING_LIMIT = 4
@@ -22,7 +23,7 @@ _NETWORK = re.compile(r"^(|.*?\.)(model\.\d+\..+|model\.model\..+)$")
 """Names of a generator's weights, behind any prefix: `module.`, `netG_A.`, `generator.`, ..."""
 
 
-def describe(path: Path) -> GeneratorDescription:
+def describe(path: Path, reading: ReadingConfig = AS_FOUND) -> GeneratorDescription:
     """Describe the generator in a checkpoint: a state dict, or a dict that holds one.
 
     Raises:

@@ -12,6 +12,7 @@ import numpy as np
 
 from compress.errors import UnusableModel
 from compress.teachers.description import GeneratorDescription
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 from compress.teachers.saved_model.graph import GraphTranslator
 
 FORMAT = "TensorFlow SavedModel"
@@ -19,7 +20,7 @@ PROTO_BYTES_LIMIT = 512 << 20
 _SIGNATURES = ("serving_default", "serve")
 
 
-def describe(path: Path) -> GeneratorDescription:
+def describe(path: Path, reading: ReadingConfig = AS_FOUND) -> GeneratorDescription:
     """Describe the generator in a SavedModel.
 
     Raises:

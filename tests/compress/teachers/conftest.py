@@ -12,6 +12,8 @@ import pytest
 
 from compress.teachers import read
 from compress.teachers.build import build_generator
+from compress.teachers.interpretation.apply import apply_reading
+from compress.teachers.reading.config import ReadingConfig
 
 
 class Keras2File:
@@ -100,7 +102,8 @@ def small_generator(keras2: Callable[..., Keras2File], random: np.random.Generat
 def load_here() -> Callable[..., keras.Model]:
     """Load a harmless file without the child process that `teachers.load` starts: tests of many files stay quick."""
 
-    def load(path: Path, **options: Any) -> keras.Model:
-        return build_generator(read.describe(path, **options))
+    def load(path: Path, **said: Any) -> keras.Model:
+        reading = ReadingConfig(**said)
+        return build_generator(apply_reading(read.describe(path, reading), reading))
 
     return load

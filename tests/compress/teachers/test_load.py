@@ -14,6 +14,7 @@ import pytest
 from compress import teachers
 from compress.artifact import Cost, ImageSpec, Manifest, write_manifest
 from compress.errors import UnusableModel
+from compress.teachers.reading.config import ReadingConfig
 
 ZOO = (
     "deep_vision_savedmodel",
@@ -69,7 +70,9 @@ def test_lambda_is_refused_by_name_and_never_run(lambda_file, tmp_path):
 
 
 def test_lambda_that_the_user_calls_a_reflection_pad_gets_its_amounts_from_the_shapes(lambda_file, tmp_path, random):
-    model = teachers.load(lambda_file.save(tmp_path / "generator.h5"), lambda_layers="reflection_pad")
+    model = teachers.load(
+        lambda_file.save(tmp_path / "generator.h5"), reading=ReadingConfig(lambda_layers="reflection_pad")
+    )
     images = random.uniform(-1, 1, (1, 8, 8, 3)).astype(np.float32)
     first, second = (layer["kernel"] for layer in lambda_file.weights.values() if layer)
     features = np.pad(images, ((0, 0), (2, 2), (1, 1), (0, 0)), mode="reflect")

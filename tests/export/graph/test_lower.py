@@ -11,6 +11,7 @@ from compress.models.layers import (
     DepthToSpace,
     InstanceNormalization,
     ReflectionPadding2D,
+    ReplicationPadding2D,
     SpaceToDepth,
 )
 from export.graph.lower import lower
@@ -44,6 +45,7 @@ LAYERS = {
     "dropout": lambda: layers.Dropout(0.5),
     "zero padding": lambda: layers.ZeroPadding2D(((1, 2), (0, 3))),
     "reflection": lambda: ReflectionPadding2D(((3, 1), (0, 2))),
+    "replication": lambda: ReplicationPadding2D(((3, 1), (0, 2))),
     "cropping": lambda: layers.Cropping2D(((1, 0), (2, 1))),
     "bilinear": lambda: layers.UpSampling2D(2, interpolation="bilinear"),
     "bilinear thrice": lambda: layers.UpSampling2D((3, 2), interpolation="bilinear"),

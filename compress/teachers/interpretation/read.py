@@ -1,0 +1,57 @@
+"""Reading of a teacher's file as the user says it is to be read, once a process."""
+
+import logging
+from functools import lru_cache
+from pathlib import Path
+
+from compress.artifact import file_fingerprint
+from compress.teachers.description import GeneratorDescription
+from compress.teachers.interpretation.apply import apply_reading
+from compress.teachers.interpretation.verify import require_pictures
+from compress.teachers.reading.config import ReadingConfig
+from compress.teachers.sandbox import describe_in_child
+
+_log = logging.getLogger(__name__)
+
+
+def read_as(path: Path, reading: ReadingConfig) -> GeneratorDescription:
+    """Read a generator in a child process, apply what the user says, and prove it by the pictures that are given.
+
+    Raises:
+        UnusableModel: See `describe_in_child` and `apply_reading`.
+        UsageError: See `apply_reading` and `require_pictures`.
+        ParityError: See `require_pictures`.
+    """
+
+    def read(said: ReadingConfig) -> GeneratorDescription:
+        return apply_reading(_describe_once(path, content, _for_reader(said)), said)
+
+    content = file_fingerprint(path)
+    if reading.verify:
+        return require_pictures(path.name, reading, read)
+    description = read(reading)
+    _tell(path, description)
+    return description
+
+
+def _tell(path: Path, description: GeneratorDescription) -> None:
+    """Say what was assumed, in one line, where the file leaves something open."""
+    assumed = [f"{one.topic} {one.value}" for one in description.conventions if one.basis == "assumed"]
+    if assumed:
+        _log.info("%s: assumed %s; compress inspect says why, --verify proves it", path.name, ", ".join(assumed))
+
+
+def _for_reader(reading: ReadingConfig) -> ReadingConfig:
+    """Return the part of what the user says that the file's reader must know; the rest is applied to what it found."""
+    return ReadingConfig(
+        padding=reading.padding,
+        weights_key=reading.weights_key,
+        lambda_layers=reading.lambda_layers,
+        layer_as=reading.layer_as,
+    )
+
+
+@lru_cache(maxsize=2)
+def _describe_once(path: Path, content: str, reading: ReadingConfig) -> GeneratorDescription:
+    """Describe a file in a child process, once as long as it stays the same."""
+    return describe_in_child(path, reading)
