@@ -2,10 +2,11 @@
 
 import argparse
 import tempfile
+import time
 from pathlib import Path
 
 from cases import QUICK, SLOW
-from harness import Case, Crashes, spread
+from harness import Case, Crashes, Starter, spread
 
 
 def main() -> None:
@@ -21,14 +22,18 @@ def main() -> None:
 
 
 def _try(case: Case, most: int) -> list[str]:
-    with tempfile.TemporaryDirectory(prefix="pocketgan-crash-") as scratch:
-        crashes = Crashes(case, Path(scratch))
-        calls = spread(crashes.undisturbed.changes, most)
-        kills = list(crashes.find_faults_of_kills(calls))
-        full = list(crashes.find_faults_of_full_disks(calls))
-        read_only = list(crashes.find_faults_of_read_only_disks())
-    tried = f"{len(calls)} of {crashes.undisturbed.changes} changes"
-    print(f"{case.name:26} {tried:22} kill {len(kills)}  full {len(full)}  read-only {len(read_only)}", flush=True)
+    started, starter = time.monotonic(), Starter(case.loads)
+    try:
+        with tempfile.TemporaryDirectory(prefix="pocketgan-crash-") as scratch:
+            crashes = Crashes(case, Path(scratch).resolve(), starter)
+            calls = spread(crashes.undisturbed.changes, most)
+            kills = list(crashes.find_faults_of_kills(calls))
+            full = list(crashes.find_faults_of_full_disks(calls))
+            read_only = list(crashes.find_faults_of_read_only_disks())
+    finally:
+        starter.close()
+    tried = f"{len(calls)} of {crashes.undisturbed.changes} changes, {time.monotonic() - started:.0f} s"
+    print(f"{case.name:26} {tried:27} kill {len(kills)}  full {len(full)}  read-only {len(read_only)}", flush=True)
     for fault in (*kills, *full, *read_only):
         print(f"  {fault}", flush=True)
     return [*kills, *full, *read_only]

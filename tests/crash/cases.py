@@ -1,117 +1,150 @@
-"""The commands whose crashes are tried, on inputs so small that each runs in a second; those that train take longer."""
+"""The commands whose crashes are tried."""
 
-import json
-import shutil
-from collections.abc import Callable
-from pathlib import Path
-
-import numpy as np
 from harness import Case
-
-from compress.files.ownership import mark_folder
-from compress.images import write_png
-
-_STUDENTS = Path(__file__).resolve().parents[2] / "benchmarks" / "students" / "horse2zebra"
-_SIDE_PX, _PHOTOS = 32, 8
-
-
-def _draw(folder: Path, seed: int) -> None:
-    folder.mkdir(parents=True)
-    chance = np.random.default_rng(seed)
-    for index in range(_PHOTOS):
-        write_png(folder / f"{index}.png", chance.integers(0, 256, (_SIDE_PX, _SIDE_PX, 3), dtype=np.uint8))
-
-
-def _data(folder: Path) -> None:
-    for seed, name in enumerate(("trainA", "trainB", "testA", "testB")):
-        _draw(folder / "data" / name, seed)
-
-
-def _photos(folder: Path) -> None:
-    _draw(folder / "photos", 0)
-    _draw(folder / "pictures", 1)
-
-
-def _with(prepare: Callable[[Path], None], *students: str) -> Callable[[Path], None]:
-    """Return a function that prepares a folder and puts students into it."""
-
-    def both(folder: Path) -> None:
-        prepare(folder)
-        for name in students:
-            shutil.copy(_STUDENTS / name, folder / name)
-
-    return both
-
-
-def _replacing(prepare: Callable[[Path], None]) -> Callable[[Path], None]:
-    """Return a function that prepares a folder with an output of an earlier run in it."""
-
-    def both(folder: Path) -> None:
-        prepare(folder)
-        _draw(folder / "out", 9)
-        mark_folder(folder / "out")
-
-    return both
-
-
-def _replacing_record(folder: Path) -> None:
-    _photos(folder)
-    (folder / "scores.json").write_text(json.dumps({"kid": 1, "content_sha256": ""}), encoding="utf-8")
-
-
-_TRANSLATE = ("translate", "small_int8.tflite", "photos", "--out", "out")
-_SCORE = ("eval", "score", "--real", "photos", "--fake", "pictures", "--network", "efficientnet-lite0")
-_SIZE = ("--image-size-px", "32")
-_TEACH = (
-    "teach",
-    "--data",
-    "data",
-    *_SIZE,
-    "--out",
-    "out",
-    "--filters",
-    "4",
-    "--blocks",
-    "1",
-    "--steps",
-    "2",
-    "--decay-steps",
-    "0",
+from inputs import (
+    DISTILL,
+    KERAS,
+    TEACH,
+    TRAINING,
+    cached,
+    candidate,
+    data,
+    models,
+    photos,
+    recipe,
+    replacing_folder,
+    replacing_record,
+    with_students,
 )
-_SHORT = ("--sample-every", "1", "--holdout", "2", "--no-watch-kid", "--precision", "float32", "--batch-size", "1")
+
+_LITERT = ("ai_edge_litert.interpreter",)
+_TORCH = ("torch", "torch_fidelity")
+_OUT, _OVERWRITE = ("--out", "out"), ("--out", "out", "--overwrite")
+_KEPT = ("out.training", "cache")
+_PHOTOS = ("data", "photos", "data", "--image-size-px", "16")
+_TRANSLATE = ("translate", "small_int8.tflite", "photos")
+_NETWORK = ("--network", "efficientnet-lite0")
+_SCORE = ("eval", "score", "--real", "photos", "--fake", "pictures", *_NETWORK, "--out", "scores.json")
+_GATE = ("eval", "gate", "--data", "data", "--teacher", "teacher", "--candidate", "candidate", *_NETWORK)
+_BENCH = ("bench", "host", "--baseline", "small_int8.tflite", "--candidate", "student_int8.tflite", "--runs", "1")
+_REPORT = ("eval", "report", "--inputs", "photos", "--teacher", "pictures", "--column", "small=photos")
+_STUDENT = ("--student", "student", "--teacher", "g.h5", "--data", "data", *TRAINING)
 
 QUICK = (
-    Case("data photos", _data, ("data", "photos", "data", "--out", "out", "--image-size-px", "16")),
+    Case("data photos", data, (*_PHOTOS, *_OUT)),
+    Case("data photos --overwrite", replacing_folder(data), (*_PHOTOS, *_OVERWRITE)),
+    Case("eval perturb", photos, ("eval", "perturb", "photos", "--out", "out", "--image-size-px", "16")),
+    Case("translate", with_students(photos, "small_int8.tflite"), (*_TRANSLATE, *_OUT)),
     Case(
-        "data photos --overwrite",
-        _replacing(_data),
-        ("data", "photos", "data", "--out", "out", "--image-size-px", "16", "--overwrite"),
+        "translate --overwrite",
+        with_students(replacing_folder(photos), "small_int8.tflite"),
+        (*_TRANSLATE, *_OVERWRITE),
     ),
-    Case("eval perturb", _photos, ("eval", "perturb", "photos", "--out", "out", "--image-size-px", "16")),
-    Case("translate", _with(_photos, "small_int8.tflite"), _TRANSLATE),
-    Case("translate --overwrite", _with(_replacing(_photos), "small_int8.tflite"), (*_TRANSLATE, "--overwrite")),
+    Case("cache --clear", cached, ("cache", "--clear")),
 )
 """Commands that load neither TensorFlow nor PyTorch."""
 SLOW = (
-    Case("eval score", _photos, (*_SCORE, "--out", "scores.json"), varies=("scores.json",)),
+    Case(
+        "data avatars",
+        photos,
+        ("data", "avatars", "--train-per-domain", "2", "--test-per-domain", "1", "--image-size-px", "32", *_OUT),
+    ),
+    Case("eval report", photos, (*_REPORT, "--out", "report.html")),
+    Case(
+        "bench host",
+        with_students(photos, "small_int8.tflite", "student_int8.tflite"),
+        (*_BENCH, "--out", "bench.json"),
+        varies=("bench.json",),
+        loads=_LITERT,
+    ),
+    Case(
+        "bench host --overwrite",
+        with_students(replacing_record(photos, "bench.json"), "small_int8.tflite", "student_int8.tflite"),
+        (*_BENCH, "--out", "bench.json", "--overwrite"),
+        varies=("bench.json",),
+        loads=_LITERT,
+    ),
+    Case("eval score", photos, _SCORE, varies=("scores.json",), loads=_TORCH),
+    Case(
+        "eval score --cache",
+        photos,
+        (*_SCORE, "--cache", "cache"),
+        varies=("scores.json",),
+        keeps=("cache",),
+        loads=_TORCH,
+    ),
     Case(
         "eval score --overwrite",
-        _replacing_record,
-        (*_SCORE, "--out", "scores.json", "--overwrite"),
+        replacing_record(photos, "scores.json"),
+        (*_SCORE, "--overwrite"),
         varies=("scores.json",),
+        loads=_TORCH,
     ),
-    Case("export tflite", _with(_photos, "small_fp16.keras"), ("export", "tflite", "small_fp16.keras", "--out", "out")),
-    Case("teach", _data, (*_TEACH, *_SHORT), varies=("teaching.json", ".png", ".h5"), resumes_from="out.training"),
+    Case(
+        "eval gate",
+        candidate,
+        (*_GATE, "--baseline", "teacher", *_OUT),
+        varies=("gate.json", "junit.xml"),
+        loads=_TORCH,
+    ),
+    Case(
+        "eval gate --overwrite",
+        replacing_folder(candidate),
+        (*_GATE, "--baseline", "teacher", *_OVERWRITE),
+        varies=("gate.json", "junit.xml"),
+        loads=_TORCH,
+    ),
+    Case("eval accept", candidate, ("eval", "accept", *_GATE[2:], "--out", "baseline.json"), loads=_TORCH),
+    Case("export tflite", models, ("export", "tflite", "student", *_OUT), loads=KERAS),
+    Case(
+        "export tflite int8",
+        models,
+        ("export", "tflite", "student", "--precision", "int8", "--data", "data", *_OUT),
+        loads=KERAS,
+    ),
+    Case(
+        "export keras", models, ("export", "keras", "student", "--out", "small.keras"), varies=(".keras",), loads=KERAS
+    ),
+    Case(
+        "export coreml",
+        models,
+        ("export", "coreml", "student", *_OUT),
+        varies=("mlpackage/Manifest.json",),
+        loads=KERAS,
+    ),
+    Case("teach", data, (*TEACH, *_OUT), varies=("teaching.json", ".png", ".h5"), keeps=_KEPT, loads=KERAS),
     Case(
         "distill",
-        _with(_data, "small_fp16.keras"),
-        (
-            *("distill", "--teacher", "small_fp16.keras", "--data", "data", "--recipe", "faithful", "--out", "out"),
-            *("--image-size-px", "256", "--steps", "2", "--adversarial-weight", "0", "--perceptual-weight", "0"),
-            *("--statistics-weight", "0", *_SHORT),
-        ),
+        models,
+        (*DISTILL, *_OUT),
         varies=("training.json", "manifest.json", ".keras"),
-        resumes_from="out.training",
+        keeps=_KEPT,
+        loads=KERAS,
+    ),
+    Case(
+        "prune",
+        models,
+        ("prune", *_STUDENT, "--max-bytes", "10500", *_OUT),
+        varies=("training.json", "manifest.json", ".keras"),
+        keeps=_KEPT,
+        loads=KERAS,
+    ),
+    Case(
+        "quantize",
+        models,
+        ("quantize", *_STUDENT, "--calibration-images", "4", "--ranges", "minmax", *_OUT),
+        varies=("training.json", "manifest.json", ".keras"),
+        keeps=_KEPT,
+        loads=KERAS,
+    ),
+    Case(
+        "run RECIPE",
+        recipe,
+        ("run", "tiny.toml", "--teacher", "g.h5", "--data", "data", *_OUT),
+        varies=(".json", ".keras", ".html"),
+        keeps=("out", "cache"),
+        loads=KERAS,
+        forks=True,
     ),
 )
-"""Commands that load one of them."""
+"""Commands that load one of them, or take longer."""

@@ -1,14 +1,20 @@
 """Crash consistency: a command is killed at changes to files, run again, and compared with one that was not."""
 
+import json
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from faulty import Run
 
 FAULTY = Path(__file__).with_name("faulty.py")
 EXISTS, UNWRITABLE, KILLED = 2, 74, -9
+_UNFINISHED = re.compile(r"cache/.*/\..*\.partial-.*")
+"""What a killed process leaves in the cache, which others may be writing too: removed when it is a day old."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +28,12 @@ class Case:
     """The command line; paths are relative to that folder."""
     varies: tuple[str, ...] = ()
     """Endings of files that differ between two undisturbed runs, such as measured times and archives with dates."""
-    resumes_from: str = "\0"
-    """Folder that a command leaves which cannot write on, for itself to go on from."""
+    keeps: tuple[str, ...] = ()
+    """Folders that a command leaves which cannot write on, for itself to go on from: checkpoints, a cache."""
+    loads: tuple[str, ...] = ()
+    """Modules to load once for all runs."""
+    forks: bool = False
+    """See `Run`."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +43,40 @@ class Ended:
     exit_code: int
     said: str
     changes: int
-    """Calls that changed files; 0 where it was killed."""
+    """Calls that changed files."""
 
 
 Tree = dict[str, bytes | None]
 """Every path below a folder with its bytes; None for folders."""
 
 
+class Starter:
+    """A process that has loaded what commands need, and starts them."""
+
+    def __init__(self, loads: tuple[str, ...]) -> None:
+        line = [sys.executable, str(FAULTY), *loads]
+        self._process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(self, run: Run) -> Ended:
+        """Run a command to its end."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            raise ValueError("the starter has no pipes")
+        stdin.write(json.dumps(asdict(run)) + "\n")
+        stdin.flush()
+        ended = json.loads(stdout.readline())
+        return Ended(said=Path(run.said).read_text(encoding="utf-8", errors="replace"), **ended)
+
+    def close(self) -> None:
+        """Let the process end."""
+        self._process.communicate()
+
+
 class Crashes:
     """Runs of one case, each in a folder of its own."""
 
-    def __init__(self, case: Case, scratch: Path) -> None:
-        self._case, self._scratch, self._runs = case, scratch, 0
+    def __init__(self, case: Case, scratch: Path, starter: Starter) -> None:
+        self._case, self._scratch, self._starter, self._runs = case, scratch, starter, 0
         self.undisturbed_folder = self.fresh()
         self.before = read_tree(self.undisturbed_folder, case.varies)
         self.undisturbed = self.run(self.undisturbed_folder)
@@ -62,12 +94,8 @@ class Crashes:
 
     def run(self, folder: Path, fault: str = "none", call: int = 0) -> Ended:
         """Run the command in a folder, with a fault at one of its changes."""
-        counted = folder.parent / "changes"
-        counted.unlink(missing_ok=True)
-        line = [sys.executable, str(FAULTY), fault, str(call), str(folder), str(counted), *self._case.arguments]
-        ended = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
-        changes = int(counted.read_text(encoding="utf-8")) if counted.exists() else 0
-        return Ended(ended.returncode, ended.stderr, changes)
+        said, arguments = folder.parent / "said", list(self._case.arguments)
+        return self._starter.run(Run(fault, call, str(folder), str(said), arguments, self._case.forks))
 
     def find_faults_of_kills(self, calls: Iterable[int]) -> Iterator[str]:
         """Kill the command at each of some changes, run it again; yield what is not as if it had never been killed."""
@@ -110,7 +138,8 @@ class Crashes:
     def _compare(self, place: str, folder: Path, allowed: list[Tree], *, may_resume: bool = False) -> Iterator[str]:
         found = read_tree(folder, self._case.varies)
         if may_resume:
-            found = {path: held for path, held in found.items() if not path.startswith(self._case.resumes_from)}
+            found = {path: held for path, held in found.items() if not path.startswith(self._case.keeps or "\0")}
+        found = {path: held for path, held in found.items() if not _UNFINISHED.fullmatch(path)}
         if found in allowed:
             return
         wanted = allowed[-1]

@@ -12,6 +12,6 @@ def test_commands_that_crash_at_any_change_end_as_if_they_had_not() -> None:
     finished = subprocess.run(program, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     lines = finished.stdout.splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert all(line.endswith("kill 0  full 0  read-only 0") for line in lines)
     assert all(f"{CHANGES} of " in line for line in lines)
