@@ -173,10 +173,14 @@ class _RecipeBeneathFlags:
         if chosen is None:
             return
         name = chosen.tokens[0].value
-        config = getattr(_load_recipe(name), self._table)
+        recipe = _load_recipe(name)
+        config = getattr(recipe, self._table)
         if config is None:
             raise UsageError(f"{name} has no table [{self._table}]. Add one, or leave --recipe out.")
         values = {key: value for key, value in to_mapping(config).items() if value is not None}
+        if self._table == "distill":
+            # A recipe's [teacher] says how the file is read that the student learns from.
+            values |= {key: value for key, value in to_mapping(recipe.reading).items() if value}
         Dict(values, source=name, use_commands_as_keys=False)(app, commands, arguments)
 
 

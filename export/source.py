@@ -1,7 +1,7 @@
 """The generator to export or to run: an artifact or any teacher's file, as a Keras model with facts of its manifest."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,10 @@ from compress.artifact import Artifact, file_fingerprint, find_trained_with, is_
 from compress.data.config import Domain
 from compress.errors import UnusableArtifact, UsageError
 from compress.image_size import resolve_size
+from compress.teachers.build import build_generator
+from compress.teachers.description import GeneratorDescription
+from compress.teachers.interpretation.record import TEACHER_READING, record_reading
+from compress.teachers.interpretation.sizes import require_keeps_size
 from compress.teachers.packed import read_packed_config
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig, require_teacher_file
 from compress.teachers.student import load_student
@@ -37,11 +41,15 @@ class SourceGenerator:
     """Operations that `compress quantize` has chosen to compute in float, each by the tensor that it writes."""
     trained_with: str | None = None
     """Pretrained network that its training saw images through."""
+    read: Mapping[str, Any] = field(default_factory=dict)
+    """How its teacher's file, or its own, was read: an entry of a manifest's configuration, or nothing."""
+    description: GeneratorDescription | None = None
+    """What was read of a teacher's file, by which sizes are checked; None of an artifact, which has a size."""
 
     def origin(self) -> dict[str, Any]:
         """Return what an export's manifest records of the training, beside its own configuration."""
         seen = {} if self.trained_with is None else {"trained_with": self.trained_with}
-        return {"domain": self.domain, **seen}
+        return {"domain": self.domain, **seen, **self.read}
 
     def image_size(self, image_size_px: int | None) -> tuple[int, int]:
         """Return the height and width to work at, pixels.
@@ -50,9 +58,12 @@ class SourceGenerator:
             image_size_px: Side of the square that was asked for, if any.
 
         Raises:
-            UsageError: If it is not the model's size, or the model takes any size and none was asked for.
+            UsageError: If it is not the model's size, a size that its layers do not keep, or none where it takes any.
         """
-        return resolve_size(self.name, self.model.input_shape[1:3], image_size_px)
+        size = resolve_size(self.name, self.model.input_shape[1:3], image_size_px)
+        if self.description is not None:
+            require_keeps_size(self.description, self.name, size, advice="Leave --image-size-px out.")
+        return size
 
     def at_size(self, size: tuple[int, int]) -> "SourceGenerator":
         """Return the same generator, its weights untouched, for images of another size.
@@ -95,14 +106,17 @@ def load_source(path: Path, *, reading: ReadingConfig = AS_FOUND) -> SourceGener
         UsageError: If `reading` says something of an artifact, which tells all by itself.
     """
     if not is_artifact(path):
-        model = teachers.load(path, reading=reading)
+        description = teachers.describe(path, reading=reading)
         config = read_packed_config(path)
+        model = build_generator(description)
         return SourceGenerator(
             model=model,
             name=path.name,
             fingerprint=file_fingerprint(path),
             domain=_domain(config),
             trained_with=find_trained_with(config),
+            read=_recorded_reading(config) or record_reading(description, reading),
+            description=description,
         )
     require_teacher_file(path, reading)
     artifact = open_artifact(path)
@@ -118,7 +132,13 @@ def load_source(path: Path, *, reading: ReadingConfig = AS_FOUND) -> SourceGener
         scales=_scales(artifact),
         float_ops=tuple(artifact.manifest.float_ops),
         trained_with=artifact.manifest.trained_with,
+        read=_recorded_reading(artifact.manifest.config),
     )
+
+
+def _recorded_reading(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the teacher of a student was read, from the `config` of the student's manifest."""
+    return {TEACHER_READING: config[TEACHER_READING]} if TEACHER_READING in config else {}
 
 
 def _domain(config: Mapping[str, Any]) -> Domain:

@@ -89,7 +89,7 @@ def train_candidates(
         finished = candidates.run_candidates(
             source.model, training_data, inputs.config, inputs.fit_config, work, inputs.identity()
         )
-        cache = cache_folder(inputs.fingerprint, inputs.image_size_px)
+        cache = cache_folder(inputs.description.fingerprint, inputs.image_size_px)
         translate = TeacherImages(training_data.teacher.predict_on_batch, cache)
         pictures = [translate(photo) for photo in photos]
     ours = {one.method: one for one in finished.candidates}

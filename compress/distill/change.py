@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from compress import artifact, images, teachers
+from compress import images, teachers
 from compress.data.folders import list_photos
 from compress.distill.config import CROP_STEP_PX, SMALLEST_DISCRIMINATOR_PX, DistillConfig
 from compress.distill.stage import require_teacher_size
@@ -91,7 +91,7 @@ def choose_recipe(teacher: Path, data: Path, config: DistillConfig, reading: Rea
     from compress.distill.training_data.teacher_images import TeacherImages, cache_folder
     from compress.teachers.build import build_generator
 
-    folder = cache_folder(artifact.file_fingerprint(teacher), size)
+    folder = cache_folder(description.fingerprint, size)
     translate = TeacherImages(translator(build_generator(description)), folder)
     photos = [photo for _, photo in images.read_images([paths[place] for place in sorted(chosen)], size)]
     change = measure_change(np.stack(photos), np.stack([translate(one) for one in photos]))

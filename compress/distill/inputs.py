@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from compress import teachers
-from compress.artifact import Artifact, file_fingerprint, open_artifact
+from compress.artifact import Artifact, open_artifact
 from compress.config import to_mapping
 from compress.data.config import Domain
 from compress.data.folders import list_photos
@@ -21,7 +21,8 @@ from compress.distill.training_data.real_images import list_real_images
 from compress.errors import UnusableArtifact
 from compress.files.apart import require_apart
 from compress.files.training_folder import refuse_existing_output
-from compress.image_size import require_size
+from compress.teachers.interpretation.record import inherit_reading, record_reading
+from compress.teachers.interpretation.sizes import require_keeps_size
 from compress.teachers.reading.config import ReadingConfig
 
 if TYPE_CHECKING:
@@ -43,23 +44,26 @@ class StageInputs(Generic[_Config]):
     """Its training with the losses and the discriminator that the student was distilled with."""
     description: GeneratorDescription
     """The teacher."""
-    fingerprint: str
-    """Fingerprint of the teacher's file."""
+    reading: ReadingConfig
+    """How the teacher was read."""
     image_size_px: int
     photos: list[Path]
     real: list[Path]
     """Images of the target domain for the discriminator; none without one."""
 
     def recorded_config(self) -> dict[str, Any]:
-        """Return the `config` of the stage's manifest: its own configuration and the losses that it inherited."""
-        return to_mapping(self.fit_config) | to_mapping(self.config)
+        """Return the `config` of the manifest: the stage's own, the losses that it inherited, how its teacher was read."""
+        own = to_mapping(self.fit_config) | to_mapping(self.config)
+        return own | record_reading(self.description, self.reading)
 
     def identity(self) -> str:
         """Return the hash that tells this run from others, see `checkpoint.run_identity`."""
         from compress.training import checkpoint
 
         paths = [str(path) for path in [*self.photos, *self.real]]
-        return checkpoint.run_identity(to_mapping(self.config), self.student.fingerprint, self.fingerprint, paths)
+        return checkpoint.run_identity(
+            to_mapping(self.config), self.student.fingerprint, self.description.fingerprint, paths
+        )
 
     def training_data(self, work: Path) -> TrainingData:
         """Build the student's training data, see `build_training_data`.
@@ -69,9 +73,7 @@ class StageInputs(Generic[_Config]):
         """
         from compress.distill.training_data.build import build_training_data
 
-        return build_training_data(
-            self.photos, self.real, self.description, self.fingerprint, self.fit_config, work, self.image_size_px
-        )
+        return build_training_data(self.photos, self.real, self.description, self.fit_config, work, self.image_size_px)
 
 
 def resolve_inputs(
@@ -94,7 +96,7 @@ def resolve_inputs(
         config: The stage's configuration.
         out: The artifact that it will write.
         overwrite: Whether `out` may exist.
-        reading: What the user says about the teacher's file.
+        reading: What the user says about the teacher's file; else what was said when the student was made.
         folded: Whether the stage folds the student's BatchNorm before it trains, see `fine_tuning_config`.
 
     Raises:
@@ -112,11 +114,12 @@ def resolve_inputs(
     fit_config = fine_tuning_config(config, distilled, folded=folded, origin=origin)
     require_perceptual_network(fit_config)
     photos, real = list_photos(data, domain, "train"), list_real_images(data, domain, fit_config)
+    reading = inherit_reading(distilled, reading, origin=origin)
     description = teachers.describe(teacher, reading=reading)
     size = _size_of(source)
-    require_size(
+    require_keeps_size(
+        description,
         teacher.name,
-        description.input_shape[:2],
         (size, size),
         asked=f"{source.path} takes {size}x{size}",
         advice="Pass the teacher that the student learnt from.",
@@ -127,7 +130,7 @@ def resolve_inputs(
         config=config,
         fit_config=fit_config,
         description=description,
-        fingerprint=file_fingerprint(teacher),
+        reading=reading,
         image_size_px=size,
         photos=photos,
         real=real,

@@ -23,7 +23,8 @@ from compress.distill.start.earlier import EarlierStudent, copy_weights, read_ea
 from compress.distill.training_data.real_images import list_real_images
 from compress.distill.watch.reference import watch_held_back
 from compress.files.training_folder import refuse_existing_output, run_training
-from compress.image_size import require_size
+from compress.teachers.interpretation.record import record_reading
+from compress.teachers.interpretation.sizes import require_keeps_size
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 
 if TYPE_CHECKING:
@@ -144,7 +145,8 @@ def distill_into(
 
     fingerprint = artifact.file_fingerprint(teacher)
     files = [str(path) for path in [*paths, *real_paths, *sorted(held_back)]]
-    run_identity = checkpoint.run_identity(dict(recorded), fingerprint, files)
+    run_identity = checkpoint.run_identity(dict(recorded), description.fingerprint, files)
+    read = record_reading(description, reading)
 
     def train(work: Path) -> FittedStudent:
         # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
@@ -152,12 +154,12 @@ def distill_into(
         if check is not None:
             check()
         side = config.image_size_px
-        training_data = build_training_data(paths, real_paths, description, fingerprint, config, work, side)
+        training_data = build_training_data(paths, real_paths, description, config, work, side)
         return fit(training_data, config, work, run_identity, start=lambda: start(training_data.teacher), watch=watch)
 
     def write(scratch: Path, fitted: FittedStudent) -> None:
         write_student(scratch, fitted)
-        artifact.write_manifest(scratch, _manifest(out.name, fitted, config, recorded, fingerprint))
+        artifact.write_manifest(scratch, _manifest(out.name, fitted, config, {**recorded, **read}, fingerprint))
 
     run_training(out, run_identity, train, write, overwrite=overwrite)
     return artifact.open_artifact(out)
@@ -178,11 +180,11 @@ def require_teacher_size(description: GeneratorDescription, teacher: Path, confi
     """Check that a teacher takes images of the student's size.
 
     Raises:
-        UsageError: If it takes another one.
+        UsageError: If it takes another one, or does not keep it.
     """
     taken, side = description.input_shape[:2], config.image_size_px
     advice = f"Pass --image-size-px {taken[0]}, or a teacher trained at {side}."
-    require_size(teacher.name, taken, (side, side), advice=advice)
+    require_keeps_size(description, teacher.name, (side, side), advice=advice)
 
 
 def _manifest(

@@ -2,16 +2,18 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compress.teachers.interpretation.sizes import require_keeps_size
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 from export.inspect.facts import size_on_disk
 
 if TYPE_CHECKING:
     import keras
 
     from compress.cost import LayerCost
-    from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 
 DEFAULT_SIDE_PX = 256
 """Size at which MACs are counted where the model takes any and none is given; most generators are trained at it."""
@@ -47,15 +49,18 @@ def read_generator_facts(
         image_size_px: Side of the square that MACs are counted at; the model's own, or `DEFAULT_SIDE_PX`, when None.
 
     Returns:
-        JSON-ready: its structure, cost, sizes and `phone_issues`.
+        JSON-ready: its structure, cost, sizes, `phone_issues`, and `conventions`, by which the file is read.
 
     Raises:
         UnusableModel: If the file is no generator.
-        UsageError: If the model takes another size than `image_size_px`.
+        UsageError: If the model does not keep `image_size_px`.
     """
     from compress import teachers
 
     description = teachers.describe(path, reading=reading)
+    if image_size_px is not None:
+        asked = (image_size_px, image_size_px)
+        require_keeps_size(description, path.name, asked, advice="Leave --image-size-px out.")
     # Keras takes seconds to start: a file that cannot be used is refused before.
     from compress import cost
     from compress.teachers.build import build_generator
@@ -78,6 +83,7 @@ def read_generator_facts(
         "skip_connections": kinds["Concatenate"],
         "layers": dict(kinds.most_common()),
         "phone_issues": _phone_issues(kinds),
+        "conventions": [asdict(convention) for convention in description.conventions],
     }
 
 
@@ -98,6 +104,16 @@ def _phone_issues(kinds: Mapping[str, int]) -> list[dict[str, Any]]:
         for kind, (why, remedy) in _ISSUES.items()
         if kinds.get(kind)
     ]
+
+
+def format_conventions(report: Mapping[str, Any]) -> str:
+    """Format how a file is read: what it tells, what is assumed, and by which flag to say otherwise."""
+    lines = []
+    for one in report["conventions"]:
+        reason = {"file": "in the file", "set": "as you say"}.get(one["basis"], "assumed")
+        flag = f" ({one['flag']})" if one["flag"] and one["basis"] == "assumed" else ""
+        lines.append(f"  {one['topic']:<22} {one['value']:<22} {reason}: {one['because']}{flag}")
+    return "\n".join(["how the file is read; --verify PHOTO=PICTURE proves it", *lines])
 
 
 def format_layers(report: Mapping[str, Any]) -> str:

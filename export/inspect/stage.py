@@ -8,10 +8,10 @@ from typing import Any
 from compress.artifact import Artifact, is_artifact, open_artifact
 from compress.errors import GateFailed, UsageError
 from compress.files.atomic import atomic_write_bytes, refuse_existing
-from compress.teachers.reading.config import AS_FOUND, ReadingConfig
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig, require_teacher_file
 from export.inspect.coreml import format_package, inspect_package, read_package_facts
 from export.inspect.facts import format_facts, size_on_disk
-from export.inspect.generator import format_layers, read_generator_facts
+from export.inspect.generator import format_conventions, format_layers, read_generator_facts
 
 _EXPORTED = (".tflite", ".mlpackage")
 
@@ -90,8 +90,10 @@ def read_facts(path: Path, *, reading: ReadingConfig = AS_FOUND, image_size_px: 
 
     Raises:
         UnusableModel: If the file is no generator.
-        UsageError: If the model takes another size than `image_size_px`.
+        UsageError: If the model takes another size than `image_size_px`, or something is said of what is no teacher.
     """
+    if path.suffix in _EXPORTED or is_artifact(path):
+        require_teacher_file(path, reading)
     if path.suffix == ".mlpackage":
         return read_package_facts(path)
     if is_artifact(path):
@@ -175,4 +177,10 @@ def require_no_fallback(report: Mapping[str, Any]) -> None:
 
 def format_report(report: Mapping[str, Any]) -> str:
     """Format what `read_facts` found for people."""
-    return "\n\n".join([format_facts(report), *([format_layers(report)] if "layers" in report else [])])
+    parts = [format_facts(report)]
+    # What this tool wrote tells all by itself.
+    if report.get("conventions") and "stage" not in report:
+        parts.append(format_conventions(report))
+    if "layers" in report:
+        parts.append(format_layers(report))
+    return "\n\n".join(parts)

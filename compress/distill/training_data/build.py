@@ -37,7 +37,6 @@ def build_training_data(
     paths: list[Path],
     real_paths: Sequence[Path],
     description: GeneratorDescription,
-    fingerprint: str,
     config: LossConfig,
     work: Path,
     image_size_px: int,
@@ -48,7 +47,6 @@ def build_training_data(
         paths: The photos.
         real_paths: Real images, from `list_real_images`.
         description: Description of the teacher.
-        fingerprint: Fingerprint of the teacher's file.
         config: Losses and their weights.
         work: The run's folder; made if missing.
         image_size_px: Side of the square that photos are cropped and resized to.
@@ -60,7 +58,7 @@ def build_training_data(
     make_training_folder(work)
     generator = build_generator(description)
     check_teacher_features(generator, config, image_size_px)
-    cache = cache_folder(fingerprint, image_size_px)
+    cache = cache_folder(description.fingerprint, image_size_px)
     _log.info("%d photos; the teacher's images are kept in %s", len(paths), cache)
     translate = TeacherImages(translator(generator), cache)
     pairs = collect_pairs(paths, translate, work=work, image_size_px=image_size_px)

@@ -27,7 +27,12 @@ _log = logging.getLogger(__name__)
 
 
 def cache_folder(teacher_fingerprint: str, image_size_px: int) -> Path:
-    """Return the folder within the user's cache of a teacher's images at a size."""
+    """Return the folder within the user's cache of a teacher's images at a size.
+
+    Args:
+        teacher_fingerprint: Hash of its description: a file that is read in another way makes other images.
+        image_size_px: Side of the square.
+    """
     return user_cache() / FOLDER / f"{teacher_fingerprint[:16]}-{image_size_px}px"
 
 

@@ -4,10 +4,11 @@ import logging
 from functools import lru_cache
 from pathlib import Path
 
-from compress.artifact import file_fingerprint
+from compress.artifact import file_fingerprint, is_artifact
 from compress.teachers.description import GeneratorDescription
 from compress.teachers.interpretation.apply import apply_reading
 from compress.teachers.interpretation.verify import require_pictures
+from compress.teachers.packed import read_packed_config
 from compress.teachers.reading.config import ReadingConfig
 from compress.teachers.sandbox import describe_in_child
 
@@ -35,10 +36,17 @@ def read_as(path: Path, reading: ReadingConfig) -> GeneratorDescription:
 
 
 def _tell(path: Path, description: GeneratorDescription) -> None:
-    """Say what was assumed, in one line, where the file leaves something open."""
+    """Say what was assumed, where the file of a stranger leaves something open; what this tool wrote leaves nothing."""
+    if is_artifact(path.parent) or read_packed_config(path):
+        return
     assumed = [f"{one.topic} {one.value}" for one in description.conventions if one.basis == "assumed"]
     if assumed:
-        _log.info("%s: assumed %s; compress inspect says why, --verify proves it", path.name, ", ".join(assumed))
+        _log_once(f"{path.name}: assumed {', '.join(assumed)}; compress inspect says why, --verify proves it")
+
+
+@lru_cache(maxsize=64)
+def _log_once(line: str) -> None:
+    _log.info("%s", line)
 
 
 def _for_reader(reading: ReadingConfig) -> ReadingConfig:
