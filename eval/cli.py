@@ -58,7 +58,7 @@ def perturb(
     Translate the folder with each model, then: compress eval score --flicker OUT --fake STUDENT'S --teacher TEACHER'S.
 
     Args:
-        photos: A folder of JPEG, PNG or WebP images.
+        photos: A folder of photos.
         config: The image size, how many photos, and the seed.
         out: Folder to write.
         overwrite: Replace that folder if it exists.

@@ -1,17 +1,21 @@
 """Keys and names of scores. Scores with different keys are different quantities and are never compared."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from compress.errors import UnusableData
+from compress.images import has_colours_to_convert
 from compress.strict_json import Bounds, Length, Sha256
 from eval.config import NetworkName
 
 READER = "cut to the fakes' aspect ratio and Lanczos to their size, where it differs"
+PROFILE_READER = f"in sRGB by their colour profiles, {READER}"
+"""Reader of images of which one carries a colour profile that is followed. Earlier versions did not follow any, so
+their scores and features of such images are other quantities, and those of all others the same."""
 
 Count = Annotated[int, Bounds(1, 10**7)]
 Text = Annotated[str, Length(0, 500)]
@@ -74,6 +78,11 @@ def content_sha256(paths: Sequence[Path]) -> str:
         digest.update(f"{path.name}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
+
+
+def reader_of(paths: Iterable[Path]) -> str:
+    """Return how image files are read, as keys tell it."""
+    return PROFILE_READER if any(has_colours_to_convert(path) for path in paths) else READER
 
 
 def package_versions() -> dict[str, str]:

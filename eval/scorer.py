@@ -20,7 +20,7 @@ from eval.features.cache import FeatureCache, FeatureKey
 from eval.features.collector import FeatureCollector
 from eval.features.extract import extract_features
 from eval.features.networks import choose_network
-from eval.score_key import READER, ScoreKey, content_sha256, metric_name, package_versions
+from eval.score_key import ScoreKey, content_sha256, metric_name, package_versions, reader_of
 from eval.similarity import pair_by_stem
 from eval.similarity.perceptual import perceptual_distances
 
@@ -126,7 +126,7 @@ class FolderScorer:
             network=self.network.name,
             layer=self.network.layer,
             weights_sha256=self.network.weights_sha256,
-            reader=READER,
+            reader=reader_of(self.real),
             resizer=self.network.resizer,
             kid_subsets=SUBSETS,
             kid_subset_size=subset_size(len(self.real), fake_images),
@@ -168,6 +168,7 @@ class FolderScorer:
             layer=layer,
             weights_sha256=self.network.weights_sha256,
             resizer=self.network.resizer,
+            reader=reader_of(path for paths in folders for path in paths),
         )
 
     @contextmanager

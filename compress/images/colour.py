@@ -13,6 +13,7 @@ from PIL import Image, ImageCms
 LARGEST_PROFILE_BYTES = 4_000_000
 """Largest profile that is used; those of printers, the largest there are, take some 2 MB."""
 
+_SMALL_PROFILE_BYTES = 64_000
 _SPACES = {"L": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK"}
 _LEVELS = np.arange(0, 256, 15, dtype=np.uint8)
 _ROUNDING = 1
@@ -38,7 +39,7 @@ def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
         UnusableProfile: If the profile cannot be used; the picture is untouched.
     """
     mode = _converted_mode(image.mode, profile)
-    transform = _transform(profile, mode)
+    transform = _find_transform(profile, mode)
     if transform is None:
         return image
     if mode == image.mode:
@@ -54,7 +55,7 @@ def changes_pixels(image: Image.Image) -> bool:
     """Return whether `to_srgb` would change an opened picture; one that is not decoded yet will do."""
     profile = image.info.get("icc_profile")
     try:
-        return bool(profile) and _transform(profile, _converted_mode(plain_mode(image), profile)) is not None
+        return bool(profile) and _find_transform(profile, _converted_mode(plain_mode(image), profile)) is not None
     except UnusableProfile:
         return False
 
@@ -82,9 +83,12 @@ def _space_of(profile: bytes) -> str:
     return profile[16:20].decode("ascii", "replace").strip()
 
 
-@lru_cache(maxsize=8)
-def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Return the way from a profile to sRGB; None where it is sRGB itself."""
+def _find_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Return the way from a profile to sRGB, from those last used; None where it is sRGB itself."""
+    return (_small_transform if len(profile) <= _SMALL_PROFILE_BYTES else _large_transform)(profile, mode)
+
+
+def _build_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     space = _space_of(profile)
     if _SPACES.get(mode) != space:
         raise UnusableProfile(f"it is a profile of {space or 'no'} colours, and the picture is {mode}")
@@ -95,6 +99,10 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
         raise UnusableProfile(str(error)) from error
     return None if _keeps_colours(transform, mode) else transform
+
+
+_small_transform = lru_cache(maxsize=64)(_build_transform)
+_large_transform = lru_cache(maxsize=2)(_build_transform)
 
 
 def _keeps_colours(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:

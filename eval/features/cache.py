@@ -17,7 +17,7 @@ import numpy as np
 from compress.cache.store import Damaged, Store
 from compress.errors import UsageError
 from eval.config import NetworkName
-from eval.score_key import READER, package_versions
+from eval.score_key import package_versions
 
 SCHEMA = 1
 """Version of this project's own part in features: to be raised when it makes others of equal images."""
@@ -39,7 +39,8 @@ class FeatureKey:
     layer: str
     weights_sha256: str
     resizer: str
-    reader: str = READER
+    reader: str
+    """`reader_of` all of the images."""
     versions: dict[str, str] = field(default_factory=package_versions)
     schema: int = SCHEMA
 

@@ -30,7 +30,7 @@ from eval.gate.measurement import (
     ResampledDistance,
     round_for_file,
 )
-from eval.score_key import content_sha256
+from eval.score_key import PROFILE_READER, content_sha256, reader_of
 from eval.similarity.patches import worst_patch_psnr_db
 from eval.similarity.ssim import PEAK, ssim
 
@@ -133,6 +133,8 @@ class MeasurementCollector:
         """Return what all images together are like."""
         inputs = list(self._folders.inputs.values())
         key = self._scorer.build_score_key(len(inputs)).to_mapping()
+        if reader_of(inputs) == PROFILE_READER:
+            key["reader"] = PROFILE_READER
         measurement = Measurement(
             key=key | {"inputs_sha256": content_sha256(inputs), "resamples": RESAMPLES},
             distances=_measure_distances(self._scorer, self._features.finish()),
