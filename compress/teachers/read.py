@@ -18,11 +18,9 @@ from compress.teachers.description import GeneratorDescription
 from compress.teachers.keras.inferred_padding import infer_padding_amounts, refuse_lambda_layers
 from compress.teachers.limits import limit_reading
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
+from compress.teachers.reading.content import find_content
 from compress.teachers.reading.value_range import find_value_ranges
 
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-ZIP_MAGIC = b"PK\x03\x04"
-PYTORCH_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin")
 CANNOT_WRITE = 74
 """Exit code where the file was read but the result could not be written: `EX_IOERR` of sysexits.h."""
 _MEMBERS_LIMIT = 10_000
@@ -90,33 +88,27 @@ def _read(path: Path, reading: ReadingConfig) -> GeneratorDescription:
         from compress.teachers.saved_model import reader
 
         return reader.describe(path, reading)
-    with path.open("rb") as stream:
-        start = stream.read(len(HDF5_MAGIC))
-    if not start:
-        raise UnusableModel("the file is empty.")
-    if start == HDF5_MAGIC:
+    content = find_content(path)
+    if content == "hdf5":
         from compress.teachers.keras import h5
 
         return h5.describe(path, reading)
-    if path.suffix == ".keras" and start.startswith(ZIP_MAGIC):
+    if content == "keras":
         from compress.teachers.keras import archive
 
         return archive.describe(path, reading)
-    if path.suffix in PYTORCH_SUFFIXES:
-        from compress.teachers.pytorch import reader
+    if content == "onnx":
+        raise UnusableModel("it is an ONNX file. Pass the PyTorch or Keras model that it was made from.")
+    from compress.teachers.pytorch import reader
 
-        return reader.describe(path, reading)
-    raise UnusableModel(
-        f"no reader knows a {path.suffix or 'nameless'} file that starts with {start[:4]!r}; "
-        "expected .h5, .keras, .pth or a SavedModel directory, whole."
-    )
+    return reader.describe(path, reading)
 
 
 def load_framework(path: Path) -> None:
     """Load what reading a file needs, so that its limits of time and memory count the reading alone."""
     if path.is_dir():
         import tensorflow  # noqa: F401
-    elif path.suffix in PYTORCH_SUFFIXES:
+    elif find_content(path) == "torch":
         from compress.teachers.pytorch import reader
 
         reader.load_torch()

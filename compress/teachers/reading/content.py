@@ -85,7 +85,7 @@ def _find_in_zip(path: Path, stream: BinaryIO) -> Content:
             "download or save it again."
         ) from error
     if any(name.endswith("constants.pkl") or "/code/" in name for name in names):
-        way_out = "torch.save(torch.jit.load('FILE').state_dict(), 'generator.pth') where you trust it; pass that."
+        way_out = "Where you trust it: torch.save(torch.jit.load('FILE').state_dict(), 'generator.pth'); pass that."
         raise _refusal("a TorchScript program, and code in a file is never run", way_out)
     if any(name.endswith(("serialized_exported_program.json", "/archive_format")) for name in names):
         raise _refusal("a program of torch.export, and code in a file is never run", _SAVE_AGAIN)

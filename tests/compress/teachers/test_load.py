@@ -127,10 +127,10 @@ def test_missing_file_is_refused_by_name(tmp_path):
     ("name", "content", "words"),
     [
         ("empty.h5", b"", "empty"),
-        ("picture.h5", b"\x89PNG\r\n\x1a\n1234", "no reader knows"),
+        ("picture.h5", b"\x89PNG\r\n\x1a\n1234", "it is a PNG picture"),
         ("empty.keras", b"", "empty"),
         ("broken.keras", b"PK\x03\x04 and nothing more", "truncated or damaged"),
-        ("text.pth", b"hello", "PyTorch"),
+        ("text.pth", b"hello", "text that begins with 'hello'"),
         ("model.onnx", b"\x08\x07\x12\x07", "no reader knows"),
     ],
 )
