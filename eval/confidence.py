@@ -4,6 +4,7 @@ The generated images are resampled, the real ones are not: they are the fixed ya
 generators over the same inputs share the draws, so that a difference of scores is resampled image by image.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,10 @@ from compress.errors import UnusableData
 
 RESAMPLES = 1000
 FEWEST_IMAGES = 2
+_BLOCK_BYTES = 2**25
+"""Bytes of the counts that are float64 numbers at once: all of up to 4,194 images, a part of more."""
+_ROWS_TOGETHER = 8
+"""Rows of a block come in multiples of it: OpenBLAS sums those as it sums all rows at once, to the last bit."""
 
 _NORMAL_975 = 1.959964
 """97.5 % quantile of the normal distribution: 95 % of it lies within so many standard deviations of its mean."""
@@ -36,8 +41,9 @@ def resample_counts(images: int, *, seed: int, resamples: int = RESAMPLES) -> np
         resamples: How often they are drawn.
 
     Returns:
-        `(resamples, images)` int64: how often each image came. A draw of one image alone is drawn again, since
-        neither its kernel distance nor its covariance exists.
+        `(resamples, images)` uint8: how often each image came, which is at most as many times as there are images;
+        that one of more than 255 comes more than 255 times has a probability below 1e-500. A draw of one image alone
+        is drawn again, since neither its kernel distance nor its covariance exists.
 
     Raises:
         UnusableData: If there are fewer than two images.
@@ -61,7 +67,28 @@ def resampled_means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     Returns:
         `(resamples,)` float64.
     """
-    return counts @ values.astype(np.float64) / counts.sum(axis=1)
+    return resampled_sums(values.astype(np.float64), counts) / counts.sum(axis=1)
+
+
+def resampled_sums(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the sum over each resample of values that every image has for itself.
+
+    Args:
+        values: `(images,)` or `(images, columns)` float64.
+        counts: `(resamples, images)`, from `resample_counts`.
+
+    Returns:
+        `(resamples,)` or `(resamples, columns)` float64: `counts @ values`, in memory that does not grow.
+    """
+    return np.concatenate([block @ values for block in float_blocks(counts)])
+
+
+def float_blocks(counts: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield counts as float64 a few resamples at a time, so that a product with them takes no more memory for more."""
+    fitting = _BLOCK_BYTES // (np.dtype(np.float64).itemsize * counts.shape[1])
+    rows = max(fitting // _ROWS_TOGETHER, 1) * _ROWS_TOGETHER
+    for start in range(0, len(counts), rows):
+        yield counts[start : start + rows].astype(np.float64)
 
 
 def normal_interval(estimate: float, resampled: np.ndarray) -> Interval:
@@ -100,8 +127,9 @@ def smallest_visible_increase(resampled: np.ndarray) -> float:
 
 
 def _draw_counts(stream: np.random.RandomState, images: int, resamples: int) -> np.ndarray:
-    # One resample after the other draws the same as all at once, in a third of the memory.
-    counts = np.empty((resamples, images), dtype=np.int64)
+    # One resample after the other draws the same as all at once, in a thousandth of the memory. A byte a count: 20 MB
+    # for 20,000 images, a tenth of what their features take.
+    counts = np.empty((resamples, images), dtype=np.uint8)
     for resample in counts:
         drawn = stream.randint(0, images, size=images, dtype=np.int64)
         resample[:] = np.bincount(drawn, minlength=images)

@@ -4,15 +4,18 @@ Two estimates of the same quantity: torch-fidelity's customary mean over random 
 which a bootstrap can repeat a thousand times.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
+from eval.confidence import float_blocks, resampled_sums
 
 SUBSETS = 100
 LARGEST_SUBSET = 1000
 
 _ROWS_AT_ONCE = 1024
-"""Rows of kernels in memory at once: 1024 x images float64 numbers."""
+"""Most rows, and most columns, of kernels in memory at once: 8 MB of float64 numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,24 +94,26 @@ def resampled_kernel_distances(real: np.ndarray, fake: np.ndarray, counts: np.nd
     Returns:
         `(resamples,)` float64.
     """
-    wide_real, wide_fake = real.astype(np.float64), fake.astype(np.float64)
-    weights = counts.astype(np.float64)
-    images = weights.sum(axis=1)
-    across = weights @ _sums_of_rows(wide_fake, wide_real) / (len(real) * images)
-    within_real = (_sums_of_rows(wide_real, wide_real) - _own_kernels(wide_real)).sum() / (len(real) * (len(real) - 1))
-    squares = weights**2
-    pairs = _weighted_sums(wide_fake, weights) - squares @ _own_kernels(wide_fake)
-    within_fake = pairs / (images**2 - squares.sum(axis=1))
+    images = counts.sum(axis=1)
+    across = resampled_sums(_sums_of_rows(fake, real), counts) / (len(real) * images)
+    within_real = (_sums_of_rows(real, real) - _own_kernels(real)).sum() / (len(real) * (len(real) - 1))
+    own = _own_kernels(fake)
+    pairs = _weighted_sums(fake, counts) - np.concatenate([block**2 @ own for block in float_blocks(counts)])
+    squares = np.concatenate([(block**2).sum(axis=1) for block in float_blocks(counts)])
+    within_fake = pairs / (images.astype(np.float64) ** 2 - squares)
     return within_real + within_fake - 2 * across
 
 
 def _kernel(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return (first @ second.T / first.shape[1] + 1) ** 3
+    wide = first.astype(np.float64)
+    other = wide if second is first else second.astype(np.float64)
+    return (wide @ other.T / first.shape[1] + 1) ** 3
 
 
 def _own_kernels(features: np.ndarray) -> np.ndarray:
     """Return the kernel of each image with itself: `(images,)`."""
-    return ((features**2).mean(axis=1) + 1) ** 3
+    means = [(features[block].astype(np.float64) ** 2).mean(axis=1) for block in _blocks(len(features))]
+    return (np.concatenate(means) + 1) ** 3
 
 
 def _blocks(images: int) -> list[slice]:
@@ -117,12 +122,46 @@ def _blocks(images: int) -> list[slice]:
 
 def _sums_of_rows(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Sum, for each image of the first set, its kernels with the second set: `(images,)`."""
-    return np.concatenate([_kernel(first[block], second).sum(axis=1) for block in _blocks(len(first))])
+    return np.concatenate([_sum_row_block(first, block, second) for block in _blocks(len(first))])
 
 
-def _weighted_sums(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Sum, for each row of weights, all kernels within the set, an image with itself included: `(rows,)`."""
-    total = np.zeros(len(weights))
+def _sum_row_block(first: np.ndarray, rows: slice, second: np.ndarray) -> np.ndarray:
+    return _sum_in_halves(len(second), lambda columns: _kernels(first, rows, second, columns).sum(axis=1))
+
+
+def _weighted_sums(features: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Sum, for each resample, all kernels within it, an image with itself included: `(resamples,)`."""
+    total = np.zeros(len(counts))
     for block in _blocks(len(features)):
-        total += ((weights[:, block] @ _kernel(features[block], features)) * weights).sum(axis=1)
+        total += _weigh_row_block(features, block, counts)
     return total
+
+
+def _weigh_row_block(features: np.ndarray, rows: slice, counts: np.ndarray) -> np.ndarray:
+    weights = counts[:, rows].astype(np.float64)
+
+    def weigh(columns: slice) -> np.ndarray:
+        weighted = weights @ _kernels(features, rows, features, columns)
+        weighted *= counts[:, columns]
+        return weighted.sum(axis=1)
+
+    return _sum_in_halves(len(features), weigh)
+
+
+def _kernels(first: np.ndarray, rows: slice, second: np.ndarray, columns: slice) -> np.ndarray:
+    """Return a part of the table of kernels: `(rows, columns)`."""
+    whole = first is second and len(first) <= _ROWS_AT_ONCE
+    # Of one array with itself NumPy computes half, which may round otherwise: so a small set's table, and no part of a
+    # larger one's.
+    return _kernel(first, first) if whole else _kernel(first[rows], second[columns])
+
+
+def _sum_in_halves(columns: int, sum_part: Callable[[slice], np.ndarray], start: int = 0) -> np.ndarray:
+    """Sum over columns a part at a time, in halves and halves of them, of multiples of 8, until a part is small enough.
+
+    That is the order in which NumPy sums a row (pairwise), so the sum is that of the whole row, to the last bit.
+    """
+    if columns <= _ROWS_AT_ONCE:
+        return sum_part(slice(start, start + columns))
+    half = columns // 2 // 8 * 8
+    return _sum_in_halves(half, sum_part, start) + _sum_in_halves(columns - half, sum_part, start + half)

@@ -6,9 +6,11 @@ import numpy as np
 
 NEIGHBOURS = 3
 """Nearest neighbours that span the region of an image."""
-_MOST_AT_ONCE = 4096
+_MOST_AT_ONCE = 2048
 """Most images whose distances to all others are in memory at once: the whole table of 20,000 takes 3.2 GB."""
-_ROWS_AT_ONCE = 1024
+_BLOCK_BYTES = 2**24
+"""Bytes of the distances of some images to all others; torch-fidelity holds a few of such blocks."""
+_FLOAT32_BYTES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +37,18 @@ def precision_recall(real: np.ndarray, fake: np.ndarray) -> PrecisionRecall:
     import torch
     from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
+    images = max(len(real), len(fake))
     metric = prc_features_to_metric(
         torch.from_numpy(fake),
         torch.from_numpy(real),
         prc_neighborhood=NEIGHBOURS,
-        prc_batch_size=_ROWS_AT_ONCE,
-        save_cpu_ram=max(len(real), len(fake)) > _MOST_AT_ONCE,
+        prc_batch_size=_rows_at_once(images),
+        save_cpu_ram=images > _MOST_AT_ONCE,
         verbose=False,
     )
     return PrecisionRecall(precision=metric[KEY_METRIC_PRECISION], recall=metric[KEY_METRIC_RECALL])
+
+
+def _rows_at_once(images: int) -> int:
+    """Return from how many images on distances to so many are computed at once: a power of two, as BLAS divides."""
+    return 2 ** max(int(np.log2(_BLOCK_BYTES / (_FLOAT32_BYTES * images))), 0)

@@ -15,7 +15,7 @@ import numpy as np
 
 from compress.errors import UnusableData
 from compress.images import read_image
-from eval.confidence import RESAMPLES, normal_interval, resample_counts
+from eval.confidence import RESAMPLES, normal_interval, resample_counts, resampled_sums
 from eval.config import ScoreConfig
 from eval.flicker.copies import JPEG_QUALITY, NOISE_LEVELS, mean_square_changes
 from eval.flicker.perturb import DESCRIPTION, read_copies
@@ -144,8 +144,8 @@ def _compare_with_inputs(inputs: np.ndarray, outputs: np.ndarray, counts: np.nda
 
 def _ratio(above: np.ndarray, below: np.ndarray, counts: np.ndarray) -> Ratio:
     """Return the ratio of two root mean square changes; both are of the same images, so they share the resamples."""
-    sums = counts @ below
-    resampled = np.sqrt((counts @ above)[sums > 0] / sums[sums > 0])
+    sums = resampled_sums(below, counts)
+    resampled = np.sqrt(resampled_sums(above, counts)[sums > 0] / sums[sums > 0])
     ratio = float(np.sqrt(above.sum() / below.sum()))
     interval = normal_interval(ratio, resampled)
     return Ratio(ratio=ratio, low=max(interval.low, 0.0), high=interval.high)

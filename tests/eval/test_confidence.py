@@ -5,7 +5,15 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from compress.errors import UnusableData
-from eval.confidence import RESAMPLES, normal_interval, resample_counts, resampled_means, smallest_visible_increase
+from eval.confidence import (
+    RESAMPLES,
+    float_blocks,
+    normal_interval,
+    resample_counts,
+    resampled_means,
+    resampled_sums,
+    smallest_visible_increase,
+)
 from eval.distribution.fid import frechet_distance, resampled_frechet_distances
 from eval.distribution.kid import resampled_kernel_distances, unbiased_kernel_distance
 
@@ -163,3 +171,16 @@ def test_resamples_are_drawn_as_all_at_once() -> None:
     drawn = np.random.RandomState(3).randint(0, 700, size=(40, 700), dtype=np.int64)
     expected = [np.bincount(row, minlength=700) for row in drawn]
     np.testing.assert_array_equal(resample_counts(700, seed=3, resamples=40), expected)
+
+
+def test_sums_of_a_few_resamples_at_a_time_are_those_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the last bit, in blocks as large as they are: BLAS sums a few numbers in another order than many."""
+    stream, counts = np.random.RandomState(0), resample_counts(5003, seed=0)
+    values, table = stream.normal(size=5003), stream.normal(size=(5003, 24))
+    weights = counts.astype(np.float64)
+    for rows in (None, 64, 200, 1000):
+        if rows:
+            monkeypatch.setattr("eval.confidence._BLOCK_BYTES", rows * 5003 * 8)
+        assert len(list(float_blocks(counts))) == -(-RESAMPLES // (rows or 832))
+        np.testing.assert_array_equal(resampled_sums(values, counts), weights @ values)
+        np.testing.assert_array_equal(resampled_sums(table, counts), weights @ table)

@@ -53,15 +53,6 @@ def test_a_repeated_image_is_no_pair_with_itself(sets: tuple[np.ndarray, np.ndar
     assert resampled_kernel_distances(real, fake, counts) == pytest.approx(expected, rel=1e-9)
 
 
-def test_kernels_in_blocks_sum_to_the_same(
-    sets: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    counts = resample_counts(7, seed=1, resamples=5)
-    whole = resampled_kernel_distances(*sets, counts)
-    monkeypatch.setattr("eval.distribution.kid._ROWS_AT_ONCE", 3)
-    assert resampled_kernel_distances(*sets, counts) == pytest.approx(whole, rel=1e-12)
-
-
 def test_mean_of_the_resamples_is_the_distance() -> None:
     # A resample's pairs of different images are pairs of the whole, so that nothing is biased, duplicates or not.
     rng = np.random.default_rng(0)

@@ -47,13 +47,19 @@ def test_collapsed_fakes_are_precise_but_cover_little() -> None:
 @pytest.mark.parametrize("most_at_once", [4096, 30], ids=["all distances at once", "some rows at once"])
 def test_shares_are_those_of_the_definition(most_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MOST_AT_ONCE", most_at_once)
-    monkeypatch.setattr(module, "_ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(module, "_BLOCK_BYTES", 8 * 40 * 4)
     real, fake = cloud(0, 40), cloud(1, 25, centre=0.8, scale=1.3)
     measured = precision_recall(real, fake)
     # No exact shares of 0 or 1, which a swap of the two sets could hide.
     assert 0.1 < measured.recall != measured.precision < 0.9
     assert measured.precision == pytest.approx(share_within_reach(fake, real))
     assert measured.recall == pytest.approx(share_within_reach(real, fake))
+
+
+def test_blocks_of_distances_to_many_images_are_as_large_as_to_few() -> None:
+    for images in (2049, 8000, 20_000, 100_000):
+        rows = module._rows_at_once(images)
+        assert module._BLOCK_BYTES / 2 < rows * images * np.float32().nbytes <= module._BLOCK_BYTES
 
 
 def test_folders_get_what_torch_fidelity_gives_them(tmp_path: Path, draw: Callable[..., Path]) -> None:
