@@ -22,21 +22,29 @@ def main() -> None:
 
 
 def _try(case: Case, most: int) -> list[str]:
-    started, starter = time.monotonic(), Starter(case.loads)
+    started, starter, other = time.monotonic(), Starter(case.loads), Starter(case.loads)
     try:
         with tempfile.TemporaryDirectory(prefix="pocketgan-crash-") as scratch:
             crashes = Crashes(case, Path(scratch).resolve(), starter)
             calls = spread(crashes.undisturbed.changes, most)
-            kills = list(crashes.find_faults_of_kills(calls))
-            full = list(crashes.find_faults_of_full_disks(calls))
-            read_only = list(crashes.find_faults_of_read_only_disks())
+            faults = {
+                "kill": list(crashes.find_faults_of_kills(calls)),
+                "full": list(crashes.find_faults_of_full_disks(calls)),
+                "read-only": list(crashes.find_faults_of_read_only_disks()),
+                "two": [] if case.shares else list(crashes.find_faults_of_two_at_once(other)),
+                "damaged": list(crashes.find_faults_of_damage(most)),
+                "stale": list(crashes.find_faults_of_stale_inputs()),
+            }
     finally:
         starter.close()
+        other.close()
     tried = f"{len(calls)} of {crashes.undisturbed.changes} changes, {time.monotonic() - started:.0f} s"
-    print(f"{case.name:26} {tried:27} kill {len(kills)}  full {len(full)}  read-only {len(read_only)}", flush=True)
-    for fault in (*kills, *full, *read_only):
+    found = "  ".join(f"{kind} {len(those)}" for kind, those in faults.items())
+    print(f"{case.name:26} {tried:27} {found}", flush=True)
+    said = [fault for those in faults.values() for fault in those]
+    for fault in said:
         print(f"  {fault}", flush=True)
-    return [*kills, *full, *read_only]
+    return said
 
 
 if __name__ == "__main__":

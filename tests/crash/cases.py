@@ -17,7 +17,8 @@ from inputs import (
     with_students,
 )
 
-_LITERT = ("ai_edge_litert.interpreter",)
+_IMAGES = ("compress.images",)
+_LITERT = (*_IMAGES, "ai_edge_litert.interpreter")
 _TORCH = ("torch", "torch_fidelity")
 _OUT, _OVERWRITE = ("--out", "out"), ("--out", "out", "--overwrite")
 _KEPT = ("out.training", "cache")
@@ -31,16 +32,17 @@ _REPORT = ("eval", "report", "--inputs", "photos", "--teacher", "pictures", "--c
 _STUDENT = ("--student", "student", "--teacher", "g.h5", "--data", "data", *TRAINING)
 
 QUICK = (
-    Case("data photos", data, (*_PHOTOS, *_OUT)),
-    Case("data photos --overwrite", replacing_folder(data), (*_PHOTOS, *_OVERWRITE)),
-    Case("eval perturb", photos, ("eval", "perturb", "photos", "--out", "out", "--image-size-px", "16")),
-    Case("translate", with_students(photos, "small_int8.tflite"), (*_TRANSLATE, *_OUT)),
+    Case("data photos", data, (*_PHOTOS, *_OUT), loads=_IMAGES),
+    Case("data photos --overwrite", replacing_folder(data), (*_PHOTOS, *_OVERWRITE), loads=_IMAGES),
+    Case("eval perturb", photos, ("eval", "perturb", "photos", "--out", "out", "--image-size-px", "16"), loads=_IMAGES),
+    Case("translate", with_students(photos, "small_int8.tflite"), (*_TRANSLATE, *_OUT), loads=_LITERT),
     Case(
         "translate --overwrite",
         with_students(replacing_folder(photos), "small_int8.tflite"),
         (*_TRANSLATE, *_OVERWRITE),
+        loads=_LITERT,
     ),
-    Case("cache --clear", cached, ("cache", "--clear")),
+    Case("cache --clear", cached, ("cache", "--clear"), shares=True),
 )
 """Commands that load neither TensorFlow nor PyTorch."""
 SLOW = (
@@ -102,9 +104,7 @@ SLOW = (
         ("export", "tflite", "student", "--precision", "int8", "--data", "data", *_OUT),
         loads=KERAS,
     ),
-    Case(
-        "export keras", models, ("export", "keras", "student", "--out", "small.keras"), varies=(".keras",), loads=KERAS
-    ),
+    Case("export keras", models, ("export", "keras", "student", "--out", "small.keras"), loads=KERAS),
     Case(
         "export coreml",
         models,
@@ -112,12 +112,12 @@ SLOW = (
         varies=("mlpackage/Manifest.json",),
         loads=KERAS,
     ),
-    Case("teach", data, (*TEACH, *_OUT), varies=("teaching.json", ".png", ".h5"), keeps=_KEPT, loads=KERAS),
+    Case("teach", data, (*TEACH, *_OUT), varies=("teaching.json",), keeps=_KEPT, loads=KERAS),
     Case(
         "distill",
         models,
         (*DISTILL, *_OUT),
-        varies=("training.json", "manifest.json", ".keras"),
+        varies=("training.json", "manifest.json"),
         keeps=_KEPT,
         loads=KERAS,
     ),
@@ -125,7 +125,7 @@ SLOW = (
         "prune",
         models,
         ("prune", *_STUDENT, "--max-bytes", "10500", *_OUT),
-        varies=("training.json", "manifest.json", ".keras"),
+        varies=("training.json", "manifest.json"),
         keeps=_KEPT,
         loads=KERAS,
     ),
@@ -133,7 +133,7 @@ SLOW = (
         "quantize",
         models,
         ("quantize", *_STUDENT, "--calibration-images", "4", "--ranges", "minmax", *_OUT),
-        varies=("training.json", "manifest.json", ".keras"),
+        varies=("training.json", "manifest.json"),
         keeps=_KEPT,
         loads=KERAS,
     ),
@@ -141,7 +141,7 @@ SLOW = (
         "run RECIPE",
         recipe,
         ("run", "tiny.toml", "--teacher", "g.h5", "--data", "data", *_OUT),
-        varies=(".json", ".keras", ".html"),
+        varies=(".json", ".html"),
         keeps=("out", "cache"),
         loads=KERAS,
         forks=True,

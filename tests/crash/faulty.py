@@ -16,6 +16,7 @@ import os
 import signal
 import struct
 import sys
+import time
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -31,7 +32,8 @@ class Run:
     """A command line to run in a folder, with a fault at one of its changes below that folder."""
 
     fault: str
-    """`none`, `kill` (at the `call`-th change), `full` (from there on nothing new can be written) or `read-only`."""
+    """`none`, `kill` (at the `call`-th change), `pause` (there, until a file `go` lies beside the folder), `full` (from
+    there on nothing new can be written) or `read-only`."""
     call: int
     folder: str
     said: str
@@ -58,10 +60,18 @@ class _Faults:
         if self._run.fault == "kill" and count == self._run.call:
             # With all that it started, as where a machine stops.
             os.killpg(0, signal.SIGKILL)
+        if self._run.fault == "pause" and count == self._run.call:
+            _pause(Path(self._run.folder).parent)
         if self._run.fault == "full" and count >= self._run.call and makes_new:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fsdecode(arguments[0]))
         if self._run.fault == "read-only":
             raise OSError(errno.EROFS, os.strerror(errno.EROFS), os.fsdecode(arguments[0]))
+
+
+def _pause(place: Path) -> None:
+    (place / "paused").touch()
+    while not (place / "go").exists():
+        time.sleep(0.02)
 
 
 def _read(count: mmap.mmap) -> int:
@@ -103,7 +113,7 @@ def main() -> None:
 
 def _prepare(run: Run, count: mmap.mmap) -> None:
     """Make this fork what a shell would start in the run's folder; then let its file system fail."""
-    os.setsid()
+    os.setpgid(0, 0)
     signal.alarm(_LONGEST_S)
     os.chdir(run.folder)
     os.environ["POCKETGAN_CACHE"] = str(Path(run.folder) / "cache")

@@ -1,20 +1,39 @@
-"""Crash consistency: a command is killed at changes to files, run again, and compared with one that was not."""
+"""Crash consistency: a command is disturbed at changes to files, run again, and compared with one that was not."""
 
 import json
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from faulty import Run
+from PIL import Image, ImageOps
 
 FAULTY = Path(__file__).with_name("faulty.py")
-EXISTS, UNWRITABLE, KILLED = 2, 74, -9
+EXISTS, BUSY, UNWRITABLE, KILLED = 2, 2, 74, -9
+_DATED = ("metadata.json",)
+"""Members of archives that say when they were written."""
+_DAMAGES: Mapping[str, Callable[[bytes], bytes]] = {
+    "emptied": lambda held: b"",
+    "torn": lambda held: held[: len(held) // 2],
+    "garbled": lambda held: held[: len(held) // 2] + bytes(byte ^ 0x55 for byte in held[len(held) // 2 :]),
+}
 _UNFINISHED = re.compile(r"cache/.*/\..*\.partial-.*")
 """What a killed process leaves in the cache, which others may be writing too: removed when it is a day old."""
+
+
+def alter_pictures(folder: Path) -> None:
+    """Mirror the first picture of every folder of inputs."""
+    for path in folder.glob("**/0.png"):
+        if path.relative_to(folder).parts[0] not in ("out", "cache"):
+            with Image.open(path) as picture:
+                mirrored = ImageOps.mirror(picture)
+            mirrored.save(path)
 
 
 @dataclass(frozen=True)
@@ -34,6 +53,10 @@ class Case:
     """Modules to load once for all runs."""
     forks: bool = False
     """See `Run`."""
+    alter: Callable[[Path], None] = alter_pictures
+    """Changes the command's inputs in their place."""
+    shares: bool = False
+    """Whether two of them may run at once."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +82,16 @@ class Starter:
 
     def run(self, run: Run) -> Ended:
         """Run a command to its end."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        if stdin is None or stdout is None:
-            raise ValueError("the starter has no pipes")
-        stdin.write(json.dumps(asdict(run)) + "\n")
-        stdin.flush()
-        ended = json.loads(stdout.readline())
+        self.begin(run)
+        return self.end(run)
+
+    def begin(self, run: Run) -> None:
+        """Start a command."""
+        print(json.dumps(asdict(run)), file=self._process.stdin, flush=True)
+
+    def end(self, run: Run) -> Ended:
+        """Wait for the command that was started."""
+        ended = json.loads(next(iter(self._process.stdout or ())))
         return Ended(said=Path(run.said).read_text(encoding="utf-8", errors="replace"), **ended)
 
     def close(self) -> None:
@@ -94,8 +121,11 @@ class Crashes:
 
     def run(self, folder: Path, fault: str = "none", call: int = 0) -> Ended:
         """Run the command in a folder, with a fault at one of its changes."""
-        said, arguments = folder.parent / "said", list(self._case.arguments)
-        return self._starter.run(Run(fault, call, str(folder), str(said), arguments, self._case.forks))
+        return self._starter.run(self._line(folder, fault, call))
+
+    def _line(self, folder: Path, fault: str = "none", call: int = 0, said: str = "said") -> Run:
+        case = self._case
+        return Run(fault, call, str(folder), str(folder.parent / said), list(case.arguments), case.forks)
 
     def find_faults_of_kills(self, calls: Iterable[int]) -> Iterator[str]:
         """Kill the command at each of some changes, run it again; yield what is not as if it had never been killed."""
@@ -120,6 +150,71 @@ class Crashes:
         """Let nothing be written; yield what is not as before."""
         yield from self._fail("read-only", 1, [self.before])
 
+    def find_faults_of_two_at_once(self, other: Starter) -> Iterator[str]:
+        """Run the command a second time while the first is half done; yield what is not as if there were only one."""
+        folder, call = self.fresh(), 1 + self.undisturbed.changes // 2
+        place = f"{self._case.name}, beside another at change {call} of {self.undisturbed.changes}"
+        first, second = self._line(folder, "pause", call), self._line(folder, said="said.second")
+        self._starter.begin(first)
+        _wait_for(folder.parent / "paused")
+        refused = other.run(second)
+        (folder.parent / "go").touch()
+        ended = self._starter.end(first)
+        if refused.exit_code != BUSY or "is being written by process" not in refused.said:
+            yield f"{place}: the second ended with {refused.exit_code}: {refused.said}"
+        if ended.exit_code != 0:
+            yield f"{place}: the first ended with {ended.exit_code}: {ended.said}"
+        yield from self._compare(place, folder, [self.after])
+        shutil.rmtree(folder.parent)
+
+    def find_faults_of_damage(self, most: int) -> Iterator[str]:
+        """Kill the command, damage one of the files that it left, run it again; yield what is not made anew or named.
+
+        Args:
+            most: Files to damage, each in every way.
+        """
+        call = 1 + self.undisturbed.changes * 7 // 10
+        killed = self.fresh()
+        self.run(killed, "kill", call)
+        left = sorted(path for path in killed.rglob("*") if path.is_file() and self._is_left(path, killed))
+        for index in spread(len(left), most):
+            for how, damage in _DAMAGES.items():
+                folder = self._copy(killed)
+                path = folder / left[index - 1].relative_to(killed)
+                path.write_bytes(damage(path.read_bytes()))
+                place = f"{self._case.name}, {path.relative_to(folder)} {how}"
+                again = self.run(folder)
+                if again.exit_code == 0:
+                    yield from self._compare(place, folder, [self.after])
+                elif again.exit_code not in (2, 3) or path.parent.name not in again.said:
+                    yield f"{place}: it ended with {again.exit_code}: {again.said}"
+                shutil.rmtree(folder.parent)
+
+    def find_faults_of_stale_inputs(self) -> Iterator[str]:
+        """Change the inputs after a kill and after the end; yield what is neither made of the new ones nor refused."""
+        altered = self.fresh()
+        self._case.alter(altered)
+        self.run(altered)
+        wanted = read_tree(altered, self._case.varies)
+        for call in (1 + self.undisturbed.changes * 7 // 10, self.undisturbed.changes + 1):
+            folder = self.fresh()
+            self.run(folder, "kill", call)
+            self._case.alter(folder)
+            before, again = read_tree(folder, self._case.varies), self.run(folder)
+            place = f"{self._case.name}, inputs changed after change {call} of {self.undisturbed.changes}"
+            if again.exit_code not in (0, EXISTS):
+                yield f"{place}: it ended with {again.exit_code}: {again.said}"
+            # Cached results of the old inputs stay.
+            yield from self._compare(place, folder, [wanted if again.exit_code == 0 else before], apart=("cache",))
+            shutil.rmtree(folder.parent)
+
+    def _is_left(self, path: Path, folder: Path) -> bool:
+        return path.relative_to(folder).as_posix() not in self.before
+
+    def _copy(self, folder: Path) -> Path:
+        self._runs += 1
+        return Path(shutil.copytree(folder, self._scratch / str(self._runs) / "here"))
+
     def _fail(self, fault: str, call: int, allowed: list[Tree]) -> Iterator[str]:
         folder = self.fresh()
         ended = self.run(folder, fault, call)
@@ -129,17 +224,16 @@ class Crashes:
         if ended.exit_code not in (0, UNWRITABLE):
             yield f"{place}: it ended with {ended.exit_code}: {ended.said}"
         failed = ended.exit_code != 0
-        yield from self._compare(place, folder, allowed if failed else [self.after], may_resume=failed)
+        keeps = self._case.keeps if failed else ()
+        yield from self._compare(place, folder, allowed if failed else [self.after], apart=keeps)
         if failed and (again := self.run(folder)).exit_code not in (0, EXISTS):
             yield f"{place}: the rerun ended with {again.exit_code}: {again.said}"
         yield from self._compare(f"{place}, run again", folder, [self.after])
         shutil.rmtree(folder.parent)
 
-    def _compare(self, place: str, folder: Path, allowed: list[Tree], *, may_resume: bool = False) -> Iterator[str]:
-        found = read_tree(folder, self._case.varies)
-        if may_resume:
-            found = {path: held for path, held in found.items() if not path.startswith(self._case.keeps or "\0")}
-        found = {path: held for path, held in found.items() if not _UNFINISHED.fullmatch(path)}
+    def _compare(self, place: str, folder: Path, allowed: list[Tree], *, apart: tuple[str, ...] = ()) -> Iterator[str]:
+        """Yield how a folder differs from all that are allowed, but for what lies below some of its own."""
+        found, *allowed = (_without(tree, apart) for tree in (read_tree(folder, self._case.varies), *allowed))
         if found in allowed:
             return
         wanted = allowed[-1]
@@ -153,8 +247,30 @@ def read_tree(folder: Path, varies: tuple[str, ...] = ()) -> Tree:
     tree: Tree = {}
     for path in sorted(folder.rglob("*")):
         compared = path.is_file() and not path.name.endswith(varies or ("\0",))
-        tree[path.relative_to(folder).as_posix()] = path.read_bytes() if compared else None
+        tree[path.relative_to(folder).as_posix()] = _read(path) if compared else None
     return tree
+
+
+def _wait_for(path: Path) -> None:
+    for _ in range(15_000):
+        if path.exists():
+            return
+        time.sleep(0.02)
+    raise TimeoutError(f"{path} did not appear")
+
+
+def _without(tree: Tree, apart: tuple[str, ...]) -> Tree:
+    kept = {path: held for path, held in tree.items() if not _UNFINISHED.fullmatch(path)}
+    return {path: held for path, held in kept.items() if not path.startswith(apart)} if apart else kept
+
+
+def _read(path: Path) -> bytes:
+    """Read a file; of an archive, the checksums of its members, without the dates."""
+    if not zipfile.is_zipfile(path):
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        members = [member for member in archive.infolist() if member.filename not in _DATED]
+    return json.dumps([(member.filename, member.CRC) for member in members]).encode()
 
 
 def spread(changes: int, most: int) -> list[int]:
