@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from compress.distill.config import DistillConfig
     from compress.errors import PocketGANError
     from compress.prune.config import PruneConfig
+    from compress.teachers.reading.config import ReadingConfig
     from eval.config import GateConfig, ScoreConfig
     from export.config import CoremlConfig, TfliteConfig, TranslateConfig
     from export.quantize.config import QuantizeConfig
@@ -35,6 +36,7 @@ _MODULES = {
     "PocketGANError": "compress.errors",
     "PruneConfig": "compress.prune.config",
     "QuantizeConfig": "export.quantize.config",
+    "ReadingConfig": "compress.teachers.reading.config",
     "ScoreConfig": "eval.config",
     "TfliteConfig": "export.config",
     "TranslateConfig": "export.config",
@@ -54,6 +56,7 @@ _MODULES = {
 
 __all__ = [  # noqa: RUF022 - in the order of a student's life
     "load_teacher",
+    "ReadingConfig",
     "distill",
     "DistillConfig",
     "prune",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from compress.artifact import Artifact
+    from compress.teachers.reading.config import ReadingConfig
     from export.config import CoremlConfig, TfliteConfig, TranslateConfig
 
 
@@ -16,6 +17,7 @@ def export_tflite(
     out: str | PathLike[str],
     config: TfliteConfig | None = None,
     *,
+    reading: ReadingConfig | None = None,
     overwrite: bool = False,
 ) -> Artifact:
     """Write a generator as a `.tflite` file, checked against its source, as `compress export tflite`.
@@ -25,6 +27,7 @@ def export_tflite(
         out: The artifact's folder to write; the file in it is `model.tflite`, `(1, height, width, 3)` to the same in
             the type that `config.io_type` names.
         config: Precision, input and output type, sizes and calibration; fp32 when not given.
+        reading: What a teacher's file does not say, see `ReadingConfig`; of an artifact nothing can be said.
         overwrite: Whether `out` may exist.
 
     Returns:
@@ -43,11 +46,16 @@ def export_tflite(
         'model.tflite'
     """
     from compress.config import check_config
+    from compress.teachers.reading.config import AS_FOUND
     from export.config import TfliteConfig
     from export.tflite.stage import export_tflite as export_stage
 
     return export_stage(
-        Path(source), check_config(config or TfliteConfig(), TfliteConfig), Path(out), overwrite=overwrite
+        Path(source),
+        check_config(config or TfliteConfig(), TfliteConfig),
+        Path(out),
+        reading=reading or AS_FOUND,
+        overwrite=overwrite,
     )
 
 
@@ -56,6 +64,7 @@ def export_coreml(
     out: str | PathLike[str],
     config: CoremlConfig | None = None,
     *,
+    reading: ReadingConfig | None = None,
     overwrite: bool = False,
 ) -> Artifact:
     """Write a generator as a Core ML package that takes and returns pictures, as `compress export coreml`.
@@ -64,6 +73,7 @@ def export_coreml(
         source: An artifact with a Keras model, or a file that `load_teacher` reads.
         out: The artifact's folder to write; the package in it is `model.mlpackage`.
         config: Precision, sizes and calibration; fp16 when not given.
+        reading: What a teacher's file does not say, see `ReadingConfig`; of an artifact nothing can be said.
         overwrite: Whether `out` may exist.
 
     Returns:
@@ -81,11 +91,16 @@ def export_coreml(
         'model.mlpackage'
     """
     from compress.config import check_config
+    from compress.teachers.reading.config import AS_FOUND
     from export.config import CoremlConfig
     from export.coreml.stage import export_coreml as export_stage
 
     return export_stage(
-        Path(source), check_config(config or CoremlConfig(), CoremlConfig), Path(out), overwrite=overwrite
+        Path(source),
+        check_config(config or CoremlConfig(), CoremlConfig),
+        Path(out),
+        reading=reading or AS_FOUND,
+        overwrite=overwrite,
     )
 
 
@@ -95,6 +110,7 @@ def translate(
     out: str | PathLike[str],
     config: TranslateConfig | None = None,
     *,
+    reading: ReadingConfig | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Run a model over a folder of images, one PNG each, as `compress translate`.
@@ -104,6 +120,7 @@ def translate(
         images: A folder of photos of any size; they are cut and resized to what the model takes.
         out: The folder to write: for each photo a `(height, width, 3)` PNG of the same stem.
         config: Image size, and how to load and run the model.
+        reading: What a teacher's file does not say, see `ReadingConfig`; of an artifact nothing can be said.
         overwrite: Whether `out` may exist.
 
     Returns:
@@ -118,8 +135,11 @@ def translate(
         4
     """
     from compress.config import check_config
+    from compress.teachers.reading.config import AS_FOUND
     from export.config import TranslateConfig
     from export.translate import translate as translate_stage
 
     checked = check_config(config or TranslateConfig(), TranslateConfig)
-    return translate_stage(Path(model), Path(images), Path(out), checked, overwrite=overwrite)
+    return translate_stage(
+        Path(model), Path(images), Path(out), checked, reading=reading or AS_FOUND, overwrite=overwrite
+    )

@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from compress.artifact import Artifact
     from compress.distill.config import DistillConfig
     from compress.prune.config import PruneConfig
-    from compress.teachers.reading.config import AS_FOUND, ReadingConfig
+    from compress.teachers.reading.config import ReadingConfig
     from export.quantize.config import QuantizeConfig
 
 
-def load_teacher(path: str | PathLike[str], *, reading: ReadingConfig = AS_FOUND) -> keras.Model:
+def load_teacher(path: str | PathLike[str], *, reading: ReadingConfig | None = None) -> keras.Model:
     """Load a trained generator from any file that people have; no code in the file is run.
 
     Args:
         path: Keras 2 or 3 `.h5`, `.keras`, PyTorch `.pth`, a SavedModel directory, or an artifact.
-        reading: What the user says about the teacher's file.
+        reading: What the teacher's file does not say, see `ReadingConfig`.
 
     Returns:
         A functional model, `(batch, height, width, 3)` float32 in [-1, 1] to the same; height and width are None where
@@ -36,8 +36,9 @@ def load_teacher(path: str | PathLike[str], *, reading: ReadingConfig = AS_FOUND
         3
     """
     from compress import teachers
+    from compress.teachers.reading.config import AS_FOUND
 
-    return teachers.load(Path(path), reading=reading)
+    return teachers.load(Path(path), reading=reading or AS_FOUND)
 
 
 def distill(
@@ -46,7 +47,7 @@ def distill(
     out: str | PathLike[str],
     config: DistillConfig | None = None,
     *,
-    reading: ReadingConfig = AS_FOUND,
+    reading: ReadingConfig | None = None,
     overwrite: bool = False,
 ) -> Artifact:
     """Train a small student to do what a teacher does, as `compress distill`.
@@ -60,7 +61,7 @@ def distill(
         out: The artifact's folder to write.
         config: The student and its training. When not given, at 256 pixels by the recipe that suits what the teacher's
             images change, as `compress distill` chooses it.
-        reading: What the user says about the teacher's file.
+        reading: What the teacher's file does not say, see `ReadingConfig`.
         overwrite: Whether `out` may exist.
 
     Returns:
@@ -81,6 +82,7 @@ def distill(
     from compress.distill.config import DistillConfig
     from compress.distill.stage import distill as distill_stage
     from compress.run.suited import suit_config
+    from compress.teachers.reading.config import AS_FOUND
 
     if config is None:
         config = suit_config(
@@ -90,7 +92,7 @@ def distill(
             Path(data),
             Path(out),
             overwrite=overwrite,
-            reading=reading,
+            reading=reading or AS_FOUND,
         )
     return distill_stage(
         Path(teacher),
@@ -98,7 +100,7 @@ def distill(
         check_config(config, DistillConfig),
         Path(out),
         overwrite=overwrite,
-        reading=reading,
+        reading=reading or AS_FOUND,
     )
 
 
@@ -109,7 +111,7 @@ def prune(
     out: str | PathLike[str],
     config: PruneConfig,
     *,
-    reading: ReadingConfig = AS_FOUND,
+    reading: ReadingConfig | None = None,
     overwrite: bool = False,
 ) -> Artifact:
     """Remove a student's least important channels until it fits a budget, then fine-tune it, as `compress prune`.
@@ -120,7 +122,7 @@ def prune(
         data: The folder that it was trained on.
         out: The artifact's folder to write.
         config: The budget, `max_bytes` of the int8 file or `max_macs`, and the fine-tuning.
-        reading: What the user says about the teacher's file.
+        reading: What the teacher's file does not say, see `ReadingConfig`.
         overwrite: Whether `out` may exist.
 
     Returns:
@@ -139,6 +141,7 @@ def prune(
     from compress.config import check_config
     from compress.prune.config import PruneConfig
     from compress.prune.stage import prune as prune_stage
+    from compress.teachers.reading.config import AS_FOUND
 
     return prune_stage(
         Path(student),
@@ -147,7 +150,7 @@ def prune(
         check_config(config, PruneConfig),
         Path(out),
         overwrite=overwrite,
-        reading=reading,
+        reading=reading or AS_FOUND,
     )
 
 
@@ -158,7 +161,7 @@ def quantize(
     out: str | PathLike[str],
     config: QuantizeConfig | None = None,
     *,
-    reading: ReadingConfig = AS_FOUND,
+    reading: ReadingConfig | None = None,
     overwrite: bool = False,
 ) -> Artifact:
     """Choose a student's int8 ranges and train it with int8's rounding where that pays, as `compress quantize`.
@@ -169,7 +172,7 @@ def quantize(
         data: The folder that it was trained on.
         out: The artifact's folder to write.
         config: Method, ranges and training; the defaults when not given.
-        reading: What the user says about the teacher's file.
+        reading: What the teacher's file does not say, see `ReadingConfig`.
         overwrite: Whether `out` may exist.
 
     Returns:
@@ -187,6 +190,7 @@ def quantize(
         0
     """
     from compress.config import check_config
+    from compress.teachers.reading.config import AS_FOUND
     from export.quantize.config import QuantizeConfig
     from export.quantize.stage import quantize as quantize_stage
 
@@ -197,5 +201,5 @@ def quantize(
         check_config(config or QuantizeConfig(), QuantizeConfig),
         Path(out),
         overwrite=overwrite,
-        reading=reading,
+        reading=reading or AS_FOUND,
     )

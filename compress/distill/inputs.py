@@ -52,7 +52,7 @@ class StageInputs(Generic[_Config]):
     """Images of the target domain for the discriminator; none without one."""
 
     def recorded_config(self) -> dict[str, Any]:
-        """Return the `config` of the manifest: the stage's own, the losses that it inherited, how its teacher was read."""
+        """Return the `config` of the manifest: the stage's own, the inherited losses, how the teacher was read."""
         own = to_mapping(self.fit_config) | to_mapping(self.config)
         return own | record_reading(self.description, self.reading)
 

@@ -18,6 +18,7 @@ from compress.teachers import half_precision
 NAMES = {
     "load_teacher", "distill", "prune", "quantize", "export_tflite", "export_coreml", "translate", "score", "gate",
     "DistillConfig", "PruneConfig", "QuantizeConfig", "TfliteConfig", "CoremlConfig", "TranslateConfig", "ScoreConfig",
+    "ReadingConfig",
     "GateConfig", "draw_avatars", "AvatarsConfig", "write_demo_teacher", "Artifact", "PocketGANError", "__version__",
 }  # fmt: skip
 untyped: Any = pocketgan
@@ -40,7 +41,7 @@ def test_the_public_names_are_these() -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(AttributeError, match=r"no attribute 'destill'; it has load_teacher, distill"):
+    with pytest.raises(AttributeError, match=r"no attribute 'destill'; it has load_teacher, ReadingConfig, distill"):
         pocketgan.destill  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
 
 

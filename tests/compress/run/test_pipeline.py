@@ -17,6 +17,7 @@ from compress.prune.config import PruneConfig
 from compress.run import pipeline, stages
 from compress.run.recipe import MeasureConfig, Recipe
 from compress.teach.config import TeachConfig
+from compress.teachers.reading.config import ReadingConfig
 
 RECIPE = Recipe(name="mine.toml", distill=DistillConfig())
 
@@ -286,3 +287,11 @@ def test_ctrl_c_ends_the_running_stage_too_and_leaves_nothing_half_written(
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=60) == 130
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["run.json", "student.training"]
+
+
+def test_all_that_read_the_teacher_are_told_how(run, executed: list[list[str]]) -> None:
+    said = ReadingConfig(value_range="-1..1", verify=("a.png=b.png",))
+    run(dataclasses.replace(RECIPE, reading=said, prune=PruneConfig(max_bytes=100_000)))
+    told = {line[line.index("--out") + 1].rpartition("/")[2] for line in executed if "--value-range=-1..1" in line}
+    assert told == {"student", "pruned", "teacher"}
+    assert all(_value(line, "--verify") == "a.png=b.png" for line in executed if "--value-range=-1..1" in line)

@@ -25,6 +25,7 @@ def _load(folder: Path, text: str) -> Recipe:
 def test_each_table_is_its_stages_own_configuration(tmp_path: Path) -> None:
     found = _load(
         tmp_path,
+        "[teacher]\nvalue_range = '0..1'\n"
         "[teach]\nsteps = 9\ndecay_steps = 3\n[distill]\nwidth = 16\n[prune]\nmax_macs = 5\n[quantize]\nfloat_ops = 2\n"
         "[export]\nio_type = 'uint8'\nother_sizes_px = [64]\n[measure]\nruns = 3\n",
     )
@@ -34,6 +35,7 @@ def test_each_table_is_its_stages_own_configuration(tmp_path: Path) -> None:
     assert (found.quantize.float_ops, found.quantize.method) == (2, "qat")
     assert found.export == {"precision": "int8", "io_type": "uint8", "other_sizes_px": [64]}
     assert found.measure.runs == 3
+    assert found.reading.value_range == "0..1"
 
 
 def test_stages_without_a_table_are_left_out_but_for_export_and_measure(tmp_path: Path) -> None:
@@ -52,6 +54,7 @@ def test_stages_without_a_table_are_left_out_but_for_export_and_measure(tmp_path
         ("[measure]\nthreads = 0", r"\[measure\]: threads = 0"),
         ("[measure]\nruns = 0", r"\[measure\]: runs = 0"),
         ("[[", "TOML"),
+        ("[teacher]\npadding = 'mirror'", "'reflect', 'zero', 'replicate'"),
         ("[prune]\nsteps = 3", "--max-bytes"),
         ("[prune]\nmax_bytes = 3\nl1_weight = 1.0", "l1_weight was removed"),
         ("[quantize]\nmethod = 'best'", "'ptq', 'qat'"),
