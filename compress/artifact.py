@@ -19,8 +19,7 @@ TRANSLATION_NAME = "translation.json"
 """File beside translated images, where what their model was trained with bears on their scores: `trained_with`."""
 Format = Literal["keras", "tflite", "mlpackage"]
 MODEL_NAMES: Mapping[str, str] = {"keras": "model.keras", "tflite": "model.tflite", "mlpackage": "model.mlpackage"}
-LEFT_BY_SYSTEMS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
-"""Names of the files that systems leave in folders that somebody has looked at."""
+_LEFT_BY_SYSTEMS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _Record = TypeVar("_Record")
 
 
@@ -114,19 +113,24 @@ def file_fingerprint(path: Path, members: Iterable[Path] | None = None) -> str:
 
     Args:
         path: A file or a directory.
-        members: The directory's files that count; those that are missing are left out. All if None, but for
-            `LEFT_BY_SYSTEMS`.
+        members: The directory's files that count; those that are missing are left out. All if None, but for those of
+            `is_left_by_system`.
     """
     digest = hashlib.sha256()
     if not path.is_dir():
         _update(digest, path)
         return digest.hexdigest()
     if members is None:
-        members = (member for member in path.rglob("*") if member.name not in LEFT_BY_SYSTEMS)
+        members = (member for member in path.rglob("*") if not is_left_by_system(member.name))
     for member in sorted(member for member in members if member.is_file()):
         digest.update(member.relative_to(path).as_posix().encode("utf-8", "surrogateescape") + b"\0")
         _update(digest, member)
     return digest.hexdigest()
+
+
+def is_left_by_system(name: str) -> bool:
+    """Check for the name of a file that a system leaves in a folder that somebody has looked at, or copied."""
+    return name in _LEFT_BY_SYSTEMS or name.startswith("._")
 
 
 def _update(digest: "hashlib._Hash", path: Path) -> None:

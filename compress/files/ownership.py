@@ -9,7 +9,7 @@ import os
 import zipfile
 from pathlib import Path
 
-from compress.artifact import LEFT_BY_SYSTEMS, MANIFEST_NAME, file_fingerprint
+from compress.artifact import MANIFEST_NAME, MODEL_NAMES, file_fingerprint, is_left_by_system
 from compress.strict_json import SEAL
 
 MARKER = ".pocketgan"
@@ -22,6 +22,10 @@ _SIGNATURES = {
 }
 _UNSEALED = ({"schema", "key", "distances"}, {"schema", "kind", "models"})
 """Keys of the records that were written before there were content hashes: baselines of scores and of speed."""
+_OF_ARTIFACTS = frozenset(
+    {MANIFEST_NAME, *MODEL_NAMES.values(), "samples.png", "training.json", "sensitivity.json", "sensitivity.png"}
+)
+"""What artifacts hold."""
 _LARGEST_READ_BYTES = 64 << 20
 
 
@@ -37,7 +41,7 @@ def find_foreign(path: Path) -> list[str]:
     if members is None:
         return []
     known = {MARKER, *members}
-    return [name for name in _list_members(path) if name not in known and Path(name).name not in LEFT_BY_SYSTEMS]
+    return [name for name in _list_members(path) if name not in known and not is_left_by_system(Path(name).name)]
 
 
 def fingerprint_written(path: Path) -> str:
@@ -47,10 +51,11 @@ def fingerprint_written(path: Path) -> str:
 
 
 def _read_members(folder: Path) -> list[str] | None:
-    """Read what a folder held when it was marked; None where no marker says so."""
+    """Read what a folder held when it was marked, or find what is an artifact's; None where nothing says so."""
     marker = _read_json(folder / MARKER)
     if not isinstance(marker, dict) or not isinstance(marker.get("members"), list):
-        return None
+        is_copy = not (folder / MARKER).exists() and _is_unmarked_artifact(folder)
+        return [name for name in _list_members(folder) if Path(name).parts[0] in _OF_ARTIFACTS] if is_copy else None
     return [name for name in map(str, marker["members"]) if not {"..", "/"} & set(Path(name).parts)]
 
 
@@ -63,6 +68,11 @@ def _list_members(folder: Path) -> list[str]:
     return sorted(found)
 
 
+def is_empty(folder: Path) -> bool:
+    """Check that a folder holds nothing but what systems leave there."""
+    return all(is_left_by_system(path.name) for path in folder.iterdir())
+
+
 def is_ours(path: Path) -> bool:
     """Check whether this tool wrote a folder or a file.
 
@@ -70,7 +80,7 @@ def is_ours(path: Path) -> bool:
         path: An existing one. Empty folders and files belong to nobody, so they count as ours.
     """
     if path.is_dir():
-        return (path / MARKER).is_file() or _is_unmarked_artifact(path) or not any(path.iterdir())
+        return (path / MARKER).is_file() or _is_unmarked_artifact(path) or is_empty(path)
     if not path.is_file():
         return False
     size = path.stat().st_size
@@ -78,7 +88,7 @@ def is_ours(path: Path) -> bool:
 
 
 def _is_unmarked_artifact(folder: Path) -> bool:
-    """Check for a manifest: artifacts of before there were markers."""
+    """Check for a manifest: artifacts of before there were markers, or copied without their hidden file."""
     record = _read_json(folder / MANIFEST_NAME)
     return isinstance(record, dict) and {"schema", "stage", "format", "cost"} <= set(record)
 

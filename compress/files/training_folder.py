@@ -10,7 +10,7 @@ from typing import TypeVar
 from compress.errors import UsageError
 from compress.files.atomic import atomic_dir, refuse_existing, replace_text
 from compress.files.locks import absolute, locked
-from compress.files.ownership import MARKER, fingerprint_written, mark_folder
+from compress.files.ownership import MARKER, fingerprint_written, is_empty, mark_folder
 
 _ENDED = "ended.json"
 """Record of a training whose output is about to be put in place: its identity, and the output's fingerprint."""
@@ -29,7 +29,7 @@ def training_folder(out: Path) -> Path:
         UsageError: If something of that name is there that no training made.
     """
     folder = place_of_training(out)
-    if folder.exists() and not (folder / MARKER).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not (folder / MARKER).is_file() and not (folder.is_dir() and is_empty(folder)):
         raise UsageError(
             f"{folder} is where the training of {out.name} would keep its checkpoints, and it holds something else. "
             "Pass another --out, or move it."

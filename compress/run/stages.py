@@ -23,7 +23,7 @@ from compress.console.exits import handling
 from compress.console.parent import PARENT
 from compress.errors import PocketGANError, UsageError
 from compress.files.atomic import remove, remove_leftovers, replace_text
-from compress.files.ownership import fingerprint_written, is_ours
+from compress.files.ownership import fingerprint_written, is_empty, is_ours
 
 _CLEANING_S = 20
 _log = logging.getLogger(__name__)
@@ -158,7 +158,7 @@ def _ended_with(process: "subprocess.Popen[bytes]") -> Iterator[None]:
 
 
 def _read_record(out: Path, name: str) -> dict[str, dict[str, Any]]:
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    if not out.exists() or (out.is_dir() and is_empty(out)):
         return {}
     try:
         record = json.loads((out / name).read_text(encoding="utf-8"))

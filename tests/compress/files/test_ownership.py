@@ -1,5 +1,6 @@
 """What this tool wrote in a folder, apart from what was put there since."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from compress.artifact import file_fingerprint
 from compress.files.atomic import atomic_dir
-from compress.files.ownership import MARKER, find_foreign, fingerprint_written
+from compress.files.ownership import MARKER, find_foreign, fingerprint_written, is_ours
 
 
 @pytest.fixture
@@ -68,3 +69,29 @@ def test_a_marker_that_names_files_elsewhere_has_none_of_them_read(written: Path
 def test_a_link_to_a_folder_is_somebodys_too(written: Path) -> None:
     os.symlink(written.parent, written / "photos")
     assert find_foreign(written) == ["photos"]
+
+
+def test_in_an_artifact_that_was_copied_without_its_marker_what_is_no_artifacts_is_somebodys(tmp_path: Path) -> None:
+    manifest = {"schema": 1, "stage": "distill", "format": "keras", "cost": {}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    for name in ("model.keras", "samples.png", "training.json"):
+        (tmp_path / name).touch()
+    (tmp_path / "model.mlpackage").mkdir()
+    (tmp_path / "model.mlpackage" / "Manifest.json").touch()
+    assert is_ours(tmp_path)
+    assert find_foreign(tmp_path) == []
+    (tmp_path / "notes.txt").write_text("mine")
+    assert find_foreign(tmp_path) == ["notes.txt"]
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "._1.png"])
+def test_a_folder_that_somebody_has_only_looked_at_is_empty(tmp_path: Path, name: str) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).touch()
+    assert is_ours(tmp_path / "out")
+    with atomic_dir(tmp_path / "out", overwrite=True) as scratch:
+        (scratch / "1.png").touch()
+    (tmp_path / "out" / name).touch()
+    assert find_foreign(tmp_path / "out") == []
+    (tmp_path / "out" / "mine.txt").touch()
+    assert find_foreign(tmp_path / "out") == ["mine.txt"]

@@ -54,6 +54,14 @@ def test_something_else_at_its_place_is_named_and_left(tmp_path: Path, what: str
     assert not (tmp_path / "faces").exists()
 
 
+def test_a_folder_at_its_place_that_somebody_has_only_looked_at_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "faces.training").mkdir()
+    (tmp_path / "faces.training" / ".DS_Store").touch()
+    trainings = _Trainings()
+    trainings.run(tmp_path / "faces")
+    assert trainings.trained == 1
+
+
 def test_a_run_that_was_killed_after_its_output_was_in_place_is_not_trained_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -161,6 +161,11 @@ def test_the_folder_of_another_record_is_refused(executed: list[str], tmp_path: 
     assert executed == ["first"]
 
 
+def test_a_folder_that_somebody_has_only_looked_at_is_a_new_one(executed: list[str], tmp_path: Path) -> None:
+    (tmp_path / ".DS_Store").touch()
+    assert list(run_stages([FIRST], tmp_path, record="run.json")) == ["first"]
+
+
 def test_a_file_in_the_place_of_the_folder_is_refused(executed: list[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("notes")
     with pytest.raises(UsageError, match="file holds something else than a run"):
