@@ -95,7 +95,9 @@ def _build_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | 
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         goal = ImageCms.createProfile("sRGB")
-        transform = ImageCms.buildTransform(source, goal, mode, "RGBA" if mode == "RGBA" else "RGB")
+        # The shortcut for one channel is 10 levels off in the shadows of a steep curve.
+        flags = ImageCms.Flags.NOOPTIMIZE if mode == "L" else ImageCms.Flags.NONE
+        transform = ImageCms.buildTransform(source, goal, mode, "RGBA" if mode == "RGBA" else "RGB", flags=flags)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
         raise UnusableProfile(str(error)) from error
     return None if _keeps_colours(transform, mode) else transform

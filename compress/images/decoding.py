@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -18,7 +18,7 @@ from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffI
 from compress.errors import UnusableData
 from compress.images import colour, memory
 from compress.images.folder import read_formats
-from compress.images.formats import HEAD_BYTES, HEIC, JPEG, Format, describe_content, format_of_content
+from compress.images.formats import HEAD_BYTES, HEIC, JPEG, RAW, Format, describe_content, format_of_content
 from compress.images.memory import LARGEST_DECODED_BYTES, LARGEST_FILE_BYTES
 
 Size = int | tuple[int, int]
@@ -28,6 +28,7 @@ _LIMIT = f"at most {LARGEST_DECODED_BYTES / 1e6:.0f} MB of memory are taken for 
 _TILE_PX = 512
 _DEEP_BITS = 16
 _ORIENTATION_TAG = 0x0112
+_KIND_TAG, _IS_PREVIEW = 0x00FE, 1
 _FIRST_SIDEWAYS = 5
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -109,9 +110,18 @@ def _open(path: Path) -> Iterator[ImageFile]:
         found = _require_read_format(head, path)
         # `Image.open` refuses a 200-megapixel JPEG of a phone before it could be told to decode it at an eighth. The
         # decoder is named, since Pillow's others include some that start programs of the system: EPS.
-        with JpegImageFile(stream) if found is JPEG else Image.open(stream, formats=[found.decoder]) as opened:
+        with JpegImageFile(stream) if found is JPEG else _open_as(found, stream) as opened:
             stream.open_up()
+            if isinstance(opened, TiffImageFile) and opened.tag_v2.get(_KIND_TAG, 0) & _IS_PREVIEW:
+                raise UnusableData(f"{path} begins with a preview, as cameras' raw files do; {RAW.remedy}.")
             yield opened
+
+
+def _open_as(found: Format, stream: memory.BoundedReader) -> ImageFile:
+    try:
+        return Image.open(stream, formats=[found.decoder])
+    except UnidentifiedImageError as error:
+        raise OSError(f"it begins as a {found.name} picture and is none") from error
 
 
 def _require_read_format(head: bytes, path: Path) -> Format:

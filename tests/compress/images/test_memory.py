@@ -24,7 +24,8 @@ SIDE = 2000
 _MEASURE = """
 import json, os, re, sys
 from pathlib import Path
-from PIL import GifImagePlugin, WebPImagePlugin
+from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, ImageCms, Jpeg2KImagePlugin, PpmImagePlugin
+from PIL import TiffImagePlugin, WebPImagePlugin
 from compress import images
 from compress.images import decoding
 from compress.errors import UnusableData
@@ -112,15 +113,27 @@ PICTURES: dict[str, Callable[[Path], object]] = {
     "lossy.webp": lambda path: picture("RGB").save(path, method=0),
     "lossless.webp": lambda path: picture("RGBA").save(path, lossless=True, method=0),
     "palette.gif": lambda path: picture("P").save(path),
+    "rgb.bmp": lambda path: picture("RGB").save(path),
+    "strips.tif": lambda path: picture("RGB").save(path, compression="tiff_lzw"),
+    "one_strip.tif": lambda path: picture("RGBA").save(path, compression="tiff_lzw", strip_size=2**30),
+    "deep.tif": lambda path: picture("I;16").save(path, compression="tiff_lzw"),
+    "turned.tif": lambda path: picture("RGB").save(path, exif=_turned()),
+    "colours.avif": lambda path: picture("RGB").save(path, speed=10, subsampling="4:4:4"),
+    "deep.pgm": lambda path: picture("I;16").convert("I").save(path),
+    "rgb.jp2": lambda path: picture("RGB").save(path),
+    "profile.png": lambda path: picture("RGB").save(path),
+    "profile_transparent.png": lambda path: picture("RGBA").save(path),
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[float, float]]:
+def measured(tmp_path_factory: pytest.TempPathFactory, p3_profile: bytes) -> dict[str, tuple[float, float]]:
     """What each picture was computed to take, and took, MB: fitted to 64 pixels, and whole."""
     folder = tmp_path_factory.mktemp("pictures")
     for name, write in PICTURES.items():
         write(folder / name)
+        if name.startswith("profile"):
+            Image.open(folder / name).save(folder / name, icc_profile=p3_profile)
     line = [sys.executable, "-P", "-c", _MEASURE, *(str(folder / name) for name in PICTURES)]
     return json.loads(subprocess.run(line, capture_output=True, text=True, check=True).stdout)
 
@@ -201,6 +214,15 @@ def test_metadata_behind_the_pixels_count(tmp_path: Path, monkeypatch: pytest.Mo
         images.read_image(path)
     path.write_bytes(content)
     assert images.read_image(path).shape == (8, 8, 3)
+
+
+def test_a_tiff_may_be_described_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "LARGEST_HEADER_BYTES", 8_000)
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.tif", compression="tiff_lzw")
+    content = (tmp_path / "photo.tif").read_bytes()
+    assert int.from_bytes(content[4:8], "little") > 8_000
+    np.testing.assert_array_equal(images.read_image(tmp_path / "photo.tif"), pixels)
 
 
 def test_a_large_file_is_refused_unread(tmp_path: Path) -> None:

@@ -54,7 +54,9 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(64))) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".png", ".webp"])
+@pytest.mark.parametrize(
+    "suffix", [".jpg", ".JPEG", ".jfif", ".png", ".webp", ".bmp", ".tif", ".TIFF", ".ppm", ".jp2", ".gif"]
+)
 def test_every_format_reads_as_rgb(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"photo{suffix}"
     Image.fromarray(quadrants(32, 48)).save(path, quality=95, subsampling=0, lossless=True)
@@ -104,12 +106,56 @@ def test_first_frame_of_an_animation_is_taken(tmp_path: Path, kind: str) -> None
     assert (read_image(path) == RED).all()
 
 
+def test_avif_reads_as_rgb(tmp_path: Path) -> None:
+    path = tmp_path / "photo.avif"
+    Image.fromarray(quadrants(32, 48)).save(path, quality=95, subsampling="4:4:4")
+    assert np.abs(read_image(path).astype(int) - quadrants(32, 48)).max() <= JPEG_ERROR
+
+
+@pytest.mark.parametrize("suffix", ["tif", "pgm", "jp2"])
+def test_16_bit_greyscale_is_scaled_in_every_format(tmp_path: Path, suffix: str) -> None:
+    levels = np.array([[0, 257 * 100, 65535]], np.uint16)
+    image = Image.fromarray(levels)
+    (image.convert("I") if suffix == "pgm" else image).save(tmp_path / f"deep.{suffix}")
+    assert read_image(tmp_path / f"deep.{suffix}")[0, :, 0].tolist() == [0, 100, 255]
+
+
+def test_whitest_16_bits_of_a_tiff_may_be_0(tmp_path: Path) -> None:
+    path = tmp_path / "deep.tif"
+    Image.fromarray(np.array([[0, 257 * 100, 65535]], np.uint16)).save(path, tiffinfo={262: 0})
+    with Image.open(path) as written:
+        assert written.tag_v2[262] == 0  # pyright: ignore[reportAttributeAccessIssue] (a TIFF has tags)
+    assert read_image(path)[0, :, 0].tolist() == [255, 155, 0]
+
+
+def test_12_bit_tiffs_are_not_taken_for_dark(tmp_path: Path) -> None:
+    # Two pixels of 0 and 4095, in three bytes.
+    entries = [(256, 3, 2), (257, 3, 1), (258, 3, 12), (259, 3, 1), (262, 3, 1), (273, 4, 8), (278, 3, 1), (279, 4, 3)]
+    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *one[:2], 1, one[2]) for one in entries)
+    content = b"II*\0" + struct.pack("<I", 12) + b"\x00\x0f\xff\0" + directory + bytes(4)
+    (tmp_path / "deep.tif").write_bytes(content)
+    assert read_image(tmp_path / "deep.tif")[0, :, 0].tolist() == [0, 255]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_numbers_of_an_unknown_range_are_refused(tmp_path: Path, kind: type) -> None:
+    Image.fromarray(np.full((4, 4), 1, kind)).save(tmp_path / "depth.tif")
+    with pytest.raises(UnusableData, match=r"depth\.tif is broken: its pixels are numbers of an unknown range"):
+        read_image(tmp_path / "depth.tif")
+
+
+def test_the_preview_of_a_camera_raw_file_is_not_taken_for_the_photo(tmp_path: Path) -> None:
+    Image.fromarray(quadrants(8, 8)).save(tmp_path / "photo.tif", tiffinfo={254: 1})
+    with pytest.raises(UnusableData, match=r"photo\.tif begins with a preview, as cameras' raw files do; develop"):
+        read_image(tmp_path / "photo.tif")
+
+
 def test_a_jpeg_named_png_is_told_by_its_content(tmp_path: Path) -> None:
     Image.fromarray(quadrants(16, 16)).save(tmp_path / "photo.png", "JPEG", quality=95, subsampling=0)
     assert corners(read_image(tmp_path / "photo.png")) == [RED, GREEN, BLUE, WHITE]
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "avif"])
 @pytest.mark.parametrize(
     ("orientation", "seen"),
     [
@@ -197,6 +243,7 @@ def torn_files() -> dict[str, bytes]:
         | {
             "empty.jpg": b"",
             "text.jpg": b"<html>404 not found</html>",
+            "pointer.jpg": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
             "drawing.png": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n",
             "checksum.png": encoded("png").replace(b"IDAT", b"IDAX", 1),
         }
@@ -279,7 +326,7 @@ def test_listing_is_sorted_and_leaves_out_what_is_no_image(tmp_path: Path) -> No
 
 
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UnusableData, match="holds no image; expected JPEG, PNG, WebP, .* files"):
+    with pytest.raises(UnusableData, match=r"holds no image; expected JPEG, PNG, WebP, .* files"):
         list_images(tmp_path)
     with pytest.raises(UnusableData, match="is no folder"):
         list_images(tmp_path / "missing")
