@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from compress.artifact import read_json_record
 from compress.distill.config import FitConfig
 from compress.distill.training_data.build import TrainingData
 from compress.files.atomic import replace_text
@@ -17,6 +18,7 @@ from compress.prune.budget import Budget, CostModel
 from compress.prune.config import PruneConfig
 from compress.prune.groups import Group, Unit
 from compress.prune.sensitivity import gradients_on
+from compress.strict_json import open_seal_if_any, seal_record
 
 RECORD = "pruning.json"
 """File in the run's folder: `identity` of the run, and `kept`, for each group the positions of its units."""
@@ -77,16 +79,24 @@ def load_or_choose(work: Path, run_identity: str, make: Callable[[], Choice]) ->
         work: The run's folder.
         run_identity: What tells this run from another.
         make: Makes the choice.
+
+    Raises:
+        UnusableArtifact: If the record is damaged: another choice would not fit the weights that were trained since.
     """
     path = work / RECORD
-    if path.exists():
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record["identity"] == run_identity:
-            return Choice(tuple(tuple(kept) for kept in record["kept"]))
+    kept = read_json_record(path, _parse, what="a choice of channels", advice=f"Delete {work} to start anew.") or {}
+    if run_identity in kept:
+        return kept[run_identity]
     choice = make()
     record = {"identity": run_identity, "kept": choice.kept}
-    replace_text(path, json.dumps(record) + "\n")
+    replace_text(path, json.dumps(seal_record(record)) + "\n")
     return choice
+
+
+def _parse(record: Any) -> dict[str, Choice]:
+    """Return the recorded choice under the identity of its run."""
+    opened = open_seal_if_any(record)
+    return {opened["identity"]: Choice(tuple(tuple(kept) for kept in opened["kept"]))}
 
 
 def _scores(

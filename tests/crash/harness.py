@@ -16,6 +16,8 @@ from PIL import Image, ImageOps
 
 FAULTY = Path(__file__).with_name("faulty.py")
 EXISTS, BUSY, UNWRITABLE, KILLED = 2, 2, 74, -9
+_STORES = ("cache", "out/features")
+"""Folders in which results of earlier inputs stay."""
 _DATED = ("metadata.json",)
 """Members of archives that say when they were written."""
 _DAMAGES: Mapping[str, Callable[[bytes], bytes]] = {
@@ -204,8 +206,7 @@ class Crashes:
             place = f"{self._case.name}, inputs changed after change {call} of {self.undisturbed.changes}"
             if again.exit_code not in (0, EXISTS):
                 yield f"{place}: it ended with {again.exit_code}: {again.said}"
-            # Cached results of the old inputs stay.
-            yield from self._compare(place, folder, [wanted if again.exit_code == 0 else before], apart=("cache",))
+            yield from self._compare(place, folder, [wanted if again.exit_code == 0 else before], apart=_STORES)
             shutil.rmtree(folder.parent)
 
     def _is_left(self, path: Path, folder: Path) -> bool:

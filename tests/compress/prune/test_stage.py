@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +195,34 @@ def test_a_killed_run_goes_on_with_the_channels_it_chose(run, tmp_path: Path, mo
     monkeypatch.setattr(choice, "choose", lambda *_: pytest.fail("chosen anew"))
     finished = run(tmp_path / "pruned", config)
     assert [group["kept"] for group in finished.manifest.config["groups"]] == [len(units) for units in kept]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: "",
+        lambda text: text[: len(text) // 2],
+        lambda text: "[]",
+        lambda text: text.replace('"kept": [[0', '"kept": [[1'),
+    ],
+)
+def test_a_damaged_choice_is_named(tmp_path: Path, damage: Callable[[str], str]) -> None:
+    from compress.prune.choice import RECORD, Choice, load_or_choose
+
+    made = load_or_choose(tmp_path, "run", lambda: Choice(((0, 2), (1,))))
+    assert load_or_choose(tmp_path, "run", lambda: pytest.fail("chosen anew")) == made
+    written = (tmp_path / RECORD).read_text()
+    (tmp_path / RECORD).write_text(damage(written))
+    assert (tmp_path / RECORD).read_text() != written
+    with pytest.raises(UnusableArtifact, match=r"pruning\.json cannot be read.*to start anew"):
+        load_or_choose(tmp_path, "run", lambda: made)
+
+
+def test_the_choice_of_another_run_is_not_taken(tmp_path: Path) -> None:
+    from compress.prune.choice import Choice, load_or_choose
+
+    load_or_choose(tmp_path, "earlier", lambda: Choice(((0, 2),)))
+    assert load_or_choose(tmp_path, "run", lambda: Choice(((1,),))) == Choice(((1,),))
 
 
 def test_the_folder_of_another_stopped_run_is_left_as_it_is(run, tmp_path: Path) -> None:
