@@ -19,7 +19,7 @@ class FeatureCollector:
     def __init__(self, key: FeatureKey, cache: FeatureCache, network: FeatureNetwork) -> None:
         self._key, self._cache = key, cache
         self._loaded = cache.load(key)
-        self._extraction = FeatureExtraction(network)
+        self._extraction = FeatureExtraction(network, key.shape[0])
 
     def add(self, image: np.ndarray) -> None:
         """Take the next image, `(height, width, 3)` uint8 of the key's size."""

@@ -44,13 +44,15 @@ def perceptual_distances(
         arXiv:1801.03924, equation 1 with all weights 1.
     """
     sides = [read_batches(paths, image_size_px, batch_size) for paths in zip(*pairs, strict=True)]
-    distances = []
+    distances: list[float] = []
     with torch.inference_mode(), _recorded_stages(network) as recorded:
         for batches in zip(*sides, strict=True):
             # One after the other, so that equal images pass through equal arithmetic and differ by exactly 0.
             first, second = (_activations(batch, network, recorded) for batch in batches)
-            distances.append(torch.stack([_distance(*both) for both in zip(first, second, strict=True)]).sum(dim=0))
-    return torch.cat(distances).numpy()
+            summed = torch.stack([_distance(*both) for both in zip(first, second, strict=True)]).sum(dim=0)
+            # As numbers: small tensors between the networks' large ones keep memory from being given back.
+            distances += summed.tolist()
+    return np.array(distances, dtype=np.float32)
 
 
 @contextmanager
