@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from compress.errors import UnsupportedLayer, UnusableModel
+from compress.errors import UnsupportedLayer, UnusableModel, UsageError
 from compress.printable import printable
 from compress.teachers.description import GeneratorDescription
 from compress.teachers.limits import READING_S
@@ -92,6 +92,7 @@ def run_in_child(module: str, *arguments: str, path: Path) -> None:
     Raises:
         UnusableModel: With the child's own words if it refused the file, else that it crashed or ran out of time.
         UnsupportedLayer: If the child said so.
+        UsageError: If what the user says of the file does not go with it.
         OSError: If it could not write its result.
     """
     # -P keeps modules that lie in the working directory from standing in for numpy or h5py.
@@ -114,6 +115,8 @@ def run_in_child(module: str, *arguments: str, path: Path) -> None:
         raise OSError(int(last_line), os.strerror(int(last_line)), tempfile.gettempdir())
     if child.returncode == UnusableModel.exit_code and last_line:
         raise UnusableModel(f"{path}: {printable(last_line)}")
+    if child.returncode == UsageError.exit_code and last_line:
+        raise UsageError(f"{path}: {printable(last_line)}")
     if child.returncode == UnsupportedLayer.exit_code and last_line:
         raise UnsupportedLayer(f"{path}: {printable(last_line)}")
     if child.returncode != 0:

@@ -17,7 +17,7 @@ from compress.teachers.description import GeneratorDescription
 from compress.teachers.keras import hdf5
 from compress.teachers.keras.config import CONFIG_DEPTH_LIMIT, Call, flatten_model
 from compress.teachers.keras.layer_writer import Weights
-from compress.teachers.keras.layers import write_network
+from compress.teachers.keras.layers import finish_network, write_network
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 from compress.teachers.unpacked import require_whole
 
@@ -34,8 +34,8 @@ def describe(path: Path, reading: ReadingConfig = AS_FOUND) -> GeneratorDescript
     """
     with open_archive(path) as (config, opened):
         network = flatten_model(config)
-        graph, output = write_network(network, lambda call: _weights_of(call, opened))
-    return graph.finish("Keras 3 model (.keras)", network.input_shape, output)
+        graph, output = write_network(network, lambda call: _weights_of(call, opened), reading)
+    return finish_network(graph, network, output, "Keras 3 model (.keras)", reading)
 
 
 @contextmanager
@@ -67,7 +67,8 @@ def _read(archive: zipfile.ZipFile, name: str) -> bytes:
 def _weights_of(call: Call, opened: h5py.File) -> Weights:
     for root in _ROOTS:
         place = "/".join(f"{root}/{part}" for part in call.places)
-        group = opened.get(f"{place}/vars")
+        # A wrapper keeps the weights of its layer below itself; its own hold the kernel once more.
+        group = opened.get(f"{place}/layer/vars", opened.get(f"{place}/vars"))
         if isinstance(group, h5py.Group):
             numbers = sorted((name for name in group if re.fullmatch(r"\d+", name)), key=int)
             return [(str(group[name].attrs.get("name", "")), hdf5.read_array(group[name])) for name in numbers]

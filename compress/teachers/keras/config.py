@@ -39,6 +39,8 @@ class Call:
     """Arguments of the call beside tensors, by keyword."""
     constants: tuple[Any, ...]
     """Arguments of the call beside tensors, by position."""
+    constant_first: bool = False
+    """True where the first argument is no tensor."""
 
 
 @dataclass
@@ -78,6 +80,11 @@ class _Node:
     references: list[_Reference] = field(default_factory=list)
     arguments: dict[str, Any] = field(default_factory=dict)
     constants: list[Any] = field(default_factory=list)
+    constant_first: bool = False
+
+    def add_constant(self, value: Any) -> None:
+        self.constant_first |= not self.references and not self.constants
+        self.constants.append(value)
 
 
 @dataclass
@@ -163,6 +170,7 @@ class _Flattener:
             inputs=tuple(inputs),
             arguments=node.arguments,
             constants=tuple(node.constants),
+            constant_first=node.constant_first,
         )
         self.calls.append(call)
         return [call.name]
@@ -226,9 +234,9 @@ def _read_node(layer: Mapping[str, Any], place: str, index: int, raw: Any) -> _N
     for reference in [raw] if isinstance(raw[0], str) else raw:
         name, call, _, *keywords = reference
         if name == "_CONSTANT_VALUE":
-            node.constants.append(call if len(reference) < 3 else reference[2])
-            continue
-        node.references.append((name, call))
+            node.add_constant(call if len(reference) < 3 else reference[2])
+        else:
+            node.references.append((name, call))
         for key, value in (keywords[0] if keywords else {}).items():
             if _is_keras2_tensor(value):
                 node.references.append((value[0], value[1]))
@@ -239,7 +247,7 @@ def _read_node(layer: Mapping[str, Any], place: str, index: int, raw: Any) -> _N
 
 def _read_argument(node: _Node, argument: Any) -> None:
     if not _collect_tensors(node, argument):
-        node.constants.append(argument)
+        node.add_constant(argument)
 
 
 def _collect_tensors(node: _Node, value: Any) -> bool:

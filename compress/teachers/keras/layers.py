@@ -1,69 +1,94 @@
-"""Writers of each kind of Keras layer, by name, into a description.
+"""Writers of each kind of Keras layer, by name, into a description; classes that are no Keras's are `own_layers`."""
 
-A user's own class is recognised by its name (`ReflectionPadding2D`, `ReflectPad2D`, `InstanceNorm`, ...), since its
-code is not in the file. Unknown layers are refused by name.
-"""
-
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from compress.teachers.description import INPUT, LayerKind
+import numpy as np
+
+from compress.teachers.description import INPUT, GeneratorDescription, LayerKind
 from compress.teachers.graph_writer import GraphWriter
 from compress.teachers.keras.config import Call, Network
-from compress.teachers.keras.inferred_padding import LAMBDA_PADDING, UNKNOWN_PADDING
-from compress.teachers.keras.layer_writer import (
-    Handler,
-    LayerWriter,
-    UnknownLayer,
-    Weights,
-    spatial_pairs,
-    write_activation,
-)
+from compress.teachers.keras.inferred_padding import LAMBDA_PADDING
+from compress.teachers.keras.layer_writer import Handler, LayerWriter, Weights, spatial_pairs, write_activation
 from compress.teachers.keras.norms import write_batch_norm, write_contrib_norm, write_group_norm, write_instance_norm
-from compress.teachers.keras.operations import is_known_operation, is_operation, write_operation
+from compress.teachers.keras.operations import (
+    is_known_operation,
+    is_operation,
+    write_constant_merge,
+    write_merge,
+    write_operation,
+)
+from compress.teachers.keras.own_layers import write_own_layer
+from compress.teachers.keras.scaling import write_normalization, write_rescaling
+from compress.teachers.reading.config import ReadingConfig
+from compress.teachers.reading.found_layers import tell_layers
+from compress.teachers.reading.layer_as import parse_layer_as, require_own_classes
 
 
-def write_network(network: Network, weights_of: Callable[[Call], Weights]) -> tuple[GraphWriter, str]:
+def write_network(
+    network: Network, weights_of: Callable[[Call], Weights], reading: ReadingConfig
+) -> tuple[GraphWriter, str]:
     """Write all calls of a flattened model.
 
     Args:
         network: The calls.
         weights_of: Returns a call's weights in the file.
+        reading: What the user says.
 
     Returns:
         The written graph and the name of its output.
 
     Raises:
         UnusableModel: If a layer is not known.
+        UsageError: If the user says what a class is that the file has not.
     """
     graph = GraphWriter()
     names = {INPUT: INPUT}
+    said = parse_layer_as(reading.layer_as)
+    require_own_classes(said, {call.class_name for call in network.calls if _handler(call) is None})
     for call in network.calls:
         inputs = tuple(names[name] for name in call.inputs)
         layer = LayerWriter(graph, call, inputs, weights_of(call), label="/".join(call.path))
-        names[call.name] = _handler(call)(layer)
+        handler = _handler(call)
+        names[call.name] = handler(layer) if handler else write_own_layer(layer, said, reading.padding)
     return graph, names[network.output]
 
 
-def _handler(call: Call) -> Handler:
-    plain = re.sub(r"[^a-z]", "", call.class_name.lower())
+def finish_network(
+    graph: GraphWriter, network: Network, output: str, source_format: str, reading: ReadingConfig
+) -> GeneratorDescription:
+    """Return the description of a written network, with what its layers tell.
+
+    Raises:
+        UsageError: If the user says how borders are padded, but the file does.
+    """
+    description = tell_layers(graph.finish(source_format, network.input_shape, output), reading)
+    return replace(description, batch_norm_told=not _is_tutorials_u_net(network))
+
+
+def _is_tutorials_u_net(network: Network) -> bool:
+    """Check whether a net is built like the U-Net of TensorFlow's pix2pix tutorial, which is called with training=True.
+
+    That call is not in the file; Dropout, which only pix2pix keeps outside training, shows the net.
+    """
+    kinds = {call.class_name for call in network.calls}
+    windows = [call.config.get("kernel_size") for call in network.calls if call.class_name == "Conv2DTranspose"]
+    halved = any(call.class_name == "Conv2D" and call.config.get("strides") == [2, 2] for call in network.calls)
+    u_net = {"BatchNormalization", "Dropout", "Concatenate"} <= kinds
+    return u_net and halved and bool(windows) and all(window == [4, 4] for window in windows)
+
+
+def _handler(call: Call) -> Handler | None:
+    """Return the writer of a layer or function of Keras and of packages known here; None for any other class."""
     if is_operation(call):
         return write_operation
     if call.class_name in _HANDLERS:
         return _HANDLERS[call.class_name]
-    if "reflect" in plain and "pad" in plain:
-        return _write_reflection_padding
-    if "instancenorm" in plain:
+    if call.class_name == "InstanceNormalization":
         return write_instance_norm
     # A Keras 3 `.h5` names an operation's class without its module.
-    return write_operation if is_known_operation(call) else _refuse_unknown
-
-
-def _refuse_unknown(layer: LayerWriter) -> str:
-    reason = "is a layer that no CycleGAN generator known here has; its code is not in the file."
-    raise UnknownLayer(str(layer.error(reason)))
+    return write_operation if is_known_operation(call) else None
 
 
 def _pass_on(layer: LayerWriter) -> str:
@@ -81,13 +106,37 @@ def _write_lambda(layer: LayerWriter) -> str:
     return write_operation(replace(layer, call=call))
 
 
-def _write_reflection_padding(layer: LayerWriter) -> str:
-    """Write a user's own padding class: amounts are a number, a pair, two pairs, or `tf.pad`'s four pairs."""
-    config = layer.config
-    amounts = next((config[key] for key in ("padding", "paddings", "pad", "pad_size", "size") if key in config), None)
-    if amounts is None:
-        return layer.add("ReflectionPadding2D", UNKNOWN_PADDING)
-    return layer.add("ReflectionPadding2D", {"padding": spatial_pairs(layer, amounts)})
+def _write_spectral(layer: LayerWriter) -> str:
+    """Write the layer within a `SpectralNormalization`, whose kernel in the file is normalised already."""
+    return _write_wrapped(layer, [(name, value) for name, value in layer.weights if name not in _POWER_ITERATION])
+
+
+def _write_weight_norm(layer: LayerWriter) -> str:
+    """Write the layer within a `WeightNormalization` (tensorflow_addons): kernel `g * v / |v|` for each filter."""
+    held = dict(layer.weights)
+    direction, gain = held.get("v", held.get("kernel")), held.get("g")
+    if direction is None or gain is None:
+        raise layer.error(f"has the weights {', '.join(sorted(held)) or 'none'}; expected g and v or kernel.")
+    # Transposed convolutions have their filters in the last axis but one, and tensorflow_addons takes the last of all.
+    lengths = np.sqrt(np.maximum(np.sum(direction**2, axis=(0, 1, 2), keepdims=True), _LEAST_LENGTH))
+    weights = [("kernel", direction / lengths * gain)]
+    return _write_wrapped(layer, weights + ([("bias", held["bias"])] if "bias" in held else []))
+
+
+_POWER_ITERATION = frozenset({"vector_u", "sn_u", "u"})
+_LEAST_LENGTH = 1e-12
+"""Least square of a length in TensorFlow's `l2_normalize`."""
+
+
+def _write_wrapped(layer: LayerWriter, weights: Weights) -> str:
+    inner = layer.config.get("layer")
+    if not isinstance(inner, Mapping) or not isinstance(inner.get("config"), Mapping):
+        raise layer.error("wraps no layer.")
+    call = replace(layer.call, class_name=str(inner.get("class_name")), config=inner["config"])
+    handler = _HANDLERS.get(call.class_name)
+    if handler is None or call.class_name in _WRAPPERS:
+        raise layer.error(f"wraps a {call.class_name}; expected a convolution.")
+    return handler(replace(layer, call=call, weights=weights))
 
 
 def _write_zero_padding(layer: LayerWriter) -> str:
@@ -190,8 +239,10 @@ def _write_upsampling(layer: LayerWriter) -> str:
 
 
 def _write_merge(layer: LayerWriter) -> str:
-    kinds: dict[str, LayerKind] = {"Add": "Add", "Multiply": "Multiply"}
-    return layer.add(kinds[layer.call.class_name], {})
+    operation = layer.call.class_name.lower()
+    if len(layer.inputs) == 1:
+        return write_constant_merge(layer, operation)
+    return write_merge(layer, operation)
 
 
 def _write_concatenation(layer: LayerWriter) -> str:
@@ -246,6 +297,7 @@ _IDENTITIES = (
     "GaussianNoise",
     "ActivityRegularization",
 )
+_WRAPPERS = frozenset({"SpectralNormalization", "WeightNormalization"})
 _HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(_IDENTITIES, _pass_on),
     "Identity": _pass_on,
@@ -270,8 +322,11 @@ _HANDLERS: dict[str, Handler] = {
     "AveragePooling2D": _write_pooling,
     "MaxPooling2D": _write_pooling,
     "GlobalAveragePooling2D": _write_global_pooling,
-    "Add": _write_merge,
-    "Multiply": _write_merge,
+    **dict.fromkeys(("Add", "Multiply", "Subtract"), _write_merge),
+    "Rescaling": write_rescaling,
+    "Normalization": write_normalization,
+    "SpectralNormalization": _write_spectral,
+    "WeightNormalization": _write_weight_norm,
     "Concatenate": _write_concatenation,
     "SpaceToDepth": _write_shuffle,
     "DepthToSpace": _write_shuffle,

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from compress.teachers.composed import group_norm
 from compress.teachers.keras.layer_writer import LayerWriter
 
 TENSORFLOW_ADDONS_EPSILON = 1e-3
@@ -9,8 +10,8 @@ KERAS_EPSILON = 1e-3
 TUTORIAL_EPSILON = 1e-5
 """Epsilon of the class in TensorFlow's CycleGAN and pix2pix tutorials, which its files do not hold."""
 
-_GAMMA_NAMES = frozenset({"gamma", "scale", "weight"})
-_BETA_NAMES = frozenset({"beta", "offset", "shift", "bias"})
+_GAMMA_NAMES = frozenset({"gamma", "scale", "weight", "gain", "g", "w"})
+_BETA_NAMES = frozenset({"beta", "offset", "shift", "bias", "b"})
 
 
 def write_batch_norm(layer: LayerWriter) -> str:
@@ -31,13 +32,20 @@ def write_batch_norm(layer: LayerWriter) -> str:
 
 
 def write_group_norm(layer: LayerWriter) -> str:
-    """Write group normalisation of one channel each, which Keras and tensorflow_addons write as -1 groups."""
+    """Write group normalisation; Keras and tensorflow_addons write -1 groups where each channel is one."""
+    channels = layer.graph.channels(layer.inputs[0])
     groups = layer.config.get("groups")
-    channels = {value.size for _, value in layer.weights}
-    if groups != -1 and {groups} != channels:
-        raise layer.error(f"has {groups} groups; expected -1, one for each channel.")
+    groups = channels if groups == -1 else groups
+    if type(groups) is not int or not 1 <= groups <= channels:
+        raise layer.error(f"has {groups} groups of {channels} channels.")
     _require_last_axis(layer)
-    return _write_affine(layer, float(layer.config.get("epsilon", KERAS_EPSILON)))
+    epsilon = float(layer.config.get("epsilon", KERAS_EPSILON))
+    if groups == channels:
+        return _write_affine(layer, epsilon)
+    affine = _affine(layer)
+    return group_norm.write_group_norm(
+        layer.graph, layer.inputs[0], groups, epsilon, affine.get("gamma"), affine.get("beta"), name=layer.label
+    )
 
 
 def write_instance_norm(layer: LayerWriter) -> str:

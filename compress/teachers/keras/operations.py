@@ -3,12 +3,17 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from compress.errors import UnusableModel
+from compress.teachers.composed.scaling import write_scaling
 from compress.teachers.description import LayerKind
 from compress.teachers.keras.config import Call
 from compress.teachers.keras.layer_writer import Handler, LayerWriter, spatial_pairs, write_activation
+from compress.teachers.keras.scaling import write_arithmetic
 
 _TENSORFLOW_CLASSES = ("TFOpLambda", "TensorFlowOpLayer")
 
@@ -71,19 +76,49 @@ def _write_node_pad(layer: LayerWriter) -> str:
 
 
 def _write_padding(layer: LayerWriter, amounts: Any, mode: str) -> str:
-    kinds: dict[str, LayerKind] = {"reflect": "ReflectionPadding2D", "constant": "ZeroPadding2D"}
+    kinds: dict[str, LayerKind] = {
+        "reflect": "ReflectionPadding2D",
+        "constant": "ZeroPadding2D",
+        "edge": "ReplicationPadding2D",
+    }
     if mode not in kinds or _setting(layer, "constant_values", 0) not in (0, None):
-        raise layer.error(f"pads in mode {mode.upper()}; expected REFLECT, or CONSTANT with zeros.")
+        raise layer.error(f"pads in mode {mode.upper()}; expected REFLECT, EDGE, or CONSTANT with zeros.")
     return layer.add(kinds[mode], {"padding": spatial_pairs(layer, amounts)})
 
 
-def _merge(kind: LayerKind) -> Handler:
+def _arithmetic(operation: str) -> Handler:
     def write(layer: LayerWriter) -> str:
-        if len(layer.inputs) != 2:
-            raise layer.error("combines an image with a constant; expected two images.")
-        return layer.add(kind, {})
+        if len(layer.inputs) == 1:
+            return write_arithmetic(layer, operation, _constant_of(layer))
+        return write_merge(layer, operation)
 
     return write
+
+
+def write_merge(layer: LayerWriter, operation: str) -> str:
+    """Write the sum, the product or the difference of images."""
+    kinds: dict[str, LayerKind] = {"add": "Add", "multiply": "Multiply", "subtract": "Add"}
+    if operation not in kinds:
+        raise layer.error("divides an image by an image.")
+    if operation != "subtract":
+        return layer.add(kinds[operation], {})
+    first, second = layer.inputs
+    negated = write_scaling(layer.graph, second, np.array(-1.0), np.array(0.0), name=f"{layer.label}_negated")
+    return replace(layer, inputs=(first, negated)).add("Add", {})
+
+
+def _constant_of(layer: LayerWriter) -> Any:
+    """Return the constant of an image's arithmetic with one: by position, by keyword, or of a graph's node."""
+    held = [*layer.call.constants, *(layer.call.arguments[name] for name in ("x", "y") if name in layer.call.arguments)]
+    held += list((layer.config.get("constants") or {}).values())
+    if len(held) != 1:
+        raise layer.error("combines an image with no constant; expected two images, or one and a constant.")
+    return held[0]
+
+
+def write_constant_merge(layer: LayerWriter, operation: str) -> str:
+    """Write a sum or product that a Keras 3 `.h5` names as a layer, of one image and a constant."""
+    return write_arithmetic(layer, operation, _constant_of(layer))
 
 
 def _write_concatenation(layer: LayerWriter) -> str:
@@ -116,10 +151,11 @@ _OPERATIONS: dict[str, Handler] = {
     "pad": _write_pad,
     "mirror_pad": _write_node_pad,
     "pad_v2": _write_node_pad,
-    "add": _merge("Add"),
-    "add_v2": _merge("Add"),
-    "multiply": _merge("Multiply"),
-    "mul": _merge("Multiply"),
+    **dict.fromkeys(("add", "add_v2"), _arithmetic("add")),
+    **dict.fromkeys(("multiply", "mul"), _arithmetic("multiply")),
+    **dict.fromkeys(("subtract", "sub"), _arithmetic("subtract")),
+    **dict.fromkeys(("divide", "true_divide", "truediv", "div", "real_div"), _arithmetic("divide")),
+    "cast": _pass_on,
     "concat": _write_concatenation,
     "concatenate": _write_concatenation,
     "leaky_relu": _write_leaky_relu,

@@ -243,13 +243,15 @@ def test_functional_arithmetic_equals_numpy(keras2, run, images):
             {"paddings": [[0, 0], [1, 1], [1, 1], [0, 0]], "mode": "SYMMETRIC"},
             "SYMMETRIC",
         ),
-        ("TFOpLambda", {"function": "__operators__.add"}, {"y": 0.5}, "constant"),
+        ("TFOpLambda", {"function": "__operators__.add"}, {"y": "half"}, "scales by half"),
+        ("TFOpLambda", {"function": "__operators__.add"}, {}, "no constant"),
         ("TFOpLambda", {"function": "math.erf"}, {}, "erf"),
         ("ResnetBlock", {}, {}, "ResnetBlock"),
         ("Activation", {"activation": "softmax"}, {}, "softmax"),
         ("Conv2D", {"filters": 3, "kernel_size": [1, 1], "data_format": "channels_first"}, {}, "channels first"),
         ("Concatenate", {"axis": 1}, {}, "axis 1"),
         ("Addons>GroupNormalization", {"groups": 2}, {}, "2 groups"),
+        ("Addons>GroupNormalization", {"groups": 7}, {}, "7 groups"),
     ],
 )
 def test_what_no_generator_has_is_refused_by_name(keras2, tmp_path, load_here, class_name, config, arguments, words):
