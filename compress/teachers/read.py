@@ -11,7 +11,7 @@ import numpy as np
 
 from compress.config import from_mapping
 from compress.console.parent import die_with_parent
-from compress.errors import UnsupportedLayer, UnusableModel
+from compress.errors import UnsupportedLayer, UnusableModel, UsageError
 from compress.printable import printable
 from compress.teachers.check import check_description
 from compress.teachers.description import GeneratorDescription
@@ -123,7 +123,7 @@ def main() -> int:
     try:
         reading = from_mapping(ReadingConfig, json.loads(options[0]) if options else {}, origin="the command line")
         read = _read_within_limits(content, Path(path), reading)
-    except (UnusableModel, UnsupportedLayer) as error:
+    except (UnusableModel, UnsupportedLayer, UsageError) as error:
         return print_reason(str(error), error.exit_code)
     except MemoryError:
         return print_reason("reading it takes more memory than any generator needs; the file is damaged.")
