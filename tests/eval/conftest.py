@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageCms, ImageDraw, ImageFilter
 
 SIZE_PX = 64
 
@@ -24,6 +24,13 @@ def draw() -> Drawer:
         return folder
 
     return fill
+
+
+@pytest.fixture(scope="session")
+def swapping_profile() -> bytes:
+    """A colour profile by which red is green, and green is red."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return srgb.replace(b"rXYZ", b"____").replace(b"gXYZ", b"rXYZ").replace(b"____", b"gXYZ")
 
 
 def _drawing(rng: np.random.Generator, size_px: int) -> Image.Image:

@@ -5,11 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from compress.errors import UnusableData
-from compress.images import list_images
-from eval.score_key import ScoreKey, content_sha256, metric_name, require_one_key
+from compress.images import list_images, read_image
+from eval.score_key import PROFILE_READER, READER, ScoreKey, content_sha256, metric_name, reader_of, require_one_key
 
 KEY = ScoreKey(
     real_sha256="a" * 64,
@@ -64,3 +66,17 @@ def test_content_hash_follows_the_content_and_not_the_place(tmp_path: Path, draw
     assert content_sha256(list_images(first)) != content_sha256(list_images(other))
     (moved / "000.png").write_bytes((other / "000.png").read_bytes())
     assert content_sha256(list_images(first)) != content_sha256(list_images(moved))
+
+
+def test_the_reader_tells_whether_a_colour_profile_was_followed(
+    tmp_path: Path, draw: Callable[..., Path], swapping_profile: bytes
+) -> None:
+    """Keys of images without one are those of versions that followed none, whose scores they equal."""
+    paths = list_images(draw(tmp_path / "real", 3))
+    assert reader_of(paths) == READER == "cut to the fakes' aspect ratio and Lanczos to their size, where it differs"
+    before = read_image(paths[1])
+    Image.fromarray(before).save(paths[1], icc_profile=swapping_profile)
+    assert reader_of(paths) == PROFILE_READER != READER
+    assert reader_of([paths[0], paths[2]]) == READER
+    difference = read_image(paths[1]).astype(int) - before[..., [1, 0, 2]]
+    assert np.abs(difference).max() <= 1

@@ -1,6 +1,7 @@
 """Any model over a folder: one PNG for each photo, what the model itself makes of it, all or nothing."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -68,6 +69,14 @@ def test_two_photos_of_one_stem_are_refused(small_student, as_artifact, tmp_path
         UnusableData, match=r"cat\.jpg and .*cat\.png share a stem: what is made of each would be named cat\.png"
     ):
         translate(as_artifact(small_student), tmp_path / "in", tmp_path / "out", TranslateConfig())
+
+
+def test_photos_that_are_not_read_are_not_left_out(photo_folder, tmp_path):
+    shutil.copytree(photo_folder, tmp_path / "in")
+    (tmp_path / "in" / "IMG_1.HEIC").touch()
+    with pytest.raises(UnusableData, match=r"photos in .*in would be left out(.|\n)*1 HEIC file"):
+        translate(tmp_path / "no model", tmp_path / "in", tmp_path / "out", TranslateConfig())
+    assert not (tmp_path / "out").exists()
 
 
 def test_broken_photos_beyond_one_leave_nothing_behind(small_student, as_artifact, photo_folder, tmp_path):

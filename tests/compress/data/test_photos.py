@@ -1,6 +1,8 @@
 """`compress data photos`: every photo once, one size, names that cannot collide."""
 
 import shutil
+import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,3 +76,24 @@ def test_what_was_laid_out_within_the_data_set_can_be_laid_out_anew(data: Path) 
         prepare_photos(data, PhotosConfig(image_size_px=size), data / "small", overwrite=True)
     assert images.read_image(images.list_images(data / "small")[0]).shape == (16, 16, 3)
     assert len(images.list_images(data / "testA")) == 4
+
+
+def test_of_two_photos_of_one_stem_none_is_lost(data: Path, tmp_path: Path) -> None:
+    (data / "testA" / "001.jpg").write_bytes((data / "testA" / "001.png").read_bytes())
+    for config in (PhotosConfig(image_size_px=20), PhotosConfig(image_size_px=20, domain="both")):
+        with pytest.raises(UnusableData, match=r"testA/001\.jpg and .*testA/001\.png share a stem"):
+            prepare_photos(data, config, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert prepare_photos(data, PhotosConfig(image_size_px=20, domain="B"), tmp_path / "out") == {"images": 4}
+
+
+def test_the_command_ends_with_the_code_of_unusable_data_and_the_way_out(
+    data: Path, tmp_path: Path, command: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    (data / "testA" / "more").mkdir()
+    (data / "testA" / "more" / "a.png").write_bytes((data / "testA" / "001.png").read_bytes())
+    ended = command("data", "photos", data, "--out", tmp_path / "out", "--image-size-px", 20)
+    assert ended.returncode == UnusableData.exit_code
+    assert "1 of 5 photos" in ended.stderr
+    assert "1 photo(s) in sub-folders, which are not searched: more/a.png; move them up, or away" in ended.stderr
+    assert not (tmp_path / "out").exists()

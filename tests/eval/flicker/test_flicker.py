@@ -234,3 +234,11 @@ def test_commands_perturb_and_score(draw: Drawer, command: CommandLine, tmp_path
     mixed = command("eval", "score", *folders, "--real", photos)
     assert (mixed.returncode, "--real does not go with --flicker" in mixed.stderr) == (2, True)
     assert "Traceback" not in mixed.stderr
+
+
+def test_photos_that_are_not_read_are_not_left_out_of_the_copies(tmp_path: Path, draw: Drawer) -> None:
+    photos = draw(tmp_path / "photos", 4)
+    (photos / "more.heic").write_bytes(b"")
+    with pytest.raises(UnusableData, match="1 of 5 photos"):
+        perturb_folder(photos, PerturbConfig(image_size_px=SIZE_PX), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

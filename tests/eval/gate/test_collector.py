@@ -18,6 +18,7 @@ from compress.images import read_image, write_png
 from eval.config import AcceptConfig, GateConfig
 from eval.gate import collector, stage
 from eval.gate.files import write_files
+from eval.score_key import PROFILE_READER
 
 Drawer = Callable[..., Path]
 Decodes = Callable[[Path], list[int]]
@@ -157,3 +158,18 @@ def test_image_that_exif_data_behind_its_pixels_turns_is_refused_by_its_size(tmp
     path.write_bytes(path.read_bytes()[:-12] + chunk + path.read_bytes()[-12:])
     with pytest.raises(UnusableData, match=r"2\.png is 32x48 px when it is turned .* 48x32; generated images must be"):
         stage.accept_baseline(AcceptConfig(candidate=tmp_path / "candidate", data=tmp_path))
+
+
+@pytest.mark.parametrize("folder", ["testA", "testB", "candidate", "baseline", "teacher"])
+def test_a_gate_over_half_the_photos_is_refused(folder: str, data: Path) -> None:
+    Image.new("RGB", (8, 8)).save(data / folder / "more.bak", "PNG")
+    with pytest.raises(UnusableData, match=rf"1 of 13 photos in .*{folder} would be left out"):
+        stage.run_gate(gate(data, teacher=data / "teacher"))
+
+
+def test_the_key_tells_that_colour_profiles_of_inputs_were_followed(data: Path, swapping_profile: bytes) -> None:
+    config = AcceptConfig(candidate=data / "candidate", data=data)
+    assert stage.accept_baseline(config).key["reader"] == "as it is"
+    with Image.open(data / "testA" / "003.png") as photo:
+        photo.save(data / "testA" / "003.png", icc_profile=swapping_profile)
+    assert stage.accept_baseline(config).key["reader"] == PROFILE_READER

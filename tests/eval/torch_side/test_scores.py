@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import torch_fidelity
+from PIL import Image
 from torch_fidelity import feature_extractor_inceptionv3
 from torch_fidelity.metric_fid import KEY_METRIC_FID
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD
@@ -21,6 +22,7 @@ from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL
 
 from compress import console
 from compress.artifact import file_fingerprint
+from compress.errors import UnusableData
 from compress.images import list_images, read_image
 from eval.cli import app
 from eval.confidence import normal_interval, resample_counts
@@ -29,6 +31,7 @@ from eval.distribution.fid import resampled_frechet_distances
 from eval.features import networks
 from eval.features.extract import extract_features
 from eval.features.networks import FeatureExtractorEfficientNetLite0, choose_network
+from eval.score_key import require_one_key
 from eval.scores import score_folder
 from eval.similarity.perceptual import perceptual_distances
 
@@ -315,3 +318,23 @@ def test_a_score_in_a_sisters_features_says_so_beside_the_number(
 def test_scoring_never_loads_tensorflow(blurred_scores: dict[str, Any]) -> None:
     assert blurred_scores
     assert not {"tensorflow", "keras"} & sys.modules.keys()
+
+
+def test_features_kept_of_photos_before_their_profiles_were_followed_are_not_used(
+    folders: Path, tmp_path: Path, swapping_profile: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "real").mkdir()
+    for path in list_images(folders / "real"):
+        Image.fromarray(read_image(path)).save(tmp_path / "real" / path.name, icc_profile=swapping_profile)
+    given = ScoreConfig(
+        real=tmp_path / "real", fake=folders / "fake", network="efficientnet-lite0", cache=tmp_path / "cache"
+    )
+    with monkeypatch.context() as earlier:
+        earlier.setattr("compress.images.colour.to_srgb", lambda image, profile: image)
+        earlier.setattr("eval.score_key.has_colours_to_convert", lambda path: False)
+        before = score_folder(given)
+    after, again = score_folder(given), score_folder(replace(given, cache=None))
+    assert after["fd_efficientnet_lite0"] == pytest.approx(again["fd_efficientnet_lite0"], rel=1e-6)
+    assert after["fd_efficientnet_lite0"] != pytest.approx(before["fd_efficientnet_lite0"], rel=1e-3)
+    with pytest.raises(UnusableData, match=r"do not compare: they differ in reader\."):
+        require_one_key({"before": before["key"], "after": after["key"]})

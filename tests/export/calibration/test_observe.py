@@ -1,9 +1,12 @@
 """Calibration: ranges of most photos, drawn the same for the same seed."""
 
+import shutil
+
 import numpy as np
 import pytest
 from keras import layers
 
+from compress.errors import UnusableData
 from export.calibration import observe
 from export.graph.lower import lower
 
@@ -39,3 +42,11 @@ def test_held_back_photos_are_none_of_those_to_calibrate_on(photo_folders) -> No
     )
     assert (len(seen), len(unseen)) == (12, 4)
     assert not {photo.tobytes() for photo in seen} & {photo.tobytes() for photo in unseen}
+
+
+@pytest.mark.parametrize("name", ["trainA", "."])
+def test_photos_that_are_not_read_are_not_left_out_of_the_calibration(name, photo_folders, tmp_path) -> None:
+    shutil.copytree(photo_folders / "trainA", tmp_path / "data" / name, dirs_exist_ok=True)
+    (tmp_path / "data" / name / "IMG_1.jpg").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(UnusableData, match="1 of 13 photos"):
+        observe.sample_photos(tmp_path / "data", domain="A", count=5, size=(16, 16), seed=0)
