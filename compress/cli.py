@@ -17,7 +17,7 @@ from compress.data.config import AvatarsConfig, CelebaConfig, PhotosConfig
 from compress.distill.config import DiscriminatorConfig, DistillConfig, LossConfig, TrainConfig
 from compress.errors import UsageError
 from compress.prune.config import PruneConfig
-from compress.run.recipe import Recipe, load_recipe
+from compress.run.recipe import Kinds, Recipe, load_recipe
 from compress.teach.config import TeachConfig
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 
@@ -146,13 +146,18 @@ def photos(
     console.show(prepare_photos(data, config or PhotosConfig(), out, overwrite=overwrite), as_json=json)
 
 
-def _load_recipe(name: str) -> Recipe:
-    """Read and check a recipe, the tables of the packages above with it."""
+def _load_recipe(name: str, settings: tuple[str, ...] = ()) -> Recipe:
+    """Read a recipe, checked."""
+    return load_recipe(name, _classes_above(), settings)
+
+
+def _classes_above() -> Kinds:
+    """Import the configuration classes of tables whose stages belong to the packages above."""
     above: dict[Any, Any] = {}
     for table, place in _ABOVE.items():
         module, _, kind = place.partition(":")
         above[table] = getattr(import_module(module), kind)
-    return load_recipe(name, above)
+    return above
 
 
 class _RecipeBeneathFlags:
@@ -273,41 +278,74 @@ def prune(
     console.show(_summary(pruned) | predicted, as_json=json)
 
 
-@app.command
+@app.command(help_formatter=console.Headings(HEADINGS))
 def run(
-    recipe: str,
+    recipe: str | None = None,
     *,
     teacher: Path | None = None,
     data: Path,
     out: Path,
+    settings: Annotated[tuple[str, ...], Parameter(name="--set", negative_iterable=())] = (),
     reading: Annotated[ReadingConfig, Flags] | None = None,
+    overwrite: Switch = False,
     json: Switch = False,
 ) -> None:
-    """Run every stage of a recipe, from teacher to report; a stopped run resumes.
+    """Run every stage from a teacher to a phone's file and a report; a stopped run resumes.
 
     Args:
-        recipe: A recipe's name or .toml file.
+        recipe: A recipe's name (avatars, demo, faces, faithful, horse2zebra, texture, vintage) or .toml file; chosen
+            by the teacher's file and images when not given.
         teacher: A CycleGAN generator: .h5, .keras, .pth, SavedModel or artifact; trained by [teach] when not given.
-        data: A folder with trainA, trainB, testA, testB.
+        data: A folder with trainA, trainB, testA, testB, or a folder of the photos to translate.
         out: The run's folder.
+        settings: TABLE.KEY=VALUE of a recipe, such as distill.steps=4000; may be repeated. compress recipe lists them.
+        overwrite: Replace what was trained, where a key, the teacher or the photos changed; else that is refused.
         json: Print JSON.
     """
     from compress.run.pipeline import run_recipe
 
-    _show_run(run_recipe(teacher, data, _load_recipe(recipe), out, reading=reading or AS_FOUND), out, as_json=json)
+    said = reading or AS_FOUND
+    chosen = _suited_recipe(teacher, data, out, settings, said) if recipe is None else _load_recipe(recipe, settings)
+    result = run_recipe(teacher, data, chosen, out, reading=said, overwrite=overwrite)
+    _show_run(result, out, as_json=json)
+
+
+def _suited_recipe(
+    teacher: Path | None, data: Path, out: Path, settings: tuple[str, ...], reading: ReadingConfig
+) -> Recipe:
+    if teacher is None:
+        raise UsageError(
+            "neither --teacher nor a recipe is given. Pass the generator's file, or a recipe with [teach]."
+        )
+    from compress.run.own_teacher import suit_recipe
+
+    return suit_recipe(teacher, data, out, _classes_above(), settings, reading)
+
+
+@app.command(name="recipe")
+def show_recipe(name: str) -> None:
+    """Print a recipe as TOML with every key explained, to save and to change.
+
+    Args:
+        name: A recipe's name (avatars, demo, faces, faithful, horse2zebra, texture, vintage) or .toml file.
+    """
+    from compress.run.recipe_text import format_recipe
+
+    console.show({}, as_json=False, text=format_recipe(_load_recipe(name), _classes_above()))
 
 
 @app.command
-def demo(*, out: Path = Path("runs/demo"), json: Switch = False) -> None:
+def demo(*, out: Path = Path("runs/demo"), overwrite: Switch = False, json: Switch = False) -> None:
     """Run every stage with nothing to bring: avatars in; a phone's file, scores, latency and a report out.
 
     Args:
         out: The run's folder.
+        overwrite: Replace a student that an earlier version trained.
         json: Print JSON.
     """
     from compress.run.demo.stage import RECIPE, run_demo
 
-    _show_run(run_demo(_load_recipe(RECIPE), out), out, as_json=json)
+    _show_run(run_demo(_load_recipe(RECIPE), out, overwrite=overwrite), out, as_json=json)
 
 
 @app.command
@@ -328,9 +366,9 @@ def cache(*, max_bytes: int | None = None, clear: Switch = False, json: Switch =
 
 
 def _show_run(result: dict[str, Any], out: Path, *, as_json: bool) -> None:
-    from compress.run.summary import summary_table
+    from compress.run.summary import closing_lines, summary_table
 
-    console.show(result, as_json=as_json, text=f"{summary_table(out)}\nreport: {result['report']}")
+    console.show(result, as_json=as_json, text=f"{summary_table(out)}\n\n{closing_lines(out, result['report'])}")
 
 
 def _summary(student: Any) -> dict[str, Any]:

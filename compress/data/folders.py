@@ -1,6 +1,8 @@
-"""CycleGAN's layout of a data set: `trainA/ trainB/ testA/ testB/` in one folder."""
+"""Data sets on disk: CycleGAN's layout `trainA/ trainB/ testA/ testB/`, or one folder of the photos to translate."""
 
 import hashlib
+import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +12,14 @@ from compress.data.config import Domain, SingleDomain, Split
 from compress.errors import UnusableData
 from compress.files.apart import LAYOUT
 from compress.images import list_images
+from compress.images.formats import format_of_name
 
+TEST_EVERY = 5
+"""Of a single folder's photos one in so many is kept for the test, whichever its name's hash says."""
 _NAMES_SHOWN = 6
+_log = logging.getLogger(__name__)
+_said: set[Path] = set()
+"""Folders whose division was told: a command lists most of them several times."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +49,46 @@ def list_photos(data: Path, domain: Domain, split: Split) -> list[Path]:
     """List the photos of one domain, or of A and then B, each sorted by name.
 
     Args:
-        data: The folder that holds `trainA trainB testA testB`.
+        data: The folder that holds `trainA trainB testA testB`, or a folder of photos, which are domain A: one in
+            `TEST_EVERY` of them is the test half.
         domain: `both` is for a generator that is to see everything; a name may then occur twice, once in each folder.
         split: Half of the data set.
 
     Raises:
         UnusableData: If a folder is missing or holds no image.
     """
+    if is_single_folder(data) and domain != "B":
+        return _list_single_folder(data, split)
     folders = CycleGanFolders(data)
     return [path for one in _domains(domain) for path in list_images(folders.folder(split, one))]
+
+
+def is_single_folder(data: Path) -> bool:
+    """Return whether a data set is one folder with photos in it instead of CycleGAN's folders."""
+    if not data.is_dir() or any((data / name).is_dir() for name in LAYOUT):
+        return False
+    with os.scandir(data) as entries:
+        return any(entry.is_file() and format_of_name(Path(entry.name)) is not None for entry in entries)
+
+
+def domain_of(photo: Path, split: Split) -> str:
+    """Return the domain that a photo of a data set is of: A of a single folder."""
+    domain = photo.parent.name.removeprefix(split).removesuffix("_paired")
+    return domain if domain in ("A", "B") else "A"
+
+
+def _list_single_folder(data: Path, split: Split) -> list[Path]:
+    """List one half of a single folder; which half a photo is in depends on its name alone."""
+    photos = list_images(data)
+    test = [path for path in photos if int(hashlib.sha256(path.name.encode()).hexdigest(), 16) % TEST_EVERY == 0]
+    train = sorted(set(photos) - set(test))
+    if data not in _said:
+        _said.add(data)
+        _log.info("%s: %d photos to train on, %d kept for the test", data, len(train), len(test))
+    found = test if split == "test" else train
+    if not found:
+        raise UnusableData(f"{data} holds {len(photos)} photos, none of them for the {split} half. Add more.")
+    return found
 
 
 def fingerprint_split(data: Path, split: Split) -> str:
@@ -58,9 +97,11 @@ def fingerprint_split(data: Path, split: Split) -> str:
     Folders that are missing count as empty.
 
     Args:
-        data: The folder that holds `trainA trainB testA testB`.
+        data: See `list_photos`.
         split: Half of the data set.
     """
+    if is_single_folder(data):
+        return file_fingerprint(data, _list_single_folder(data, split))
     halves = [data / f"{split}{domain}" for domain in _domains("both")]
     folders = [folder for half in halves for folder in (half, paired_folder(half))]
     parts = [f"{folder.name} {_fingerprint_photos(folder)}" for folder in folders if folder.is_dir()]

@@ -6,7 +6,7 @@ from tqdm import tqdm
 
 from compress import images
 from compress.data.config import PhotosConfig
-from compress.data.folders import LAYOUT, find_paired_images, list_photos, paired_folder
+from compress.data.folders import LAYOUT, domain_of, find_paired_images, list_photos, paired_folder
 from compress.files.apart import require_apart
 from compress.files.atomic import atomic_dir, refuse_existing
 
@@ -37,8 +37,7 @@ def prepare_photos(data: Path, config: PhotosConfig, out: Path, *, overwrite: bo
         count = 0
         with tqdm(total=len(paths), desc="photos", unit="image") as bar:
             for path, image in images.read_images(paths, config.image_size_px):
-                domain = path.parent.name.removeprefix(config.split).removesuffix("_paired")
-                images.write_png(scratch / f"{domain}_{path.stem}.png", image)
+                images.write_png(scratch / f"{domain_of(path, config.split)}_{path.stem}.png", image)
                 count += 1
                 bar.update()
     return {"images": count}

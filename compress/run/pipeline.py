@@ -27,7 +27,13 @@ CYCLEGAN = "cyclegan"
 
 
 def run_recipe(
-    teacher: Path | None, data: Path, recipe: Recipe, out: Path, *, reading: ReadingConfig = AS_FOUND
+    teacher: Path | None,
+    data: Path,
+    recipe: Recipe,
+    out: Path,
+    *,
+    reading: ReadingConfig = AS_FOUND,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Run a recipe's stages in order, skipping those whose output is there and up to date.
 
@@ -37,6 +43,7 @@ def run_recipe(
         recipe: The stages' configurations.
         out: The run's folder; made if missing, continued if not.
         reading: What the user says about the teacher's file.
+        overwrite: Whether what was trained may be replaced, where the recipe, the teacher or the photos changed.
 
     Returns:
         JSON-ready: the seconds of every stage that ran, and where the report is.
@@ -48,7 +55,7 @@ def run_recipe(
         UnusableData: If a folder of photos is missing or empty.
     """
     run = _Run(_checked(teacher, data, recipe), teacher, data, recipe, out, merge_readings(recipe.reading, reading))
-    seconds = run_stages(run.stages(), out, record=RECORD)
+    seconds = run_stages(run.stages(), out, record=RECORD, overwrite=overwrite)
     return {"seconds": seconds, "report": str(out / "report.html")}
 
 
@@ -110,8 +117,8 @@ class _Run:
         """Yield all stages, in order."""
         students = list(self._student_stages())
         if self.teacher_file is None:
-            config = _flags(to_mapping(self.recipe.teach))
-            yield Stage(CYCLEGAN, ("teach", "--data", str(self.data), *config), inputs=(self._photos_read["train"],))
+            config, read = _flags(to_mapping(self.recipe.teach)), (self._photos_read["train"],)
+            yield Stage(CYCLEGAN, ("teach", "--data", str(self.data), *config), inputs=read, trains=True)
         yield from students
         yield from self._exports(self.out / students[-1].output)
         yield from self._images()
@@ -121,9 +128,8 @@ class _Run:
         """Distil a student, then do to it whatever the recipe has a table for."""
         inputs = ("--teacher", str(self.teacher), "--data", str(self.data))
         read = (*self._teacher_read, self._photos_read["train"])
-        yield Stage(
-            "student", ("distill", *inputs, *_flags(to_mapping(self.distill)), *self._reading_flags), inputs=read
-        )
+        distill = ("distill", *inputs, *_flags(to_mapping(self.distill)), *self._reading_flags)
+        yield Stage("student", distill, inputs=read, trains=True)
         last = "student"
         for output, command, config in (
             ("pruned", "prune", self.recipe.prune),
@@ -131,7 +137,8 @@ class _Run:
         ):
             if config is not None:
                 flags = (*_flags(to_mapping(config)), *self._reading_flags)
-                yield Stage(output, (command, "--student", str(self.out / last), *inputs, *flags), inputs=read)
+                line = (command, "--student", str(self.out / last), *inputs, *flags)
+                yield Stage(output, line, inputs=read, trains=True)
                 last = output
 
     def _exports(self, student: Path) -> Iterator[Stage]:

@@ -1,7 +1,7 @@
 """Recipes: TOML files that hold the stages' configurations, one table a stage, under the same names as its flags."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -101,17 +101,61 @@ def read_recipe(name: str) -> dict[str, Mapping[str, Any]]:
     return tables
 
 
-def load_recipe(name: str, above: Kinds) -> Recipe:
+def with_settings(tables: Mapping[str, Mapping[str, Any]], settings: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """Return a recipe's tables with some keys set: `distill.steps=4000`.
+
+    Args:
+        tables: From `read_recipe`.
+        settings: `TABLE.KEY=VALUE` each, the value as in TOML; a word needs no quotes.
+
+    Raises:
+        UsageError: If a setting is no such thing, or its table unknown.
+    """
+    changed: dict[str, Mapping[str, Any]] = dict(tables)
+    for setting in settings:
+        place, equals, text = setting.partition("=")
+        table, dot, key = place.strip().partition(".")
+        if not equals or not dot or not key or table not in TABLES:
+            raise UsageError(
+                f"set = {setting!r}, expected TABLE.KEY=VALUE, such as distill.steps=4000; tables: {', '.join(TABLES)}."
+            )
+        changed[table] = {**changed.get(table, {}), key: _parse_value(text.strip())}
+    return changed
+
+
+def _parse_value(text: str) -> Any:
+    """Return a value as TOML means it; what is no TOML value is a word."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (ValueError, RecursionError):
+        return text
+
+
+def load_recipe(name: str, above: Kinds, settings: Sequence[str] = ()) -> Recipe:
     """Read and check a recipe.
 
     Args:
         name: See `read_recipe`.
         above: Configuration classes of [quantize] and [export].
+        settings: See `with_settings`.
 
     Raises:
         UsageError: See `read_recipe`; also if a key is unknown or was renamed, or a value is wrong.
     """
-    tables = read_recipe(name)
+    return check_recipe(name, with_settings(read_recipe(name), settings), above)
+
+
+def check_recipe(name: str, tables: Mapping[str, Mapping[str, Any]], above: Kinds) -> Recipe:
+    """Check a recipe's tables.
+
+    Args:
+        name: What errors call the recipe.
+        tables: From `read_recipe`.
+        above: Configuration classes of [quantize] and [export].
+
+    Raises:
+        UsageError: If a key is unknown or was renamed, or a value is wrong.
+    """
     kinds = {"teach": TeachConfig, "distill": DistillConfig, "prune": PruneConfig, "quantize": above["quantize"]}
     stages: dict[str, Any] = {
         table: from_mapping(kind, tables[table], origin=f"{name} [{table}]", table=table)

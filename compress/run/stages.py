@@ -9,11 +9,12 @@ one of them or anything before it has changed.
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from compress.files.atomic import remove, remove_leftovers, replace_text
 from compress.files.ownership import fingerprint_written, is_empty, is_ours
 
 _CLEANING_S = 20
+_HASH = re.compile("[0-9a-f]{64}")
 _log = logging.getLogger(__name__)
 
 
@@ -39,6 +41,8 @@ class Stage:
     """Flags that change how long the command takes and never what it writes; the record of what ran is without them."""
     inputs: tuple[str, ...] = ()
     """Fingerprints of what no stage wrote and that may change under the same path; recorded with the command."""
+    trains: bool = False
+    """Whether it trains something, which is not replaced unless that is asked for."""
 
     @property
     def asked(self) -> list[str]:
@@ -55,25 +59,28 @@ class StageFailed(PocketGANError):
         self.exit_code = exit_code
 
 
-def run_stages(stages: Iterable[Stage], out: Path, *, record: str) -> dict[str, float]:
+def run_stages(stages: Iterable[Stage], out: Path, *, record: str, overwrite: bool = False) -> dict[str, float]:
     """Run stages in order, skipping those whose output is there and up to date.
 
     Args:
         stages: In order; each may read what those before it wrote.
         out: The folder of their outputs; made if missing, continued if not.
         record: Name of the file in it that remembers what ran.
+        overwrite: Whether what was trained may be replaced, where its command or what it was made from has changed.
 
     Returns:
         The seconds of every stage that ran, by its output.
 
     Raises:
         StageFailed: With the exit code of the stage that failed.
-        UsageError: If `out` holds something, but no such record.
+        UsageError: If `out` holds something, but no such record, or what was trained would be replaced.
     """
     remove_leftovers(out / record)
     ended = _read_record(out, record)
     ordered = list(stages)
     seconds: dict[str, float] = {}
+    if not overwrite:
+        _require_nothing_trained_is_lost(ordered, ended, out)
     for position, stage in enumerate(ordered):
         place = f"[{position + 1}/{len(ordered)}] {stage.output}"
         known = ended.get(stage.output)
@@ -90,9 +97,75 @@ def run_stages(stages: Iterable[Stage], out: Path, *, record: str) -> dict[str, 
         ended = {output: entry if output in current else {**entry, "asked": []} for output, entry in ended.items()}
         _write_record(out / record, ended)
         seconds[stage.output] = _execute(stage, out)
-        ended[stage.output] = {"asked": stage.asked, "made": fingerprint_written(out / stage.output)}
+        made = fingerprint_written(out / stage.output)
+        ended[stage.output] = {"asked": stage.asked, "made": made, "seconds": seconds[stage.output]}
         _write_record(out / record, ended)
     return seconds
+
+
+def _require_nothing_trained_is_lost(
+    stages: Sequence[Stage], ended: Mapping[str, Mapping[str, Any]], out: Path
+) -> None:
+    """Check that no stage that trains is to be repeated because of what the user changed.
+
+    What is gone or damaged is made anew without a question: nothing is lost by it.
+
+    Raises:
+        UsageError: With what has changed, and what repeating it would cost.
+    """
+    for position, stage in enumerate(stages):
+        known = ended.get(stage.output)
+        if known is None or not known["asked"] or _find_change(stage, known, out) is None:
+            continue
+        if (change := _explain_change(stage, known["asked"])) is None:
+            return
+        stale = [one for one in stages[position:] if one.output in ended and (out / one.output).exists()]
+        if lost := [one for one in stale if one.trains]:
+            raise UsageError(
+                f"{change}. {_join(one.output for one in stale)} would be made anew, "
+                f"{_cost(lost, ended)}. Pass --overwrite to replace them, or another --out."
+            )
+        return
+
+
+def _explain_change(stage: Stage, asked: Sequence[str]) -> str | None:
+    """Return what the user changed since a stage ran; None where nothing."""
+    command = list(stage.command)
+    if list(asked) == stage.asked:
+        return None
+    if list(asked[: len(command)]) == command:
+        return f"what {stage.output} was made from has changed under its path"
+    before, now = (_flag_values([word for word in words if not _HASH.fullmatch(word)]) for words in (asked, command))
+    changed = [
+        f"{name} {before.get(name, 'not given')} -> {now.get(name, 'not given')}"
+        for name in dict.fromkeys([*before, *now])
+        if before.get(name) != now.get(name)
+    ]
+    return f"{stage.output} was made with other settings ({'; '.join(changed) or 'another command'})"
+
+
+def _flag_values(words: Sequence[str]) -> dict[str, str]:
+    """Return the flags of a command line with what follows each."""
+    found: dict[str, str] = {}
+    name = None
+    for word in words:
+        if word.startswith("--"):
+            name, _, value = word.partition("=")
+            found[name] = f"{found[name]} {value}".strip() if name in found else value
+        elif name is not None:
+            found[name] = f"{found[name]} {word}".strip()
+    return found
+
+
+def _cost(lost: Sequence[Stage], ended: Mapping[str, Mapping[str, Any]]) -> str:
+    costs = [(one.output, ended[one.output].get("seconds")) for one in lost]
+    told = [f"{name} took {seconds / 60:.0f} min" if seconds else f"{name} was trained" for name, seconds in costs]
+    return "of which " + " and ".join(told)
+
+
+def _join(names: Iterable[str]) -> str:
+    first, *others = names
+    return f"{first} and {len(others)} after it" if others else first
 
 
 def _find_change(stage: Stage, known: Mapping[str, Any] | None, out: Path) -> str | None:
@@ -162,7 +235,7 @@ def _read_record(out: Path, name: str) -> dict[str, dict[str, Any]]:
         return {}
     try:
         record = json.loads((out / name).read_text(encoding="utf-8"))
-        if not all(set(entry) == {"asked", "made"} for entry in record.values()):
+        if not all(set(entry) - {"seconds"} == {"asked", "made"} for entry in record.values()):
             raise ValueError("an entry of an earlier version")
     except (ValueError, AttributeError, TypeError) as error:
         raise UsageError(

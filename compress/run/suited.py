@@ -1,11 +1,12 @@
 """A student's configuration suited to its teacher: the recipe that the teacher's images choose, beneath the flags."""
 
 from collections.abc import Collection
+from dataclasses import fields
 from pathlib import Path
 
 from compress.config import from_mapping
 from compress.distill.change import choose_recipe, with_recipe
-from compress.distill.config import DistillConfig
+from compress.distill.config import DistillConfig, LossConfig
 from compress.files.training_folder import refuse_existing_output
 from compress.run.recipe import read_recipe
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
@@ -38,6 +39,9 @@ def suit_config(
         UnusableData: If there are no photos.
     """
     refuse_existing_output(out, overwrite=overwrite)
+    if {item.name for item in fields(LossConfig)} <= set(given):
+        # A run's stage says all of it: there is nothing left to choose.
+        return config
     name = choose_recipe(teacher, data, config, reading)
     recipe = from_mapping(DistillConfig, read_recipe(name)["distill"], origin=f"{name} [distill]")
     return with_recipe(config, recipe, given)

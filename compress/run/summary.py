@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from compress.artifact import MODEL_NAMES
 from compress.text_table import format_columns
 
 TEACHER, UNTOUCHED = "teacher", "inputs"
@@ -30,6 +31,28 @@ def summary_table(out: Path) -> str:
         rows.append([name, *_file_cells(bench, name), *_image_cells(scores.get(name, {}), metric)])
     verdict = _verdict(scores, metric, shipped=list(bench)[-1])
     return "\n".join([*format_columns(rows, align="right"), *verdict, *_sisters(scores, metric)])
+
+
+def closing_lines(out: Path, report: str) -> str:
+    """Return what a run ends with: the phone's file, its size and speed, the report, and what comes next.
+
+    Args:
+        out: A finished run's folder.
+        report: Path of its report.
+    """
+    bench = _read(out / "bench.json")
+    *_, shipped = bench["entries"]
+    file = out / shipped["name"] / MODEL_NAMES["tflite"]
+    faster = "" if shipped.get("withheld") else f", {shipped['speedup']:.0f}x faster than the teacher"
+    speed = f"{shipped['latency_ms']['median']:.2f} ms on this machine, {bench['threads']} thread{faster}"
+    student = next(out / name for name in ("quantized", "pruned", "student") if (out / name).exists())
+    return "\n".join(
+        [
+            f"phone file: {file} ({shipped['size_bytes'] / 1e3:,.1f} kB, {speed})",
+            f"report:     {report}",
+            f"next:       compress export coreml {student} --out {out / 'student_coreml'}   # the same for iPhones",
+        ]
+    )
 
 
 def place_in_interval(score: float, interval: Mapping[str, float]) -> IntervalPlace:

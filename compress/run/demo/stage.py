@@ -17,7 +17,7 @@ TEACHER_NAME = "g_m2f.h5"
 PACKED_TEACHER = Path(__file__).parent / "g_m2f.float16.h5"
 
 
-def run_demo(recipe: Recipe, out: Path) -> dict[str, Any]:
+def run_demo(recipe: Recipe, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
     """Draw avatars, expand the teacher, then distil, export, score, time and report; a stopped demo resumes.
 
     Beside `out` lies `OUT.data`: the avatars, and the teacher `g_m2f.h5` as a user would bring it.
@@ -25,6 +25,7 @@ def run_demo(recipe: Recipe, out: Path) -> dict[str, Any]:
     Args:
         recipe: The recipe `RECIPE`.
         out: The run's folder.
+        overwrite: See `pipeline.run_recipe`.
 
     Returns:
         JSON-ready, see `pipeline.run_recipe`.
@@ -38,4 +39,4 @@ def run_demo(recipe: Recipe, out: Path) -> dict[str, Any]:
         draw_avatars(AvatarsConfig(image_size_px=recipe.require_distill().image_size_px), data)
     if not teacher.exists():
         half_precision.write_float32(PACKED_TEACHER, teacher)
-    return pipeline.run_recipe(teacher, data, recipe, out)
+    return pipeline.run_recipe(teacher, data, recipe, out, overwrite=overwrite)

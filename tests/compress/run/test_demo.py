@@ -19,7 +19,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, Path, Recipe, Path
     """Return the arguments that the demo hands to the pipeline, which does nothing; there are 16 avatars."""
     handed: list[tuple[Path, Path, Recipe, Path]] = []
 
-    def pretend(teacher: Path, data: Path, recipe: Recipe, out: Path) -> dict[str, Any]:
+    def pretend(teacher: Path, data: Path, recipe: Recipe, out: Path, *, overwrite: bool) -> dict[str, Any]:
         handed.append((teacher, data, recipe, out))
         return {}
 

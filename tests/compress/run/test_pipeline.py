@@ -44,8 +44,10 @@ def run(executed: list[list[str]], photo_folders: Path, tmp_path: Path) -> Calla
     teacher = tmp_path / "g.h5"
     teacher.touch()
 
-    def call(recipe: Recipe = RECIPE, teacher: Path | None = teacher, data: Path = photo_folders) -> dict[str, object]:
-        return pipeline.run_recipe(teacher, data, recipe, tmp_path / "run")
+    def call(
+        recipe: Recipe = RECIPE, teacher: Path | None = teacher, data: Path = photo_folders, **options: Any
+    ) -> dict[str, object]:
+        return pipeline.run_recipe(teacher, data, recipe, tmp_path / "run", **options)
 
     return call
 
@@ -206,8 +208,26 @@ def test_a_photo_counts_among_what_a_run_reads_and_a_note_beside_it_does_not(
     assert executed == []
     with next((data / "trainA").glob("*.png")).open("ab") as photo:
         photo.write(b"changed")
-    run(data=data)
+    with pytest.raises(UsageError, match="what student was made from has changed under its path"):
+        run(data=data)
+    assert executed == []
+    run(data=data, overwrite=True)
     assert executed[0][0] == "distill"
+
+
+def test_a_trained_student_is_replaced_only_where_that_is_asked_for(run, executed: list[list[str]], tmp_path) -> None:
+    before = dataclasses.replace(RECIPE, distill=DistillConfig(steps=40))
+    after = dataclasses.replace(RECIPE, distill=DistillConfig(steps=41), measure=MeasureConfig(runs=3))
+    run(before)
+    executed.clear()
+    with pytest.raises(UsageError, match=r"\(--steps 40 -> 41\)\. student and 12 after it.*--overwrite"):
+        run(after)
+    assert executed == []
+    run(after, overwrite=True)
+    assert _outputs(executed, tmp_path)[0] == "student"
+    executed.clear()
+    run(dataclasses.replace(after, measure=MeasureConfig(runs=4)))
+    assert _outputs(executed, tmp_path) == ["bench.json", "report.html"]
 
 
 def test_a_lost_output_is_made_again(run, executed: list[list[str]], tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from compress.run.summary import summary_table
+from compress.run.summary import closing_lines, summary_table
 
 METRIC = "kid_efficientnet_lite0"
 
@@ -69,3 +69,18 @@ def test_a_score_in_a_sisters_features_says_so_beside_the_number(tmp_path: Path)
     assert lines[-1] == (
         f"† {METRIC} is in features of a sister of efficientnet-lite2, which trained the student: flattering."
     )
+
+
+def test_it_ends_with_the_phones_file_and_what_comes_next(tmp_path: Path) -> None:
+    out = _run(tmp_path, {"inputs": 0.05})
+    (out / "student").mkdir()
+    bench = json.loads((out / "bench.json").read_text())
+    (out / "bench.json").write_text(json.dumps(bench | {"threads": 1}))
+    file, report, following = closing_lines(out, "report.html").splitlines()
+    assert file.split(": ")[1].strip() == (
+        f"{out}/student_int8/model.tflite (220.0 kB, 1.50 ms on this machine, 1 thread, 200x faster than the teacher)"
+    )
+    assert report.endswith(" report.html")
+    assert f"compress export coreml {out}/student --out" in following
+    (out / "quantized").mkdir()
+    assert f"compress export coreml {out}/quantized --out" in closing_lines(out, "report.html")
