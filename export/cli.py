@@ -165,11 +165,11 @@ def translate(
     overwrite: Switch = False,
     json: Switch = False,
 ) -> None:
-    """Run any artifact or model file over a folder of images, one PNG each.
+    """Run any artifact or model file over photos, one PNG each.
 
     Args:
         model: An artifact, a .tflite file, or a teacher's file (.h5, .keras, .pth, SavedModel).
-        images: A folder of JPEG, PNG or WebP images.
+        images: A photo, a folder of photos, or a data set with testA.
         out: The folder to write.
         overwrite: Replace `out` if it exists.
         json: Print JSON.
