@@ -101,6 +101,8 @@ def _read(path: Path, reading: ReadingConfig) -> GeneratorDescription:
         raise UnusableModel("it is an ONNX file. Pass the PyTorch or Keras model that it was made from.")
     from compress.teachers.pytorch import reader
 
+    if content == "safetensors":
+        return reader.describe_safetensors(path, reading)
     return reader.describe(path, reading)
 
 

@@ -40,7 +40,7 @@ def check_tensor_sizes(path: Path, tensors: Iterable[Any]) -> None:
     Raises:
         UnusableModel: If they are larger than the file can be.
     """
-    total_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    total_bytes = sum(tensor.nbytes for tensor in tensors)
     if total_bytes > path.stat().st_size * UNPACKED_RATIO_LIMIT:
         raise UnusableModel("its tensors are larger than the file; the file is damaged.")
 

@@ -4,105 +4,133 @@
 transposed convolutions lie behind the nested block, at index 3 (outermost, innermost) or 5.
 """
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 from compress.errors import UnusableModel
 from compress.teachers.description import GeneratorDescription
 from compress.teachers.graph_writer import GraphWriter
-from compress.teachers.pytorch.layers import Parameters, add_norm
+from compress.teachers.pytorch.layers import (
+    Norms,
+    Parameters,
+    add_padded_convolution,
+    add_transposed,
+    channels_convention,
+    is_convolution,
+    judge_norms,
+    make_rgb,
+    take_rgb,
+)
+from compress.teachers.pytorch.networks import Layers
+from compress.teachers.pytorch.unseen import UnseenLayers
+from compress.teachers.reading.config import Padding
 
-FORMAT = "PyTorch pix2pix U-Net generator (.pth)"
+NAME = "a pix2pix U-Net generator"
+FORMAT = "PyTorch pix2pix U-Net generator"
 LEAKY_SLOPE = 0.2
-
-_NESTED = re.compile(r"^model((?:\.model\.\d+)+)\.(weight|bias|running_mean|running_var)$")
 
 
 @dataclass
-class _Block:
+class _Level:
     """One level of the U: a convolution down, the level within, a transposed convolution up."""
 
     down: Parameters = field(default_factory=dict)
-    down_norm: Parameters = field(default_factory=dict)
+    down_norm: Parameters | None = None
     up: Parameters = field(default_factory=dict)
-    up_norm: Parameters = field(default_factory=dict)
+    up_norm: Parameters | None = None
+
+    def pairs(self) -> Iterator[tuple[Parameters, Parameters | None]]:
+        yield self.down, self.down_norm
+        yield self.up, self.up_norm
 
 
-def accepts(state: Mapping[str, Any]) -> bool:
-    """Check whether a state dict is of this family: names nested in each other."""
-    names = [name for name in state if not name.endswith("num_batches_tracked")]
-    return bool(names) and all(_NESTED.match(name) for name in names)
+def misfit(layers: Layers) -> str | None:
+    """Return what keeps a network from being of this family; None where nothing does."""
+    spines = {place[:-1] for place in layers}
+    if len(spines) < 2 or len({len(spine) for spine in spines}) < len(spines):
+        return "its layers are not nested within each other, one block in each"
+    for spine in spines:
+        level = [parameters for place, parameters in layers.items() if place[:-1] == spine]
+        kernels = [parameters["weight"].shape for parameters in level if is_convolution(parameters)]
+        if len(kernels) != 2 or any(shape[2:] != (4, 4) for shape in kernels):
+            sizes = ", ".join("x".join(map(str, shape[2:])) for shape in kernels)
+            return (
+                f"its level {len(spine) + 1} has convolutions of {sizes or 'no size'}; expected a 4x4 down and a 4x4 up"
+            )
+    return None
 
 
-def describe(state: Mapping[str, np.ndarray]) -> GeneratorDescription:
-    """Describe a state dict.
+def describe(layers: Layers, padding: Padding | None, unseen: UnseenLayers) -> GeneratorDescription:
+    """Describe a network.
+
+    Args:
+        layers: Its layers by their places.
+        padding: What the user says of it; its convolutions pad zeros themselves.
+        unseen: What its layers without weights are.
 
     Raises:
-        UnusableModel: If a level lacks one of its convolutions, or one is not 4x4.
+        UnusableModel: If the user says that another padding is there.
     """
-    blocks = _blocks(state)
+    if padding not in (None, "zero"):
+        raise UnusableModel(
+            f"padding = {padding} was given, but no layer of a U-Net pads; its convolutions pad zeros. Leave it out."
+        )
+    levels = [_level(layers, depth) for depth in sorted({len(place) for place in layers})]
+    _mark_unseen_norms(levels)
+    pairs = [pair for level in levels for pair in level.pairs()]
+    norms = judge_norms(pairs)
+    if any(norm == {} for _, norm in pairs) and unseen.kind_of("Norm", norms.convention.because) == "none":
+        for level in levels:
+            level.down_norm, level.up_norm = level.down_norm or None, level.up_norm or None
+        norms = judge_norms(pair for level in levels for pair in level.pairs())
+    levels[0].down, grey_in = take_rgb(levels[0].down)
+    levels[0].up, grey_out = make_rgb(levels[0].up, axis=1)
     writer = GraphWriter()
-    skips: list[str] = []
-    for depth, block in enumerate(blocks):
-        if depth:
-            writer.add("LeakyReLU", {"negative_slope": LEAKY_SLOPE})
-        _add_down(writer, block.down)
-        if 0 < depth < len(blocks) - 1:
-            add_norm(writer, block.down_norm)
-        skips.append(writer.last)
-    for depth, block in reversed(list(enumerate(blocks))):
-        if depth < len(blocks) - 1:
-            writer.add("Concatenate", {"axis": -1}, inputs=(skips[depth], writer.last))
-        writer.add("Activation", {"activation": "relu"})
-        _add_up(writer, block.up)
-        if depth:
-            add_norm(writer, block.up_norm)
-    writer.add("Activation", {"activation": "tanh"})
-    return writer.finish(FORMAT, (None, None, 3))
+    _write(writer, levels, norms)
+    unseen.add_last(writer)
+    told = channels_convention(grey_in=grey_in, grey_out=grey_out)
+    told += [norms.convention] if "norm" not in unseen.topics() else []
+    described = writer.finish(FORMAT, (None, None, 3))
+    return replace(described, conventions=tuple(told), batch_norm_told=not norms.batch)
 
 
-def _blocks(state: Mapping[str, np.ndarray]) -> list[_Block]:
-    levels: dict[int, dict[int, Parameters]] = {}
-    for name, value in state.items():
-        if match := _NESTED.match(name):
-            places = [int(place) for place in re.findall(r"\d+", match[1])]
-            levels.setdefault(len(places), {}).setdefault(places[-1], {})[match[2]] = value
-    return [_block(levels[depth]) for depth in sorted(levels)]
-
-
-def _block(layers: dict[int, Parameters]) -> _Block:
-    block = _Block()
-    for _, parameters in sorted(layers.items()):
-        if parameters["weight"].ndim == 4 and not block.down:
-            block.down = parameters
-        elif parameters["weight"].ndim == 4:
-            block.up = parameters
-        elif block.up:
-            block.up_norm = parameters
+def _level(layers: Layers, depth: int) -> _Level:
+    level = _Level()
+    for place, parameters in layers.items():
+        if len(place) != depth:
+            continue
+        if is_convolution(parameters):
+            if level.down:
+                level.up = parameters
+            else:
+                level.down = parameters
+        elif level.up:
+            level.up_norm = parameters
         else:
-            block.down_norm = parameters
-    for convolution in (block.down, block.up):
-        if not convolution or convolution["weight"].shape[2:] != (4, 4):
-            raise UnusableModel(
-                "a level of this U-Net has not one 4x4 convolution down and one up, as pix2pix writes it."
-            )
-    return block
+            level.down_norm = parameters
+    return level
 
 
-def _add_down(writer: GraphWriter, parameters: Parameters) -> None:
-    kernel, bias = parameters["weight"].transpose(2, 3, 1, 0), parameters.get("bias")
-    writer.add("ZeroPadding2D", {"padding": 1})
-    config = {"filters": kernel.shape[3], "kernel_size": [4, 4], "strides": [2, 2], "use_bias": bias is not None}
-    writer.add("Conv2D", config, weights={"kernel": kernel, "bias": bias})
+def _mark_unseen_norms(levels: list[_Level]) -> None:
+    """Mark norms of which the file holds nothing: none down at both ends of the U, and none up at its outermost."""
+    for depth, level in enumerate(levels):
+        if depth and level.up_norm is None:
+            level.up_norm = {}
+        if 0 < depth < len(levels) - 1 and level.down_norm is None:
+            level.down_norm = {}
 
 
-def _add_up(writer: GraphWriter, parameters: Parameters) -> None:
-    """Write a ConvTranspose2d(4, stride 2, padding 1), which drops one pixel of the full result at every side."""
-    kernel, bias = parameters["weight"].transpose(2, 3, 1, 0), parameters.get("bias")
-    config = {"filters": kernel.shape[2], "kernel_size": [4, 4], "strides": [2, 2], "use_bias": bias is not None}
-    writer.add("Conv2DTranspose", config, weights={"kernel": kernel, "bias": bias})
-    writer.add("Cropping2D", {"cropping": 1})
+def _write(writer: GraphWriter, levels: list[_Level], norms: Norms) -> None:
+    skips: list[str] = []
+    for level in levels:
+        if skips:
+            writer.add("LeakyReLU", {"negative_slope": LEAKY_SLOPE})
+        add_padded_convolution(writer, level.down, "zero", strides=2)
+        norms.add(writer, level.down_norm)
+        skips.append(writer.last)
+    for level, skip in reversed(list(zip(levels, skips, strict=True))):
+        if level is not levels[-1]:
+            writer.add("Concatenate", {"axis": -1}, inputs=(skip, writer.last))
+        writer.add("Activation", {"activation": "relu"})
+        add_transposed(writer, level.up)
+        norms.add(writer, level.up_norm)

@@ -1,0 +1,93 @@
+"""Layers that have no weights, so that a file tells at most their number: what they are assumed to be, and may be."""
+
+from dataclasses import dataclass, field
+
+from compress.errors import UnusableModel
+from compress.teachers.description import Convention
+from compress.teachers.graph_writer import GraphWriter
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "Tanh": ("tanh", "sigmoid", "none"),
+    "Norm": ("instance_norm", "none"),
+    "OuterPadding": ("reflect", "replicate", "zero"),
+    "Upsample": ("nearest", "bilinear"),
+    "Downsample": ("blur", "average_pool", "max_pool"),
+}
+"""What each may be; the first is assumed."""
+_TOPICS = {
+    "Tanh": "last activation",
+    "Norm": "norm",
+    "OuterPadding": "outer padding",
+    "Upsample": "upsampling",
+    "Downsample": "downsampling",
+}
+
+
+@dataclass
+class UnseenLayers:
+    """The layers without weights of one network, as `--layer-as` says or as they are most often."""
+
+    said: dict[str, str]
+    conventions: list[Convention] = field(default_factory=list)
+
+    def kind_of(self, name: str, because: str) -> str:
+        """Return what a layer is, and note how that is known.
+
+        Args:
+            name: `Norm`, `OuterPadding`, `Upsample` or `Downsample`.
+            because: What shows that there is such a layer.
+        """
+        value = self.said.get(name, _CHOICES[name][0])
+        if _TOPICS[name] not in self.topics():
+            said = ", ".join(f"{name}={other}" for other in _CHOICES[name][1:])
+            reason = "--layer-as was given" if name in self.said else f"{because}; --layer-as {said} says otherwise"
+            basis = "set" if name in self.said else "assumed"
+            self.conventions.append(Convention(topic=_TOPICS[name], value=value, basis=basis, because=reason))
+        return value
+
+    def topics(self) -> set[str]:
+        """Return what has been noted."""
+        return {convention.topic for convention in self.conventions}
+
+    def add_last(self, writer: GraphWriter) -> None:
+        """Write the last activation."""
+        kind = self.said.get("Tanh", "tanh")
+        if kind != "none":
+            writer.add("Activation", {"activation": kind})
+        if kind == "tanh":
+            because = "generators of this family end in tanh, which has no weights; --layer-as Tanh=sigmoid, Tanh=none"
+            self.conventions.append(
+                Convention(
+                    topic="value range out",
+                    value="-1..1",
+                    basis="set" if "Tanh" in self.said else "assumed",
+                    because=because,
+                    flag="--value-range",
+                )
+            )
+
+    def require_used(self) -> None:
+        """Refuse what was said about layers that the network has none of.
+
+        Raises:
+            UnusableModel: With their name.
+        """
+        used = self.topics() | {_TOPICS["Tanh"]}
+        if unused := [name for name in self.said if _TOPICS[name] not in used]:
+            raise UnusableModel(f"--layer-as {unused[0]}={self.said[unused[0]]} is of no layer in it. Leave it out.")
+
+
+def unseen_layers(layer_as: tuple[str, ...]) -> UnseenLayers:
+    """Return the layers without weights as the user says.
+
+    Raises:
+        UnusableModel: If a name or a kind is not known.
+    """
+    said = {}
+    for one in layer_as:
+        name, _, kind = one.partition("=")
+        if kind not in _CHOICES.get(name, ()):
+            known = "; ".join(f"{known}={'|'.join(kinds)}" for known, kinds in _CHOICES.items())
+            raise UnusableModel(f"--layer-as {one} is not known for a PyTorch file; expected one of {known}.")
+        said[name] = kind
+    return UnseenLayers(said)
