@@ -70,7 +70,7 @@ app.command(
     name="inspect",
     help="Show what a generator is, what it costs, and what will not run on a phone and why.",
 )
-app.command("export.cli:translate", name="translate", help="Run any artifact or model file over a folder of images.")
+app.command("export.cli:translate", name="translate", help="Run any artifact or model file over photos.")
 app.command("eval.cli:app", name="eval", help="Score folders of images and report.")
 app.command("benchmarks.cli:app", name="bench", help="Time models where they run.")
 

@@ -10,9 +10,10 @@ import numpy as np
 from tqdm import tqdm
 
 from compress.artifact import TRANSLATION_NAME, find_trained_with, is_artifact, open_artifact
+from compress.data.folders import list_photos_to_translate
 from compress.errors import UnusableArtifact, UsageError
 from compress.files.atomic import atomic_dir, refuse_existing
-from compress.images import list_images, read_images, require_distinct_stems, to_uint8, write_png
+from compress.images import read_images, require_distinct_stems, to_uint8, write_png
 from compress.teachers.packed import read_packed_config
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig, require_teacher_file
 from export.config import TranslateConfig
@@ -34,7 +35,8 @@ def translate(
 
     Args:
         model: An artifact, a `.tflite` file, or any teacher's file.
-        images: A folder of photos; broken ones are named and skipped, up to 1 %.
+        images: A photo, a folder of photos, or a data set, whose test photos are taken; broken ones are named and
+            skipped, up to 1 %.
         out: The folder to write: for each photo a PNG of the same stem, and `translation.json` where the model's
             manifest tells of a pretrained network that it was trained with, so that scores can say so.
         config: Image size, threads and the like.
@@ -49,7 +51,7 @@ def translate(
         UnusableInput: If the model or the folder cannot be used.
     """
     refuse_existing(out, overwrite=overwrite)
-    paths = list_images(images)
+    paths = list_photos_to_translate(images)
     require_distinct_stems(paths)
     run, size = _open_translator(model, config, reading)
     written = 0

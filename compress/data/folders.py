@@ -63,6 +63,24 @@ def list_photos(data: Path, domain: Domain, split: Split) -> list[Path]:
     return [path for one in _domains(domain) for path in list_images(folders.folder(split, one))]
 
 
+def list_photos_to_translate(place: Path) -> list[Path]:
+    """List what a user means by photos: one photo, those of a folder, or the test photos of a data set.
+
+    Args:
+        place: A photo, a folder of photos, or a folder in CycleGAN's layout, of which domain A is taken, else B.
+
+    Raises:
+        UnusableData: If there is no photo.
+    """
+    if place.is_file():
+        return [place]
+    halves = [place / name for name in ("testA", "testB", "trainA", "trainB") if (place / name).is_dir()]
+    if not halves:
+        return list_images(place)
+    _log.info("%s is a data set: its photos in %s are taken", place, halves[0].name)
+    return list_images(halves[0])
+
+
 def is_single_folder(data: Path) -> bool:
     """Return whether a data set is one folder with photos in it instead of CycleGAN's folders."""
     if not data.is_dir() or any((data / name).is_dir() for name in LAYOUT):

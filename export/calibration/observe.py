@@ -29,7 +29,8 @@ def sample_photos(data: Path, *, domain: Domain, count: int, size: tuple[int, in
     """Draw photos to calibrate on, the same ones for the same seed.
 
     Args:
-        data: A CycleGAN folder, of which the training photos of `domain` are used, or any folder of images.
+        data: A CycleGAN folder, of which the training photos of `domain` are used, or any folder of images, whose
+            test half is left out.
         domain: The photos that the model was trained to translate.
         count: The most photos to draw.
         size: Height and width to crop and resize to, pixels.
@@ -41,8 +42,18 @@ def sample_photos(data: Path, *, domain: Domain, count: int, size: tuple[int, in
     Raises:
         UnusableData: If a folder is missing, empty or has too many broken files.
     """
-    is_data_set = any((data / name).is_dir() for name in LAYOUT)
-    return _draw(list_photos(data, domain, "train") if is_data_set else list_images(data), count, size, seed)
+    return _draw(_list_to_calibrate_on(data, domain), count, size, seed)
+
+
+def _list_to_calibrate_on(data: Path, domain: Domain) -> list[Path]:
+    """List the training photos of a data set, or those of a single folder that are not kept for its test."""
+    if any((data / name).is_dir() for name in LAYOUT):
+        return list_photos(data, domain, "train")
+    try:
+        return list_photos(data, "A", "train")
+    except UnusableData:
+        # A single photo may be one that a larger folder would keep for the test.
+        return list_images(data)
 
 
 def held_back_photos(data: Path, *, domain: Domain, count: int, size: tuple[int, int], seed: int) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from compress.data.config import PhotosConfig
-from compress.data.folders import LAYOUT, find_paired_images, fingerprint_split, list_photos
+from compress.data.folders import LAYOUT, find_paired_images, fingerprint_split, list_photos, list_photos_to_translate
 from compress.data.photos import prepare_photos
 from compress.errors import UnusableData
 from compress.images import write_png
@@ -143,3 +143,10 @@ def test_photos_that_are_not_read_are_counted_in_the_folder_of_each_domain(
     ):
         list_photos(data, domain, "train")
     assert len(list_photos(data, "B", "train")) == 2
+
+
+def test_photos_to_translate_are_a_photo_a_folder_or_a_data_set(data: Path, single: Path) -> None:
+    photo = data / "testA" / "a.png"
+    assert list_photos_to_translate(photo) == [photo]
+    assert list_photos_to_translate(data) == list_photos_to_translate(data / "testA") == list_photos(data, "A", "test")
+    assert len(list_photos_to_translate(single)) == 25

@@ -50,3 +50,11 @@ def test_photos_that_are_not_read_are_not_left_out_of_the_calibration(name, phot
     (tmp_path / "data" / name / "IMG_1.jpg").write_bytes(b"\0\0\0\x18ftypheic")
     with pytest.raises(UnusableData, match="1 of 13 photos"):
         observe.sample_photos(tmp_path / "data", domain="A", count=5, size=(16, 16), seed=0)
+
+
+def test_photos_of_a_single_folder_that_are_kept_for_the_test_are_not_calibrated_on(photo_folders) -> None:
+    options = {"domain": "A", "count": 50, "size": (16, 16), "seed": 0}
+    used = observe.sample_photos(photo_folders / "trainA", **options)
+    held_back = observe.held_back_photos(photo_folders / "trainA", **options)
+    assert len(used) + len(held_back) == 12
+    assert held_back
