@@ -131,11 +131,11 @@ def _fed_by(layer: LayerDescription, entry: str) -> LayerDescription:
 
 
 def _as_said(conventions: Sequence[Convention], reading: ReadingConfig) -> tuple[Convention, ...]:
-    """Return the conventions, those that the user set marked so."""
+    """Return the conventions, those that the user set marked so; those of a flag for many things say it themselves."""
     said = {f"--{key.replace('_', '-')}": value for key, value in reading.said().items()}
     kept = [
         replace(one, value=str(said[one.flag]), basis="set", because=f"{one.flag} was given")
-        if one.flag in said
+        if one.flag in said and isinstance(said[one.flag], str)
         else one
         for one in conventions
     ]

@@ -24,12 +24,13 @@ def tell_layers(description: GeneratorDescription, reading: ReadingConfig) -> Ge
     if any(layer.config.get("padding") == "same" for layer in description.layers):
         padded.add("zero")
     norms = {_NORMS[layer.kind] for layer in description.layers if layer.kind in _NORMS}
-    if reading.padding and not any(one.because == "--padding was given" for one in description.conventions):
+    asked = any(one.because == "--padding was given" for one in description.conventions)
+    if reading.padding and not asked:
         shown = " and ".join(sorted(padded)) or "no padding"
         raise UsageError(f"padding = {reading.padding}, but the file holds its layers: {shown}. Leave it out.")
     told = [
         Convention(topic=topic, value=", ".join(sorted(values)), basis="file", because="its layers are in the file")
         for topic, values in (("padding", padded), ("norm", norms))
-        if values
+        if values and not (topic == "padding" and asked)
     ]
     return replace(description, conventions=(*told, *description.conventions))
