@@ -129,7 +129,7 @@ def _require_read_format(head: bytes, path: Path) -> Format:
     if found is None:
         raise OSError(describe_content(head) or "it is no picture of a known format")
     if not found.is_read:
-        raise UnusableData(f"{path} is a {found.name} file, which is not read here; {found.remedy}.")
+        raise UnusableData(f"{path} is a file of {found.name}, which is not read here: {found.remedy}.")
     if found is HEIC:
         from pillow_heif import register_heif_opener  # pyright: ignore[reportMissingImports] (it is optional)
 

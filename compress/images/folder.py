@@ -14,6 +14,7 @@ from pathlib import Path
 
 from compress.errors import UnusableData
 from compress.images.formats import FORMATS, HEAD_BYTES, OTHER, Format, format_of_content, format_of_name
+from compress.printable import printable_name
 
 LEFT_OUT_TOLERANCE = 0.01
 """Share of a folder's photos that may be left out, each kind named in the log; more is an error."""
@@ -133,7 +134,7 @@ def _note_folder(path: Path, left: _Leftovers) -> None:
     if path.name in _NO_FOLDERS_OF_PHOTOS:
         return
     photos = [
-        f"{path.name}/…/{name}" if Path(place) != path else f"{path.name}/{name}"
+        Path(place, name).relative_to(path.parent).as_posix()
         for place, _, names in os.walk(path)
         for name in sorted(names)
         if not name.startswith(".") and format_of_name(Path(name))
@@ -175,7 +176,7 @@ def _lines(kinds: Mapping[tuple[str, str], Sequence[str]]) -> list[str]:
 def _first_few(names: Sequence[str]) -> str:
     ordered = sorted(names)
     more = f" and {len(ordered) - _NAMED} more" if len(ordered) > _NAMED else ""
-    return ", ".join(ordered[:_NAMED]) + more
+    return ", ".join(map(printable_name, ordered[:_NAMED])) + more
 
 
 def _join(names: Sequence[str]) -> str:

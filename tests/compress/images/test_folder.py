@@ -102,6 +102,12 @@ def test_one_percent_is_left_out_and_said_once(tmp_path: Path, caplog: pytest.Lo
     assert "1 JPEG XL file(s)" in str(caught.value)
 
 
+def test_names_cannot_forge_lines(tmp_path: Path) -> None:
+    (tmp_path / "a\ncompress: all is well.heic").touch()
+    with pytest.raises(UnusableData, match=r": a\\ncompress: all is well\.heic; pip"):
+        list_images(tmp_path)
+
+
 def test_kinds_are_counted_together(tmp_path: Path) -> None:
     fill(tmp_path, 2)
     for put, _ in (LOST["HEIC"], LOST["sub-folders"], LOST["PSD"]):
@@ -168,7 +174,7 @@ def test_avif_is_taken_where_pillow_was_built_with_it(tmp_path: Path, monkeypatc
         UnusableData, match=r"1 AVIF file\(s\).*: a\.jpg; this Pillow was built without: pip install -U"
     ):
         list_images(tmp_path)
-    with pytest.raises(UnusableData, match=r"a\.jpg is a AVIF file, which is not read here; this Pillow"):
+    with pytest.raises(UnusableData, match=r"a\.jpg is a file of AVIF, which is not read here: this Pillow"):
         read_image(tmp_path / "a.jpg")
 
 
