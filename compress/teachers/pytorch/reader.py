@@ -3,6 +3,7 @@
 `weights_only=True` keeps code from running; `file` has checked before that nothing unpacks to many times its size.
 """
 
+import argparse
 import pickle
 import re
 from collections.abc import Mapping
@@ -78,7 +79,9 @@ def load_torch() -> Any:
 def _load(path: Path) -> Any:
     torch = load_torch()
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        # Training loops save their flags along: a Namespace is data and holds no code.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # PyTorch's own words advise to load with code that the file holds.
         named = re.search(r"GLOBAL ([\w.]+)", str(error))

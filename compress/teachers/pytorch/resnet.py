@@ -116,6 +116,7 @@ def _parted(steps: Sequence[Step | ResidualBlock]) -> _Layout:
         if block.unseen or block.blur is not None:
             raise UnusableModel(f"something without weights lies before its block {block.number}; expected nothing.")
     _check_head(net)
+    _check_channels(net)
     return net
 
 
@@ -172,6 +173,19 @@ def _check_head(net: _Layout) -> None:
             f"its last convolution {last.number} reads {last.convolution['weight'].shape[1]} channels behind "
             f"{last.unseen} layers without weights; expected {before} behind a padding or nothing."
         )
+
+
+def _check_channels(net: _Layout) -> None:
+    """Refuse convolutions that do not read what those before them make."""
+    made = net.stem[0].convolution["weight"].shape[0]
+    steps = [(str(step.number), step) for step in net.stem[1:]]
+    steps += [(f"{block.number}.{step.number}", step) for block in net.blocks for step in block.steps]
+    for name, step in steps:
+        shape = step.convolution["weight"].shape
+        reads = step.depthwise[0]["weight"].shape[0] if step.depthwise else shape[1]
+        if reads != made:
+            raise UnusableModel(f"its layer {name} reads {reads} channels, but {made} come before it.")
+        made = shape[0]
 
 
 def _is_transposed(step: Step) -> bool:

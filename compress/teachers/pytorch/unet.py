@@ -6,6 +6,7 @@ transposed convolutions lie behind the nested block, at index 3 (outermost, inne
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from compress.errors import UnusableModel
 from compress.teachers.description import GeneratorDescription
@@ -17,6 +18,7 @@ from compress.teachers.pytorch.layers import (
     add_transposed,
     channels_convention,
     is_convolution,
+    is_norm,
     judge_norms,
     make_rgb,
     take_rgb,
@@ -38,6 +40,8 @@ class _Level:
     down_norm: Parameters | None = None
     up: Parameters = field(default_factory=dict)
     up_norm: Parameters | None = None
+    numbers: tuple[int, int, int] = (0, 0, 0)
+    """Numbers of the convolution down, of the level within (in the innermost one, the activation) and up."""
 
     def pairs(self) -> Iterator[tuple[Parameters, Parameters | None]]:
         yield self.down, self.down_norm
@@ -46,8 +50,8 @@ class _Level:
 
 def misfit(layers: Layers) -> str | None:
     """Return what keeps a network from being of this family; None where nothing does."""
-    spines = {place[:-1] for place in layers}
-    if len(spines) < 2 or len({len(spine) for spine in spines}) < len(spines):
+    spines = sorted({place[:-1] for place in layers}, key=len)
+    if len(spines) < 2 or any(len(one) + 1 != len(other) or other[:-1] != one for one, other in pairwise(spines)):
         return "its layers are not nested within each other, one block in each"
     for spine in spines:
         level = [parameters for place, parameters in layers.items() if place[:-1] == spine]
@@ -76,6 +80,7 @@ def describe(layers: Layers, padding: Padding | None, unseen: UnseenLayers) -> G
             f"padding = {padding} was given, but no layer of a U-Net pads; its convolutions pad zeros. Leave it out."
         )
     levels = [_level(layers, depth) for depth in sorted({len(place) for place in layers})]
+    _check_numbers(levels)
     _mark_unseen_norms(levels)
     pairs = [pair for level in levels for pair in level.pairs()]
     norms = judge_norms(pairs)
@@ -96,28 +101,46 @@ def describe(layers: Layers, padding: Padding | None, unseen: UnseenLayers) -> G
 
 def _level(layers: Layers, depth: int) -> _Level:
     level = _Level()
+    convolutions = []
     for place, parameters in layers.items():
         if len(place) != depth:
             continue
         if is_convolution(parameters):
-            if level.down:
-                level.up = parameters
-            else:
-                level.down = parameters
-        elif level.up:
+            convolutions.append(place[-1])
+            level.down, level.up = (level.down, parameters) if level.down else (parameters, {})
+        elif is_norm(parameters) and level.up:
             level.up_norm = parameters
-        else:
+        elif is_norm(parameters):
             level.down_norm = parameters
+        else:
+            raise UnusableModel(f"its level {depth} holds {', '.join(sorted(parameters))}, which no layer here has.")
+    within = {place[depth - 1] for place in layers if len(place) > depth} or {convolutions[0] + 1}
+    level.numbers = (convolutions[0], within.pop(), convolutions[1])
     return level
+
+
+def _check_numbers(levels: list[_Level]) -> None:
+    """Refuse levels whose numbers leave room for anything but activations and norms."""
+    for depth, level in enumerate(levels, start=1):
+        down, within, up = level.numbers
+        ends = depth in (1, len(levels))
+        behind = 1 if depth == len(levels) else 2
+        if down != (depth > 1) or up - within != behind or within - down not in ((1,) if ends else (1, 2)):
+            raise UnusableModel(
+                f"level {depth} of this U-Net has its convolutions at {down} and {up} and the level within at "
+                f"{within}; pix2pix has only an activation and a norm between them."
+            )
 
 
 def _mark_unseen_norms(levels: list[_Level]) -> None:
     """Mark norms of which the file holds nothing: none down at both ends of the U, and none up at its outermost."""
-    for depth, level in enumerate(levels):
-        if depth and level.up_norm is None:
-            level.up_norm = {}
-        if 0 < depth < len(levels) - 1 and level.down_norm is None:
+    between = levels[1:-1]
+    for level in between:
+        if level.numbers[1] - level.numbers[0] == 2 and level.down_norm is None:
             level.down_norm = {}
+    if all(level.down_norm is not None for level in between):
+        for level in levels[1:]:
+            level.up_norm = level.up_norm or {}
 
 
 def _write(writer: GraphWriter, levels: list[_Level], norms: Norms) -> None:

@@ -24,7 +24,7 @@ _MOST_HEADER_BYTES = 100_000_000
 _SAVE_AGAIN = "Save its weights with torch.save(generator.state_dict(), 'generator.pth') and pass that."
 _UNPACK = "Unpack it and pass the model in it."
 _SIGNATURES: tuple[tuple[int, bytes, str, str], ...] = (
-    (0, b"version https://git-lfs", "a Git LFS pointer and not the file it stands for", "Run git lfs pull."),
+    (0, b"version https://git-lfs", "a Git LFS pointer and not the file it stands for", "Fetch that: git lfs pull."),
     (4, b"TFL3", "a TensorFlow Lite file, made for phones", "Pass the model that it was made from."),
     (4, b"ET1", "an ExecuTorch program", _SAVE_AGAIN),
     (0, b"GGUF", "a GGUF file of a language model", "Pass an image-to-image generator."),
@@ -66,10 +66,12 @@ def find_content(path: Path) -> Content:
         for place, signature, what, way_out in _SIGNATURES:
             if head.startswith(signature, place):
                 raise _refusal(what, way_out)
-        if _is_safetensors(head, size_bytes):
+        if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _MOST_HEADER_BYTES:
             return "safetensors"
         if re.match(rb"\x80[\x02-\x05]", head):
             return _find_in_pickle(head)
+        if error := _of_text(head):
+            raise error
         return _find_in_protobuf(path, stream, head, size_bytes)
 
 
@@ -99,11 +101,6 @@ def _find_in_zip(path: Path, stream: BinaryIO) -> Content:
     raise _refusal(f"a zip archive that holds {shown or 'nothing'}", _UNPACK)
 
 
-def _is_safetensors(head: bytes, size_bytes: int) -> bool:
-    declared = int.from_bytes(head[:8], "little")
-    return head[8:9] == b"{" and 2 <= declared <= min(_MOST_HEADER_BYTES, size_bytes - 8)
-
-
 def _find_in_pickle(head: bytes) -> Content:
     if _TORCH_MAGIC in head[:32]:
         return "torch"
@@ -124,7 +121,7 @@ def _find_in_protobuf(path: Path, stream: BinaryIO, head: bytes, size_bytes: int
     if stream.read() == _TENSORFLOW_INDEX or re.search(r"\.data-\d+-of-\d+$", path.name):
         way_out = "Build the generator, load them with load_weights, and save it as .keras, .h5 or SavedModel."
         raise _refusal("a TensorFlow checkpoint: weights without the layers they belong to", way_out)
-    raise _of_text(head) or UnusableModel(
+    raise UnusableModel(
         f"no reader knows a file that starts with {head[:8]!r}; expected .h5, .keras, .pth, .safetensors or a "
         "SavedModel directory, whole."
     )
@@ -132,15 +129,22 @@ def _find_in_protobuf(path: Path, stream: BinaryIO, head: bytes, size_bytes: int
 
 def _of_text(head: bytes) -> UnusableModel | None:
     """Return the error for a text file; None if it is none."""
-    text = head.decode("utf-8", "ignore").lstrip("\ufeff \t\r\n")
-    if re.match(r"<(!doctype|html|head|\?xml|!--)", text, re.IGNORECASE):
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # A character may lie across the end of what was read.
+        if error.start < len(head) - 3:
+            return None
+        text = head[: error.start].decode("utf-8")
+    if not text.strip("\ufeff \r\n\t") or not all(
+        character.isprintable() or character in "\ufeff\r\n\t" for character in text
+    ):
+        return None
+    begins = printable_name(text.removeprefix("\ufeff").strip().splitlines()[0][:60])
+    if re.match(r"<(!doctype|html|head|\?xml|!--|svg)", begins, re.IGNORECASE):
         way_out = "Download it again, in a browser or with the host's own tool."
         return _refusal("a web page that was saved in place of the model", way_out)
-    readable = sum(character.isprintable() or character in "\r\n\t" for character in text)
-    if not text or readable < len(text) or len(text) < len(head) - 8:
-        return None
-    first = printable_name(text.splitlines()[0][:60])
-    return _refusal(f"text that begins with '{first}'", "Download or save the model again.")
+    return _refusal(f"text that begins with '{begins}'", "Download or save the model again.")
 
 
 def _refusal(what: str, way_out: str) -> UnusableModel:
