@@ -21,7 +21,7 @@ from compress.files.apart import require_apart, split_paths
 from compress.files.atomic import atomic_write_text, remove_leftovers
 from compress.files.locks import absolute, locked, wait_for_others
 from compress.files.training_folder import place_of_training
-from compress.printable import printable
+from compress.printable import PrintableFormatter, printable
 from compress.strict_json import seal_record
 
 if TYPE_CHECKING:
@@ -184,7 +184,9 @@ def _prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     # TensorFlow's C++ side reports every missing GPU library as an error; a user can set the level back.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for chatty in ("absl", "tensorflow", "h5py", "PIL"):

@@ -17,30 +17,40 @@ _STATM, _SCHEDSTAT = Path("/proc/self/statm"), Path("/proc/self/schedstat")
 
 
 def limit_reading(size_bytes: int) -> None:
-    """Limit what this process may still take, in memory beyond what it has and in time from now on.
-
-    A parser that never comes back to Python is ended by the limit on the processor's time, one that waits by the clock,
-    from which time is taken off in which this process was ready and others ran.
+    """Limit what this process may still take to read a file, in memory beyond what it has and in time from now on.
 
     Args:
         size_bytes: Size of the file to read.
     """
     limit_memory(BASE_BYTES + BYTES_PER_FILE_BYTE * size_bytes)
+    limit_time(READING_S)
+
+
+def limit_time(seconds: int, *, threads: int = 1) -> None:
+    """Limit the time that this process may still take; it leaves no core file when it takes more.
+
+    A parser that never comes back to Python is ended by the limit on the processor's time, one that waits by the clock,
+    from which time is taken off in which this process was ready and others ran.
+
+    Args:
+        seconds: Seconds of the clock, and of the processor for each thread, from now on.
+        threads: Threads that work at once.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     used = resource.getrusage(resource.RUSAGE_SELF)
-    cpu_s = int(used.ru_utime + used.ru_stime) + READING_S
+    cpu_s = int(used.ru_utime + used.ru_stime) + seconds * threads
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
     started = time.monotonic() - _starved_s()
 
     def end_if_due(*_: object) -> None:
-        left_s = READING_S - (time.monotonic() - _starved_s() - started)
+        left_s = seconds - (time.monotonic() - _starved_s() - started)
         if left_s <= 0:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGALRM)
         signal.setitimer(signal.ITIMER_REAL, max(left_s, 0.1))
 
     signal.signal(signal.SIGALRM, end_if_due)
-    signal.setitimer(signal.ITIMER_REAL, READING_S)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def _starved_s() -> float:

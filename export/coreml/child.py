@@ -5,18 +5,24 @@ registered CommandLine options"), and neither is needed to write a graph: here t
 """
 
 import importlib.util
+import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from compress.console.parent import die_with_parent
 from compress.errors import PocketGANError, UnsupportedLayer, UnusableModel, UsageError
+from compress.teachers.limits import READING_S, limit_reading, limit_time
 from export.coreml.job import Contents, Job, JobResult
 
-TIME_LIMIT_S = 3600
-"""Time after which the child is taken to hang: a 256x256 teacher with four photos takes less than a minute."""
+WRITING_S = 3600
+"""Seconds of the clock, and of each processor, that writing a package and running photos through it may take: a 256x256
+teacher with four photos takes less than a minute."""
+_OUT_OF_TIME = (-signal.SIGALRM, -signal.SIGXCPU, -signal.SIGKILL)
 _FRAMEWORKS = ("tensorflow", "torch")
 _ERRORS: tuple[type[PocketGANError], ...] = (UnsupportedLayer, UnusableModel)
 """Errors that cross from the process, by their exit codes."""
@@ -44,6 +50,7 @@ def run_job(job: Job, package: Path) -> JobResult:
 
     Raises:
         UnsupportedLayer: If an operation has no form in Core ML.
+        UnusableModel: If it takes longer than `WRITING_S`.
         RuntimeError: If the process failed in another way; a bug, with its traceback.
     """
     return _run_child(job, package)
@@ -57,7 +64,8 @@ def list_contents(package: Path) -> Contents:
 
     Raises:
         UsageError: If coremltools is not installed.
-        UnusableModel: If it is missing, torn or no ML program.
+        UnusableModel: If it is missing, torn or no ML program, or not read within the limits of
+            `compress.teachers.limits`.
         RuntimeError: If the process failed in another way; a bug, with its traceback.
     """
     check_coremltools()
@@ -69,17 +77,34 @@ def _run_child(job: Job | None, package: Path) -> Any:
         job_file, result_file = Path(scratch) / "job", Path(scratch) / "result"
         # We write and read these files ourselves, in a folder that nobody else may write to.
         job_file.write_bytes(pickle.dumps(job))
-        # -P keeps modules that lie in the working directory from standing in for ours.
-        command = [sys.executable, "-P", "-m", "export.coreml.child", str(job_file), str(package), str(result_file)]
+        # -P keeps modules that lie in the working directory from standing in for ours. The process limits its own time.
+        arguments = [str(os.getpid()), str(job_file), str(package), str(result_file)]
         child = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=TIME_LIMIT_S, check=False
+            [sys.executable, "-P", "-m", "export.coreml.child", *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
         )
-        for error in _ERRORS:
-            if child.returncode == error.exit_code:
-                raise error(child.stderr.strip().splitlines()[-1])
-        if child.returncode != 0:
-            raise RuntimeError(f"coremltools' process ended with {child.returncode}:\n{child.stderr.strip()}")
+        _require_success(child, None if job else package)
         return pickle.loads(result_file.read_bytes())
+
+
+def _require_success(child: subprocess.CompletedProcess[str], read: Path | None) -> None:
+    """Turn how the process ended into an error; `read` is the stranger's package that it read, None where it wrote."""
+    for error in _ERRORS:
+        if child.returncode == error.exit_code:
+            raise error(child.stderr.strip().splitlines()[-1])
+    if child.returncode < 0 and read is not None:
+        ended = f"its reader was not done after {READING_S} s or ended by {signal.Signals(-child.returncode).name}"
+        raise UnusableModel(f"{read} could not be read: {ended}; the package is damaged.")
+    if child.returncode in _OUT_OF_TIME:
+        raise UnusableModel(
+            f"no Core ML package was written within {WRITING_S} s of work; export for smaller pictures or fewer sizes."
+        )
+    if child.returncode != 0:
+        raise RuntimeError(f"coremltools' process ended with {child.returncode}:\n{child.stderr.strip()}")
 
 
 def _do_job(job: Job | None, package: Path) -> JobResult | Contents:
@@ -91,7 +116,9 @@ def _do_job(job: Job | None, package: Path) -> JobResult | Contents:
     from export.coreml.program import build_program
 
     if job is None:
+        limit_reading(sum(member.stat().st_size for member in package.rglob("*") if member.is_file()))
         return read_contents(package)
+    limit_time(WRITING_S, threads=os.cpu_count() or 1)
     program = build_program(
         job.graph, job.precision, in_float32=job.in_float32, quantized=job.quantized, others=job.others
     )
@@ -106,7 +133,8 @@ def _do_job(job: Job | None, package: Path) -> JobResult | Contents:
 
 
 def _main() -> int:
-    job_file, package, result_file = map(Path, sys.argv[1:])
+    die_with_parent(int(sys.argv[1]))
+    job_file, package, result_file = map(Path, sys.argv[2:])
     try:
         result_file.write_bytes(pickle.dumps(_do_job(pickle.loads(job_file.read_bytes()), package)))
     except _ERRORS as error:

@@ -224,3 +224,18 @@ def test_a_run_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
         assert process.poll() is None
         process.terminate()
         assert process.wait(timeout=30) == 128 + signal.SIGTERM
+
+
+def test_names_in_log_lines_cannot_move_the_cursor_or_forge_a_line(tmp_path: Path) -> None:
+    """Whoever names a photo or a layer does not write to the terminal of who translates it."""
+    name = "a\x1b[2Jb\ncompress: all is well\u202e.png"
+    program = (
+        "import logging, sys; from pathlib import Path; from cyclopts import App; from compress import console;"
+        "app = console.new_app('tool', 'A tool.');"
+        "log = logging.getLogger('any.module');"
+        "app.command(lambda: log.warning('%s is left out, as is %s', Path(sys.argv[1]), 'layer\\x1b]0;x'), name='go');"
+        "console.run(app, ['go'])"
+    )
+    line = [sys.executable, "-P", "-c", program, str(tmp_path / name)]
+    said = subprocess.run(line, capture_output=True, text=True, check=True).stderr
+    assert said == (f"{tmp_path}/a\\x1b[2Jb\\ncompress: all is well\\u202e.png is left out, as is layer\\x1b]0;x\n")

@@ -2,7 +2,10 @@
 
 import importlib.util
 import json
+import signal
+import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -251,3 +254,75 @@ def test_layer_that_no_phone_holds_ends_with_4(
     assert console.run(app, ["coreml", str(source), "--out", str(tmp_path / "out")]) == 4
     assert "layer odd (LayerNormalization)" in capsys.readouterr().err
     assert json.loads((source / "manifest.json").read_text())["name"] == "student"
+
+
+def _run_limited(body: str, tmp_path: Path) -> subprocess.Popen[str]:
+    """Run the child's own start in a process that then hangs as `body` says, in place of coremltools."""
+    program = f"""
+import sys, time
+from export.coreml import child
+child.WRITING_S = 1
+def hang(job, package):
+    open({str(tmp_path / "pid")!r}, "w").write(str(child.os.getpid()))
+    {body}
+child._do_job = hang
+child.Path(sys.argv[2]).write_bytes(child.pickle.dumps(None))
+child._main()
+"""
+    holder = f"""
+import os, subprocess, sys
+line = [sys.executable, "-P", "-c", {program!r}, str(os.getpid()), {str(tmp_path / "job")!r}, "package", "result"]
+print(subprocess.run(line).returncode)
+"""
+    return subprocess.Popen([sys.executable, "-P", "-c", holder], stdout=subprocess.PIPE, text=True)
+
+
+def _wait_for(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_child_that_hangs_ends_by_its_own_clock(tmp_path: Path) -> None:
+    started = _run_limited("child.limit_time(child.WRITING_S); time.sleep(1000)", tmp_path)
+    answer, _ = started.communicate(timeout=60)
+    assert int(answer) == -signal.SIGALRM
+
+
+def test_child_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    started = _run_limited("time.sleep(1000)", tmp_path)
+    _wait_for(lambda: pid.exists() and pid.read_text() != "")
+    started.kill()
+    started.communicate()
+    _wait_for(lambda: not _is_running(int(pid.read_text())))
+
+
+def _is_running(number: int) -> bool:
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("package", [None, Path("strange.mlpackage")], ids=["written", "read"])
+def test_child_that_was_ended_is_one_line(package: Path | None) -> None:
+    ended = subprocess.CompletedProcess([], -signal.SIGXCPU, "", "")
+    with pytest.raises(UnusableModel, match=r"strange\.mlpackage could not be read" if package else "within 3600 s"):
+        child._require_success(ended, package)
+
+
+@needs_coremltools
+def test_child_limits_what_it_reads_and_what_it_writes(written, tmp_path, monkeypatch):
+    """The limits are those of the readers, set once the libraries are there."""
+    _, out = written
+    program = (
+        "import sys; from pathlib import Path; from export.coreml import child;"
+        "child.limit_reading = lambda size: print('read', size); child.limit_time = print;"
+        "child._do_job(None, Path(sys.argv[1]))"
+    )
+    line = [sys.executable, "-P", "-c", program, str(out / "model.mlpackage")]
+    finished = subprocess.run(line, capture_output=True, text=True, check=True)
+    size = sum(member.stat().st_size for member in (out / "model.mlpackage").rglob("*") if member.is_file())
+    assert finished.stdout.strip() == f"read {size}"
