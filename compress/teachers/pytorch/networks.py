@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from compress.errors import UnusableModel
+from compress.errors import UnusableModel, UsageError
 from compress.printable import printable_name
 from compress.teachers.pytorch.folding import fold
 from compress.teachers.pytorch.layers import Parameters
@@ -98,7 +98,8 @@ def choose(networks: Sequence[Network], key: str | None) -> Network:
         key: What the user calls it: its name, its short name, or the first words of either; None for the only one.
 
     Raises:
-        UnusableModel: If there are several and no key, or the key is of none or of several.
+        UnusableModel: If there are several and no key.
+        UsageError: If the key is of none or of several.
     """
     names = short_names(networks)
     if key is None:
@@ -114,5 +115,5 @@ def choose(networks: Sequence[Network], key: str | None) -> Network:
     matching = exact or [one for one in networks if one.name.startswith(f"{key}.")]
     if len(matching) != 1:
         found = "several generators" if matching else "no generator"
-        raise UnusableModel(f"{key} of --weights-key is {found} in it; expected one of {', '.join(sorted(names))}.")
+        raise UsageError(f"weights_key = {key} is {found} in it; expected one of {', '.join(sorted(names))}.")
     return matching[0]

@@ -30,8 +30,8 @@ def describe(path: Path, reading: ReadingConfig = AS_FOUND) -> GeneratorDescript
     """Describe the generator in a checkpoint: a state dict, or a dict that holds one.
 
     Raises:
-        UnusableModel: If PyTorch is not installed, the file holds more than tensors, no known generator, or several,
-            or what the user says does not go with it.
+        UnusableModel: If PyTorch is not installed, the file holds more than tensors, no known generator, or several.
+        UsageError: If what the user says does not go with it.
     """
     file.check_declared_sizes(path)
     return _describe_content(path, _load(path), reading, ".pth")
@@ -42,6 +42,7 @@ def describe_safetensors(path: Path, reading: ReadingConfig = AS_FOUND) -> Gener
 
     Raises:
         UnusableModel: As `describe`.
+        UsageError: As `describe`.
     """
     return _describe_content(path, read_safetensors(path), reading, ".safetensors")
 

@@ -9,7 +9,6 @@ them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 import numpy as np
 
@@ -36,6 +35,7 @@ from compress.teachers.reading.config import Padding
 NAME = "a CycleGAN ResNet generator"
 FORMAT = "PyTorch CycleGAN ResNet generator"
 MOBILE_FORMAT = "PyTorch GAN Compression mobile ResNet generator"
+_PADDINGS: dict[str, Padding] = {"reflection_pad": "reflect", "replication_pad": "replicate", "zero_pad": "zero"}
 UPSAMPLING_FILTER = (1.0, 3.0, 3.0, 1.0)
 """CUT's filter for twice the size, which over replicated borders is bilinear interpolation."""
 
@@ -68,7 +68,7 @@ def describe(layers: Layers, padding: Padding | None, unseen: UnseenLayers) -> G
     net.stem[0].convolution, grey_in = take_rgb(net.stem[0].convolution)
     net.head[-1].convolution, grey_out = make_rgb(net.head[-1].convolution, axis=0)
     norms = judge_norms(_pairs(net))
-    if any(norm == {} for _, norm in _pairs(net)) and unseen.kind_of("Norm", norms.convention.because) == "none":
+    if any(norm == {} for _, norm in _pairs(net)) and unseen.kind_of("Norm", norms.convention.because) == "identity":
         norms = _without_unseen_norms(net)
     writer = _Writer(GraphWriter(), norms, padding, unseen)
     writer.add_stem(net)
@@ -278,7 +278,7 @@ class _Writer:
     def _outer_padding(self, padded: bool) -> Padding:
         """Return the padding of a convolution outside of the blocks; one behind no layer that pads, pads zeros."""
         because = "layers that pad lie before convolutions outside of its blocks"
-        return cast(Padding, self.unseen.kind_of("OuterPadding", because)) if padded else "zero"
+        return _PADDINGS[self.unseen.kind_of("OuterPadding", because)] if padded else "zero"
 
     def _add_norm_and_relu(self, step: Step) -> None:
         self.norms.add(self.graph, step.norm)

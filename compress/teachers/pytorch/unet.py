@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from compress.errors import UnusableModel
+from compress.errors import UnusableModel, UsageError
 from compress.teachers.description import GeneratorDescription
 from compress.teachers.graph_writer import GraphWriter
 from compress.teachers.pytorch.layers import (
@@ -73,18 +73,19 @@ def describe(layers: Layers, padding: Padding | None, unseen: UnseenLayers) -> G
         unseen: What its layers without weights are.
 
     Raises:
-        UnusableModel: If the user says that another padding is there.
+        UsageError: If the user says that another padding is there.
+        UnusableModel: If a level holds more than a U-Net's.
     """
     if padding not in (None, "zero"):
-        raise UnusableModel(
-            f"padding = {padding} was given, but no layer of a U-Net pads; its convolutions pad zeros. Leave it out."
+        raise UsageError(
+            f"padding = {padding}, but no layer of a U-Net pads; its convolutions pad zeros. Leave it out."
         )
     levels = [_level(layers, depth) for depth in sorted({len(place) for place in layers})]
     _check_numbers(levels)
     _mark_unseen_norms(levels)
     pairs = [pair for level in levels for pair in level.pairs()]
     norms = judge_norms(pairs)
-    if any(norm == {} for _, norm in pairs) and unseen.kind_of("Norm", norms.convention.because) == "none":
+    if any(norm == {} for _, norm in pairs) and unseen.kind_of("Norm", norms.convention.because) == "identity":
         for level in levels:
             level.down_norm, level.up_norm = level.down_norm or None, level.up_norm or None
         norms = judge_norms(pair for level in levels for pair in level.pairs())

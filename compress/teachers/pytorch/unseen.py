@@ -2,18 +2,19 @@
 
 from dataclasses import dataclass, field
 
-from compress.errors import UnusableModel
+from compress.errors import UsageError
 from compress.teachers.description import Convention
 from compress.teachers.graph_writer import GraphWriter
 
 _CHOICES: dict[str, tuple[str, ...]] = {
-    "Tanh": ("tanh", "sigmoid", "none"),
-    "Norm": ("instance_norm", "none"),
-    "OuterPadding": ("reflect", "replicate", "zero"),
+    "Tanh": ("tanh", "sigmoid", "identity"),
+    "Norm": ("instance_norm", "identity"),
+    "OuterPadding": ("reflection_pad", "replication_pad", "zero_pad"),
     "Upsample": ("nearest", "bilinear"),
     "Downsample": ("blur", "average_pool", "max_pool"),
 }
 """What each may be; the first is assumed."""
+_FLAG, _RANGE_FLAG = "--layer-as", "--value-range"
 _TOPICS = {
     "Tanh": "last activation",
     "Norm": "norm",
@@ -42,7 +43,9 @@ class UnseenLayers:
             said = ", ".join(f"{name}={other}" for other in _CHOICES[name][1:])
             reason = "--layer-as was given" if name in self.said else f"{because}; --layer-as {said} says otherwise"
             basis = "set" if name in self.said else "assumed"
-            self.conventions.append(Convention(topic=_TOPICS[name], value=value, basis=basis, because=reason))
+            self.conventions.append(
+                Convention(topic=_TOPICS[name], value=value, basis=basis, because=reason, flag=_FLAG)
+            )
         return value
 
     def topics(self) -> set[str]:
@@ -52,42 +55,38 @@ class UnseenLayers:
     def add_last(self, writer: GraphWriter) -> None:
         """Write the last activation."""
         kind = self.said.get("Tanh", "tanh")
-        if kind != "none":
+        if kind != "identity":
             writer.add("Activation", {"activation": kind})
-        if kind == "tanh":
-            because = "generators of this family end in tanh, which has no weights; --layer-as Tanh=sigmoid, Tanh=none"
+        if "Tanh" not in self.said:
+            because = (
+                "its family ends in tanh, which has no weights; --layer-as Tanh=sigmoid or identity says otherwise"
+            )
             self.conventions.append(
-                Convention(
-                    topic="value range out",
-                    value="-1..1",
-                    basis="set" if "Tanh" in self.said else "assumed",
-                    because=because,
-                    flag="--value-range",
-                )
+                Convention(topic="value range out", value="-1..1", basis="assumed", because=because, flag=_RANGE_FLAG)
             )
 
     def require_used(self) -> None:
         """Refuse what was said about layers that the network has none of.
 
         Raises:
-            UnusableModel: With their name.
+            UsageError: With their name.
         """
         used = self.topics() | {_TOPICS["Tanh"]}
         if unused := [name for name in self.said if _TOPICS[name] not in used]:
-            raise UnusableModel(f"--layer-as {unused[0]}={self.said[unused[0]]} is of no layer in it. Leave it out.")
+            raise UsageError(f"layer_as = {unused[0]}={self.said[unused[0]]}, but it has no such layer. Leave it out.")
 
 
 def unseen_layers(layer_as: tuple[str, ...]) -> UnseenLayers:
     """Return the layers without weights as the user says.
 
     Raises:
-        UnusableModel: If a name or a kind is not known.
+        UsageError: If a name or a kind is not known.
     """
     said = {}
     for one in layer_as:
         name, _, kind = one.partition("=")
         if kind not in _CHOICES.get(name, ()):
             known = "; ".join(f"{known}={'|'.join(kinds)}" for known, kinds in _CHOICES.items())
-            raise UnusableModel(f"--layer-as {one} is not known for a PyTorch file; expected one of {known}.")
+            raise UsageError(f"layer_as = {one}, which no layer of a PyTorch file is; expected one of {known}.")
         said[name] = kind
     return UnseenLayers(said)
