@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from compress import teachers
-from compress.artifact import Artifact, open_artifact
+from compress.artifact import Artifact, file_fingerprint, open_artifact
 from compress.config import to_mapping
 from compress.data.config import Domain
 from compress.data.folders import list_photos
@@ -60,10 +60,9 @@ class StageInputs(Generic[_Config]):
         """Return the hash that tells this run from others, see `checkpoint.run_identity`."""
         from compress.training import checkpoint
 
-        paths = [str(path) for path in [*self.photos, *self.real]]
-        return checkpoint.run_identity(
-            to_mapping(self.config), self.student.fingerprint, self.description.fingerprint, paths
-        )
+        student = self.student.fingerprint, file_fingerprint(self.student.model_path)
+        files = [checkpoint.identify_files(paths) for paths in (self.photos, self.real)]
+        return checkpoint.run_identity(to_mapping(self.config), student, self.description.fingerprint, files)
 
     def training_data(self, work: Path) -> TrainingData:
         """Build the student's training data, see `build_training_data`.

@@ -144,7 +144,7 @@ def distill_into(
     from compress.training import checkpoint
 
     fingerprint = artifact.file_fingerprint(teacher)
-    files = [str(path) for path in [*paths, *real_paths, *sorted(held_back)]]
+    files = [checkpoint.identify_files(listed) for listed in (paths, real_paths, sorted(held_back))]
     run_identity = checkpoint.run_identity(dict(recorded), description.fingerprint, files)
     read = record_reading(description, reading)
 

@@ -58,9 +58,8 @@ def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False
     from compress.teach.fit import fit_teachers
     from compress.training import checkpoint
 
-    run_identity = checkpoint.run_identity(
-        to_mapping(config), [[str(path) for path in listed] for listed in (*paths.values(), *paired.values())]
-    )
+    files = [checkpoint.identify_files(listed) for listed in (*paths.values(), *paired.values())]
+    run_identity = checkpoint.run_identity(to_mapping(config), files)
 
     def train(work: Path) -> FittedTeachers:
         if not checkpoint.has_checkpoint(work, run_identity):

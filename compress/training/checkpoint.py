@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from compress.artifact import file_fingerprint
 from compress.errors import UnusableArtifact, UsageError
 
 _DAMAGE = (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, NotImplementedError)
@@ -30,6 +31,14 @@ class _Header(NamedTuple):
 def run_identity(*parts: Any) -> str:
     """Return a hash of everything that makes two runs the same run, from JSON-ready parts."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def identify_files(paths: Iterable[Path]) -> str:
+    """Return a hash of files' names and bytes in their order, wherever they lie, for `run_identity`."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{path.name}\0{file_fingerprint(path)}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def save_checkpoint(model: keras.Model, work: Path, run_identity: str, step: int) -> None:

@@ -38,7 +38,7 @@ def resolve_policy(precision: TrainingPrecision, work: Path) -> Policy:
     if precision != "auto":
         return precision
     record = work / _RECORD
-    if record.exists() and (known := record.read_text(encoding="utf-8").strip()) in _POLICIES:
+    if record.exists() and (known := record.read_text(encoding="utf-8", errors="replace").strip()) in _POLICIES:
         return known
     policy = fastest_policy()
     make_training_folder(work)

@@ -12,6 +12,7 @@ from compress.errors import UnusableArtifact, UsageError
 from compress.training.checkpoint import (
     checkpoint_steps,
     has_checkpoint,
+    identify_files,
     load_weights,
     restore_checkpoint,
     run_identity,
@@ -143,6 +144,20 @@ def test_the_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
 def test_a_run_is_identified_by_every_one_of_its_settings() -> None:
     assert run_identity({"a": 1, "b": 2}, ["photo"]) == run_identity({"b": 2, "a": 1}, ["photo"])
     assert run_identity({"a": 1, "b": 2}, ["photo"]) != run_identity({"a": 1, "b": 3}, ["photo"])
+
+
+def test_files_are_identified_by_name_and_content_wherever_they_lie(tmp_path: Path) -> None:
+    for folder in ("here", "there"):
+        (tmp_path / folder).mkdir()
+        for name in ("1.png", "2.png"):
+            (tmp_path / folder / name).write_text(f"photo {name}")
+    here, there = (sorted((tmp_path / folder).iterdir()) for folder in ("here", "there"))
+    assert identify_files(here) == identify_files(there)
+    assert identify_files(here) != identify_files(here[:1])
+    (tmp_path / "there" / "2.png").write_text("another photo")
+    assert identify_files(here) != identify_files(there)
+    (tmp_path / "here" / "1.png").rename(tmp_path / "here" / "0.png")
+    assert identify_files([tmp_path / "here" / "0.png"]) != identify_files([tmp_path / "there" / "1.png"])
 
 
 def test_saved_weights_come_back_as_they_were_and_leave_no_partial_file(tmp_path: Path) -> None:

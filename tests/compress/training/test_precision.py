@@ -58,6 +58,14 @@ def test_a_run_that_resumes_keeps_its_policy(monkeypatch: pytest.MonkeyPatch, tm
     assert resolve_policy("auto", tmp_path.parent) == "float32"
 
 
+def test_a_damaged_record_of_the_policy_is_made_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(precision, "fastest_policy", lambda: "mixed_bfloat16")
+    for damage in (b"", b"mixed_bf", b"\xff\xfe"):
+        (tmp_path / "precision.txt").write_bytes(damage)
+        assert resolve_policy("auto", tmp_path) == "mixed_bfloat16"
+        assert (tmp_path / "precision.txt").read_text() == "mixed_bfloat16\n"
+
+
 def test_the_trial_trains_nets_in_both_and_leaves_the_policy_as_it_was() -> None:
     before = keras.config.dtype_policy()
     assert fastest_policy() in ("float32", "mixed_bfloat16")
