@@ -3,74 +3,87 @@
 The package's own README explains its keys. A file of another origin, torn or edited, is refused with the place in it.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Annotated, Any
 
 from compress.errors import UnusableInput
+from compress.strict_json import Bounds, Length, Sha256, load_json, parse_record
 
 KIT, SCHEMA = "pocketgan-ios", 1
 COMPUTE_UNITS = ("cpuOnly", "cpuAndGPU", "cpuAndNeuralEngine", "all")
 THERMAL_STATES = ("unknown", "nominal", "fair", "serious", "critical")
 """Names of `ProcessInfo.ThermalState`, coolest first; unknown is one that the Swift package does not know."""
 
-_KINDS = {
-    str: "a text",
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    list: "a list",
-    dict: "a table",
-}
-REPORT_KEYS: Mapping[str, type] = {
-    "kit": str,
-    "schema": int,
-    "started": str,
-    "model": dict,
-    "device": dict,
-    "warmup": int,
-    "rounds": int,
-    "predictions_per_turn": int,
-    "compile_ms": float,
-    "thermal_states": list,
-    "low_power_mode": bool,
-    "units": list,
-}
-MODEL_KEYS: Mapping[str, type] = {
-    "name": str,
-    "precision": str,
-    "package_sha256": str,
-    "size_bytes": int,
-    "height_px": int,
-    "width_px": int,
-}
-DEVICE_KEYS: Mapping[str, type] = {
-    "identifier": str,
-    "system": str,
-    "system_version": str,
-    "processors": int,
-    "memory_bytes": int,
-    "is_simulator": bool,
-    "is_debug_build": bool,
-}
-MEASURED_KEYS: Mapping[str, type] = {
-    "load_ms": float,
-    "first_prediction_ms": float,
-    "rounds_ms": list,
-    "min_ms": float,
-    "median_ms": float,
-    "p95_ms": float,
-}
-"""Keys of a compute unit: it has all of them or an `error`."""
-OPTIONAL_KEYS: Mapping[str, type] = {
-    "mean_squared_difference": float,
-    "largest_difference": int,
-    "planned_operations": dict,
-}
+_Text = Annotated[str, Length(0, 1000)]
+_Milliseconds = Annotated[float, Bounds(0, 1e9)]
+_Count = Annotated[int, Bounds(1, 10**6)]
+_Side = Annotated[int, Bounds(1, 1 << 16)]
+_LEVELS, _MOST_SHOWN = 255, 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRecord:
+    """The model, as the Swift package writes it."""
+
+    name: _Text
+    precision: _Text
+    package_sha256: Sha256
+    size_bytes: Annotated[int, Bounds(1)]
+    height_px: _Side
+    width_px: _Side
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceRecord:
+    """The device."""
+
+    identifier: _Text
+    system: _Text
+    system_version: _Text
+    processors: _Count
+    memory_bytes: Annotated[int, Bounds(1)]
+    is_simulator: bool
+    is_debug_build: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitRecord:
+    """One set of compute units: it has an `error`, or every measurement, of which the last three may be missing."""
+
+    compute_units: _Text
+    error: _Text | None = None
+    load_ms: _Milliseconds | None = None
+    first_prediction_ms: _Milliseconds | None = None
+    rounds_ms: list[Annotated[float, Bounds(1e-9, 1e9)]] | None = None
+    min_ms: _Milliseconds | None = None
+    median_ms: _Milliseconds | None = None
+    p95_ms: _Milliseconds | None = None
+    mean_squared_difference: Annotated[float, Bounds(0, _LEVELS**2)] | None = None
+    largest_difference: Annotated[int, Bounds(0, _LEVELS)] | None = None
+    planned_operations: Mapping[str, Mapping[str, Annotated[int, Bounds(0, 10**6)]]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportRecord:
+    """One run, without its `kit` and `schema`."""
+
+    started: _Text
+    model: ModelRecord
+    device: DeviceRecord
+    warmup: Annotated[int, Bounds(0, 10**6)]
+    rounds: _Count
+    predictions_per_turn: _Count
+    compile_ms: _Milliseconds
+    thermal_states: list[_Text]
+    low_power_mode: bool
+    units: list[UnitRecord]
+
+
+_MEASURED = ("load_ms", "first_prediction_ms", "rounds_ms", "min_ms", "median_ms", "p95_ms")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +149,7 @@ def read_report(path: Path) -> Report:
         UnusableInput: If the file is missing, torn, edited, of another origin or of another schema.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = load_json(path)
     except OSError as error:
         raise UnusableInput(f"{path} cannot be read ({error.strerror}); expected the Swift package's JSON.") from error
     except ValueError as error:
@@ -146,82 +159,60 @@ def read_report(path: Path) -> Report:
             f"{path} is no measurement of an iPhone; expected the JSON of the Swift package that "
             "`compress export coreml --swift` writes."
         )
-    if raw.get("schema") != SCHEMA:
+    if type(raw.get("schema")) is not int or raw["schema"] != SCHEMA:
         raise UnusableInput(
             f"{path} has schema {raw.get('schema')!r}, expected {SCHEMA}. Read it with the version of PocketGAN that "
             "wrote the Swift package, or export the package anew and measure again."
         )
     try:
-        return _report(path, raw)
+        return _report(path, {key: value for key, value in raw.items() if key not in ("kit", "schema")})
     except ValueError as error:
         raise UnusableInput(f"{path} is torn or was edited: {error}. Share the measurements once more.") from error
 
 
-def _report(path: Path, raw: dict[str, Any]) -> Report:
-    _require(raw, REPORT_KEYS, "the report")
-    _require(raw["model"], MODEL_KEYS, "model")
-    _require(raw["device"], DEVICE_KEYS, "device")
-    if raw["rounds"] < 1:
-        raise ValueError(f"rounds = {raw['rounds']}, expected at least 1")
-    states = raw["thermal_states"]
-    if len(states) != raw["rounds"] + 1 or not set(states) <= set(THERMAL_STATES):
-        raise ValueError(f"thermal_states = {states}, expected {raw['rounds'] + 1} of {', '.join(THERMAL_STATES)}")
-    units = tuple(_unit(entry, rounds=raw["rounds"]) for entry in raw["units"])
-    if [unit.name for unit in units] != list(COMPUTE_UNITS):
-        raise ValueError(f"units are {[unit.name for unit in units]}, expected {list(COMPUTE_UNITS)}")
-    rest = {key: raw[key] for key in REPORT_KEYS if key not in ("kit", "schema", "thermal_states", "units")}
-    return Report(path=path, thermal_states=tuple(states), units=units, **rest)
+def _report(path: Path, raw: Mapping[str, Any]) -> Report:
+    record = parse_record(raw, ReportRecord)
+    states = record.thermal_states
+    if len(states) != record.rounds + 1 or not set(states) <= set(THERMAL_STATES):
+        expected = f"{record.rounds + 1} of {', '.join(THERMAL_STATES)}"
+        raise ValueError(f"its 'thermal_states' are {ascii(states)[:_MOST_SHOWN]}, expected {expected}")
+    if (names := [unit.compute_units for unit in record.units]) != list(COMPUTE_UNITS):
+        raise ValueError(f"its 'units' are {ascii(names)[:_MOST_SHOWN]}, expected {', '.join(COMPUTE_UNITS)}")
+    return Report(
+        path=path,
+        model=raw["model"],
+        device=raw["device"],
+        started=record.started,
+        warmup=record.warmup,
+        rounds=record.rounds,
+        predictions_per_turn=record.predictions_per_turn,
+        compile_ms=record.compile_ms,
+        thermal_states=tuple(states),
+        low_power_mode=record.low_power_mode,
+        units=tuple(_unit(unit, rounds=record.rounds) for unit in record.units),
+    )
 
 
-def _unit(raw: Any, *, rounds: int) -> ComputeUnit:
-    _require(raw, {"compute_units": str}, "a unit")
-    name = raw["compute_units"]
-    if "error" in raw:
-        _require(raw, {"error": str}, name)
-        return ComputeUnit(name=name, error=raw["error"])
-    _require(raw, MEASURED_KEYS, name)
-    _require(raw, {key: kind for key, kind in OPTIONAL_KEYS.items() if key in raw}, name)
-    latencies = raw["rounds_ms"]
-    if len(latencies) != rounds or not all(_is_kind(latency, float) and latency > 0 for latency in latencies):
-        raise ValueError(f"{name} has {len(latencies)} rounds_ms, expected {rounds} numbers above 0")
+def _unit(record: UnitRecord, *, rounds: int) -> ComputeUnit:
+    name = record.compute_units
+    if record.error is not None:
+        return ComputeUnit(name=name, error=record.error)
+    if missing := [key for key in _MEASURED if getattr(record, key) is None]:
+        raise ValueError(f"its unit {name!r} has no {missing[0]!r}")
+    latencies = tuple(record.rounds_ms or ())
+    if len(latencies) != rounds:
+        raise ValueError(f"its unit {name!r} has {len(latencies)} 'rounds_ms', expected {rounds}")
     unit = ComputeUnit(
         name=name,
         error=None,
-        rounds_ms=tuple(latencies),
-        load_ms=raw["load_ms"],
-        first_prediction_ms=raw["first_prediction_ms"],
-        mean_squared_difference=raw.get("mean_squared_difference"),
-        largest_difference=raw.get("largest_difference"),
-        planned_operations=_planned(raw.get("planned_operations"), name),
+        rounds_ms=latencies,
+        load_ms=record.load_ms,
+        first_prediction_ms=record.first_prediction_ms,
+        mean_squared_difference=record.mean_squared_difference,
+        largest_difference=record.largest_difference,
+        planned_operations=record.planned_operations,
     )
     for key, computed in unit.latency_ms().items():
-        if not math.isclose(raw[f"{key}_ms"], computed, rel_tol=1e-6):
-            raise ValueError(f"{name} has {key}_ms = {raw[f'{key}_ms']}, but its rounds give {computed}")
+        if not math.isclose(written := getattr(record, f"{key}_ms"), computed, rel_tol=1e-6):
+            raise ValueError(f"its unit {name!r} has '{key}_ms' = {written}, but its rounds give {computed}")
     return unit
-
-
-def _planned(raw: Any, unit: str) -> Mapping[str, Mapping[str, int]] | None:
-    if raw is None:
-        return None
-    for operator, devices in raw.items():
-        if not isinstance(devices, dict) or not all(_is_kind(count, int) for count in devices.values()):
-            raise ValueError(f"{unit} plans {operator} as {devices!r}, expected a number for each device")
-    return raw
-
-
-def _require(table: Any, keys: Mapping[str, type], place: str) -> None:
-    if not isinstance(table, dict):
-        raise ValueError(f"{place} is {table!r}, expected a table")
-    for key, kind in keys.items():
-        if key not in table:
-            raise ValueError(f"{place} has no {key}")
-        if not _is_kind(table[key], kind):
-            raise ValueError(f"{place} has {key} = {table[key]!r}, expected {_KINDS[kind]}")
-
-
-def _is_kind(value: Any, kind: type) -> bool:
-    """Tell whether a JSON value is of a kind; Swift writes whole numbers without a point, and no number is below 0."""
-    if kind not in (int, float):
-        return isinstance(value, kind)
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return (whole or (kind is float and isinstance(value, float) and math.isfinite(value))) and value >= 0

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def report() -> dict[str, Any]:
         "model": {
             "name": "student",
             "precision": "fp16",
-            "package_sha256": "f00d",
+            "package_sha256": "f00d" * 16,
             "size_bytes": 320_000,
             "height_px": 256,
             "width_px": 256,
@@ -181,21 +182,27 @@ def drop(key: str) -> Callable[[dict[str, Any]], Any]:
     [
         (lambda raw: raw.update(kit="other"), "no measurement of an iPhone"),
         (lambda raw: raw.update(schema=2), "schema 2, expected 1"),
-        (drop("rounds"), "the report has no rounds"),
-        (lambda raw: raw.update(rounds=0), "rounds = 0"),
-        (lambda raw: raw.update(rounds=True), "rounds = True, expected a whole number"),
-        (lambda raw: raw.update(compile_ms=-1), "compile_ms = -1, expected a number"),
-        (lambda raw: raw.update(compile_ms=float("nan")), "compile_ms = nan"),
+        (lambda raw: raw.update(schema=True), "schema True, expected 1"),
+        (drop("rounds"), "it has no 'rounds'"),
+        (lambda raw: raw.update(rounds=0), "its 'rounds' is 0, expected 1 to 1e+06"),
+        (lambda raw: raw.update(rounds=True), "its 'rounds' is True, expected an integer"),
+        (lambda raw: raw.update(speed=9), "it has an unknown key 'speed'"),
+        (lambda raw: raw.update(compile_ms=-1), "its 'compile_ms' is -1"),
+        (lambda raw: raw.update(compile_ms=float("nan")), "NaN is no number"),
         (lambda raw: raw.update(thermal_states=["nominal"]), "expected 4 of"),
         (lambda raw: raw.update(thermal_states=["boiling"] * 4), "boiling"),
-        (lambda raw: raw["units"].pop(), "units are"),
-        (lambda raw: raw["units"].append("all"), "a unit is 'all', expected a table"),
-        (put("model", "size_bytes", "320 kB"), "size_bytes = '320 kB', expected a whole number"),
-        (lambda raw: raw["units"][0].pop("load_ms"), "cpuOnly has no load_ms"),
-        (lambda raw: raw["units"][0].update(rounds_ms=[1, 2]), "2 rounds_ms, expected 3"),
-        (lambda raw: raw["units"][0].update(rounds_ms=[1, 2, 0]), "numbers above 0"),
-        (lambda raw: raw["units"][0].update(median_ms=1.0), "median_ms = 1.0, but its rounds give 11"),
-        (lambda raw: raw["units"][2].update(planned_operations={"conv": 3}), "plans conv as 3"),
+        (lambda raw: raw["units"].pop(), "its 'units' are"),
+        (lambda raw: raw["units"].append("all"), "its 'units[4]' is 'all', expected an object"),
+        (put("model", "size_bytes", "320 kB"), "its 'model.size_bytes' is '320 kB', expected an integer"),
+        (put("model", "width_px", 0), "its 'model.width_px' is 0"),
+        (put("model", "package_sha256", "f00d"), "its 'model.package_sha256' is 'f00d'"),
+        (put("device", "owner", "me"), "its 'device' has an unknown key 'owner'"),
+        (lambda raw: raw["units"][0].pop("load_ms"), "its unit 'cpuOnly' has no 'load_ms'"),
+        (lambda raw: raw["units"][0].update(rounds_ms=[1, 2]), "2 'rounds_ms', expected 3"),
+        (lambda raw: raw["units"][0].update(rounds_ms=[1, 2, 0]), "its 'units[0].rounds_ms[2]' is 0"),
+        (lambda raw: raw["units"][0].update(largest_difference=256), "its 'units[0].largest_difference' is 256"),
+        (lambda raw: raw["units"][0].update(median_ms=1.0), "'median_ms' = 1.0, but its rounds give 11"),
+        (lambda raw: raw["units"][2].update(planned_operations={"conv": 3}), "planned_operations.conv' is 3"),
     ],
 )
 def test_what_the_swift_package_does_not_write_is_refused(write, change, message: str) -> None:
@@ -229,11 +236,15 @@ def test_the_swift_package_writes_the_keys_that_are_read() -> None:
         name: set(re.findall(r'^ +case (?:\w+ = )?"?(\w+)"?$', body, re.MULTILINE))
         for name, body in zip(tables[1::2], tables[2::2], strict=True)
     }
+
+    def names(record: type) -> set[str]:
+        return {field.name for field in fields(record)}
+
     assert written == {
-        "BenchmarkReport": set(ios_report.REPORT_KEYS),
-        "Model": set(ios_report.MODEL_KEYS),
-        "Device": set(ios_report.DEVICE_KEYS),
-        "Unit": {"compute_units", "error", *ios_report.MEASURED_KEYS, *ios_report.OPTIONAL_KEYS},
+        "BenchmarkReport": {"kit", "schema", *names(ios_report.ReportRecord)},
+        "Model": names(ios_report.ModelRecord),
+        "Device": names(ios_report.DeviceRecord),
+        "Unit": names(ios_report.UnitRecord),
     }
     assert f'kitName = "{ios_report.KIT}"' in source
     assert f"currentSchema = {ios_report.SCHEMA}\n" in source
