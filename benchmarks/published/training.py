@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.published.config import PeerMethod
 from benchmarks.published.methods import DISTILLED, NARROW_BLOCKS, NARROW_FILTERS, DistilledMethod
 from compress import artifact
-from compress.artifact import Artifact, Manifest, open_artifact
+from compress.artifact import Artifact, Manifest, open_artifact, read_json_record
 from compress.config import from_mapping, to_mapping
 from compress.distill.config import HISTORY, INIT_FINGERPRINT, DistillConfig, FitConfig
 from compress.distill.stage import distill_into, untrained
@@ -103,8 +103,9 @@ def _keep_steps(out: Path, asked: list[Any], find: Callable[[], int]) -> int:
     identity = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
     folder = training_folder(out)
     path = folder / f"pace-{identity}.json"
-    if path.exists():
-        return json.loads(path.read_text(encoding="utf-8"))["steps"]
+    advice = f"Delete {folder} to start anew."
+    if known := read_json_record(path, lambda record: int(record["steps"]), what="a number of steps", advice=advice):
+        return known
     steps = find()
     make_training_folder(folder)
     replace_text(path, json.dumps({"steps": steps}) + "\n")
@@ -125,13 +126,18 @@ def _read_student(like: Path) -> tuple[DistillConfig, float]:
 
 
 def _images_per_s(student: Artifact) -> float:
-    record = json.loads((student.path / HISTORY).read_text(encoding="utf-8"))
-    if not record.get("images_per_s"):
+    images_per_s = read_json_record(
+        student.path / HISTORY,
+        lambda record: float(dict(record).get("images_per_s") or 0),
+        what="the record of a training",
+        advice="Distil the student anew.",
+    )
+    if not images_per_s:
         raise UnusableArtifact(
             f"{student.path} does not say how fast it was trained (images_per_s in {HISTORY}); expected a student "
             "that was trained in one go, by this version. Distil it anew."
         )
-    return record["images_per_s"]
+    return images_per_s
 
 
 def _count_steps(images_per_s: float, config: FitConfig, seconds: float) -> int:

@@ -183,3 +183,22 @@ def test_a_peer_is_not_written_over_its_student(tmp_path: Path) -> None:
     like = _student(tmp_path / "like", 4.0)
     with pytest.raises(UsageError, match=r"is the same as .*which this command reads"):
         training.train_peer("omgd", like, tmp_path / "t.h5", tmp_path, like, overwrite=True)
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"images_per_s": "fast"}'])
+def test_a_damaged_record_of_a_students_training_is_named(damage: str, tmp_path: Path) -> None:
+    like = _student(tmp_path / "like", 2.0)
+    (like / "training.json").write_text(damage)
+    with pytest.raises(UnusableArtifact, match=r"training\.json cannot be read|images_per_s in training\.json"):
+        training._read_student(like)
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"steps": "many"}'])
+def test_a_damaged_pace_is_named_and_a_whole_one_kept(damage: str, tmp_path: Path) -> None:
+    out = tmp_path / "peer"
+    assert training._keep_steps(out, ["cyclegan"], lambda: 7) == 7
+    assert training._keep_steps(out, ["cyclegan"], lambda: pytest.fail("tried anew")) == 7
+    (record,) = (tmp_path / "peer.training").glob("pace-*.json")
+    record.write_text(damage)
+    with pytest.raises(UnusableArtifact, match=r"pace-.*\.json cannot be read.*to start anew"):
+        training._keep_steps(out, ["cyclegan"], lambda: 7)
