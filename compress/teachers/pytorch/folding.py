@@ -79,7 +79,8 @@ def _spectral_norm(weight: np.ndarray, left: np.ndarray, right: np.ndarray | Non
         if matrix.shape[0] != left.size or (right is not None and matrix.shape[1] != right.size):
             continue
         projected = left @ matrix
-        values.append(np.linalg.norm(projected) if right is None else abs(projected @ right))
-    if not values or not max(values):
+        values.append(np.linalg.norm(projected) if right is None else projected @ right)
+    largest = max(values, key=abs, default=0.0)
+    if not largest:
         raise UnusableModel(f"a spectral norm has vectors that do not fit its kernel of {weight.shape}.")
-    return weight / max(values)
+    return weight / largest

@@ -60,7 +60,7 @@ class _Entry:
         self.shape, offsets = entry["shape"], entry["data_offsets"]
         if not _are_counts(self.shape) or not _are_counts(offsets) or len(offsets) != 2:
             raise UnusableModel(f"tensor {name} has an odd shape or place; the file is damaged.")
-        if entry["dtype"] not in _DTYPES:
+        if not isinstance(entry["dtype"], str) or entry["dtype"] not in _DTYPES:
             raise UnusableModel(f"tensor {name} is {entry['dtype']}; expected {', '.join(_DTYPES)}. Save it as F32.")
         self.dtype, (self.begin, self.end) = entry["dtype"], offsets
         if self.end - self.begin != math.prod(self.shape) * np.dtype(_DTYPES[self.dtype]).itemsize:

@@ -13,7 +13,9 @@ Content = Literal["hdf5", "keras", "torch", "safetensors", "onnx"]
 """Kinds of files that have a reader."""
 
 _HEAD_BYTES = 1024
-_HDF5, _ZIP, _TAR = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04", b"ustar"
+_HDF5, _TAR = b"\x89HDF\r\n\x1a\n", b"ustar"
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+"""Bytes with which a zip begins; the second with nothing in it."""
 _TAR_PLACE, _FOOTER_BYTES = 257, 8
 _TORCH_MAGIC = bytes.fromhex("6cfc9c46f9206aa85019")
 """The number with which a file of before PyTorch 1.6 begins, within its first pickle."""
