@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from compress.config import require_finite
 from compress.console.exits import Ended, ending_on_signals, report_error
+from compress.console.facts import format_facts
 from compress.console.parent import follow_parent
 from compress.files.apart import require_apart, split_paths
 from compress.files.atomic import atomic_write_text, remove_leftovers
@@ -100,12 +101,12 @@ def show(result: Mapping[str, Any], *, as_json: bool, text: str | None = None) -
     Args:
         result: JSON-ready.
         as_json: Whether to print JSON, for programs, or text, for people.
-        text: What people read; one `key: value` line per entry of `result` when None.
+        text: What people read; `format_facts` of `result` when None.
     """
     if as_json:
         print(json.dumps(result, indent=2))
     else:
-        print(printable(text if text is not None else "\n".join(f"{key}: {value}" for key, value in result.items())))
+        print(printable(format_facts(result) if text is None else text))
 
 
 def keep_and_show(
