@@ -95,7 +95,8 @@ def published(
     from benchmarks.students.table import format_table
 
     record = bench_students(students, chosen, task, out)
-    console.show(record, as_json=json, text=f"{format_table(record)}\nwith pictures: {out}")
+    text = f"{format_table(record)}\nwith pictures: {out}"
+    console.keep_and_show(record, out=None, overwrite=False, as_json=json, text=text)
 
 
 def _compare_shapes(
@@ -119,7 +120,8 @@ def _compare_shapes(
     from benchmarks.published.untrained.table import format_table
 
     record = write_shapes(students, config, shapes, out, overwrite=overwrite)
-    console.show(record, as_json=as_json, text=f"{format_table(record)}\nwith plots over size and width: {out}")
+    text = f"{format_table(record)}\nwith plots over size and width: {out}"
+    console.keep_and_show(record, out=None, overwrite=False, as_json=as_json, text=text)
 
 
 @app.command(name="train-peer", show=False)

@@ -24,6 +24,7 @@ from benchmarks.students.config import StudentsConfig
 from benchmarks.students.inputs import ComparisonInputs, Model, peer_model, resolve_comparison
 from benchmarks.students.rows import build_rows, build_verdicts, metric_names
 from benchmarks.students.samples import SAMPLES, list_columns, write_samples
+from benchmarks.students.scores import read_scores, read_timings
 from benchmarks.students.table import format_page
 from benchmarks.timing.flags import command_line
 from compress.artifact import open_artifact
@@ -31,7 +32,7 @@ from compress.config import to_mapping
 from compress.errors import ParityError
 from compress.files.atomic import replace_text
 from compress.run.stages import StageFailed, run_stages
-from compress.strict_json import open_seal_if_any
+from compress.strict_json import seal_record
 
 RECORD = "stages.json"
 RESULT, MARKDOWN = "table.json", "table.md"
@@ -46,8 +47,9 @@ def bench_students(
 ) -> dict[str, Any]:
     """Train peers, then export, translate, score and time students, peers and their teacher, each stage a process.
 
-    Writes `table.json`, `table.md` and `samples.png` beside everything that they were made from. Outputs that are there
-    and up to date are not made again; whether the photos of the data set have changed is not checked.
+    Writes `table.json`, with a content hash, `table.md` and `samples.png` beside everything that they were made from.
+    Outputs that are there and up to date are not made again; whether the photos of the data set have changed is not
+    checked.
 
     Args:
         students: Artifacts with a model.keras, at least one, each under the name of its folder.
@@ -63,6 +65,7 @@ def bench_students(
 
     Raises:
         StageFailed: With the exit code of the command that failed.
+        UnusableData: If a record that a command wrote is damaged.
         UsageError, UnusableInput: As `resolve_comparison`; UsageError also if `out` holds something else.
     """
     inputs = resolve_comparison(students, config, task)
@@ -73,7 +76,7 @@ def bench_students(
     record = _build_record(students, inputs, config, task, out)
     write_samples(inputs, out)
     replace_text(out / MARKDOWN, format_page(record, SAMPLES))
-    replace_text(out / RESULT, json.dumps(record, indent=2) + "\n")
+    replace_text(out / RESULT, json.dumps(seal_record(record), indent=2) + "\n")
     return record
 
 
@@ -111,9 +114,9 @@ def _build_record(
     scored = [INPUTS, *(model.key for model in inputs.models)]
     if inputs.target is None:
         scored.remove(inputs.baseline.key)
-    scores = {key: _read_json(out / SCORES / f"{key}.json") for key in scored}
+    scores = {key: read_scores(out / SCORES / f"{key}.json") for key in scored}
     costs = {model.key: open_artifact(out / export_path(model)).manifest.cost for model in inputs.models}
-    bench = open_seal_if_any(_read_json(out / BENCH))
+    bench = read_timings(out / BENCH)
     rows = build_rows(inputs.models, costs, bench, scores)
     names = {model.key: model.name for model in inputs.models}
     metrics = metric_names(scores)
@@ -140,7 +143,3 @@ def _build_record(
         "table": bench | {"entries": [entry | {"name": names[entry["name"]]} for entry in bench["entries"]]},
         "samples": list(list_columns(inputs)),
     }
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))

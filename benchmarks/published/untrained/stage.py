@@ -22,6 +22,7 @@ from benchmarks.timing.start import start_once
 from compress.artifact import is_artifact, open_artifact
 from compress.config import to_mapping
 from compress.files.atomic import atomic_dir
+from compress.strict_json import seal_record
 from export.config import Precision
 from export.source import load_source
 
@@ -51,7 +52,7 @@ def write_shapes(
     """
     with atomic_dir(out, overwrite=overwrite) as scratch:
         record = bench_shapes(students, config, shapes)
-        (scratch / "table.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        (scratch / "table.json").write_text(json.dumps(seal_record(record), indent=2) + "\n", encoding="utf-8")
         (scratch / "table.md").write_text(format_shapes_page(record, [BY_SIZE, BY_WIDTH]), encoding="utf-8")
         sizes = plots.draw_points(record["by_size"], "image_size_px", "image side, pixels")
         sizes.savefig(scratch / BY_SIZE, dpi=_DPI)

@@ -1,6 +1,7 @@
 """`compress bench published` with students: its commands, and the table of their numbers."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,12 +12,14 @@ import pytest
 
 from benchmarks.published.config import PublishedConfig
 from benchmarks.students.config import StudentsConfig
+from benchmarks.students.scores import read_scores, read_timings
 from benchmarks.students.stage import bench_students
 from benchmarks.students.table import format_table
 from benchmarks.timing.baseline import read_benchmark
 from compress import images
-from compress.errors import ParityError, UnusableModel
+from compress.errors import ParityError, UnusableData, UnusableModel
 from compress.run import stages
+from compress.strict_json import SEAL
 
 SIDE = 16
 KID, FD = "kid_efficientnet_lite0", "fd_efficientnet_lite0"
@@ -244,9 +247,14 @@ def test_the_table_can_be_accepted_and_checked_as_a_benchmark(
     ran: list[list[str]], pair: list[Path], config: PublishedConfig, task: StudentsConfig, tmp_path: Path
 ) -> None:
     bench_students(pair, config, task, tmp_path / "out")
-    measured = read_benchmark(tmp_path / "out/table.json")
+    table = tmp_path / "out/table.json"
+    measured = read_benchmark(table)
     assert measured.models["large int8"].speedup == LARGE_SPEEDUP
     assert measured.withheld == {"large float": "the ratio may be off by 34%"}
+    assert SEAL in json.loads(table.read_text())
+    table.write_text(table.read_text().replace(str(LARGE_SPEEDUP), "151.0"))
+    with pytest.raises(UnusableData, match=SEAL):
+        read_benchmark(table)
 
 
 @pytest.mark.parametrize("refused", ["int8", "dynamic"])
@@ -291,3 +299,60 @@ def test_a_score_in_a_sisters_features_says_so_beside_the_number(
     said = "†: trained with efficientnet-lite2, of which efficientnet-lite0 is a sister, so these distances flatter it"
     assert said in lines
     assert sum("†" in line for line in lines) == 2
+
+
+def _changed(record: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
+    raw = json.loads(record.read_text())
+    change(raw)
+    record.write_text(json.dumps(raw))
+    return record
+
+
+@pytest.fixture
+def compared(
+    ran: list[list[str]], pair: list[Path], config: PublishedConfig, task: StudentsConfig, tmp_path: Path
+) -> Path:
+    """A comparison's folder."""
+    bench_students(pair, config, task, tmp_path / "out")
+    return tmp_path / "out"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda raw: raw.update(extra=1), "unknown key 'extra'"),
+        (lambda raw: raw.pop(FD), f"no '{FD}'"),
+        (lambda raw: raw.update({FD: "32"}), f"its '{FD}' is '32', expected a number"),
+        (lambda raw: raw.update({FD: float("nan")}), "NaN is no number"),
+        (lambda raw: raw[KID].update(mean=None), f"its '{KID}.mean' is None"),
+        (lambda raw: raw["intervals"][FD].update(low=36.0), "reaches from 36 down to 35"),
+        (lambda raw: raw["key"].update(fake_images=0), "its 'key.fake_images' is 0"),
+        (lambda raw: raw.update(notes="none"), "its 'notes' is 'none', expected a list"),
+        (lambda raw: raw["similarity"]["ssim"].update(mean="high"), "its 'similarity.ssim' is 'high'"),
+        (lambda raw: raw.update({SEAL: "0" * 64}), "does not belong to its content"),
+    ],
+)
+def test_scores_that_were_changed_or_torn_are_refused(
+    compared: Path, change: Callable[[dict[str, Any]], Any], message: str
+) -> None:
+    scores = _changed(compared / "scores/large_int8.json", change)
+    with pytest.raises(UnusableData, match=re.escape(message)) as refused:
+        read_scores(scores)
+    assert "large_int8.json is not what `compress eval score` writes" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda raw: raw["entries"][0].update(speedup="fast"), "its 'entries[0].speedup' is 'fast'"),
+        (lambda raw: raw.update(runs=0), "its 'runs' is 0"),
+        (lambda raw: raw.pop("machine"), "no 'machine'"),
+    ],
+)
+def test_timings_that_were_changed_are_refused(
+    compared: Path, change: Callable[[dict[str, Any]], Any], message: str
+) -> None:
+    timings = _changed(compared / "bench.json", change)
+    with pytest.raises(UnusableData, match=re.escape(message)) as refused:
+        read_timings(timings)
+    assert "bench.json is not what `compress bench host` writes" in str(refused.value)
