@@ -24,8 +24,9 @@ def is_operation(call: Call) -> bool:
 
 
 def is_known_operation(call: Call) -> bool:
-    """Check whether a call's class alone names a known function."""
-    return _snake_case(call.class_name) in _OPERATIONS
+    """Check whether a call's class alone names a known function; a padding of a user's has other settings."""
+    name = _snake_case(call.class_name)
+    return name in _OPERATIONS and (name != "pad" or "pad_width" in {*call.config, *call.arguments})
 
 
 def write_operation(layer: LayerWriter) -> str:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,10 @@ import numpy as np
 from compress.errors import UnusableModel
 from compress.teachers.description import INPUT, LayerKind
 from compress.teachers.graph_writer import GraphWriter
-from compress.teachers.saved_model import arithmetic
+from compress.teachers.saved_model import arithmetic, sizes
 from compress.teachers.saved_model.arithmetic import fold
-from compress.teachers.saved_model.operation import SavedOperation, unknown_value_error
-from compress.teachers.saved_model.values import Image, SizeOf, Unknown, Value
+from compress.teachers.saved_model.operation import LayerSizes, SavedOperation
+from compress.teachers.saved_model.values import Image, Unknown, Value
 
 
 @dataclass
@@ -21,7 +22,13 @@ class GraphTranslator:
     """Translator of one function and the functions it calls."""
 
     functions: Mapping[str, Any]
+    input_shape: tuple[int | None, int | None, int]
     writer: GraphWriter = field(default_factory=GraphWriter)
+    shared: set[str] = field(default_factory=set)
+    """Layers whose output several nodes read."""
+
+    def __post_init__(self) -> None:
+        self._sizes = LayerSizes(self.writer, self.input_shape)
 
     def translate(self, name: str, captured: Sequence[np.ndarray | None]) -> str:
         """Translate the serving function; return the name of the layer that is its output.
@@ -30,16 +37,19 @@ class GraphTranslator:
             UnusableModel: If the output depends on an operation that is not known.
         """
         output = self._call(name, [Image(INPUT), *captured])[0]
-        if not isinstance(output, Image):
-            raise unknown_value_error(output)
-        return output.layer
+        return self._operation(None, [output]).image()
+
+    def _operation(self, node: Any, inputs: list[Value]) -> SavedOperation:
+        return SavedOperation(node or _OUTPUT, inputs, self.writer, self._sizes, self.shared)
 
     def _call(self, name: str, arguments: Sequence[Value]) -> list[Value]:
         function = self.functions[name]
         parameters = [argument.name for argument in function.signature.input_arg]
         values: dict[str, Value] = dict(zip(parameters, arguments, strict=True))
         pending = list(function.node_def)
-        uses = Counter(source for node in pending for source in _sources(node))
+        # A shape is measured before its image is changed in place, and is the same after.
+        uses = Counter(source for node in pending if node.op != "Shape" for source in _sources(node))
+        uses.update(_key(result) for result in function.ret.values())
         while pending:
             waiting = [node for node in pending if not self._evaluate(node, values, uses)]
             if len(waiting) == len(pending):
@@ -52,13 +62,16 @@ class GraphTranslator:
         if any(source not in values for source in sources):
             return False
         inputs = [values[source] for source in sources]
+        self.shared |= {
+            value.layer
+            for source, value in zip(sources, inputs, strict=True)
+            if isinstance(value, Image) and uses[source] > 1
+        }
         if node.op in ("StatefulPartitionedCall", "PartitionedCall"):
             for number, value in enumerate(self._call(node.attr["f"].func.name, inputs)):
                 values[node.name if number == 0 else f"{node.name}:{number}"] = value
         elif node.op in _OPERATIONS:
-            values[node.name] = _OPERATIONS[node.op](
-                SavedOperation(node, inputs, self.writer, shared=any(uses[source] > 1 for source in sources))
-            )
+            values[node.name] = _OPERATIONS[node.op](self._operation(node, inputs))
         else:
             values[node.name] = Unknown(node.op)
         return True
@@ -91,7 +104,10 @@ def _window(operation: SavedOperation, kernel: np.ndarray) -> dict[str, Any]:
 
 def _convolution(operation: SavedOperation) -> Value:
     kernel = operation.weight(1)
-    return operation.add("Conv2D", {"filters": kernel.shape[3], **_window(operation, kernel)}, kernel=kernel)
+    channels = operation.writer.channels(operation.image())
+    groups = channels // kernel.shape[2] if kernel.ndim == 4 and kernel.shape[2] else 1
+    config = {"filters": kernel.shape[3], **_window(operation, kernel), "groups": max(groups, 1)}
+    return operation.add("Conv2D", config, kernel=kernel)
 
 
 def _depthwise(operation: SavedOperation) -> Value:
@@ -108,7 +124,7 @@ def _transposed(operation: SavedOperation) -> Value:
 
 
 def _bias(operation: SavedOperation) -> Value:
-    return operation.add_bias(operation.image(), operation.array(1))
+    return operation.add_bias(operation.image(), operation.weight(1))
 
 
 def _batch_norm(operation: SavedOperation) -> Value:
@@ -140,25 +156,22 @@ def _leaky_relu(operation: SavedOperation) -> Value:
     return operation.add("LeakyReLU", {"negative_slope": operation.attribute("alpha").f})
 
 
-def _concatenate(operation: SavedOperation) -> Value:
-    *images, axis = operation.inputs
-    if not isinstance(axis, np.ndarray) or int(axis) not in (-1, 3):
-        return Unknown("ConcatV2 along another axis than channels")
-    return operation.add("Concatenate", {"axis": -1}, *range(len(images)))
-
-
-def _size_of(operation: SavedOperation) -> Value:
-    value = operation.inputs[0]
-    return SizeOf(value.layer) if isinstance(value, Image) else value
-
-
-def _resize(interpolation: str) -> "Callable[[SavedOperation], Value]":
+def _pooling(kind: LayerKind) -> "Callable[[SavedOperation], Value]":
     def write(operation: SavedOperation) -> Value:
-        size = operation.inputs[1]
-        centred = operation.attribute("half_pixel_centers").b and not operation.attribute("align_corners").b
-        if not isinstance(size, SizeOf) or size.image != operation.image() or not centred:
-            return Unknown(f"{operation.node.op} to a size that is no multiple of its image's")
-        return operation.add("UpSampling2D", {"size": list(size.factors), "interpolation": interpolation})
+        padding = operation.text("padding").lower()
+        if padding not in ("same", "valid"):
+            raise UnusableModel(f"{operation.node.name} has {padding} padding; expected SAME or VALID.")
+        window = {"pool_size": operation.sides("ksize"), "strides": operation.sides("strides"), "padding": padding}
+        return operation.add(kind, window)
+
+    return write
+
+
+def _shuffle(kind: LayerKind) -> "Callable[[SavedOperation], Value]":
+    def write(operation: SavedOperation) -> Value:
+        if operation.text("data_format") != "NHWC":
+            raise UnusableModel(f"{operation.node.name} is {operation.text('data_format')}; expected NHWC.")
+        return operation.add(kind, {"block_size": operation.attribute("block_size").i})
 
     return write
 
@@ -173,40 +186,70 @@ def _same(operation: SavedOperation) -> Value:
     return operation.inputs[0]
 
 
+def _cast(operation: SavedOperation) -> Value:
+    """Pass on what stays a float; convert stored values."""
+    wanted = operation.attribute("DstT").type
+    value = operation.inputs[0]
+    if not isinstance(value, np.ndarray):
+        return value if wanted == _FLOAT else Unknown("Cast to another type than float32")
+    from tensorflow import dtypes
+
+    return value.astype(dtypes.as_dtype(wanted).as_numpy_dtype)
+
+
+_FLOAT = 1
+"""Number of float32 among TensorFlow's types."""
+_OUTPUT = SimpleNamespace(name="output", op="its last operation")
+"""Node by which errors and layers of the output itself are named."""
 _OPERATIONS: dict[str, Callable[[SavedOperation], Value]] = {
-    "Add": fold(np.add, arithmetic.add),
-    "AddV2": fold(np.add, arithmetic.add),
+    "Add": arithmetic.add,
+    "AddV2": arithmetic.add,
+    "AvgPool": _pooling("AveragePooling2D"),
     "BiasAdd": _bias,
-    "ConcatV2": _concatenate,
+    "Cast": _cast,
+    "ConcatV2": sizes.concatenate,
     "Const": _constant,
     "Conv2D": _convolution,
     "Conv2DBackpropInput": _transposed,
+    "DepthToSpace": _shuffle("DepthToSpace"),
     "DepthwiseConv2dNative": _depthwise,
     "Elu": _activation("elu"),
+    "ExpandDims": sizes.expand,
+    "FusedBatchNorm": _batch_norm,
+    "FusedBatchNormV2": _batch_norm,
     "FusedBatchNormV3": _batch_norm,
     "Identity": _same,
     "LeakyRelu": _leaky_relu,
-    "MirrorPad": _pad,
+    "MaxPool": _pooling("MaxPooling2D"),
+    "Maximum": fold(np.maximum, arithmetic.maximum),
     "Mean": arithmetic.mean,
-    "Mul": fold(np.multiply, arithmetic.multiply),
+    "MirrorPad": _pad,
+    "Mul": arithmetic.multiply,
+    "Neg": fold(np.negative, arithmetic.negate),
+    "Pack": sizes.pack,
     "Pad": _pad,
     "PadV2": _pad,
+    "Pow": fold(np.power, arithmetic.power),
     "ReadVariableOp": _same,
-    "RealDiv": fold(np.divide),
+    "RealDiv": fold(np.divide, arithmetic.divide),
+    "Reciprocal": fold(np.reciprocal, arithmetic.inverse),
     "Relu": _activation("relu"),
     "Relu6": _activation("relu6"),
-    "Reshape": fold(np.reshape),
-    "ResizeBilinear": _resize("bilinear"),
-    "ResizeNearestNeighbor": _resize("nearest"),
+    "Reshape": sizes.reshape,
+    "ResizeBilinear": sizes.resize("bilinear"),
+    "ResizeNearestNeighbor": sizes.resize("nearest"),
     "Rsqrt": fold(lambda value: 1 / np.sqrt(value), arithmetic.inverse_root),
     "Selu": _activation("selu"),
-    "Shape": _size_of,
+    "Shape": sizes.shape_of,
     "Sigmoid": _activation("sigmoid"),
-    "Sqrt": fold(np.sqrt),
+    "SpaceToDepth": _shuffle("SpaceToDepth"),
+    "Sqrt": fold(np.sqrt, arithmetic.root),
+    "Square": fold(np.square, arithmetic.square),
     "SquaredDifference": arithmetic.squared_difference,
     "Squeeze": fold(np.squeeze),
     "StopGradient": _same,
-    "StridedSlice": _size_of,
+    "StridedSlice": sizes.strided_slice,
     "Sub": fold(np.subtract, arithmetic.subtract),
     "Tanh": _activation("tanh"),
+    "Tile": sizes.tile,
 }

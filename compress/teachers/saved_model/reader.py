@@ -13,6 +13,7 @@ import numpy as np
 from compress.errors import UnusableModel
 from compress.teachers.description import GeneratorDescription
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
+from compress.teachers.reading.found_layers import tell_layers
 from compress.teachers.saved_model.graph import GraphTranslator
 
 FORMAT = "TensorFlow SavedModel"
@@ -31,9 +32,10 @@ def describe(path: Path, reading: ReadingConfig = AS_FOUND) -> GeneratorDescript
     functions = {function.signature.name: function for function in meta_graph.graph_def.library.function}
     captured = _captured_variables(meta_graph.object_graph_def, name, _variables(path, meta_graph.object_graph_def))
     (entry,) = signature.inputs.values()
-    translator = GraphTranslator(functions)
+    shape = _image_shape(entry)
+    translator = GraphTranslator(functions, shape)
     output = translator.translate(name, captured)
-    return translator.writer.finish(FORMAT, _image_shape(entry), output)
+    return tell_layers(translator.writer.finish(FORMAT, shape, output), reading)
 
 
 def _read_meta_graph(path: Path) -> Any:

@@ -1,11 +1,11 @@
 """Values that tensors of a TensorFlow graph stand for while the graph is translated.
 
-A normalisation has no operation of its own there: it is means, differences and products, which these values carry until
-it is complete and becomes a layer.
+A normalisation has no operation of its own there: it is means, differences and products, which a `Combined` carries
+until an operation needs the image itself, and it becomes layers.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,53 +18,74 @@ class Image:
 
 
 @dataclass(frozen=True)
-class SizeOf:
-    """Height and width of an image times a factor, from which up-sampling computes its target size."""
+class Statistics:
+    """Which pixels are normalised together, and by what: `sqrt(variance + epsilon) + outside`."""
 
-    image: str
-    factors: tuple[int, int] = (1, 1)
-
-
-@dataclass(frozen=True)
-class Moment:
-    """Mean of an image over height and width, its squared difference from that, or its variance plus epsilon."""
-
-    image: str
-    kind: Literal["mean", "squared_difference", "variance"]
+    groups: int | None = None
+    """Number of groups of consecutive channels; None where each channel is one."""
     epsilon: float = 0.0
+    outside: float = 0.0
+
+
+Powers = tuple[int, int, int]
+"""Exponents of an image, of its mean and of the inverse of its deviation."""
+
+
+@dataclass(eq=False)
+class Combined:
+    """Sum of products of an image, its mean and the inverse of its deviation, each with a factor for each channel."""
+
+    image: str
+    terms: Mapping[Powers, np.ndarray]
+    """Factors, `(channels,)` or of one value, by the powers that they stand before."""
+    statistics: Statistics | None = None
+    """None as long as neither mean nor deviation is a part of it."""
+    parted: tuple[int, int] | None = None
+    """Groups and channels of each, where the last axis was split into these."""
+    written: str | None = field(default=None, repr=False)
+    """Layer that makes it, once one does."""
 
 
 @dataclass(frozen=True)
-class Centred:
-    """Image minus its mean."""
+class SecondMoment:
+    """Mean of an image's square."""
 
     image: str
+    groups: int | None
 
 
-@dataclass(frozen=True, eq=False)
-class Inverse:
-    """`gain / sqrt(variance + epsilon)` of an image, and that times the image or its mean."""
-
-    image: str
-    epsilon: float
-    gain: np.ndarray | None = None
-    times: Literal["nothing", "image", "mean"] = "nothing"
-
-
-@dataclass(frozen=True, eq=False)
-class Offset:
-    """`beta - mean * gain / sqrt(variance + epsilon)`: the offset that completes an `Inverse` times its image."""
-
-    beta: np.ndarray
-    scaled_mean: Inverse
-
-
-@dataclass(frozen=True, eq=False)
-class Scaled:
-    """Image times a gain per channel, before its offset is known."""
+@dataclass(frozen=True)
+class Spread:
+    """Variance plus epsilon, or its square root plus another."""
 
     image: str
-    gain: np.ndarray
+    statistics: Statistics
+    root: bool = False
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """Side or channels of an image times a factor."""
+
+    image: str
+    axis: int
+    factor: int = 1
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Several dimensions and numbers: a shape, or a part of one."""
+
+    entries: tuple["Dimension | int", ...]
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Image with a new axis behind height or width, in which each row or column stands several times."""
+
+    image: str
+    axis: int
+    factor: int = 1
 
 
 @dataclass(frozen=True)
@@ -74,4 +95,4 @@ class Unknown:
     operation: str
 
 
-Value = Image | SizeOf | Moment | Centred | Inverse | Offset | Scaled | Unknown | np.ndarray | None
+Value = Image | Combined | SecondMoment | Spread | Dimension | Sizes | Repeated | Unknown | np.ndarray | None
