@@ -29,6 +29,7 @@ def tflite(
     source: Path,
     *,
     out: Path,
+    app: Path | None = None,
     config: Annotated[TfliteConfig, Flags] | None = None,
     reading: Annotated[ReadingConfig, Flags] | None = None,
     overwrite: Switch = False,
@@ -39,17 +40,19 @@ def tflite(
     Args:
         source: An artifact with a model.keras, or a teacher's file (.h5, .keras, .pth, SavedModel).
         out: The artifact to write.
-        overwrite: Replace `out` if it exists.
+        app: A folder to write too: an Android app in Kotlin around the file, to open in Android Studio.
+        overwrite: Replace `out` and `app` if they exist.
         json: Print JSON.
     """
     refuse_existing(out, overwrite=overwrite)
     _check_exists(source)
     from export.tflite.stage import export_tflite
 
-    said = reading or AS_FOUND
-    manifest = export_tflite(source, config or TfliteConfig(), out, reading=said, overwrite=overwrite).manifest
+    chosen, said = config or TfliteConfig(), reading or AS_FOUND
+    manifest = export_tflite(source, chosen, out, app=app, reading=said, overwrite=overwrite).manifest
     result = {
         "artifact": str(out),
+        **({} if app is None else {"app": str(app)}),
         "precision": manifest.config["precision"],
         "float_ops": manifest.float_ops,
         "io_type": manifest.config["io_type"],

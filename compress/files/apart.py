@@ -9,7 +9,7 @@ from compress.errors import UsageError
 
 LAYOUT = ("trainA", "trainB", "testA", "testB")
 """Folders of a data set in CycleGAN's layout: other things may lie beside them."""
-OUTPUTS = frozenset({"out", "swift", "chart"})
+OUTPUTS = frozenset({"out", "app", "swift", "chart"})
 """Names of the flags that name what a command writes."""
 CACHES = frozenset({"cache"})
 """Names of the flags of folders that commands share, and write to."""

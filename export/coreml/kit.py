@@ -5,35 +5,19 @@ Its files lie beside this module in `swift/` and are copied as they are, but for
 
 import shutil
 from pathlib import Path
-from string import Template
 
 import numpy as np
 
 from compress import images
 from compress.artifact import Artifact, file_fingerprint
-from compress.errors import UsageError
-from compress.files.apart import require_apart
-from compress.files.atomic import atomic_dir, refuse_existing
+from compress.files.atomic import atomic_dir
+from export.sample_project import fill_templates, quote
 
 _SOURCES = Path(__file__).with_name("swift")
 _LIBRARY = Path("Sources/PocketGenerator")
 _FILLED = frozenset({Path("Package.swift"), Path("README.md"), _LIBRARY / "ExportedModel.swift"})
 _PLATFORMS = {True: {"ios": 17, "macos": 14}, False: {"ios": 16, "macos": 13}}
 """The oldest systems that run the model, by whether its activations are int8."""
-
-
-def check_place(kit: Path, artifact: Path, source: Path, *, overwrite: bool) -> None:
-    """Check that a Swift package may be written to a folder.
-
-    Raises:
-        UsageError: If `kit` exists and `overwrite` is false, if it holds `source`, or if one of `kit` and `artifact`
-            holds the other.
-    """
-    require_apart([kit], [source])
-    refuse_existing(kit, overwrite=overwrite)
-    ours, other = kit.resolve(), artifact.resolve()
-    if ours.is_relative_to(other) or other.is_relative_to(ours):
-        raise UsageError(f"{kit} and {artifact} lie in one another. Pass --swift a folder beside --out.")
 
 
 def write_kit(
@@ -53,12 +37,7 @@ def write_kit(
     """
     names = _names(exported)
     with atomic_dir(out, overwrite=overwrite) as scratch:
-        for source in sorted(path for path in _SOURCES.rglob("*") if path.is_file()):
-            place = source.relative_to(_SOURCES)
-            text = source.read_text(encoding="utf-8")
-            target = scratch / place
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(Template(text).substitute(names) if place in _FILLED else text, encoding="utf-8")
+        fill_templates(_SOURCES, scratch, names, filled=_FILLED)
         resources = scratch / _LIBRARY
         shutil.copytree(exported.model_path, resources / "model.mlpackage")
         (resources / "photo.bgra").write_bytes(_blue_green_red(photo))
@@ -86,13 +65,7 @@ def _names(exported: Artifact) -> dict[str, object]:
 
 def string_literal(text: str) -> str:
     """Write a text as a literal of Swift, in which a backslash also begins an interpolation."""
-    return '"' + "".join(map(_escaped, text)) + '"'
-
-
-def _escaped(letter: str) -> str:
-    if letter in '\\"':
-        return f"\\{letter}"
-    return letter if letter.isprintable() else f"\\u{{{ord(letter):x}}}"
+    return quote(text, special="", escape=lambda point: f"\\u{{{point:x}}}")
 
 
 def _blue_green_red(pixels: np.ndarray) -> bytes:

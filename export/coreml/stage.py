@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from compress import cost, images
+from compress import images
 from compress.artifact import MODEL_NAMES, Artifact, Cost, ImageSpec, Manifest, open_artifact, write_manifest
 from compress.config import to_mapping
 from compress.files.atomic import atomic_dir, refuse_existing
@@ -19,10 +19,11 @@ from export.calibration.photos import PARITY_IMAGES, draw_photos, parity_sheet, 
 from export.config import CoremlConfig, CoremlPrecision
 from export.coreml import child, kit, overflow
 from export.coreml.job import Job, JobResult
-from export.graph.lower import lower
+from export.cost import measure_described_cost
 from export.graph.operations import Graph
 from export.graph.passes import apply_passes, mixed_precision
 from export.graph.quantized import QuantizedGraph
+from export.sample_project import check_place
 from export.sizes import OtherSize
 from export.source import SourceGenerator, load_source
 
@@ -96,7 +97,7 @@ def export_coreml(
     """
     refuse_existing(out, overwrite=overwrite)
     if swift is not None:
-        kit.check_place(swift, out, source, overwrite=overwrite)
+        check_place(swift, out, source, flag="--swift", overwrite=overwrite)
     child.check_coremltools()
     generator = load_source(source, reading=reading)
     lowered = _lower(generator, config)
@@ -121,7 +122,7 @@ def _lower(generator: SourceGenerator, config: CoremlConfig) -> _Lowered:
     size = generator.image_size(config.image_size_px)
     photos = draw_photos(config, generator, size)
     parity_photos = photos[:PARITY_IMAGES]
-    graph = lower(generator.model, input_shape=(*size, 3))
+    graph = generator.lower(size)
     others = sizes.lower_other_sizes(config, generator, graph)
     sizes.require_same_operations(graph, others)
     quantized = None
@@ -221,7 +222,7 @@ def _manifest(
     scores: dict[str, Any],
 ) -> Manifest:
     graph = lowered.graph
-    macs = cost.measure_cost(generator.model, image_size_px=graph.input_shape[:2]).macs
+    macs = measure_described_cost(generator.description, graph.input_shape[:2]).macs
     return Manifest(
         name=name,
         format="mlpackage",

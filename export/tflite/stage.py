@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from compress import cost, images
+from compress import images
 from compress.artifact import MODEL_NAMES, Artifact, Cost, ImageSpec, Manifest, open_artifact, write_manifest
 from compress.config import to_mapping
 from compress.files.atomic import atomic_dir, refuse_existing
@@ -18,13 +18,15 @@ from export import parity, sizes
 from export.calibration.observe import calibrate_and_quantize
 from export.calibration.photos import PARITY_IMAGES, draw_photos, parity_sheet, photo_kind
 from export.config import IoType, TfliteConfig
-from export.graph.lower import lower
+from export.cost import measure_described_cost
 from export.graph.operations import Graph
 from export.graph.passes import TFLITE, apply_passes
 from export.graph.quantized import QuantizedGraph, quantize_like
 from export.interpreter.litert import TfliteGenerator
+from export.sample_project import check_place
 from export.source import SourceGenerator, load_source
 from export.tflite import emitter
+from export.tflite.app import write_app
 from export.tflite.delegation import Coverage, read_coverage
 from export.tflite.metadata import ModelMetadata
 
@@ -45,7 +47,13 @@ class _SizedGraph:
 
 
 def export_tflite(
-    source: Path, config: TfliteConfig, out: Path, *, reading: ReadingConfig = AS_FOUND, overwrite: bool = False
+    source: Path,
+    config: TfliteConfig,
+    out: Path,
+    *,
+    app: Path | None = None,
+    reading: ReadingConfig = AS_FOUND,
+    overwrite: bool = False,
 ) -> Artifact:
     """Write a generator as a `.tflite` file, after checking that the file does what the generator does.
 
@@ -53,16 +61,19 @@ def export_tflite(
         source: An artifact with a model.keras, or any teacher's file.
         config: Precision, sizes, input and output type, and calibration.
         out: The artifact to write.
+        app: A folder to write too: an Android app around the file.
         reading: What the user says about the teacher's file.
-        overwrite: Whether `out` may exist.
+        overwrite: Whether `out` and `app` may exist.
 
     Raises:
-        UsageError: If `out` exists, or the image size does not fit the model.
+        UsageError: If `out` or `app` exists, or the image size does not fit the model.
         UnusableInput: If the model or the photos cannot be used.
         UnsupportedLayer: If a layer cannot be expressed.
         ParityError: If the file does something else than its source; nothing is written then.
     """
     refuse_existing(out, overwrite=overwrite)
+    if app is not None:
+        check_place(app, out, source, flag="--app", overwrite=overwrite)
     generator = load_source(source, reading=reading)
     graphs = _lower(generator, config)
     content = _emit(graphs, config, _metadata(config, generator))
@@ -79,14 +90,18 @@ def export_tflite(
             images.write_png(scratch / "samples.png", parity_sheet(usual.photos, usual.expected, pictures))
         scores = parity.as_scores(checked) | {"xnnpack": coverage.as_json()}
         write_manifest(scratch, _manifest(out.name, config, generator, usual, len(content), scores))
-    return open_artifact(out)
+    artifact = open_artifact(out)
+    if app is not None:
+        photo = usual.photos[0]
+        write_app(artifact, photo, exported.translate(photo), app, overwrite=overwrite)
+    return artifact
 
 
 def _lower(generator: SourceGenerator, config: TfliteConfig) -> list[_SizedGraph]:
     """Lower and quantize a generator at every size of the file, the usual one first."""
     size = generator.image_size(config.image_size_px)
     photos = draw_photos(config, generator, size)
-    lowered = lower(generator.model, input_shape=(*size, 3))
+    lowered = generator.lower(size)
     others = sizes.lower_other_sizes(config, generator, lowered)
     graph, quantized = apply_passes(lowered, TFLITE), None
     if config.precision == "int8":
@@ -153,7 +168,7 @@ def _manifest(
     scores: Mapping[str, object],
 ) -> Manifest:
     graph, quantized = usual.graph, usual.quantized
-    macs = cost.measure_cost(generator.model, image_size_px=graph.input_shape[:2]).macs
+    macs = measure_described_cost(generator.description, graph.input_shape[:2]).macs
     return Manifest(
         name=name,
         format="tflite",

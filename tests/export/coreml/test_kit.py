@@ -9,6 +9,7 @@ import pytest
 from compress.artifact import Artifact, Cost, ImageSpec, Manifest, file_fingerprint, write_manifest
 from compress.errors import UsageError
 from export.coreml import kit
+from export.sample_project import check_place
 
 HEIGHT, WIDTH = 4, 6
 
@@ -89,20 +90,24 @@ def test_readme_explains_every_key_of_the_json(written: Path) -> None:
     assert "not compiled and not run" in readme
 
 
+def _check_place(place: Path, out: Path, source: Path, *, overwrite: bool) -> None:
+    check_place(place, out, source, flag="--swift", overwrite=overwrite)
+
+
 def test_a_place_that_another_needs_is_refused(tmp_path: Path) -> None:
     source = tmp_path / "models/teacher.h5"
     source.parent.mkdir()
     source.touch()
     out = tmp_path / "out"
-    kit.check_place(tmp_path / "swift", out, source, overwrite=False)
+    _check_place(tmp_path / "swift", out, source, overwrite=False)
     (tmp_path / "swift").mkdir()
     with pytest.raises(UsageError, match="--overwrite"):
-        kit.check_place(tmp_path / "swift", out, source, overwrite=False)
+        _check_place(tmp_path / "swift", out, source, overwrite=False)
     with pytest.raises(UsageError, match=r"holds .*teacher\.h5"):
-        kit.check_place(source.parent, out, source, overwrite=True)
+        _check_place(source.parent, out, source, overwrite=True)
     for beside in (out, out / "swift", tmp_path):
         with pytest.raises(UsageError):
-            kit.check_place(beside, out, source, overwrite=True)
+            _check_place(beside, out, source, overwrite=True)
 
 
 def test_a_failure_leaves_no_half_package(exported: Artifact, tmp_path: Path) -> None:

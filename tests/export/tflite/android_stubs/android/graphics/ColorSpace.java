@@ -1,0 +1,6 @@
+package android.graphics;
+
+public abstract class ColorSpace {
+    public enum Named { SRGB }
+    public static ColorSpace get(Named name) { return null; }
+}

@@ -1,0 +1,3 @@
+package androidx.activity.result;
+
+public final class PickVisualMediaRequest {}
