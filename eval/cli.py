@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from compress import console
+from compress.console.headline import EFFECT_TONES, Headline
 from compress.files.atomic import atomic_write_text, refuse_existing
 from eval.config import AcceptConfig, GateConfig, PerturbConfig, ReportConfig, ScoreConfig
 from eval.score_key import is_distance, is_kernel_distance
@@ -41,7 +42,8 @@ def score(
     from eval import scores
 
     record = scores.score_folder(config)
-    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=_format_scores(record))
+    shown, headline = _format_scores(record), _head_scores(config.fake, record)
+    console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=shown, headline=headline)
 
 
 @app.command
@@ -153,21 +155,31 @@ def main() -> None:
     raise SystemExit(console.run(app))
 
 
+def _head_scores(fake: Path, record: dict[str, Any]) -> Headline | None:
+    """Say what the student does beyond the untouched photos, where they were scored beside it."""
+    if effect := record.get("effect"):
+        return Headline(text=f"{fake.name} {effect['text']}", tone=EFFECT_TONES[effect["verdict"]])
+    return None
+
+
 def _format_scores(record: dict[str, Any]) -> str:
-    """Format scores for people; single images are left to the JSON."""
+    """Format scores for people, each beside that of the untouched photos; single images are left to the JSON."""
     sister = f"; in a sister of {record['sister']}, which trained it" if "sister" in record else ""
-    lines = [
-        *_format_distances(record, remark=sister),
-        *_format_distances(record.get("control", {}), prefix="control "),
-    ]
-    for key, other in (("similarity", "the teacher"), ("truth", "the truth")):
-        lines += _format_similarity(record.get(key, {}), other, remark=sister)
+    lines = _format_measures(record, remark=sister)
+    lines += _format_measures(record.get("control", {}), prefix="control ")
     lines += [line for kind, value in record.get("flicker", {}).items() for line in _format_flicker(kind, value)]
     spent = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in record["seconds"].items())
     return "\n".join([*lines, *(f"note: {note}" for note in record["notes"]), f"spent: {spent}"])
 
 
-def _format_distances(record: dict[str, Any], prefix: str = "", remark: str = "") -> list[str]:
+def _format_measures(record: dict[str, Any], prefix: str = "", remark: str = "") -> list[str]:
+    lines = _format_distances(record, prefix, remark)
+    for key, other in (("similarity", "the teacher"), ("truth", "the truth")):
+        lines += [f"{prefix}{line}" for line in _format_similarity(record.get(key, {}), other, remark)]
+    return lines
+
+
+def _format_distances(record: dict[str, Any], prefix: str, remark: str) -> list[str]:
     lines = []
     for name, value in record.items():
         if is_kernel_distance(name):

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from compress.errors import UnusableData
 from compress.strict_json import Bounds, Length, load_json, open_seal_if_any, parse_record, require_names
+from eval.effect import EffectVerdict
 from eval.score_key import ScoreKey, Text, metric_name
 from eval.scores import SCHEMA
 
@@ -48,6 +49,16 @@ class _ColourOffset:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Effect:
+    verdict: EffectVerdict
+    share: _Number
+    interval: _Range | None
+    goal: Text
+    distance_fell_by: _Number | None
+    text: Annotated[str, Length(1, 1000)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Remarks:
     """What a record holds beside numbers of images."""
 
@@ -55,6 +66,7 @@ class _Remarks:
     notes: list[Text]
     seconds: Mapping[str, Annotated[float, Bounds(0, 1e12)]] | None = None
     sister: Annotated[str, Length(1, 500)] | None = None
+    effect: _Effect | None = None
 
 
 def read_scores(path: Path) -> dict[str, Any]:
@@ -79,17 +91,24 @@ def _parse_scores(record: Any) -> dict[str, Any]:
         raise ValueError(f"it holds a {type(record).__name__}, expected an object")
     if type(record.get("schema")) is not int or record["schema"] != SCHEMA:
         raise ValueError(f"it is of schema {record.get('schema')!r}, expected {SCHEMA}")
-    names = ("key", "notes", "seconds", "sister")
+    names = ("key", "notes", "seconds", "sister", "effect")
     remarks = parse_record({name: record[name] for name in names if name in record}, _Remarks)
     network = remarks.key.network
     distances = {name: value for name, value in record.items() if name not in (*names, "schema", *_COMPARED, "control")}
     _check_distances(distances, network, "")
+    _check_similarities(record, network, "")
     if "control" in record:
-        _check_distances(record["control"], network, "control")
+        control = record["control"]
+        _check(control, Mapping[str, Any], "control")
+        _check_distances({name: value for name, value in control.items() if name not in _COMPARED}, network, "control")
+        _check_similarities(control, network, "control.")
+    return record
+
+
+def _check_similarities(record: Mapping[str, Any], network: Any, where: str) -> None:
     for name in _COMPARED:
         if name in record:
-            _check_similarity(record[name], metric_name("perceptual", network), name)
-    return record
+            _check_similarity(record[name], metric_name("perceptual", network), f"{where}{name}")
 
 
 def _check_distances(scores: Any, network: Any, where: str) -> None:

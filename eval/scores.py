@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from compress.errors import UnusableData, UsageError
 from compress.images import list_images, read_image
 from eval.config import ScoreConfig, ScorerConfig
+from eval.effect import measure_effect, measure_effect_by_distance
 from eval.flicker.scores import score_flicker
 from eval.similarity import FolderSimilarity, compare_folders, pair_by_stem
 from eval.sisters import explain_kinship, is_sister, read_trained_with
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 SCHEMA = 2
 FEWEST_IMAGES = 4
 """Fewest images of a folder: a subset of KID is half of them and needs two."""
+NO_CONTROL = "control: --control names none, so it is not told what doing nothing would get."
 
 
 def score_folder(config: ScoreConfig) -> dict[str, Any]:
@@ -24,10 +26,11 @@ def score_folder(config: ScoreConfig) -> dict[str, Any]:
 
     Returns:
         JSON-ready: `schema`, `key` (see `ScoreKey`), the kernel and Fréchet distance under the names of `metric_name`
-        and their 95 % `intervals`, where asked for `control`, `similarity` (to the teacher) and `truth`, `notes` on how
-        to read the numbers, `sister` where the network that scores is a sister of one that trained the model, and the
-        `seconds` that `features` and `statistics` took. Where `config.flicker` is given, `schema` and what
-        `score_flicker` returns instead.
+        and their 95 % `intervals`, where asked for `similarity` (to the teacher) and `truth`, all of them once more for
+        the untouched photos as `control`, and what the student does beyond them as `effect`; `notes` on how to read the
+        numbers, `sister` where the network that scores is a sister of one that trained the model, and the `seconds`
+        that `features` and `statistics` took. Where `config.flicker` is given, `schema` and what `score_flicker`
+        returns instead.
 
     Raises:
         UnusableData: If a folder is missing or too small, an image broken or of the wrong size, or a pair incomplete.
@@ -42,22 +45,25 @@ def score_folder(config: ScoreConfig) -> dict[str, Any]:
     # Decoded in full, so that a broken image is named before torch takes its seconds to load.
     image_size_px = require_common_size({path: _decoded_size(path) for path in fake})
     trained_with = read_trained_with(config.fake)
-    similarities = _compare_with_others(config)
+    similarities = _compare_with_others(config, config.fake, image_size_px)
+    untouched = _compare_with_others(config, config.control, image_size_px) if config.control else {}
     scorer = load_scorer(config, real, image_size_px)
-    record = {
+    record: dict[str, Any] = {
         "schema": SCHEMA,
         "key": scorer.build_score_key(len(fake)).to_mapping(),
         **scorer.score_distances(fake),
     }
-    if control:
-        record["control"] = scorer.score_distances(control)
     notes = scorer.explain_scores(len(fake))
     if trained_with:
         record |= {"sister": trained_with} if is_sister(scorer.network.name, trained_with) else {}
         notes += filter(None, [explain_kinship(scorer.network.name, trained_with)])
-    for name, (folder, similarity) in similarities.items():
-        record[name] = similarity.to_mapping({scorer.perceptual_name: scorer.score_perceptual(config.fake, folder)})
-        notes += [note for note in similarity.notes if note not in notes]
+    record |= _score_similarities(scorer, config.fake, similarities)
+    if config.control and control:
+        record["control"] = scorer.score_distances(control) | _score_similarities(scorer, config.control, untouched)
+        record |= _judge_effect(record, similarities, untouched, config.seed)
+    else:
+        notes.append(NO_CONTROL)
+    notes += dict.fromkeys(note for _, similarity in similarities.values() for note in similarity.notes)
     return record | {"notes": notes, "seconds": {part: round(spent, 2) for part, spent in scorer.seconds.items()}}
 
 
@@ -111,12 +117,38 @@ def _decoded_size(path: Path) -> tuple[int, int]:
     return height, width
 
 
-def _compare_with_others(config: ScoreConfig) -> dict[str, tuple[Path, FolderSimilarity]]:
-    """Return by its name in the record a folder that the fakes are compared with, and their similarity to it."""
+_Similarities = Mapping[str, tuple[Path, FolderSimilarity]]
+"""By its name in the record: the folder that images are compared with, and their similarity to it."""
+
+
+def _compare_with_others(config: ScoreConfig, folder: Path, image_size_px: tuple[int, int]) -> _Similarities:
+    """Compare a folder, of the fakes or of the untouched photos, with those that the configuration names."""
     similarities = {}
     if config.teacher:
-        similarities["similarity"] = (config.teacher, compare_folders(config.fake, config.teacher))
+        # The fakes must have been made at the size of the teacher's images; photos are cut and resized to it.
+        size = None if folder == config.fake else image_size_px
+        similarities["similarity"] = (config.teacher, compare_folders(folder, config.teacher, size=size))
     if config.truth:
-        # Photos of any size: only the teacher's images must have been made at the fakes' own.
-        similarities["truth"] = (config.truth, compare_folders(config.fake, config.truth, fit_teacher=True))
+        # Photos of any size, as the untouched ones may be.
+        similarities["truth"] = (config.truth, compare_folders(folder, config.truth, size=image_size_px))
     return similarities
+
+
+def _score_similarities(scorer: "FolderScorer", folder: Path, similarities: _Similarities) -> dict[str, Any]:
+    """Add the distances in features to what was compared by pixels."""
+    return {
+        name: similarity.to_mapping({scorer.perceptual_name: scorer.score_perceptual(folder, other)})
+        for name, (other, similarity) in similarities.items()
+    }
+
+
+def _judge_effect(
+    record: Mapping[str, Any], similarities: _Similarities, untouched: _Similarities, seed: int
+) -> dict[str, Any]:
+    """Return what the student does beyond the untouched photos, where that can be told."""
+    if "similarity" in similarities:
+        (_, student), (_, photos) = similarities["similarity"], untouched["similarity"]
+        effect = measure_effect(student, photos, distances=record, control=record["control"], seed=seed)
+    else:
+        effect = measure_effect_by_distance(record, record["control"])
+    return {"effect": effect.to_mapping()} if effect else {}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from compress.config import require_finite
 from compress.console.exits import Ended, ending_on_signals, report_error
 from compress.console.facts import format_facts
+from compress.console.headline import Headline
 from compress.console.parent import follow_parent
 from compress.files.apart import require_apart, split_paths
 from compress.files.atomic import atomic_write_text, remove_leftovers
@@ -95,22 +96,33 @@ def _run_command(app: "App", arguments: list[str]) -> None:
         command(*bound.args, **bound.kwargs)
 
 
-def show(result: Mapping[str, Any], *, as_json: bool, text: str | None = None) -> None:
+def show(
+    result: Mapping[str, Any], *, as_json: bool, text: str | None = None, headline: Headline | None = None
+) -> None:
     """Print a command's result on stdout.
 
     Args:
         result: JSON-ready.
         as_json: Whether to print JSON, for programs, or text, for people.
         text: What people read; `format_facts` of `result` when None.
+        headline: What people read first, in its colour.
     """
     if as_json:
         print(json.dumps(result, indent=2))
     else:
+        if headline is not None:
+            print(headline.paint(sys.stdout))
         print(printable(format_facts(result) if text is None else text))
 
 
 def keep_and_show(
-    record: Mapping[str, Any], *, out: Path | None, overwrite: bool, as_json: bool, text: str | None = None
+    record: Mapping[str, Any],
+    *,
+    out: Path | None,
+    overwrite: bool,
+    as_json: bool,
+    text: str | None = None,
+    headline: Headline | None = None,
 ) -> None:
     """Write a command's record to a JSON file, where one is named, and print it as `show` does: with a content hash.
 
@@ -120,7 +132,7 @@ def keep_and_show(
     sealed = seal_record(record)
     if out is not None:
         atomic_write_text(out, json.dumps(sealed, indent=2) + "\n", overwrite=overwrite)
-    show(sealed if as_json else record, as_json=as_json, text=text)
+    show(sealed if as_json else record, as_json=as_json, text=text, headline=headline)
 
 
 class Headings:

@@ -72,7 +72,7 @@ class FolderSimilarity:
 
 
 def compare_folders(
-    fake: Path, teacher: Path, *, with_ssim: bool = True, fit_teacher: bool = False
+    fake: Path, teacher: Path, *, with_ssim: bool = True, size: tuple[int, int] | None = None
 ) -> FolderSimilarity:
     """Compare each image of a folder with the teacher's image of the same stem.
 
@@ -80,15 +80,15 @@ def compare_folders(
         fake: Folder of images.
         teacher: Folder of what they should be.
         with_ssim: Whether SSIM and MS-SSIM are wanted; they take most of the time.
-        fit_teacher: Cut and resize the teacher's images to the fakes' size where it differs; else that is an error.
+        size: Height and width that images of both are cut and resized to where theirs differ, for photos of any size;
+            None where a pair has to be of one size as it is.
 
     Raises:
         UnusableData: If a file is broken or has no partner, or a pair differs in size.
     """
     images = {}
     for stem, (fake_path, teacher_path) in pair_by_stem(fake, teacher).items():
-        ours = read_image(fake_path)
-        theirs = read_image(teacher_path, (ours.shape[0], ours.shape[1]) if fit_teacher else None)
+        ours, theirs = read_image(fake_path, size), read_image(teacher_path, size)
         if ours.shape != theirs.shape:
             raise UnusableData(
                 f"{fake_path} is {_size(ours)}, but {teacher_path} is {_size(theirs)}; similarity needs equal sizes. "

@@ -175,11 +175,12 @@ def test_pairs_of_different_size_are_refused(tmp_path: Path, draw: Callable[...,
         similarity.compare_folders(fake, teacher)
 
 
-def test_other_folder_is_fitted_where_that_is_asked_for(tmp_path: Path, draw: Callable[..., Path]) -> None:
+def test_either_folder_is_fitted_where_a_size_is_asked_for(tmp_path: Path, draw: Callable[..., Path]) -> None:
     fake, truth = draw(tmp_path / "fake", 2), draw(tmp_path / "truth", 2, size_px=128)
     for path in fake.iterdir():
         Image.fromarray(read_image(truth / path.name, 64)).save(path)
-    assert similarity.compare_folders(fake, truth, fit_teacher=True).to_mapping()["equal_images"] == 2
+    for first, second in ((fake, truth), (truth, fake)):
+        assert similarity.compare_folders(first, second, size=(64, 64)).to_mapping()["equal_images"] == 2
 
 
 def test_small_images_have_no_ms_ssim_and_a_note_says_so(tmp_path: Path, draw: Callable[..., Path]) -> None:

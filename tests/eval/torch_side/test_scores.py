@@ -125,6 +125,11 @@ def test_record_holds_its_control_its_similarity_and_its_notes(blurred_scores: d
     assert len(blurred_scores["similarity"]["images"]) == 8
     assert blurred_scores["similarity"]["perceptual_efficientnet_lite0"]["min"] > 0
     assert "five scales need 161 px" in blurred_scores["notes"][-1]
+    # What doing nothing gets stands beside every number, and the sentence says which of both is nearer the teacher.
+    assert set(blurred_scores) - set(control) == {"schema", "key", "notes", "seconds", "control", "effect"}
+    assert control["similarity"].keys() == blurred_scores["similarity"].keys()
+    assert control["similarity"]["psnr_db"]["mean"] > blurred_scores["similarity"]["psnr_db"]["mean"]
+    assert blurred_scores["effect"]["verdict"] == "worse than nothing"
     assert "100 subsets of 4 images, half of the 8" in blurred_scores["notes"][0]
     assert json.loads(json.dumps(blurred_scores, allow_nan=False)) == blurred_scores
 
@@ -166,8 +171,8 @@ def test_second_score_against_a_reference_runs_no_network(
     folders: Path, blurred_scores: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = score_folder(replace(config(folders), cache=tmp_path / "cache"))
-    # The reference, the fakes, the control, and the distances to the teacher.
-    assert len(list((tmp_path / "cache").iterdir())) == 4
+    # The reference, the fakes, the control, and the distances of both to the teacher.
+    assert len(list((tmp_path / "cache").iterdir())) == 5
 
     def load(*_: Any) -> None:
         raise AssertionError("the network was loaded")
@@ -308,6 +313,7 @@ def test_a_score_in_a_sisters_features_says_so_beside_the_number(
     assert console.run(app, ["score", *flags, f"--teacher={fake}", *written]) == 0
     record, lines = json.loads((tmp_path / "scores.json").read_text()), capsys.readouterr().out.splitlines()
     said = [line for line in lines if line.endswith("; in a sister of efficientnet-lite2, which trained it")]
+    assert lines[0].startswith("fake goes 100 % of the way from the untouched photo to the teacher")
     assert record.get("sister") == (trained_with if sister else None)
     assert "sister" not in record["control"]
     # Two distances, precision and recall, and the perceptual distance to the teacher's images.
