@@ -366,9 +366,10 @@ def cache(*, max_bytes: int | None = None, clear: Switch = False, json: Switch =
 
 
 def _show_run(result: dict[str, Any], out: Path, *, as_json: bool) -> None:
-    from compress.run.summary import closing_lines, summary_table
+    from compress.run.summary import closing_lines, headline, summary_table
 
-    console.show(result, as_json=as_json, text=f"{summary_table(out)}\n\n{closing_lines(out, result['report'])}")
+    text = f"{summary_table(out)}\n\n{closing_lines(out, result['report'])}"
+    console.show(result, as_json=as_json, text=text, headline=headline(out))
 
 
 def _summary(student: Any) -> dict[str, Any]:

@@ -165,7 +165,9 @@ class _Run:
         real = images / ("real" if measure.reference == "real" else "teacher")
         scored = ["inputs", *(model for model in self.models if images / model != real)]
         for model in scored:
-            compared = ("--real", str(real), "--fake", str(images / model), "--teacher", str(images / "teacher"))
+            compared = ["--real", str(real), "--fake", str(images / model), "--teacher", str(images / "teacher")]
+            if model != "inputs":
+                compared += ["--control", str(images / "inputs")]
             # All are scored against one reference, whose features only the first one has to compute.
             cache = ("--cache", str(out / FEATURES))
             yield Stage(f"scores/{model}.json", ("eval", "score", *compared), cache_flags=cache)
@@ -184,6 +186,7 @@ class _Run:
         if self.teacher_file is None:
             trainings["teacher"] = CYCLEGAN
         return [
+            *("--title", f"{out.absolute().name}: {self.teacher.name} and its student"),
             *("--inputs", str(images / "inputs"), "--teacher", str(images / baseline)),
             *(f"--column={model}={images / model}" for model in candidates),
             *(f"--scores={model}={out / 'scores' / model}.json" for model in scored),

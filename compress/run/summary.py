@@ -6,31 +6,46 @@ from pathlib import Path
 from typing import Any, Literal
 
 from compress.artifact import MODEL_NAMES
+from compress.console.headline import EFFECT_TONES, Headline
 from compress.text_table import format_columns
 
 TEACHER, UNTOUCHED = "teacher", "inputs"
 IntervalPlace = Literal["within", "below", "above"]
 _NONE = "-"
+_CONTROL = "untouched photos"
+
+
+def headline(out: Path) -> Headline | None:
+    """Return in words what the shipped student does beyond the untouched photos; None where its scores do not tell.
+
+    Args:
+        out: A finished run's folder.
+    """
+    shipped = _read(out / "bench.json")["entries"][-1]["name"]
+    effect = _read_scores(out).get(shipped, {}).get("effect")
+    return Headline(text=f"{shipped} {effect['text']}", tone=EFFECT_TONES[effect["verdict"]]) if effect else None
 
 
 def summary_table(out: Path) -> str:
-    """Return baseline against students: size, latency, PSNR to the teacher, KID; untouched inputs as the control.
+    """Return baseline against students: size, latency, similarity to the teacher, KID; untouched photos as the control.
 
     Args:
         out: A finished run's folder.
 
     Returns:
-        Aligned columns, a line that says whether the shipped student's KID can be told from its teacher's, and one
-        on the KID of students that a sister of the network behind it has trained.
+        Aligned columns, a line that says whether the shipped student's KID can be told from its teacher's, one on the
+        KID of students that a sister of the network behind it has trained, and one on speeds that are not shown.
     """
     bench = {entry["name"]: entry for entry in _read(out / "bench.json")["entries"]}
-    scores = {path.stem: _read(path) for path in sorted((out / "scores").glob("*.json"))}
+    scores = _read_scores(out)
     metric = next(key for record in scores.values() for key in record if key.startswith("kid"))
-    rows = [["", "size", "smaller", "latency", "faster", "PSNR to teacher", metric]]
+    rows = [["", "size", "smaller", "latency", "faster", "PSNR to teacher", "of the way", metric]]
     for name in (UNTOUCHED, *bench):
-        rows.append([name, *_file_cells(bench, name), *_image_cells(scores.get(name, {}), metric)])
+        row = _CONTROL if name == UNTOUCHED else name
+        rows.append([row, *_file_cells(bench, name), *_image_cells(name, scores.get(name, {}), metric)])
     verdict = _verdict(scores, metric, shipped=list(bench)[-1])
-    return "\n".join([*format_columns(rows, align="right"), *verdict, *_sisters(scores, metric)])
+    remarks = [*verdict, *_sisters(scores, metric), *_noisy(bench)]
+    return "\n".join([*format_columns(rows, align="right"), *remarks])
 
 
 def closing_lines(out: Path, report: str) -> str:
@@ -79,12 +94,14 @@ def _file_cells(bench: Mapping[str, Any], name: str) -> list[str]:
     ]
 
 
-def _image_cells(record: Mapping[str, Any], metric: str) -> list[str]:
+def _image_cells(name: str, record: Mapping[str, Any], metric: str) -> list[str]:
+    share = {UNTOUCHED: 0.0, TEACHER: 1.0}.get(name, record.get("effect", {}).get("share"))
     # None for the teacher, whose images are compared with themselves.
     psnr = (record.get("similarity", {}).get("psnr_db") or {}).get("mean")
     kid = record.get(metric)
     return [
         _NONE if psnr is None else f"{psnr:.2f} dB",
+        _NONE if share is None else f"{100 * share:.0f} %",
         _NONE if kid is None else f"{kid['mean']:.4f} ± {kid['spread']:.4f}{'†' if 'sister' in record else ''}",
     ]
 
@@ -103,6 +120,19 @@ def _sisters(scores: Mapping[str, Any], metric: str) -> list[str]:
     return [
         f"† {metric} is in features of a sister of {name}, which trained the student: flattering." for name in sisters
     ]
+
+
+def _noisy(bench: Mapping[str, Any]) -> list[str]:
+    """Say why speed-ups are not shown: other work disturbs all of a run alike, so each reason is named once."""
+    names: dict[str, list[str]] = {}
+    for name, entry in bench.items():
+        if why := entry.get("withheld"):
+            names.setdefault(why, []).append(name)
+    return [f"no speed-up of {', '.join(which)}: {why}." for why, which in names.items()]
+
+
+def _read_scores(out: Path) -> dict[str, Any]:
+    return {path.stem: _read(path) for path in sorted((out / "scores").glob("*.json"))}
 
 
 def _read(path: Path) -> Any:

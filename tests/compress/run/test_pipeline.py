@@ -73,6 +73,10 @@ def test_a_run_goes_from_the_teacher_to_the_report(
     assert result["report"] == str(out / "report.html")
     assert executed[0][:5] == ["distill", "--teacher", str(tmp_path / "g.h5"), "--data", str(photo_folders)]
     assert f"--training=student={out / 'student'}" in executed[-1]
+    assert _value(executed[-1], "--title") == "run: g.h5 and its student"
+    # What doing nothing gets stands beside every score but its own.
+    controls = [_value(line, "--control") if "--control" in line else None for line in executed[8:11]]
+    assert controls == [None, *[str(out / "images/inputs")] * 2]
     # What a recipe leaves to the family is left to it on the command line, too.
     assert not {"None", "--kernel-size", "--upsampler"} & set(executed[0])
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from compress.run.summary import closing_lines, summary_table
+from compress.run.summary import closing_lines, headline, summary_table
 
 METRIC = "kid_efficientnet_lite0"
 
@@ -31,11 +31,39 @@ def _run(out: Path, kids: dict[str, float]) -> Path:
 
 def test_it_shows_what_was_had_and_what_was_lost(tmp_path: Path) -> None:
     lines = summary_table(_run(tmp_path, {"inputs": 0.05, "teacher": 0.004, "student_int8": 0.0051})).splitlines()
-    assert lines[0].split() == ["size", "smaller", "latency", "faster", "PSNR", "to", "teacher", METRIC]
-    assert lines[1].split() == ["inputs", "-", "-", "-", "-", "24.12", "dB", "0.0500", "±", "0.0010"]
-    assert lines[2].split()[1:8] == ["44,000.0", "kB", "1x", "300.00", "ms", "1x", "-"]
+    assert lines[0].split("  ")[-1] == METRIC
+    assert [part.strip() for part in lines[0].split("  ") if part][:-1] == [
+        "size", "smaller", "latency", "faster", "PSNR to teacher", "of the way",
+    ]  # fmt: skip
+    assert lines[1].split()[2:] == ["-", "-", "-", "-", "24.12", "dB", "0", "%", "0.0500", "±", "0.0010"]
+    assert lines[1].startswith("untouched photos")
+    assert lines[2].split()[1:10] == ["44,000.0", "kB", "1x", "300.00", "ms", "1x", "-", "100", "%"]
     assert lines[3].split()[1:9] == ["220.0", "kB", "200x", "1.50", "ms", "200x", "24.12", "dB"]
     assert len({len(line) for line in lines[:4]}) == 1
+
+
+def _judge(out: Path, verdict: str, text: str) -> None:
+    record = json.loads((out / "scores/student_int8.json").read_text())
+    record["effect"] = {"verdict": verdict, "share": 0.0879, "text": text}
+    (out / "scores/student_int8.json").write_text(json.dumps(record))
+
+
+def test_a_student_that_does_almost_nothing_is_headed_so_in_red(tmp_path: Path) -> None:
+    out = _run(tmp_path, {"inputs": 0.05, "student_int8": 0.049})
+    assert headline(out) is None
+    _judge(out, "almost nothing", "does almost nothing: it goes 9 % of the way")
+    head = headline(out)
+    assert head is not None
+    assert (head.text, head.tone) == ("student_int8 does almost nothing: it goes 9 % of the way", "alarm")
+    assert summary_table(out).splitlines()[3].split()[9:11] == ["9", "%"]
+
+
+def test_a_student_that_works_is_headed_in_green(tmp_path: Path) -> None:
+    out = _run(tmp_path, {"inputs": 0.05, "student_int8": 0.01})
+    _judge(out, "works", "goes 90 % of the way")
+    head = headline(out)
+    assert head is not None
+    assert head.tone == "good"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +83,9 @@ def test_a_speedup_from_a_noisy_machine_is_not_shown(tmp_path: Path) -> None:
     bench = json.loads((out / "bench.json").read_text())
     bench["entries"][1]["withheld"] = "the ratio may be off by 34%"
     (out / "bench.json").write_text(json.dumps(bench))
-    assert "1.50 ms too noisy" in " ".join(summary_table(out).splitlines()[3].split())
+    lines = summary_table(out).splitlines()
+    assert "1.50 ms too noisy" in " ".join(lines[3].split())
+    assert lines[-1] == "no speed-up of student_int8: the ratio may be off by 34%."
 
 
 def test_a_score_in_a_sisters_features_says_so_beside_the_number(tmp_path: Path) -> None:
