@@ -98,7 +98,9 @@ def _read(path: Path, reading: ReadingConfig) -> GeneratorDescription:
 
         return archive.describe(path, reading)
     if content == "onnx":
-        raise UnusableModel("it is an ONNX file. Pass the PyTorch or Keras model that it was made from.")
+        from compress.teachers.onnx import reader as onnx_reader
+
+        return onnx_reader.describe(path, reading)
     from compress.teachers.pytorch import reader
 
     if content == "safetensors":
