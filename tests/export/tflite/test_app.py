@@ -89,7 +89,7 @@ def test_every_resource_and_class_that_is_named_is_there(exported):
     assert named == strings
     manifest = Tree.parse(main / "AndroidManifest.xml")
     (activity,) = manifest.iter("activity")
-    assert f"{activity.get(f'{_ANDROID}name')[1:]}.kt" in texts
+    assert f"{activity.attrib[f'{_ANDROID}name'][1:]}.kt" in texts
     (provider,) = manifest.iter("provider")
     assert f'"{provider.get(f"{_ANDROID}authorities")}"' in texts["MainActivity.kt"]
     for asset in ("photo.png", "expected.png", "model.tflite"):
