@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compress.errors import UnusableModel
-from compress.teachers.description import Convention, LayerKind
+from compress.teachers.description import Basis, Convention, LayerKind
 from compress.teachers.graph_writer import GraphWriter
 from compress.teachers.reading.config import Padding
 
@@ -75,15 +75,16 @@ def judge_norms(pairs: Iterable[tuple[Parameters, Parameters | None]]) -> Norms:
     if tracked:
         return Norms(batch=True, convention=_norm_convention("BatchNorm", "the file holds its running statistics"))
     if any("weight" in norm for _, norm in judged):
-        return Norms(batch=False, convention=_norm_convention("InstanceNorm", "it has weights and no statistics"))
+        because = "it has weights and no statistics; a GroupNorm, which this family has not, would look alike"
+        return Norms(batch=False, convention=_norm_convention("InstanceNorm", because, basis="assumed"))
     if judged:
         because = "the numbers of the layers leave room for a norm, and the file holds no weights of one"
-        return Norms(batch=False, convention=_norm_convention("InstanceNorm", because))
+        return Norms(batch=False, convention=_norm_convention("InstanceNorm", because, basis="assumed"))
     return Norms(batch=False, convention=_norm_convention("none", "the numbers of the layers leave no room for one"))
 
 
-def _norm_convention(value: str, because: str) -> Convention:
-    return Convention(topic="norm", value=value, basis="file", because=because)
+def _norm_convention(value: str, because: str, *, basis: Basis = "file") -> Convention:
+    return Convention(topic="norm", value=value, basis=basis, because=because)
 
 
 def add_padded_convolution(writer: GraphWriter, convolution: Parameters, padding: Padding, *, strides: int = 1) -> None:

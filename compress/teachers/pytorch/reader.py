@@ -86,9 +86,9 @@ def _load(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         # PyTorch's own words advise to load with code that the file holds.
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        held = f"({named[1]}) " if named else ""
+        held = f"{named[1]}, " if named else ""
         raise UnusableModel(
-            f"it holds more than tensors {held}(perhaps a whole pickled model), and code in a file is never run; "
+            f"it holds more than tensors ({held}perhaps a whole pickled model), and code in a file is never run; "
             "save generator.state_dict() instead."
         ) from error
     except (RuntimeError, ValueError, EOFError, KeyError, TypeError, AttributeError, IndexError) as error:

@@ -24,7 +24,16 @@ RESNETS = (
 )  # fmt: skip
 FOLDED = ("spectral_old", "spectral_new", "spectral_square", "weight_norm_old", "weight_norm_new", "pruned")
 GREY = ("grey", "grey_to_rgb", "rgb_to_grey")
-NORMS = ("old_instance", "batch_image", "batch_moving", "unet_image", "unet_old_instance", "unet_deep")
+NORMS = (
+    "old_instance",
+    "bare_old_instance",
+    "tracked_moving",
+    "batch_image",
+    "batch_moving",
+    "unet_image",
+    "unet_old_instance",
+    "unet_deep",
+)
 FORMATS = (
     "suffix.pkl", "suffix.ckpt", "no_suffix", "loop.pth.tar", "half.pth", "bfloat16.pth", "named.h5", "bare.bin",
     "old.tar", "averaged.pth", "f32.safetensors", "f64.safetensors", "f16.safetensors", "bf16.safetensors",
@@ -80,7 +89,7 @@ def _told(siblings: Path, file: str) -> dict[str, tuple[str, str]]:
         ("cut_unseen.pth", "upsampling", "bilinear", "set"),
         ("cut_unseen.pth", "downsampling", "blur", "assumed"),
         ("nearest.pth", "norm", "instance_norm", "assumed"),
-        ("nearest_affine.pth", "norm", "InstanceNorm", "file"),
+        ("nearest_affine.pth", "norm", "InstanceNorm", "assumed"),
         ("old_instance.pth", "norm", "InstanceNorm", "file"),
         ("batch_image.pth", "norm", "BatchNorm", "file"),
         ("norm_free.pth", "norm", "none", "file"),
@@ -100,6 +109,8 @@ def test_what_was_read_and_what_was_assumed_is_told(siblings, file, topic, value
         ("batch_moving.pth", False),
         ("unet_image.pth", False),
         ("old_instance.pth", True),
+        ("bare_old_instance.pth", True),
+        ("tracked_moving.pth", False),
         ("nearest.pth", True),
     ],
 )
@@ -121,8 +132,13 @@ def test_batch_norm_alone_leaves_its_statistics_to_the_user(siblings, file, told
             r"nearest, model \(4 layers, convolutions from 3 to 3 channels\), is not .*no residual blocks",
         ),
         ("half_a_norm.pth", "nearest, model: a convolution's weight is computed from .*without weight_u"),
+        ("wrong_key.pth", "^2: weights_key = G_B is no generator in it; expected one of G, G_ema"),
+        ("unet_reflect.pth", "^2: padding = reflect, but no layer of a U-Net pads"),
+        ("unet_gaps.pth", "^3: level 2 of this U-Net has its convolutions at 1 and 6"),
+        ("unused_layer.pth", "^2: layer_as = Upsample=bilinear, but it has no such layer"),
+        ("unknown_layer.pth", r"^2: layer_as = Foo=relu, which no layer .*Upsample=nearest\|bilinear"),
         ("numbers.pth", r"^3: no generator known.*it holds 1 entries \(epoch"),
-        ("whole_model.pth", r"^3: it holds more than tensors \(__main__.Generator\).*state_dict"),
+        ("whole_model.pth", r"^3: it holds more than tensors \(__main__.Generator, .*state_dict"),
         ("script.pt", "^3: it is a TorchScript program"),
     ],
 )

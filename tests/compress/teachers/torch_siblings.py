@@ -30,7 +30,8 @@ from compress.teachers.reading.config import ReadingConfig
 PADS = {"reflect": nn.ReflectionPad2d, "replicate": nn.ReplicationPad2d, "zero": nn.ZeroPad2d}
 LUMA = torch.tensor((0.299, 0.587, 0.114)).reshape(1, 3, 1, 1)
 NO_NORM = None
-OLD_INSTANCE_NORM = functools.partial(nn.InstanceNorm2d, affine=True, track_running_stats=True)
+TRACKED_INSTANCE_NORM = functools.partial(nn.InstanceNorm2d, track_running_stats=True)
+OLD_INSTANCE_NORM = functools.partial(TRACKED_INSTANCE_NORM, affine=True)
 
 
 def padded_conv(entry, end, size, pad, **options):
@@ -200,6 +201,8 @@ def generators():
     yield "grey_to_rgb", Generator(channels=(1, 3), pad=None), {}
     yield "rgb_to_grey", Generator(channels=(3, 1), norm=AFFINE_INSTANCE_NORM), {}
     yield "old_instance", Generator(norm=OLD_INSTANCE_NORM), {}
+    yield "bare_old_instance", Generator(norm=TRACKED_INSTANCE_NORM, pad=None), {}
+    yield "tracked_moving", Generator(norm=TRACKED_INSTANCE_NORM), {"batch_norm_statistics": "moving"}
     yield "batch_image", Generator(norm=BATCH_NORM), {"batch_norm_statistics": "image"}
     yield "batch_moving", Generator(norm=BATCH_NORM, pad=None), {"batch_norm_statistics": "moving"}
     yield "unet_image", DeepUNet((3, 4, 5), BATCH_NORM), {"batch_norm_statistics": "image"}
@@ -309,8 +312,18 @@ def write_refused(folder, state):
         "five_channels": wide, "nine_channels": narrow, "gaps": gaps, "unknown": unknown, "named_layer": named,
         "no_blocks": no_blocks, "half_a_norm": halves, "numbers": {"epoch": 1},
     }  # fmt: skip
-    for name, content in refused.items():
+    unet = DeepUNet((3, 4, 5), INSTANCE_NORM).state_dict()
+    moved = {name.replace("model.1.model.5.", "model.1.model.6."): value for name, value in unet.items()}
+    said = {
+        "wrong_key": ({"G": state, "G_ema": state}, {"weights_key": "G_B"}),
+        "unet_reflect": (unet, {"padding": "reflect"}),
+        "unet_gaps": (moved, {}),
+        "unused_layer": (state, {"layer_as": ("Upsample=bilinear",)}),
+        "unknown_layer": (state, {"layer_as": ("Foo=relu",)}),
+    }
+    for name, (content, flags) in {**{name: (one, {}) for name, one in refused.items()}, **said}.items():
         torch.save(content, folder / f"{name}.pth")
+        (folder / f"{name}.said.json").write_text(json.dumps(flags))
     torch.save({"model": Generator((4,)), "epoch": 1}, folder / "whole_model.pth")
     torch.jit.save(torch.jit.trace(Generator((4, 6)).eval(), torch.rand(1, 3, 16, 16)), folder / "script.pt")
 
