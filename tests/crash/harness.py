@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 FAULTY = Path(__file__).with_name("faulty.py")
 EXISTS, BUSY, UNWRITABLE, KILLED = 2, 2, 74, -9
-_REFUSALS = ("exists already", "with other settings or photos")
+_REFUSALS = ("exists already", "with other settings or photos", "has changed under its path")
 _STORES = ("cache", "out/features")
 """Folders in which results of earlier inputs stay."""
 _DATED = ("metadata.json",)
