@@ -18,6 +18,7 @@ from compress.config import require_finite
 from compress.console.exits import Ended, ending_on_signals, report_error
 from compress.console.facts import format_facts
 from compress.console.headline import Headline
+from compress.console.library_lines import library_lines_kept, log_path
 from compress.console.parent import follow_parent
 from compress.files.apart import require_apart, split_paths
 from compress.files.atomic import atomic_write_text, remove_leftovers
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from cyclopts.help import HelpEntry, HelpPanel
     from rich.console import Console, ConsoleOptions
 
-_WAIT = "--wait"
+_WAIT, _VERBOSE = "--wait", "--verbose"
 
 
 def new_app(name: str, purpose: str, **options: Any) -> "App":
@@ -49,7 +50,10 @@ def new_app(name: str, purpose: str, **options: Any) -> "App":
         help=purpose,
         # Markdown would cost a third of the time of --help, and no help here uses it.
         help_format="plaintext",
-        help_epilogue="Every command also takes --wait: wait for another that writes at the same place.",
+        help_epilogue=(
+            "Every command also takes --wait: wait for another that writes at the same place; and --verbose: show what "
+            f"libraries write, which else goes to {log_path()}."
+        ),
         # Errors and Ctrl-C arrive at `run`, which knows their exit codes.
         exit_on_error=False,
         print_error=False,
@@ -71,15 +75,18 @@ def run(app: "App", arguments: Sequence[str] | None = None) -> int:
         number of the signal that ended it.
     """
     follow_parent()
-    _prepare_streams()
+    _open_closed_streams()
     given = sys.argv[1:] if arguments is None else list(arguments)
     wait_for_others(_WAIT in given)
-    try:
-        with ending_on_signals():
-            _run_command(app, [token for token in given if token != _WAIT])
-            sys.stdout.flush()
-    except (Exception, KeyboardInterrupt, Ended) as error:
-        return report_error(error)
+    is_verbose = _VERBOSE in given
+    with library_lines_kept(is_verbose=is_verbose):
+        _prepare_streams(is_verbose=is_verbose)
+        try:
+            with ending_on_signals():
+                _run_command(app, [token for token in given if token not in (_WAIT, _VERBOSE)])
+                sys.stdout.flush()
+        except (Exception, KeyboardInterrupt, Ended) as error:
+            return report_error(error)
     return 0
 
 
@@ -191,16 +198,13 @@ def _open_closed_streams() -> None:
     sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8")
 
 
-def _prepare_streams() -> None:
+def _prepare_streams(*, is_verbose: bool) -> None:
     """Send log messages to stderr; let no name that a terminal cannot show stop a command."""
-    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(PrintableFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    # TensorFlow's C++ side reports every missing GPU library as an error; a user can set the level back.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    for chatty in ("absl", "tensorflow", "h5py", "PIL"):
+    for chatty in () if is_verbose else ("absl", "tensorflow", "h5py", "PIL"):
         logging.getLogger(chatty).setLevel(logging.ERROR)

@@ -209,7 +209,10 @@ def _run_to_end(command: list[str]) -> int:
     ends this process means the stage, which would otherwise go on by itself. A signal's exit code is a shell's.
     """
     environment = os.environ | {PARENT: str(os.getpid())}
-    with subprocess.Popen(command, stdout=sys.stderr, env=environment) as process, _ended_with(process):
+    with (
+        subprocess.Popen(command, stdout=sys.stderr, stderr=sys.stderr, env=environment) as process,
+        _ended_with(process),
+    ):
         try:
             exit_code = process.wait()
             return exit_code if exit_code >= 0 else 128 - exit_code

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.quantizers.tfmot.job import Trained, TrainingJob
+from compress.console.library_lines import library_lines_kept
 
 
 def run_training_job(job: TrainingJob) -> Trained:
@@ -23,7 +24,7 @@ def run_training_job(job: TrainingJob) -> Trained:
         # -P keeps modules that lie in the working directory from standing in for ours.
         command = [sys.executable, "-P", "-m", "benchmarks.quantizers.tfmot.child", str(asked), str(answered)]
         settings = {"TF_USE_LEGACY_KERAS": "1", "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
-        child = subprocess.run(command, stdout=2, env=os.environ | settings, check=False)
+        child = subprocess.run(command, stdout=sys.stderr, stderr=sys.stderr, env=os.environ | settings, check=False)
         if child.returncode != 0:
             raise RuntimeError(f"TFMOT's process ended with {child.returncode}; what it said is above.")
         return pickle.loads(answered.read_bytes())
@@ -33,7 +34,9 @@ def _main() -> None:
     from benchmarks.quantizers.tfmot.training import train_copy
 
     asked, answered = map(Path, sys.argv[1:])
-    answered.write_bytes(pickle.dumps(train_copy(pickle.loads(asked.read_bytes()))))
+    with library_lines_kept(is_verbose=False):
+        trained = train_copy(pickle.loads(asked.read_bytes()))
+    answered.write_bytes(pickle.dumps(trained))
 
 
 if __name__ == "__main__":
