@@ -5,10 +5,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from compress.artifact import file_fingerprint, is_artifact
+from compress.errors import UnusableModel
 from compress.teachers.description import GeneratorDescription
 from compress.teachers.interpretation.apply import apply_reading
 from compress.teachers.interpretation.verify import require_pictures
 from compress.teachers.packed import read_packed_config
+from compress.teachers.read import require_regular
 from compress.teachers.reading.config import ReadingConfig
 from compress.teachers.sandbox import describe_in_child
 
@@ -27,6 +29,11 @@ def read_as(path: Path, reading: ReadingConfig) -> GeneratorDescription:
     def read(said: ReadingConfig) -> GeneratorDescription:
         return apply_reading(_describe_once(path, content, _for_reader(said)), said)
 
+    try:
+        # Its hash is that of all its bytes, and a pipe or a device may have no end.
+        require_regular(path)
+    except UnusableModel as error:
+        raise UnusableModel(f"{path}: {error}") from error
     content = file_fingerprint(path)
     if reading.verify:
         return require_pictures(path.name, reading, read)
