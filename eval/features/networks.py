@@ -7,8 +7,9 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from http.client import HTTPException
@@ -30,6 +31,8 @@ from eval.features import squeezenet
 from eval.features.efficientnet_lite0 import FEATURES, EfficientNetLite0
 
 CONNECTION_TIMEOUT_S = 10.0
+RETRY_AFTER_S = 3600.0
+"""How long `auto` does without weights that could not be fetched: a run scores several folders, each a process."""
 
 _EXTRACTORS: dict[NetworkName, str] = {
     "inception": "inception-v3-compat",
@@ -108,6 +111,13 @@ def choose_network(name: Literal["auto", NetworkName], inception_weights: Path |
         return _make_network(name, squeezenet.find_weights())
     if inception_weights is not None:
         return _make_network("inception", inception_weights)
+    if name == "auto" and (failed_s_ago := _failed_s_ago()) is not None:
+        _log.info(
+            "scoring in EfficientNet-Lite0 features, no FID or KID: the FID Inception network's weights could not be "
+            "fetched %.0f minutes ago; --network inception tries again",
+            failed_s_ago / 60,
+        )
+        return choose_network("efficientnet-lite0", None)
     try:
         weights = _find_or_download_inception_weights()
     except UnusableModel as error:
@@ -232,25 +242,45 @@ def _load_weights_only() -> Iterator[None]:
             os.environ[switch] = before
 
 
+def inception_path() -> Path:
+    """Return where torch-fidelity keeps the weights of its Inception, and looks for them."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / URL_INCEPTION_V3.rsplit("/", 1)[-1]
+
+
+def _failed_s_ago() -> float | None:
+    """Return how long ago fetching the weights failed, seconds; None where it may be tried."""
+    if inception_path().is_file():
+        return None
+    try:
+        ago = time.time() - _marker().stat().st_mtime
+    except OSError:
+        return None
+    return ago if 0 <= ago < RETRY_AFTER_S else None
+
+
+def _marker() -> Path:
+    return inception_path().with_suffix(".unreachable")
+
+
 def _find_or_download_inception_weights() -> Path:
     """Return torch-fidelity's own weights file, from torch's cache or downloaded into it.
 
     Raises:
-        UnusableModel: If it is not there and cannot be fetched.
+        UnusableModel: If it is not there and cannot be fetched; that is noted beside it, for `_failed_s_ago`.
     """
-    name = URL_INCEPTION_V3.rsplit("/", 1)[-1]
-    path = Path(torch.hub.get_dir()) / "checkpoints" / name
-    if not path.is_file() or file_fingerprint(path) != WEIGHTS_SHA256["inception"]:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    path, digest = inception_path(), WEIGHTS_SHA256["inception"]
+    if not path.is_file() or file_fingerprint(path) != digest:
         _log.info("fetching the FID Inception network's weights (91 MB, once)")
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             with _socket_timeout():
-                digest = WEIGHTS_SHA256["inception"]
                 torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), digest, progress=sys.stderr.isatty())
         except (OSError, HTTPException, RuntimeError) as error:
+            with suppress(OSError):
+                _marker().touch()
             raise UnusableModel(
                 f"the FID Inception network's weights cannot be fetched ({error}); "
-                f"pass --inception-weights with a copy of {name}, or --network efficientnet-lite0."
+                f"pass --inception-weights with a copy of {path.name}, or --network efficientnet-lite0."
             ) from error
     return path
 

@@ -154,6 +154,42 @@ def test_without_internet_inception_itself_is_refused() -> None:
         networks.choose_network("inception", None)
 
 
+@pytest.mark.usefixtures("no_internet")
+def test_weights_that_cannot_be_had_are_looked_for_once_an_hour(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda url, *_, **__: asked.append(url) or _fail())
+    for _ in range(3):
+        assert networks.choose_network("auto", None).name == "efficientnet-lite0"
+    assert len(asked) == 1
+    with caplog.at_level(logging.INFO):
+        networks.choose_network("auto", None)
+    assert "could not be fetched 0 minutes ago" in caplog.text
+    # Who asks for it by name has it looked for.
+    with pytest.raises(UnusableModel):
+        networks.choose_network("inception", None)
+    assert len(asked) == 2
+    (marker,) = (tmp_path / "checkpoints").iterdir()
+    long_ago = marker.stat().st_mtime - networks.RETRY_AFTER_S - 1
+    os.utime(marker, (long_ago, long_ago))
+    networks.choose_network("auto", None)
+    assert len(asked) == 3
+    _trust(monkeypatch, _write(networks.inception_path()))
+    assert networks.choose_network("auto", None).name == "inception"
+
+
+@pytest.mark.usefixtures("no_internet")
+def test_a_cache_that_cannot_be_written_is_no_reason_to_stop(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").write_text("a file where a folder should be")
+    assert networks.choose_network("auto", None).name == "efficientnet-lite0"
+
+
+def _write(path: Path) -> Path:
+    path.write_text("weights")
+    return path
+
+
 def test_network_of_the_cache_is_used_without_fetching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = networks.URL_INCEPTION_V3.rsplit("/", 1)[-1]
     (tmp_path / "checkpoints").mkdir()
