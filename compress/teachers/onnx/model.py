@@ -58,7 +58,9 @@ def parse_model(content: bytes) -> Model:
     """
     message = parse_message(memoryview(content))
     versions = {one.string(1): one.integer(2) for one in message.messages(8)}
-    version = versions.get("", versions.get("ai.onnx", 0))
+    version = versions.get("", versions.get("ai.onnx"))
+    if version is None:
+        raise UnusableModel("the ONNX file does not say which version of ONNX's operators it has; it is truncated.")
     graph = message.message(7)
     nodes = tuple(_node(one) for one in _at_most(graph, 1))
     stored = dict(_tensor(one) for one in _at_most(graph, 5))

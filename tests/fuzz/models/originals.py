@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Literal, get_args
 
-Format = Literal["h5", "keras", "pth", "saved_model", "tflite", "student", "manifest"]
+Format = Literal["h5", "keras", "pth", "onnx", "saved_model", "tflite", "student", "manifest"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 _WITH_KERAS = """
@@ -60,6 +60,20 @@ for layer, shape in shapes.items():
     state[f"model.{layer}.bias"] = torch.zeros(shape[1] if layer in ("11", "14") else shape[0])
 torch.save(state, sys.argv[1])
 """
+_ONNX_WITH_TORCH = """
+import sys, torch
+from torch import nn
+from torch.onnx._internal.torchscript_exporter import onnx_proto_utils
+
+# The exporter asks for the package onnx only to add functions that this file has not.
+onnx_proto_utils._add_onnxscript_fn = lambda content, *_: content
+torch.manual_seed(0)
+net = nn.Sequential(
+    nn.ReflectionPad2d(1), nn.Conv2d(3, 8, 3, bias=False), nn.InstanceNorm2d(8, affine=True), nn.GroupNorm(2, 8),
+    nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU(), nn.Upsample(scale_factor=2), nn.BatchNorm2d(8), nn.Conv2d(8, 3, 1), nn.Tanh(),
+)
+torch.onnx.export(net.eval(), (torch.zeros(1, 3, 16, 16),), sys.argv[1], dynamo=False, opset_version=13)
+"""
 
 
 def make_originals(folder: Path, *, torch: bool) -> dict[Format, Path]:
@@ -67,7 +81,7 @@ def make_originals(folder: Path, *, torch: bool) -> dict[Format, Path]:
 
     Args:
         folder: Where to.
-        torch: Whether PyTorch is installed, which writes the `.pth`.
+        torch: Whether PyTorch is installed, which writes the `.pth` and the `.onnx`.
 
     Returns:
         The path of each format's; a manifest's is its artifact's.
@@ -84,6 +98,8 @@ def make_originals(folder: Path, *, torch: bool) -> dict[Format, Path]:
     if torch:
         _run(_WITH_TORCH, folder / "teacher.pth")
         found["pth"] = folder / "teacher.pth"
+        _run(_ONNX_WITH_TORCH, folder / "teacher.onnx")
+        found["onnx"] = folder / "teacher.onnx"
     json.loads((folder / "student" / "manifest.json").read_text(encoding="utf-8"))
     return {name: found[name] for name in FORMATS if name in found}
 
