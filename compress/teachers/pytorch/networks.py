@@ -83,10 +83,14 @@ def find_networks(content: Any, place: str = "", depth: int = NESTING_LIMIT) -> 
 
 
 def short_names(networks: Sequence[Network]) -> list[str]:
-    """Return what tells networks apart: their names without the words with which all of them end."""
-    parts = [network.name.split(".") for network in networks]
-    while len(parts) > 1 and all(len(one) > 1 for one in parts) and len({one[-1] for one in parts}) == 1:
-        parts = [one[:-1] for one in parts]
+    """Return what tells networks apart: their names without the words with which all of them begin or end.
+
+    Nor with those of `DataParallel`, which calls what it wraps `module`.
+    """
+    parts = [[part for part in network.name.split(".") if part != "module"] for network in networks]
+    for end in (-1, 0):
+        while len(parts) > 1 and all(len(one) > 1 for one in parts) and len({one[end] for one in parts}) == 1:
+            parts = [one[:-1] if end else one[1:] for one in parts]
     return [printable_name(".".join(one)) or "(the file itself)" for one in parts]
 
 
@@ -95,7 +99,7 @@ def choose(networks: Sequence[Network], key: str | None) -> Network:
 
     Args:
         networks: All generators in the file, at least one.
-        key: What the user calls it: its name, its short name, or the first words of either; None for the only one.
+        key: What the user calls it: its name, its short name, or whole words of its name; None for the only one.
 
     Raises:
         UnusableModel: If there are several and no key.
@@ -112,7 +116,7 @@ def choose(networks: Sequence[Network], key: str | None) -> Network:
             f"{hint}"
         )
     exact = [one for one, name in zip(networks, names, strict=True) if key in (name, one.name)]
-    matching = exact or [one for one in networks if one.name.startswith(f"{key}.")]
+    matching = exact or [one for one in networks if f".{key}." in f".{one.name}."]
     if len(matching) != 1:
         found = "several generators" if matching else "no generator"
         raise UsageError(f"weights_key = {key} is {found} in it; expected one of {', '.join(sorted(names))}.")

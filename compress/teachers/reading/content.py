@@ -124,8 +124,8 @@ def _find_in_protobuf(path: Path, stream: BinaryIO, head: bytes, size_bytes: int
         way_out = "Build the generator, load them with load_weights, and save it as .keras, .h5 or SavedModel."
         raise _refusal("a TensorFlow checkpoint: weights without the layers they belong to", way_out)
     raise UnusableModel(
-        f"no reader knows a file that starts with {head[:8]!r}; expected .h5, .keras, .pth, .safetensors or a "
-        "SavedModel directory, whole."
+        f"no reader knows a file that starts with {head[:8]!r}; expected .h5, .keras, .pth, .safetensors, .onnx "
+        "or a SavedModel directory, whole."
     )
 
 

@@ -36,7 +36,8 @@ NORMS = (
 )
 FORMATS = (
     "suffix.pkl", "suffix.ckpt", "no_suffix", "loop.pth.tar", "half.pth", "bfloat16.pth", "named.h5", "bare.bin",
-    "old.tar", "averaged.pth", "f32.safetensors", "f64.safetensors", "f16.safetensors", "bf16.safetensors",
+    "old.tar", "averaged.pth", "deep_key.pth", "f32.safetensors", "f64.safetensors", "f16.safetensors",
+    "bf16.safetensors",
 )  # fmt: skip
 
 
@@ -122,6 +123,7 @@ def test_batch_norm_alone_leaves_its_statistics_to_the_user(siblings, file, told
     ("file", "words"),
     [
         ("averages.pth", r"^3: it holds 2 generators \(G, G_ema\); pass --weights-key.*G_ema is the moving average"),
+        ("deep_keys.pth", r"^3: it holds 2 generators \(G_A, G_B\)"),
         ("five_channels.pth", "^3: its first convolution takes 5 channels; expected 3"),
         ("nine_channels.pth", "^3: its layer 4 reads 9 channels, but 4 come before it"),
         ("gaps.pth", "^3: before its convolutions to half size and its first block lie 2"),

@@ -273,8 +273,10 @@ def write_formats(folder):
         **{f"G.{name}": one for name, one in state.items()},
         **{f"G_ema.{name}": one for name, one in averaged.items()},
     }
+    deep = {"models": {"G_A": {"module": state}, "G_B": averaged}, "optimizers": [optimizer.state_dict()]}
     saved = {
-        "suffix.pkl": state, "suffix.ckpt": {"state_dict": prefixed}, "no_suffix": loop, "loop.pth.tar": loop,
+        "deep_key.pth": deep, "deep_keys.pth": deep, "suffix.pkl": state, "suffix.ckpt": {"state_dict": prefixed},
+        "no_suffix": loop, "loop.pth.tar": loop,
         "half.pth": half.state_dict(), "bfloat16.pth": rounded.state_dict(), "named.h5": {"model": state},
         "bare.bin": {name.removeprefix("model."): value for name, value in state.items()},
         "averages.pth": both, "averaged.pth": both,
@@ -295,6 +297,7 @@ def write_formats(folder):
         keep(folder, name, cast.float(), {})
     moved = copy.deepcopy(generator)
     moved.load_state_dict(averaged)
+    keep(folder, "deep_key", generator, {"weights_key": "G_A"})
     keep(folder, "averaged", moved, {"weights_key": "G_ema"})
     write_refused(folder, state)
 
