@@ -165,5 +165,25 @@ class ReportConfig:
     """NAME=FILE, the gate.json that `compress eval gate --out` wrote: differences, intervals and limits as a plot."""
     training: tuple[str, ...] = ()
     """NAME=PATH of a distilled student's artifact, or the folder that `compress teach` wrote: the training's curve."""
-    title: str = "Baseline against student"
-    """Heading of the page."""
+    title: str | None = None
+    """Heading of the page; the names of the last student and of its folder when not given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardConfig:
+    """The sources of a model card; what is not given is told to be unknown."""
+
+    model: Path
+    """The artifact of the model that ships."""
+    student: tuple[Path, ...] = ()
+    """The artifact of a training that it went through, the first one first; may be repeated."""
+    teacher: Path | None = None
+    """The generator's file that the student learnt from."""
+    data: Path | None = None
+    """The data set, a folder with trainA and its sisters or a folder of photos: they are counted."""
+    scores: Path | None = None
+    """File that `compress eval score --out` wrote of its images, with --control."""
+    bench: Path | None = None
+    """File that `compress bench host --json` printed, with the model among its entries."""
+    license: str = ""
+    """Licence of the model; the one of its export when not given."""

@@ -11,6 +11,7 @@ from eval.gate.verdict import LimitCheck, Verdict
 from eval.report import table
 from eval.report.drawing import ACCENT, ALARM, DOUBT, INK, LINE, draw_svg, fit_name
 from eval.report.gates import GateResult
+from eval.report.naming import CONTROL
 from eval.report.sources import Sources
 
 if TYPE_CHECKING:
@@ -55,9 +56,7 @@ def draw_forest_of_gates(gates: Mapping[str, GateResult]) -> list[str]:
 
 def draw_forest_of_distances(sources: Sources) -> list[str]:
     """Draw one plot for each distance to the reference, as `<svg>`; the control comes last."""
-    records = dict(sources.scores)
-    if control := table.find_control(sources):
-        records[table.CONTROL] = control
+    records = dict(sorted(sources.scores.items(), key=lambda item: item[0] == CONTROL))
     metrics = dict.fromkeys(key for record in records.values() for key in record["intervals"])
     return [
         _draw_distance_panel(

@@ -1,5 +1,7 @@
 """The page of a report: sources become HTML through `page.html`, and everything from outside is escaped."""
 
+import base64
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib import resources
@@ -8,15 +10,20 @@ from typing import Any
 
 import numpy as np
 
+from compress.console.headline import EFFECT_TONES
 from eval.config import ReportConfig
+from eval.effect import RULE
 from eval.gate.format import format_sentence
 from eval.report import pictures, table
+from eval.report.cautions import list_cautions
 from eval.report.curves import draw_curve
 from eval.report.forest import draw_forest_of_distances, draw_forest_of_gates
 from eval.report.gates import GateResult
+from eval.report.naming import CONTROL, TEACHER
 from eval.report.scatter import draw_scatter_of_models
 from eval.report.sources import Sources, read_sources
 
+_TABLE_NOTE = "Small print: the 95 % interval over the choice of test images, or of rounds; the worst image."
 _GATE_LEGEND = (
     "Bar: 95 % interval. Dashed: the limit. Grey: no difference. "
     "Circle: pass; cross: regression; diamond: inconclusive."
@@ -29,45 +36,72 @@ _CURVE_LEGEND = "Band: one standard deviation of the subsets to both sides. Dash
 
 
 def render_page(config: ReportConfig) -> str:
-    """Render the page that a configuration asks for.
+    """Render the page that a configuration asks for: pictures, one table with intervals, cautions, then the rest.
 
     Returns:
-        A whole HTML document; images are in it, nothing is fetched.
+        A whole HTML document; images are in it, nothing is fetched, and of scripts only its own one may run.
 
     Raises:
         UsageError, UnusableData, UnusableArtifact: As `read_sources`.
     """
     sources = read_sources(config)
-    ranked_by = list(sources.similarity)[-1]
-    similarity = sources.similarity[ranked_by]
-    template = Template(resources.files("eval.report").joinpath("page.html").read_text(encoding="utf-8"))
-    return template.substitute(
-        title=escape(config.title),
-        headline=_render_headline(sources, ranked_by),
+    similarity = sources.similarity[sources.student]
+    script = _read_resource("page.js")
+    main, further = table.build_main_columns(sources), table.build_further_columns(sources)
+    return Template(_read_resource("page.html")).substitute(
+        title=escape(config.title or f"{sources.student} beside its {TEACHER}"),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+        headline=_render_headline(sources),
+        images=len(similarity.images),
+        student=escape(sources.student),
+        worst=_render_pictures(sources, pictures.choose_worst_stems(similarity)),
+        table=_render_table("What was lost, what was gained", sources, main, note=f"{_TABLE_NOTE} {RULE}"),
+        cautions=_render_cautions(list_cautions(sources)),
         gates=_render_gates(sources),
-        costs=_render_table("What it costs", sources, table.build_cost_columns(sources)),
-        images_table=_render_table("What its images are like", sources, table.build_image_columns(sources)),
         charts=_render_charts(sources),
         curves=_render_curves(sources),
-        images=len(similarity.images),
-        ranked_by=escape(ranked_by),
         typical=_render_pictures(sources, pictures.choose_typical_stems(similarity)),
-        worst=_render_pictures(sources, pictures.choose_worst_stems(similarity)),
+        further=_render_table("Further measures", sources, further),
         method=_render_method(sources),
     )
 
 
-def _render_headline(sources: Sources, name: str) -> str:
-    """Render the few numbers of a student that sum a run up, as far as they are known."""
+def _read_resource(name: str) -> str:
+    return resources.files("eval.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _render_headline(sources: Sources) -> str:
+    """Render what the student does beyond the untouched photos, and the few numbers that sum a run up."""
+    name = sources.student
     facts = []
+    if decibels := sources.similarity[name].psnr_db:
+        beside = sources.similarity[CONTROL].psnr_db
+        control = f", the {CONTROL} {np.mean(beside):.1f} dB" if beside else ""
+        facts.append((f"{np.mean(decibels):.1f} dB", f"PSNR to the teacher{control}"))
     if factor := table.compute_times_smaller(sources).get(name):
         facts.append((f"{factor:.0f}x", f"smaller than {sources.baseline}"))
     if factor := table.compute_times_faster(sources).get(name):
         facts.append((f"{factor:.0f}x", f"faster than {sources.baseline}"))
-    if decibels := sources.similarity[name].psnr_db:
-        facts.append((f"{np.mean(decibels):.1f} dB", "PSNR to the teacher"))
     items = "".join(f"<li><strong>{escape(value)}</strong> {escape(what)}</li>" for value, what in facts)
-    return f'<p>{escape(name)}</p><ul class="facts">{items}</ul>'
+    return f'{_render_effect(sources)}<ul class="facts">{items}</ul>'
+
+
+def _render_effect(sources: Sources) -> str:
+    """Render the verdict on the student in words and in colour."""
+    name = escape(sources.student)
+    if (effect := sources.effects.get(sources.student)) is None:
+        return f'<p class="verdict doubt">{name}: the teacher leaves these photos as they are.</p>'
+    words, mark, rest = effect.text.partition(":")
+    said = f"<strong>{name} {escape(words)}</strong>{mark}{escape(rest)}"
+    return f'<p class="verdict {EFFECT_TONES[effect.verdict]}">{said}</p>'
+
+
+def _render_cautions(cautions: Sequence[str]) -> str:
+    if not cautions:
+        return ""
+    items = "".join(f"<li>{escape(caution)}</li>" for caution in cautions)
+    return f'<h2>Read with care</h2><ul class="cautions">{items}</ul>'
 
 
 def _render_gates(sources: Sources) -> str:
@@ -119,14 +153,14 @@ def _render_grid(parts: Iterable[str]) -> str:
     return f'<div class="charts">{"".join(parts)}</div>'
 
 
-def _render_table(title: str, sources: Sources, columns: Sequence[table.Column]) -> str:
+def _render_table(title: str, sources: Sources, columns: Sequence[table.Column], *, note: str = "") -> str:
     if not columns:
         return ""
     head = "".join(f'<th scope="col">{escape(column.heading)}</th>' for column in columns)
     body = "".join(_render_table_row(name, columns) for name in table.list_rows(sources, columns))
     return (
         f'<h2>{title}</h2><div class="scroll"><table><thead><tr><th scope="col">Model</th>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
+        f"<tbody>{body}</tbody></table></div>{f'<p>{escape(note)}</p>' if note else ''}"
     )
 
 
@@ -139,7 +173,8 @@ def _render_cell(heading: str, cell: table.Cell | None) -> str:
     if cell is None:
         return '<td class="none">–</td>'
     detail = f"<small>{escape(cell.detail)}</small>" if cell.detail else ""
-    return f'<td data-measure="{escape(heading)}"><div>{escape(cell.text)}{detail}</div></td>'
+    tone = f' class="{cell.tone}"' if cell.tone else ""
+    return f'<td data-measure="{escape(heading)}"{tone}><div>{escape(cell.text)}{detail}</div></td>'
 
 
 def _render_pictures(sources: Sources, stems: Iterable[str]) -> str:
@@ -148,7 +183,8 @@ def _render_pictures(sources: Sources, stems: Iterable[str]) -> str:
 
 def _render_picture_row(row: pictures.PictureRow) -> str:
     figures = "".join(
-        f'<figure><img src="{picture.uri}" alt="{escape(row.stem)}, {escape(picture.name)}">'
+        f'<figure data-name="{escape(picture.name)}"><div class="frame">'
+        f'<img src="{picture.uri}" alt="{escape(row.stem)}, {escape(picture.name)}"></div>'
         f"<figcaption>{escape(picture.name)}{_render_decibels(picture)}</figcaption></figure>"
         for picture in row.pictures
     )
@@ -165,9 +201,10 @@ def _render_method(sources: Sources) -> str:
     if sources.bench:
         parts.append("<h3>Latency</h3>" + _render_definitions(sources.bench))
     if sources.scores:
-        record = next(iter(sources.scores.values()))
-        notes = "".join(f"<li>{escape(note)}</li>" for note in record.get("notes", []))
-        parts.append("<h3>Scores</h3>" + _render_definitions(record["key"]) + (f"<ul>{notes}</ul>" if notes else ""))
+        key = next((record["key"] for record in sources.scores.values() if "key" in record), {})
+        said = dict.fromkeys(note for record in sources.scores.values() for note in record.get("notes", []))
+        notes = "".join(f"<li>{escape(note)}</li>" for note in said)
+        parts.append("<h3>Scores</h3>" + _render_definitions(key) + (f"<ul>{notes}</ul>" if notes else ""))
     return f"<h2>How this was measured</h2>{''.join(parts)}" if parts else ""
 
 

@@ -1,18 +1,23 @@
-"""Rows of pictures: the worst and the typical images, each as a data URI."""
+"""Rows of pictures: the worst and the typical images, each as a data URI, and where a student differs."""
 
 import base64
 import io
 from dataclasses import dataclass
-from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from compress.images import read_image
-from eval.report.sources import TEACHER, Sources
+from eval.report.naming import CONTROL, TEACHER
+from eval.report.sources import Sources
 from eval.similarity import FolderSimilarity
 
 ROWS_OF_A_KIND = 3
-INPUT = "input"
+INPUT = "photo"
+BRIGHTER = 4
+"""Factor by which a difference is shown, so that what is seen side by side is seen in it: black up to a level of 255,
+white from 64 on."""
+DIFFERENCE = f"difference, {BRIGHTER}x"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +31,7 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class PictureRow:
-    """The pictures of one stem: the input, the teacher's image and each column's."""
+    """The pictures of one stem: the photo, the teacher's image, each column's, and where the last one differs."""
 
     stem: str
     pictures: list[Picture]
@@ -45,15 +50,37 @@ def choose_worst_stems(similarity: FolderSimilarity) -> list[str]:
 
 
 def load_picture_row(sources: Sources, stem: str) -> PictureRow:
-    """Load the pictures of a stem; the input is cut and resized to the size of the teacher's image."""
+    """Load the pictures of a stem; the photo is cut and resized to the size of the teacher's image."""
     teacher = read_image(sources.pictures[TEACHER][stem])
     size = (teacher.shape[0], teacher.shape[1])
-    pictures = [Picture(name=INPUT, uri=_encode_picture(sources.inputs[stem], size), psnr_db=None)]
-    for name, paths in sources.pictures.items():
-        similarity = sources.similarity[name].images[stem] if name in sources.similarity else None
-        decibels = similarity.psnr_db if similarity else None
-        pictures.append(Picture(name=name, uri=_encode_picture(paths[stem], size), psnr_db=decibels))
+    shown = {INPUT: read_image(sources.inputs[stem], size)}
+    shown |= {name: read_image(paths[stem], size) for name, paths in sources.pictures.items()}
+    pictures = [
+        Picture(name=name, uri=_encode_picture(pixels), psnr_db=_find_psnr_db(sources, name, stem))
+        for name, pixels in shown.items()
+    ]
+    difference = draw_difference(shown[sources.student], teacher)
+    pictures.append(Picture(name=DIFFERENCE, uri=_encode_picture(difference), psnr_db=None))
     return PictureRow(stem=stem, pictures=pictures)
+
+
+def draw_difference(student: np.ndarray, teacher: np.ndarray) -> np.ndarray:
+    """Draw where two images differ: the largest difference of the three colours, `BRIGHTER` times as bright.
+
+    Args:
+        student: `(height, width, 3)` uint8.
+        teacher: The same shape.
+
+    Returns:
+        `(height, width)` uint8: grey, a third of the bytes of one in colour.
+    """
+    largest = np.abs(student.astype(np.int16) - teacher).max(axis=-1)
+    return np.minimum(BRIGHTER * largest, 255).astype(np.uint8)
+
+
+def _find_psnr_db(sources: Sources, name: str, stem: str) -> float | None:
+    similarity = sources.similarity.get(CONTROL if name == INPUT else name)
+    return similarity.images[stem].psnr_db if similarity else None
 
 
 def _rank_from_worst(similarity: FolderSimilarity) -> list[str]:
@@ -64,8 +91,8 @@ def _rank_from_worst(similarity: FolderSimilarity) -> list[str]:
     return sorted(similarity.images, key=rank)
 
 
-def _encode_picture(path: Path, size: tuple[int, int]) -> str:
+def _encode_picture(pixels: np.ndarray) -> str:
     """Encode as PNG: a lossy format would add artefacts of its own to those that the page is there to show."""
     stream = io.BytesIO()
-    Image.fromarray(read_image(path, size)).save(stream, format="PNG", optimize=True)
+    Image.fromarray(pixels).save(stream, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

@@ -1,6 +1,7 @@
-"""Tables of baseline against student: a row for each model, a column for each metric that at least one of them has.
+"""Columns of a report's tables: every metric that at least one of the models has.
 
-There are two, since one of all columns is wider than a screen: the costs on a phone, and the quality of the images.
+There are two tables, since one of all columns is wider than a screen: what answers "what did I lose, what did I gain?",
+with the untouched photos in every column of images and intervals where they are known, and the rest.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,11 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from compress.console.headline import EFFECT_TONES, Tone
+from eval.confidence import FEWEST_IMAGES, Interval, normal_interval, resample_counts, resampled_means
+from eval.report.naming import CONTROL, TEACHER
 from eval.report.sources import Sources
 from eval.score_key import is_distance
-
-CONTROL = "untouched inputs"
-"""Name of the row of the control that a score file carries."""
 
 _NETWORKS = {"efficientnet_lite0": "EfficientNet-Lite0", "squeezenet": "SqueezeNet"}
 
@@ -24,6 +25,8 @@ class Cell(NamedTuple):
 
     text: str
     detail: str = ""
+    tone: Tone | None = None
+    """What the number means for the reader, where that is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,25 +38,30 @@ class Column:
     """Cells by name of model; a model without the metric has none."""
 
 
-def build_cost_columns(sources: Sources) -> list[Column]:
-    """Build the columns of the models' costs that have at least one cell."""
-    return [column for column in [*_build_file_columns(sources), *_build_speed_columns(sources)] if column.cells]
+def build_main_columns(sources: Sources) -> list[Column]:
+    """Build the columns of what was lost and what was gained that have at least one cell."""
+    columns = [
+        *_build_similarity_columns(sources),
+        *_build_distance_columns(sources),
+        _build_column("Size", collect_size_bytes(sources), _format_size),
+        _build_column("Smaller", compute_times_smaller(sources), _format_times),
+        _build_column("Latency, median", _pick_from_entries(sources, "latency_ms", dict), _format_latency),
+        _build_column(
+            "Faster", {name: entry for name, entry in sources.entries.items() if "speedup" in entry}, _format_speedup
+        ),
+    ]
+    return [column for column in columns if column.cells]
 
 
-def build_image_columns(sources: Sources) -> list[Column]:
-    """Build the columns of similarity and of distance to the reference that have at least one cell."""
-    columns = [*_build_similarity_columns(sources), *_build_distance_columns(sources)]
+def build_further_columns(sources: Sources) -> list[Column]:
+    """Build the other columns that have at least one cell: of files, of loading, and of further measures of images."""
+    columns = [*_build_truth_columns(sources), *_build_file_columns(sources), *_build_speed_columns(sources)]
     return [column for column in columns if column.cells]
 
 
 def list_rows(sources: Sources, columns: Sequence[Column]) -> list[str]:
-    """List the models that have a cell in one of the columns; the control comes last."""
-    return [name for name in (*sources.names, CONTROL) if any(name in column.cells for column in columns)]
-
-
-def find_control(sources: Sources) -> Mapping[str, Any]:
-    """Return the distances of the untouched inputs, equal in every score file of one key; empty where none has them."""
-    return next((record["control"] for record in sources.scores.values() if "control" in record), {})
+    """List the models that have a cell in one of the columns; the control comes first, to be compared with."""
+    return [name for name in (CONTROL, *sources.names) if any(name in column.cells for column in columns)]
 
 
 def format_heading(key: str) -> str:
@@ -94,8 +102,6 @@ def _build_file_columns(sources: Sources) -> list[Column]:
     manifests = sources.manifests
     return [
         _build_column("File", _pick_from_entries(sources, "path", str), _format_path),
-        _build_column("Size", collect_size_bytes(sources), _format_size),
-        _build_column("Smaller", compute_times_smaller(sources), _format_times),
         _build_column(
             "Precision", {name: manifest.config.get("precision") for name, manifest in manifests.items()}, Cell
         ),
@@ -113,8 +119,6 @@ def _build_speed_columns(sources: Sources) -> list[Column]:
         if {"ops_delegated", "ops_total", "partitions"} <= entry.keys()
     }
     return [
-        _build_column("Latency, median", _pick_from_entries(sources, "latency_ms", dict), _format_latency),
-        _build_column("Faster", compute_times_faster(sources), _format_times),
         _build_column("Loading", _pick_from_entries(sources, "load_ms", float), _format_milliseconds),
         _build_column("First image", _pick_from_entries(sources, "first_inference_ms", float), _format_milliseconds),
         _build_column("Peak memory", _pick_from_entries(sources, "peak_memory_bytes", int), _format_memory),
@@ -123,53 +127,101 @@ def _build_speed_columns(sources: Sources) -> list[Column]:
 
 
 def _build_similarity_columns(sources: Sources) -> list[Column]:
+    to_teacher = _pick_from_records(sources.scores, "similarity")
     psnr = {name: similarity.psnr_db for name, similarity in sources.similarity.items() if similarity.psnr_db}
-    to_teacher = {name: record.get("similarity", {}) for name, record in sources.scores.items()}
-    to_truth = {name: record.get("truth", {}) for name, record in sources.scores.items()}
     # MS-SSIM says the same at five scales: SSIM is shown where it is missing.
-    ssim = {name: record.get("ssim") for name, record in to_teacher.items() if not record.get("ms_ssim")}
+    ssim = {name: record for name, record in to_teacher.items() if not record.get("ms_ssim")}
     return [
+        _build_way_column(sources),
         _build_column("PSNR to the teacher", psnr, _format_psnr),
-        _build_column("SSIM to the teacher", ssim, _format_similarity),
-        _build_column("MS-SSIM to the teacher", _pick_from_records(to_teacher, "ms_ssim"), _format_similarity),
+        _build_summary_column("SSIM to the teacher", ssim, "ssim"),
+        _build_summary_column("MS-SSIM to the teacher", to_teacher, "ms_ssim"),
         *_build_perceptual_columns(to_teacher, "teacher"),
-        _build_column("PSNR to the truth", _pick_from_records(to_truth, "psnr_db"), _format_psnr_summary),
+    ]
+
+
+def _build_way_column(sources: Sources) -> Column:
+    """Build the share of the way from the untouched photos to the teacher, whose ends are these two."""
+    cells = {
+        name: Cell(
+            _format_share(effect.share), _format_interval(effect.interval, _format_share), EFFECT_TONES[effect.verdict]
+        )
+        for name, effect in sources.effects.items()
+    }
+    ends = {CONTROL: Cell(_format_share(0)), TEACHER: Cell(_format_share(1))} if cells else {}
+    return Column(heading="Of the way from photo to teacher", cells=ends | cells)
+
+
+def _build_truth_columns(sources: Sources) -> list[Column]:
+    to_truth = _pick_from_records(sources.scores, "truth")
+    shares = [key.removeprefix("precision") for key in _list_keys(sources.scores) if key.startswith("precision")]
+    return [
+        _build_summary_column("PSNR to the truth", to_truth, "psnr_db", unit=" dB", digits=2),
         *_build_perceptual_columns(to_truth, "truth"),
+        *(
+            _build_column(
+                _add_network(f"precision{network}", "Precision"),
+                _pair_precision_recall(sources.scores, network),
+                _format_precision_recall,
+            )
+            for network in shares
+        ),
     ]
 
 
 def _build_perceptual_columns(similarities: Mapping[str, Mapping[str, Any]], other: str) -> list[Column]:
     return [
-        _build_column(
-            _add_network(key, f"Perceptual distance to the {other}"),
-            _pick_from_records(similarities, key),
-            _format_perceptual,
-        )
+        _build_summary_column(_add_network(key, f"Perceptual distance to the {other}"), similarities, key, worst="max")
         for key in _list_keys(similarities)
         if key.startswith("perceptual")
     ]
 
 
 def _build_distance_columns(sources: Sources) -> list[Column]:
-    records = {**sources.scores, CONTROL: find_control(sources)}
-    shares = [key.removeprefix("precision") for key in _list_keys(records) if key.startswith("precision")]
-    return [
-        *(
-            _mark_sisters(
-                _build_column(format_heading(key), _pick_from_records(records, key), format_distance), records
-            )
-            for key in _list_keys(records)
-            if is_distance(key)
-        ),
-        *(
-            _build_column(
-                _add_network(f"precision{network}", "Precision"),
-                _pair_precision_recall(records, network),
-                _format_precision_recall,
-            )
-            for network in shares
-        ),
-    ]
+    records = sources.scores
+    columns = []
+    for key in (key for key in _list_keys(records) if is_distance(key)):
+        cells = {name: _format_with_interval(record, key) for name, record in records.items() if key in record}
+        columns.append(_mark_sisters(Column(heading=format_heading(key), cells=cells), records))
+    return columns
+
+
+def _format_with_interval(record: Mapping[str, Any], key: str) -> Cell:
+    """Format a distance over its 95 % interval."""
+    ends = record["intervals"][key]
+    low, high = (
+        {"mean": ends[end], "spread": 0.0} if isinstance(record[key], Mapping) else ends[end] for end in ("low", "high")
+    )
+    return Cell(format_distance(record[key]).text, f"{format_distance(low).text} to {format_distance(high).text}")
+
+
+def _build_summary_column(
+    heading: str,
+    similarities: Mapping[str, Mapping[str, Any]],
+    key: str,
+    *,
+    worst: str = "min",
+    unit: str = "",
+    digits: int = 4,
+) -> Column:
+    """Build a column of a measure that scores hold as a summary and of each image, over its interval and its worst."""
+    cells = {}
+    for name, similarity in similarities.items():
+        if (summary := similarity.get(key)) is None:
+            continue
+        images = [image[key] for image in similarity.get("images", {}).values() if image.get(key) is not None]
+        ends = _format_interval(_interval_of_mean(images), lambda value: f"{value:.{digits}f}")
+        detail = "; ".join(filter(None, [ends, f"worst {summary[worst]:.{digits}f}"]))
+        cells[name] = Cell(f"{summary['mean']:.{digits}f}{unit}", detail)
+    return Column(heading=heading, cells=cells)
+
+
+def _interval_of_mean(values: Sequence[float]) -> Interval | None:
+    """Return the 95 % interval of a mean over the choice of images; None of fewer than two."""
+    if len(values) < FEWEST_IMAGES:
+        return None
+    resampled = resampled_means(np.asarray(values, np.float64), resample_counts(len(values), seed=0))
+    return normal_interval(float(np.mean(values)), resampled)
 
 
 def _mark_sisters(column: Column, records: Mapping[str, Mapping[str, Any]]) -> Column:
@@ -210,19 +262,24 @@ def _add_network(key: str, name: str) -> str:
 
 
 def _format_psnr(decibels: Sequence[float]) -> Cell:
-    return Cell(f"{np.mean(decibels):.2f} dB", f"worst {min(decibels):.2f}")
+    ends = _format_interval(_interval_of_mean(decibels), lambda value: f"{value:.2f}")
+    return Cell(f"{np.mean(decibels):.2f} dB", "; ".join(filter(None, [ends, f"worst {min(decibels):.2f}"])))
 
 
-def _format_psnr_summary(summary: Mapping[str, float]) -> Cell:
-    return Cell(f"{summary['mean']:.2f} dB", f"worst {summary['min']:.2f}")
+def _format_interval(interval: Interval | None, number: Callable[[float], str]) -> str:
+    return f"{number(interval.low)} to {number(interval.high)}" if interval else ""
 
 
-def _format_similarity(summary: Mapping[str, float]) -> Cell:
-    return Cell(f"{summary['mean']:.4f}", f"worst {summary['min']:.4f}")
+def _format_share(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
-def _format_perceptual(summary: Mapping[str, float]) -> Cell:
-    return Cell(f"{summary['mean']:.4f}", f"worst {summary['max']:.4f}")
+def _format_speedup(entry: Mapping[str, Any]) -> Cell:
+    if entry.get("withheld"):
+        return Cell("too noisy")
+    low, high = entry.get("speedup_range") or (None, None)
+    ends = f"{_format_times(low).text} to {_format_times(high).text}" if low and high else ""
+    return Cell(_format_times(entry["speedup"]).text, ends)
 
 
 def _format_precision_recall(shares: tuple[float, float]) -> Cell:

@@ -23,9 +23,9 @@ def texts(svg: str) -> list[str]:
 
 
 def sources(**given: Any) -> Sources:
-    absent = ("inputs", "pictures", "similarity", "manifests", "scores", "bench", "entries", "gates", "curves")
-    nothing: dict[str, Any] = {name: {} for name in absent}
-    return Sources(**(nothing | {"names": [], "baseline": "teacher"} | given))
+    models = ("pictures", "similarity", "effects", "manifests", "scores", "entries", "gates", "curves")
+    nothing: dict[str, Any] = {name: {} for name in ("inputs", "bench", *models)}
+    return Sources(**(nothing | {"names": [], "baseline": "teacher", "student": "student"} | given))
 
 
 def entries(**sizes: int) -> dict[str, dict[str, Any]]:

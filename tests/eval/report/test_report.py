@@ -1,9 +1,11 @@
 """The page: every picture and number it was given, nothing it was not, and nothing from outside."""
 
 import base64
+import hashlib
 import io
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -18,6 +20,7 @@ from compress.artifact import Cost, ImageSpec, Manifest, write_manifest
 from compress.errors import UnusableData, UsageError
 from compress.images import read_image
 from eval.config import ReportConfig
+from eval.report import cautions as cautions_module
 from eval.report.page import render_page
 from eval.similarity import compare_folders
 
@@ -179,7 +182,7 @@ def without_extras(config: ReportConfig) -> ReportConfig:
         "45.6 MB", "45,600,123 bytes", "175.6 kB", "260x", "286x", "157,123", "0.701 G", "int8", "715.25 ms",
         "2.25 to 2.75", "310.0 MB", "35.50 ms", "812.50 ms", "20 of 20 ops", "partitions: 12",
         "student-int8", "0.9123", "worst 0.8001",
-        "0.2468", "± 0.0123", "135.7", "333.3", "untouched inputs", "KID (EfficientNet-Lite0)",
+        "0.2468", "0.2227 to 0.2709", "135.7", "133.2 to 138.2", "333.3", "untouched photos", "KID (EfficientNet-Lite0)",
         "FD (EfficientNet-Lite0)", "read with care", "cpu A &lt;fast&gt; CPU", "a" * 64,
     ],
 )  # fmt: skip
@@ -190,7 +193,9 @@ def test_page_shows_each_number_it_was_given(page: str, text: str) -> None:
 def test_page_shows_the_mean_and_the_worst_psnr_of_each_column(page: str, config: ReportConfig) -> None:
     for column in config.column:
         decibels = compare_folders(Path(column.partition("=")[2]), config.teacher).psnr_db
-        assert f"{np.mean(decibels):.2f} dB<small>worst {min(decibels):.2f}</small>" in page
+        assert re.search(
+            rf">{np.mean(decibels):.2f} dB<small>[\d.]+ to [\d.]+; worst {min(decibels):.2f}</small>", page
+        )
 
 
 def test_page_says_under_a_distance_that_a_sister_of_the_network_trained_the_model(
@@ -198,24 +203,27 @@ def test_page_says_under_a_distance_that_a_sister_of_the_network_trained_the_mod
 ) -> None:
     (tmp_path / "scores.json").write_text(json.dumps(scores(0.2468, 135.7) | {"sister": "efficientnet-lite2"}))
     page = render_page(replace(config, scores=(f"student int8={tmp_path / 'scores.json'}",)))
-    assert "0.2468<small>± 0.0123; trained with efficientnet-lite2, a sister</small>" in page
-    assert "135.7<small>trained with efficientnet-lite2, a sister</small>" in page
-    # Of the untouched inputs nothing was trained.
-    assert "333.3</" in page
+    assert "0.2468<small>0.2227 to 0.2709; trained with efficientnet-lite2, a sister</small>" in page
+    assert "135.7<small>133.2 to 138.2; trained with efficientnet-lite2, a sister</small>" in page
+    # Of the untouched photos nothing was trained.
+    assert "333.3<small>330.8 to 335.8</small>" in page
 
 
 def test_page_shows_worst_and_typical_cases_unchanged(page: str, config: ReportConfig) -> None:
     # Image 008 was darkened most, so it is worst; the median of nine is 004.
     images = dict(Elements(page).images())
     stems = ["003", "004", "005", "008", "007", "006"]
-    names = ["input", "teacher", "student float", "student int8"]
+    names = ["photo", "teacher", "student float", "student int8", "difference, 4x"]
     assert {f"{stem}, {name}" for stem in stems for name in names} == images.keys()
-    assert page.index("004, teacher") < page.index("Worst images") < page.index("008, teacher")
+    assert page.index("008, teacher") < page.index("Typical images") < page.index("004, teacher")
     for stem in stems:
         for name, folder in (("teacher", "teacher"), ("student float", "float"), ("student int8", "int8")):
             original = read_image(config.teacher.parent / folder / f"{stem}.png")
             assert np.array_equal(images[f"{stem}, {name}"], original)
-        assert images[f"{stem}, input"].shape == (64, 64, 3)
+        assert images[f"{stem}, photo"].shape == (64, 64, 3)
+        student, teacher = (images[f"{stem}, {name}"].astype(int) for name in ("student int8", "teacher"))
+        brighter = np.minimum(4 * np.abs(student - teacher).max(axis=-1), 255)
+        assert np.array_equal(images[f"{stem}, difference, 4x"], brighter)
 
 
 def test_page_fetches_nothing(page: str) -> None:
@@ -228,14 +236,155 @@ def test_page_fetches_nothing(page: str) -> None:
         and not (value or "").startswith(("data:image/png;base64,", "#"))
     ]
     assert outside == []
-    assert not re.search(r"https?://|url\((?!#)|@import|<script", page)
-    assert "default-src 'none'" in page
+    assert not re.search(r"https?://|url\((?!#)|@import|<script\s|fetch\(|innerHTML|eval\(", page)
+    # One script, and the browser runs no other: its hash stands in the policy.
+    (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in page
 
 
 def test_page_escapes_what_it_is_given(page: str) -> None:
     assert "<title>Vintage &lt;photos&gt; &amp; more</title>" in page
     assert "<photos>" not in page
     assert "<fast>" not in page
+
+
+def test_pictures_come_first_then_one_table_then_cautions_then_the_rest(with_all: ReportConfig) -> None:
+    full = render_page(with_all)
+    headings = re.findall(r"<h2>(.*?)</h2>", full)
+    assert headings == [
+        "The worst images", "What was lost, what was gained", "Read with care", "Held against its baseline",
+        "Training", "Typical images", "Further measures", "How this was measured",
+    ]  # fmt: skip
+    assert full.index('class="verdict') < full.index("<h2>")
+
+
+def cells(page: str, row: str) -> dict[str, str]:
+    """The cells of a model's row in the first table, by their headings; small print after a bar."""
+    table = page[page.index("<table>") : page.index("</table>")]
+    (line,) = re.findall(rf'<th scope="row">{re.escape(row)}</th>(.*?)</tr>', table)
+    found = re.findall(r'<td data-measure="([^"]*)"[^>]*><div>(.*?)</div></td>', line)
+    return {heading: text.replace("<small>", "|").removesuffix("</small>") for heading, text in found}
+
+
+def test_the_untouched_photos_have_every_column_of_images_and_come_first(
+    with_all: ReportConfig, tmp_path: Path
+) -> None:
+    record = json.loads(Path(with_all.scores[1].partition("=")[2]).read_text())
+    record["control"] |= {"similarity": record["similarity"]}
+    (tmp_path / "int8.json").write_text(json.dumps(record))
+    page = render_page(replace(with_all, scores=(f"student int8={tmp_path / 'int8.json'}",)))
+    assert re.search(r'<tbody><tr><th scope="row">untouched photos</th>', page)
+    control, student = cells(page, "untouched photos"), cells(page, "student int8")
+    files = {"Size", "Smaller", "Latency, median", "Faster"}
+    assert control.keys() == student.keys() - files
+    assert control["Of the way from photo to teacher"] == "0 %"
+    assert cells(page, "teacher")["Of the way from photo to teacher"] == "100 %"
+
+
+def test_a_student_that_does_almost_nothing_is_headed_so(config: ReportConfig, tmp_path: Path, draw: Drawer) -> None:
+    photos = draw(tmp_path / "photos", 9, seed=1)
+    (tmp_path / "idle").mkdir()
+    for path in photos.iterdir():
+        # A twentieth of the way from the photo to the teacher's image, in every pixel.
+        photo, teacher = (read_image(folder / path.name).astype(float) for folder in (photos, config.teacher))
+        Image.fromarray((0.95 * photo + 0.05 * teacher).round().astype(np.uint8)).save(tmp_path / "idle" / path.name)
+    bare = replace(without_extras(config), inputs=photos, column=(f"<i>dle={tmp_path / 'idle'}",))
+    page = render_page(bare)
+    headed = '<p class="verdict alarm"><strong>&lt;i&gt;dle does almost nothing</strong>: it goes 10 % of the way'
+    assert headed in page
+    assert re.search(r'<td data-measure="Of the way from photo to teacher" class="alarm"><div>10 %<small>', page)
+    assert "Under a quarter is almost nothing" in page
+    assert '<p class="verdict good"><strong>student int8 goes ' in render_page(config)
+
+
+def test_a_teacher_that_leaves_photos_as_they_are_is_said_to(config: ReportConfig) -> None:
+    page = render_page(replace(without_extras(config), inputs=config.teacher))
+    assert "student int8: the teacher leaves these photos as they are." in page
+
+
+def test_every_picture_and_chart_is_labelled(page: str) -> None:
+    figures = re.findall(r"<figure.*?</figure>", page, flags=re.DOTALL)
+    assert len(figures) == 6 * 5
+    assert all(re.search(r"<figcaption>\S", figure) for figure in figures)
+    # The photo's own likeness to the teacher's image stands under it, too.
+    assert re.search(r"<figcaption>photo <span>[\d.]+ dB</span>", page)
+
+
+def test_the_title_is_of_what_is_known(config: ReportConfig) -> None:
+    page = render_page(replace(config, title=None))
+    assert "<title>student int8 beside its teacher</title>" in page
+    assert "<h1>student int8 beside its teacher</h1>" in page
+
+
+def test_a_model_has_one_row_however_it_was_named(config: ReportConfig, tmp_path: Path) -> None:
+    bench = json.loads(json.dumps(BENCH))
+    bench["entries"][0]["name"], bench["entries"][1]["name"] = "teacher_fp32", "Student-INT8"
+    (tmp_path / "bench.json").write_text(json.dumps(bench))
+    artifact, scores = (one[0].partition("=")[2] for one in (config.manifest, config.scores))
+    page = render_page(
+        replace(
+            config,
+            bench=tmp_path / "bench.json",
+            manifest=(f"student_int8={artifact}",),
+            scores=(f"student.int8={scores}", f"inputs={scores}"),
+        )
+    )
+    rows = re.findall(r'<th scope="row">(.*?)</th>', page[page.index("<table>") : page.index("</table>")])
+    assert rows == ["untouched photos", "teacher", "student float", "student int8"]
+    row = cells(page, "student int8")
+    assert (row["Latency, median"], row["Faster"], row["FD (EfficientNet-Lite0)"]) == (
+        "2.50 ms|2.25 to 2.75", "286x", "135.7|133.2 to 138.2",
+    )  # fmt: skip
+
+
+def test_what_the_console_warns_of_stands_on_the_page(config: ReportConfig, tmp_path: Path) -> None:
+    bench = json.loads(json.dumps(BENCH))
+    bench["entries"][1] |= {"withheld": "the ratio may be off by <34%>", "input_shape": [1, 64, 64, 3]}
+    bench["entries"][0]["input_shape"] = [1, 96, 96, 3]
+    (tmp_path / "bench.json").write_text(json.dumps(bench | {"interleaved": False}))
+    record = {name: value for name, value in scores(0.2, 20.0).items() if name != "control"}
+    (tmp_path / "scores.json").write_text(json.dumps(record | {"sister": "efficientnet-lite2"}))
+    shutil.copytree(config.manifest[0].partition("=")[2], tmp_path / "artifact")
+    manifest = json.loads((tmp_path / "artifact" / "manifest.json").read_text())
+    conventions = [
+        {"topic": "value range in", "value": "-1..1", "basis": "assumed"},
+        {"topic": "norm", "value": "instance", "basis": "file"},
+    ]
+    manifest["config"]["teacher_reading"] = {"said": {}, "conventions": conventions}
+    (tmp_path / "artifact" / "manifest.json").write_text(json.dumps(manifest))
+    page = render_page(
+        replace(
+            config,
+            bench=tmp_path / "bench.json",
+            scores=(f"student int8={tmp_path / 'scores.json'}",),
+            manifest=(f"student int8={tmp_path / 'artifact'}",),
+        )
+    )
+    cautions = re.findall(r"<li>(.*?)</li>", page[page.index("Read with care") :].partition("</ul>")[0])
+    assert [caution.partition(":")[0] for caution in cautions] == [
+        "Only 9 test images",
+        "No FID",
+        "The distances have no control",
+        "The distances flatter student int8",
+        "No speed-up of student int8",
+        "student int8 takes 64x64 pixels, teacher 96x96 pixels",
+        "The models were timed one after the other",
+        "Assumed of the teacher&#x27;s file, which does not say so (student int8)",
+    ]
+    assert "the ratio may be off by &lt;34%&gt;." in page
+    assert cautions[-1].partition(": ")[2].startswith("value range in: -1..1. A wrong one shows")
+    assert cells(page, "student int8")["Faster"] == "too noisy"
+
+
+def test_a_page_without_anything_to_warn_of_warns_of_nothing(config: ReportConfig, monkeypatch) -> None:
+    monkeypatch.setattr(cautions_module, "FEW_IMAGES", 9)
+    assert "Read with care" not in render_page(without_extras(config))
+
+
+def test_a_page_is_hardly_larger_than_its_pictures(page: str) -> None:
+    pictures = sum(len(attributes["src"] or "") for tag, attributes in Elements(page).found if tag == "img")
+    assert len(page) - pictures < 60_000
 
 
 def test_page_reads_on_a_phone_and_in_the_dark(page: str) -> None:
@@ -246,13 +395,15 @@ def test_page_reads_on_a_phone_and_in_the_dark(page: str) -> None:
 def test_what_is_not_given_has_no_column(config: ReportConfig) -> None:
     bare = render_page(without_extras(config))
     headings = re.findall(r'<th scope="col">([^<]*)</th>', bare)
-    assert headings == ["Model", "PSNR to the teacher"]
+    assert headings == ["Model", "Of the way from photo to teacher", "PSNR to the teacher"]
     assert "How this was measured" not in bare
     assert "faster" not in bare
 
 
 def test_fid_is_called_fid_only_where_it_is_one(config: ReportConfig, page: str, tmp_path: Path) -> None:
-    assert not re.search(r"\bFID\b", page)
+    said = "No FID: the distances are in the features of efficientnet-lite0"
+    assert said in page
+    assert not re.search(r"\bFID\b", re.sub("No FID: .*?</li>", "", page))
     inception = tmp_path / "inception.json"
     inception.write_text(
         json.dumps(
@@ -268,9 +419,10 @@ def test_fid_is_called_fid_only_where_it_is_one(config: ReportConfig, page: str,
     )
     headings = re.findall(
         r'<th scope="col">([^<]*)</th>',
-        render_page(replace(without_extras(config), scores=(f"student int8={inception}",))),
+        of_inception := render_page(replace(without_extras(config), scores=(f"student int8={inception}",))),
     )
     assert headings[-2:] == ["FID", "KID"]
+    assert said not in of_inception
 
 
 GATE = {
@@ -347,9 +499,9 @@ def test_a_gate_is_said_in_words_and_drawn(with_all: ReportConfig) -> None:
 def test_without_a_gate_distances_are_drawn_with_their_intervals_and_the_control(page: str) -> None:
     (label,) = [label for label in _charts(page) if label.startswith("Forest plot, KID")]
     assert "student int8: 0.2468 (0.2227 to 0.2709)." in label
-    assert "untouched inputs: 0.5000" in label
+    assert "untouched photos: 0.5000" in label
     (label,) = [label for label in _charts(page) if label.startswith("Forest plot, FD")]
-    assert "untouched inputs: 333.3 (330.8 to 335.8)." in label
+    assert "untouched photos: 333.3 (330.8 to 335.8)." in label
 
 
 @pytest.mark.parametrize(
