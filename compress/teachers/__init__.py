@@ -21,8 +21,9 @@ def load(path: Path, *, reading: ReadingConfig = AS_FOUND) -> keras.Model:
     """Load a generator from a file of any supported format.
 
     Args:
-        path: A Keras 2 or 3 `.h5`, a `.keras`, a PyTorch `.pth` or `.pt`, a `.safetensors`, an `.onnx`, each told by its
-            content and not its suffix, a TensorFlow SavedModel directory, or an artifact directory with a `model.keras`.
+        path: A Keras 2 or 3 `.h5`, a `.keras`, a PyTorch `.pth` or `.pt`, a `.safetensors`, an `.onnx`, each told by
+            its content and not its suffix, a TensorFlow SavedModel directory, or an artifact directory with a
+            `model.keras`.
         reading: What the user says about the file.
 
     Returns:
