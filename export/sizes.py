@@ -8,7 +8,6 @@ import numpy as np
 from compress.errors import UnsupportedLayer, UsageError
 from export.calibration.photos import draw_parity_photos
 from export.config import CoremlConfig, TfliteConfig
-from export.graph.lower import lower
 from export.graph.operations import Graph
 from export.source import SourceGenerator
 
@@ -59,7 +58,7 @@ def _lower_at(
     resized = generator.at_size(size)
     photos = draw_parity_photos(config, generator, size)
     return OtherSize(
-        graph=lower(resized.model, input_shape=(*size, 3)),
+        graph=resized.lower(size),
         photos=photos,
         expected=[resized.translate(photo) for photo in photos],
     )

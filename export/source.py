@@ -1,35 +1,47 @@
-"""The generator to export or to run: an artifact or any teacher's file, as a Keras model with facts of its manifest."""
+"""The generator to export or to run: an artifact or any teacher's file, as a description with facts of its manifest.
+
+No framework is loaded for it: its pictures are those of the deploy graph in NumPy, from which every file is written.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from compress import images, teachers
 from compress.artifact import Artifact, file_fingerprint, find_trained_with, is_artifact, open_artifact
 from compress.data.config import Domain
-from compress.errors import UnusableArtifact, UsageError
+from compress.errors import UnsupportedLayer, UnusableArtifact, UnusableModel, UsageError
 from compress.image_size import resolve_size
-from compress.teachers.build import build_generator
+from compress.teachers.check import trial_size
 from compress.teachers.description import GeneratorDescription
 from compress.teachers.interpretation.record import TEACHER_READING, record_reading
-from compress.teachers.interpretation.sizes import require_keeps_size
+from compress.teachers.interpretation.sizes import find_problem, require_keeps_size
 from compress.teachers.packed import read_packed_config
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig, require_teacher_file
-from compress.teachers.student import load_student
+from compress.teachers.sandbox import describe_student_in_child
+from export.graph.described import lower_description
+from export.graph.operations import Graph
 from export.graph.quantized import TensorScale
+from export.interpreter import numpy_float
+
+if TYPE_CHECKING:
+    import keras
 
 _DOMAINS: tuple[Domain, ...] = ("A", "B", "both")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceGenerator:
-    """A loaded Keras generator and where it comes from."""
+    """A generator that was read, and where it comes from."""
 
-    model: keras.Model
+    description: GeneratorDescription
     name: str
     fingerprint: str
     """Hash of its manifest or file, which an export names as its parent."""
@@ -43,8 +55,13 @@ class SourceGenerator:
     """Pretrained network that its training saw images through."""
     read: Mapping[str, Any] = field(default_factory=dict)
     """How its teacher's file, or its own, was read: an entry of a manifest's configuration, or nothing."""
-    description: GeneratorDescription | None = None
-    """What was read of a teacher's file, by which sizes are checked; None of an artifact, which has a size."""
+
+    @cached_property
+    def model(self) -> keras.Model:
+        """The generator in Keras, for who trains it or hands it to a converter of Keras models."""
+        from compress.teachers.build import build_generator
+
+        return build_generator(self.description)
 
     def origin(self) -> dict[str, Any]:
         """Return what an export's manifest records of the training, beside its own configuration."""
@@ -60,12 +77,11 @@ class SourceGenerator:
         Raises:
             UsageError: If it is not the model's size, a size that its layers do not keep, or none where it takes any.
         """
-        size = resolve_size(self.name, self.model.input_shape[1:3], image_size_px)
-        if self.description is not None:
-            require_keeps_size(self.description, self.name, size, advice="Leave --image-size-px out.")
+        size = resolve_size(self.name, self.description.input_shape[:2], image_size_px)
+        require_keeps_size(self.description, self.name, size, advice="Leave --image-size-px out.")
         return size
 
-    def at_size(self, size: tuple[int, int]) -> "SourceGenerator":
+    def at_size(self, size: tuple[int, int]) -> SourceGenerator:
         """Return the same generator, its weights untouched, for images of another size.
 
         Args:
@@ -75,22 +91,36 @@ class SourceGenerator:
             UsageError: If its layers do not fit that size, or the picture would come out in another.
         """
         height, width = size
-        try:
-            model = type(self.model).from_config(_with_size(self.model.get_config(), size))
-        except ValueError:
-            # Keras tells of shapes in the middle of the model.
-            model = None
-        if model is None or tuple(model.output_shape[1:3]) != size:
+        resized = replace(self.description, input_shape=(height, width, 3))
+        if find_problem(resized, size) is not None:
             raise UsageError(
                 f"{self.name} makes no {height}x{width} picture of a {height}x{width} photo: its layers do not fit "
                 "that size. Choose one that can be halved as often as it halves it, such as a multiple of 32."
             )
-        model.set_weights(self.model.get_weights())
-        return replace(self, model=model)
+        return replace(self, description=resized)
+
+    def lower(self, size: tuple[int, int]) -> Graph:
+        """Return the deploy graph for images of a height and width, pixels; lowered once.
+
+        Raises:
+            UnsupportedLayer: If a layer cannot be expressed.
+        """
+        if size not in self._graphs:
+            self._graphs[size] = lower_description(self.description, input_shape=(*size, 3))
+        return self._graphs[size]
+
+    @cached_property
+    def _graphs(self) -> dict[tuple[int, int], Graph]:
+        return {}
 
     def translate(self, photo: np.ndarray) -> np.ndarray:
-        """Feed a `(height, width, 3)` uint8 photo; return a float32 picture in [-1, 1]."""
-        return np.asarray(self.model.predict_on_batch(images.to_float(photo)[np.newaxis]), dtype=np.float32)[0]
+        """Feed a `(height, width, 3)` uint8 photo; return a float32 picture in [-1, 1].
+
+        Raises:
+            UnsupportedLayer: If a layer cannot be expressed.
+        """
+        height, width, _ = photo.shape
+        return numpy_float.run_graph(self.lower((height, width)), images.to_float(photo)[np.newaxis])[0]
 
 
 def load_source(path: Path, *, reading: ReadingConfig = AS_FOUND) -> SourceGenerator:
@@ -105,27 +135,39 @@ def load_source(path: Path, *, reading: ReadingConfig = AS_FOUND) -> SourceGener
         UnusableModel: If a teacher's file cannot be used.
         UsageError: If `reading` says something of an artifact, which tells all by itself.
     """
-    if not is_artifact(path):
-        description = teachers.describe(path, reading=reading)
-        config = read_packed_config(path)
-        model = build_generator(description)
-        return SourceGenerator(
-            model=model,
-            name=path.name,
-            fingerprint=file_fingerprint(path),
-            domain=_domain(config),
-            trained_with=find_trained_with(config),
-            read=_recorded_reading(config) or record_reading(description, reading),
-            description=description,
-        )
+    source = _load_artifact(path, reading) if is_artifact(path) else _load_file(path, reading)
+    # What no file can hold is refused where it is lowered, and tried where Keras builds it.
+    with suppress(UnsupportedLayer):
+        _require_finite_picture(source)
+    return source
+
+
+def _load_file(path: Path, reading: ReadingConfig) -> SourceGenerator:
+    description = teachers.describe(path, reading=reading)
+    config = read_packed_config(path)
+    return SourceGenerator(
+        description=description,
+        name=path.name,
+        fingerprint=file_fingerprint(path),
+        domain=_domain(config),
+        trained_with=find_trained_with(config),
+        read=_recorded_reading(config) or record_reading(description, reading),
+    )
+
+
+def _load_artifact(path: Path, reading: ReadingConfig) -> SourceGenerator:
     require_teacher_file(path, reading)
     artifact = open_artifact(path)
     if artifact.manifest.format != "keras":
         raise UnusableArtifact(
             f"{path} is an export already ({artifact.model_path.name}); expected the artifact that it was made from."
         )
+    try:
+        description = describe_student_in_child(artifact.model_path)
+    except UnusableModel as error:
+        raise UnusableArtifact(f"{error} Make the artifact anew.") from error
     return SourceGenerator(
-        model=load_student(artifact.model_path),
+        description=description,
         name=artifact.manifest.name,
         fingerprint=artifact.fingerprint,
         domain=_domain(artifact.manifest.config),
@@ -136,6 +178,19 @@ def load_source(path: Path, *, reading: ReadingConfig = AS_FOUND) -> SourceGener
     )
 
 
+def _require_finite_picture(source: SourceGenerator) -> None:
+    """Have a generator make one small picture of noise.
+
+    Raises:
+        UnusableModel: If the picture is not finite.
+        UnsupportedLayer: If a layer cannot be expressed.
+    """
+    size = trial_size(source.description)
+    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    if not np.isfinite(source.at_size(size).translate(noise)).all():
+        raise UnusableModel("the picture that it makes holds NaN or infinite values; its training diverged.")
+
+
 def _recorded_reading(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return how the teacher of a student was read, from the `config` of the student's manifest."""
     return {TEACHER_READING: config[TEACHER_READING]} if TEACHER_READING in config else {}
@@ -144,19 +199,6 @@ def _recorded_reading(config: Mapping[str, Any]) -> dict[str, Any]:
 def _domain(config: Mapping[str, Any]) -> Domain:
     domain = config.get("domain")
     return domain if domain in _DOMAINS else "A"
-
-
-def _with_size(config: Mapping[str, Any], size: tuple[int | None, int | None]) -> dict[str, Any]:
-    """Return a model's configuration with another image size; models nested in it take any."""
-    return {**config, "layers": [_layer_with_size(layer, size) for layer in config["layers"]]}
-
-
-def _layer_with_size(layer: Mapping[str, Any], size: tuple[int | None, int | None]) -> dict[str, Any]:
-    own = layer["config"]
-    if layer["class_name"] == "InputLayer":
-        batch, _, _, channels = own["batch_shape"]
-        return {**layer, "config": {**own, "batch_shape": (batch, *size, channels)}}
-    return {**layer, "config": _with_size(own, (None, None)) if "layers" in own else own}
 
 
 def _scales(artifact: Artifact) -> dict[str, TensorScale] | None:

@@ -11,9 +11,9 @@ from tqdm import tqdm
 
 from compress.artifact import TRANSLATION_NAME, find_trained_with, is_artifact, open_artifact
 from compress.data.folders import list_photos_to_translate
-from compress.errors import UnusableArtifact, UsageError
+from compress.errors import UnsupportedLayer, UnusableArtifact, UsageError
 from compress.files.atomic import atomic_dir, refuse_existing
-from compress.images import read_images, require_distinct_stems, to_uint8, write_png
+from compress.images import read_images, require_distinct_stems, to_float, to_uint8, write_png
 from compress.teachers.packed import read_packed_config
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig, require_teacher_file
 from export.config import TranslateConfig
@@ -91,7 +91,7 @@ def _open_translator(
             raise UnusableArtifact(f"{model} holds a Core ML package, which runs on Apple devices only.")
     elif model.suffix == ".tflite":
         return _open_tflite(model, config, reading)
-    return _open_keras(model, config, reading)
+    return _open_source(model, config, reading)
 
 
 def _open_tflite(path: Path, config: TranslateConfig, reading: ReadingConfig) -> tuple[Translator, tuple[int, int]]:
@@ -108,8 +108,23 @@ def _open_tflite(path: Path, config: TranslateConfig, reading: ReadingConfig) ->
     return generator.translate, generator.size
 
 
-def _open_keras(path: Path, config: TranslateConfig, reading: ReadingConfig) -> tuple[Translator, tuple[int, int]]:
+def _open_source(path: Path, config: TranslateConfig, reading: ReadingConfig) -> tuple[Translator, tuple[int, int]]:
+    """Open a Keras or PyTorch generator as the float file that it would be exported as, the fastest way to run it."""
+    from export.graph.passes import TFLITE, apply_passes
+    from export.interpreter.litert import TfliteGenerator
     from export.source import load_source
+    from export.tflite.emitter import float_file
 
-    generator = load_source(path, reading=reading)
-    return generator.translate, generator.image_size(config.image_size_px)
+    source = load_source(path, reading=reading)
+    size = source.image_size(config.image_size_px)
+    try:
+        graph = source.lower(size)
+    except UnsupportedLayer:
+        # What no file can hold, such as a PReLU, Keras runs all the same.
+        return _in_keras(source.model), size
+    content = float_file(apply_passes(graph, TFLITE), "fp32")
+    return TfliteGenerator(content, name=path.name, threads=config.threads).translate, size
+
+
+def _in_keras(model: Any) -> Translator:
+    return lambda photo: np.asarray(model.predict_on_batch(to_float(photo)[np.newaxis]), dtype=np.float32)[0]

@@ -215,7 +215,8 @@ def _train_narrow(
 
 
 def _write_narrow(folder: Path, name: str, generator: Path, samples: Path, config: DistillConfig, steps: int) -> None:
-    from compress import cost, teachers
+    from compress import teachers
+    from compress.models import cost
     from compress.artifact import ImageSpec
     from compress.teachers.build import build_generator
 

@@ -124,10 +124,10 @@ def _load_file(path: Path) -> keras.Model:
     import keras
 
     from compress.models.io import clone
-    from compress.teachers.sandbox import check_in_child
+    from compress.teachers.sandbox import check_saved_model_in_child
 
     try:
-        check_in_child("keras_model", path)
+        check_saved_model_in_child(path)
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, UnusableModel, zipfile.BadZipFile) as error:
         raise UnusableModel(f"{path} cannot be loaded as a Keras model ({str(error).splitlines()[0]}).") from error

@@ -190,7 +190,7 @@ def require_teacher_size(description: GeneratorDescription, teacher: Path, confi
 def _manifest(
     name: str, fitted: FittedStudent, config: DistillConfig, recorded: Mapping[str, Any], parent: str
 ) -> Manifest:
-    from compress import cost
+    from compress.models import cost
 
     size = config.image_size_px
     return Manifest(

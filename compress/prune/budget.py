@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import keras
 import numpy as np
 
-from compress import cost
-from compress.cost import LayerCost
+from compress.cost import LayerCost, predict_int8_bytes
 from compress.errors import UsageError
+from compress.models.cost import layer_costs
 from compress.prune.groups import Group, kernel_axes
 
 Counts = tuple[int, ...]
@@ -57,7 +57,7 @@ class CostModel:
 
     def __init__(self, model: keras.Model, groups: Sequence[Group]) -> None:
         self.sizes: Counts = tuple(len(group.units) for group in groups)
-        self._rows = cost.layer_costs(model)
+        self._rows = layer_costs(model)
         self._groups = groups
         weighted = {row.name: model.get_layer(row.name) for row in self._rows if row.kernel_weights}
         self._kernels = {name: tuple(layer.kernel.shape) for name, layer in weighted.items()}
@@ -70,7 +70,7 @@ class CostModel:
     def of(self, counts: Counts) -> StudentCost:
         """Return the cost of a student that keeps so many units of each group."""
         rows = [self._narrow(row, counts) for row in self._rows]
-        return StudentCost(cost.predict_int8_bytes(rows), sum(row.macs for row in rows))
+        return StudentCost(predict_int8_bytes(rows), sum(row.macs for row in rows))
 
     def _narrow(self, row: LayerCost, counts: Counts) -> LayerCost:
         if row.name not in self._kernels:

@@ -126,7 +126,8 @@ def _prune_and_fit(
 
 
 def _manifest(name: str, pruned: _Pruned, inputs: StageInputs[PruneConfig]) -> Manifest:
-    from compress import cost
+    from compress.cost import predict_int8_bytes
+    from compress.models import cost
 
     student, source = pruned.fitted.student, inputs.student
     return Manifest(
@@ -137,7 +138,7 @@ def _manifest(name: str, pruned: _Pruned, inputs: StageInputs[PruneConfig]) -> M
         input=source.manifest.input,
         cost=cost.measure_cost(student),
         config=inputs.recorded_config()
-        | {"groups": pruned.groups, "predicted_int8_bytes": cost.predict_int8_bytes(cost.layer_costs(student))},
+        | {"groups": pruned.groups, "predicted_int8_bytes": predict_int8_bytes(cost.layer_costs(student))},
         seed=inputs.config.seed,
         scores={
             "held_back_psnr_db": round(pruned.fitted.held_back_psnr_db, 3),

@@ -41,8 +41,8 @@ def describe(path: Path, reading: ReadingConfig = AS_FOUND) -> GeneratorDescript
     return find_value_ranges(description)
 
 
-def check_student(path: Path) -> None:
-    """Check a student's `.keras` file, so that Keras can load it as it is.
+def describe_student(path: Path) -> GeneratorDescription:
+    """Describe a student's `.keras` file, and check it, so that Keras can load it as it is.
 
     Raises:
         UnusableModel: If it is torn or no generator, or holds a class that no network of convolutions has.
@@ -54,9 +54,10 @@ def check_student(path: Path) -> None:
     require_regular(path)
     check_classes(path)
     try:
-        describe(path)
+        return describe(path)
     except UnknownLayer as error:
-        raise UnsupportedLayer(f"layer {error} Nothing can be made of such a student.") from error
+        fault, _, _ = str(error).partition(". ")
+        raise UnsupportedLayer(f"layer {fault}. Nothing can be made of such a student.") from error
 
 
 def require_regular(path: Path) -> int:
@@ -146,7 +147,7 @@ def _read_within_limits(content: str, path: Path, reading: ReadingConfig) -> Any
 
         return reader.read_state_dict(path)
     if content == "student":
-        return check_student(path)
+        return describe_student(path)
     if content == "keras_model":
         from compress.teachers.keras.saved_student import check_saved_model
 

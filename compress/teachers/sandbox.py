@@ -30,7 +30,7 @@ STARTING_S = 240
 _OUT_OF_TIME = (signal.SIGALRM, signal.SIGXCPU)
 
 Content = Literal["generator", "state_dict", "student", "keras_model"]
-"""What a file is read for; the last two are checked alone, for Keras to load."""
+"""What a file is read for; the last is checked alone, for Keras to load."""
 
 
 def describe_in_child(path: Path, reading: ReadingConfig = AS_FOUND) -> GeneratorDescription:
@@ -48,6 +48,18 @@ def describe_in_child(path: Path, reading: ReadingConfig = AS_FOUND) -> Generato
         return GeneratorDescription.load(result)
 
 
+def describe_student_in_child(path: Path) -> GeneratorDescription:
+    """Describe a student's `.keras` file in a child process, and check it, so that Keras can load it in this one.
+
+    Raises:
+        UnusableModel: As `describe_in_child`.
+        UnsupportedLayer: If it holds a layer that no student has.
+        OSError: As `describe_in_child`.
+    """
+    with _read_in_child("student", path) as result:
+        return GeneratorDescription.load(result)
+
+
 def state_dict_in_child(path: Path) -> dict[str, np.ndarray]:
     """Read the arrays of a PyTorch state dict in a child process, by their names.
 
@@ -59,14 +71,13 @@ def state_dict_in_child(path: Path) -> dict[str, np.ndarray]:
         return {name: arrays[name] for name in arrays.files}
 
 
-def check_in_child(content: Literal["student", "keras_model"], path: Path) -> None:
-    """Check a `.keras` file in a child process, so that Keras can load it in this one.
+def check_saved_model_in_child(path: Path) -> None:
+    """Check a `.keras` file of any Keras model in a child process, so that Keras can load it in this one.
 
     Raises:
         UnusableModel: As `describe_in_child`.
-        UnsupportedLayer: If a student holds a layer that no student has.
     """
-    run_in_child("compress.teachers.read", content, str(path.resolve()), os.devnull, path=path)
+    run_in_child("compress.teachers.read", "keras_model", str(path.resolve()), os.devnull, path=path)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from compress.errors import UnusableArtifact, UnusableModel
 # Artifacts hold layers of these modules; importing them registers them with Keras.
 from compress.models import layers, pocket_generator  # noqa: F401
 from compress.teachers.build import require_finite_picture
-from compress.teachers.sandbox import check_in_child
+from compress.teachers.sandbox import describe_student_in_child
 
 _FREE_SIDE_PX = 64
 """Side of the picture that a student of any size makes on trial; no student halves it more often than this allows."""
@@ -54,7 +54,7 @@ def load_checked_student(path: Path) -> keras.Model:
 @lru_cache(maxsize=64)
 def _check_once(path: Path, content: str) -> None:
     """Check a file in a child process, once as long as it stays the same."""
-    check_in_child("student", path)
+    describe_student_in_child(path)
 
 
 def _try(model: keras.Model) -> None:

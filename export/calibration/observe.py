@@ -21,6 +21,8 @@ from export.graph.operations import Graph
 from export.graph.quantized import QuantizedGraph, Range, TensorScale, quantize_graph, quantize_with_scales
 from export.interpreter.numpy_float import run_graph
 
+_LEAST_DIVIDED = 10
+"""Photos of a single folder from which on its test half is left out."""
 PHOTOS_WITHIN = 0.95
 """Share of the photos that a tensor's range covers."""
 
@@ -49,11 +51,9 @@ def _list_to_calibrate_on(data: Path, domain: Domain) -> list[Path]:
     """List the training photos of a data set, or those of a single folder that are not kept for its test."""
     if any((data / name).is_dir() for name in LAYOUT):
         return list_photos(data, domain, "train")
-    try:
-        return list_photos(data, "A", "train")
-    except UnusableData:
-        # A single photo may be one that a larger folder would keep for the test.
-        return list_images(data)
+    photos = list_images(data)
+    # Nobody tests on a part of a handful, and calibration needs each of them.
+    return photos if len(photos) < _LEAST_DIVIDED else list_photos(data, "A", "train")
 
 
 def held_back_photos(data: Path, *, domain: Domain, count: int, size: tuple[int, int], seed: int) -> list[np.ndarray]:

@@ -12,6 +12,7 @@ from compress import images
 from compress.artifact import MODEL_NAMES, Artifact, Cost, ImageSpec, Manifest, open_artifact, write_manifest
 from compress.config import to_mapping
 from compress.files.atomic import atomic_dir, refuse_existing
+from compress.model_card import CARD_NAME, export_card
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 from export import parity, sizes
 from export.calibration.observe import calibrate_and_quantize
@@ -111,6 +112,7 @@ def export_coreml(
             images.write_png(scratch / "samples.png", sheet)
         scores["coreml"] = _package_facts(package, result, lowered)
         write_manifest(scratch, _manifest(out.name, config, generator, lowered, package, scores))
+        (scratch / CARD_NAME).write_text(export_card(open_artifact(scratch)), encoding="utf-8")
     exported = open_artifact(out)
     if swift is not None:
         kit.write_kit(exported, photos[0], result.pictures[0], swift, overwrite=overwrite)

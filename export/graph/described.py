@@ -53,7 +53,7 @@ def lower_description(description: GeneratorDescription, *, input_shape: Shape) 
         raise UsageError(f"the generator takes images of {description.input_shape}, but {input_shape} was asked for.")
     lowering = Lowering(input_shape)
     names = {DESCRIBED_INPUT: INPUT}
-    for spec in _in_keras_order(description):
+    for spec in in_keras_order(description):
         writer = WRITERS.get(spec.kind)
         layer = _DescribedLayer(spec, description.weights)
         if writer is None:
@@ -63,7 +63,7 @@ def lower_description(description: GeneratorDescription, *, input_shape: Shape) 
     return apply_passes(Graph(input=INPUT, output=output, input_shape=input_shape, operations=operations), GENERAL)
 
 
-def _in_keras_order(description: GeneratorDescription) -> list[LayerDescription]:
+def in_keras_order(description: GeneratorDescription) -> list[LayerDescription]:
     """Return the layers that the output needs in the order in which Keras walks a functional model.
 
     Files hold operations in this order: the farthest from the output first, equally far ones as they are met on the way

@@ -4,16 +4,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from compress.cost import predict_int8_bytes
+from compress.teachers.description import LayerDescription
 from compress.teachers.interpretation.sizes import require_keeps_size
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
+from export.cost import described_layer_costs, measure_described_cost
 from export.inspect.facts import size_on_disk
-
-if TYPE_CHECKING:
-    import keras
-
-    from compress.cost import LayerCost
+from export.source import load_source
 
 DEFAULT_SIDE_PX = 256
 """Size at which MACs are counted where the model takes any and none is given; most generators are trained at it."""
@@ -55,29 +54,25 @@ def read_generator_facts(
         UnusableModel: If the file is no generator.
         UsageError: If the model does not keep `image_size_px`.
     """
-    from compress import teachers
-
-    description = teachers.describe(path, reading=reading)
-    if image_size_px is not None:
-        asked = (image_size_px, image_size_px)
-        require_keeps_size(description, path.name, asked, advice="Leave --image-size-px out.")
-    # Keras takes seconds to start: a file that cannot be used is refused before.
-    from compress import cost
-    from compress.teachers.build import build_generator
-
-    model = build_generator(description)
-    size = image_size_px or (DEFAULT_SIDE_PX if None in model.input_shape[1:3] else None)
-    rows = cost.layer_costs(model, image_size_px=size)
-    measured = cost.measure_cost(model, image_size_px=size)
-    kinds = Counter(_kind(model, row) for row in rows if row.kind != "InputLayer")
+    source = load_source(path, reading=reading)
+    description = source.description
+    taken = description.input_shape[:2]
+    if image_size_px is None:
+        size = (taken[0] or DEFAULT_SIDE_PX, taken[1] or DEFAULT_SIDE_PX)
+    else:
+        size = (image_size_px, image_size_px)
+        require_keeps_size(description, path.name, size, advice="Leave --image-size-px out.")
+    rows = described_layer_costs(description, size)
+    measured = measure_described_cost(description, size)
+    kinds = Counter(map(_kind, description.layers))
     return {
         "source_format": description.source_format,
         "input_shape": list(description.input_shape),
         "params": measured.params,
         "macs": measured.macs,
-        "macs_at_px": list(rows[-1].output_shape[:2]),
+        "macs_at_px": list(size),
         "size_bytes": size_on_disk(path),
-        "predicted_size_bytes": {"fp32": measured.size_bytes, "int8": cost.predict_int8_bytes(rows)},
+        "predicted_size_bytes": {"fp32": measured.size_bytes, "int8": predict_int8_bytes(rows)},
         "norm": _norm(kinds),
         "residual_blocks": kinds["Add"],
         "skip_connections": kinds["Concatenate"],
@@ -87,10 +82,10 @@ def read_generator_facts(
     }
 
 
-def _kind(model: "keras.Model", row: "LayerCost") -> str:
-    if row.kind != "UpSampling2D":
-        return row.kind
-    return f"UpSampling2D ({model.get_layer(row.name).interpolation})"
+def _kind(layer: LayerDescription) -> str:
+    if layer.kind != "UpSampling2D":
+        return layer.kind
+    return f"UpSampling2D ({layer.config.get('interpolation', 'nearest')})"
 
 
 def _norm(kinds: Mapping[str, int]) -> str:

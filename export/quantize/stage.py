@@ -110,7 +110,7 @@ def _draw(scratch: Path, result: QuantizeResult) -> None:
 
 
 def _manifest(name: str, result: QuantizeResult, folded: keras.Model, inputs: StageInputs[QuantizeConfig]) -> Manifest:
-    from compress import cost
+    from compress.models import cost
 
     chosen, measured = result.chosen, result.all_candidates
     return Manifest(

@@ -13,6 +13,7 @@ from compress import images
 from compress.artifact import MODEL_NAMES, Artifact, Cost, ImageSpec, Manifest, open_artifact, write_manifest
 from compress.config import to_mapping
 from compress.files.atomic import atomic_dir, refuse_existing
+from compress.model_card import CARD_NAME, export_card
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 from export import parity, sizes
 from export.calibration.observe import calibrate_and_quantize
@@ -90,6 +91,7 @@ def export_tflite(
             images.write_png(scratch / "samples.png", parity_sheet(usual.photos, usual.expected, pictures))
         scores = parity.as_scores(checked) | {"xnnpack": coverage.as_json()}
         write_manifest(scratch, _manifest(out.name, config, generator, usual, len(content), scores))
+        (scratch / CARD_NAME).write_text(export_card(open_artifact(scratch)), encoding="utf-8")
     artifact = open_artifact(out)
     if app is not None:
         photo = usual.photos[0]

@@ -13,7 +13,9 @@ from compress.files.atomic import atomic_dir
 from compress.images import write_png
 from compress.models import pocket_generator
 from compress.models.pocket_generator import Family
+from compress.teachers import read
 from export.parity import synthetic_photos
+from export.source import SourceGenerator
 
 SIZE_PX = 32
 
@@ -87,6 +89,18 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory, photos: list[np.ndarr
 def as_artifact(tmp_path: Path) -> Callable[..., Path]:
     """Save a model as an artifact and return its directory."""
     return lambda model, name="student", **config: _save(model, tmp_path / name, config)
+
+
+@pytest.fixture(scope="session")
+def source_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[keras.Model], SourceGenerator]:
+    """Read a model as an export reads a student."""
+
+    def read_source(model: keras.Model) -> SourceGenerator:
+        path = tmp_path_factory.mktemp("sources") / "model.keras"
+        model.save(path)
+        return SourceGenerator(description=read.describe(path), name="it", fingerprint="", domain="A")
+
+    return read_source
 
 
 @pytest.fixture(scope="session")

@@ -20,9 +20,9 @@ from export import parity
 from export.calibration.observe import observe_ranges
 from export.cli import app
 from export.config import IoType, TfliteConfig
+from export.graph.border_pad import expand_border_pads
 from export.graph.lower import lower
 from export.graph.quantized import quantize_graph, quantize_like, quantize_with_scales
-from export.graph.border_pad import expand_border_pads
 from export.interpreter import numpy_int8
 from export.interpreter.litert import TfliteGenerator
 from export.source import SourceGenerator
@@ -34,8 +34,8 @@ OTHER = 48
 
 
 @pytest.fixture(scope="module")
-def at_other_size(small_student) -> SourceGenerator:
-    return SourceGenerator(model=small_student, name="it", fingerprint="", domain="A").at_size((OTHER, OTHER))
+def at_other_size(small_student, source_of) -> SourceGenerator:
+    return source_of(small_student).at_size((OTHER, OTHER))
 
 
 @pytest.fixture(scope="module")

@@ -13,52 +13,48 @@ from export.graph.lower import lower
 from export.source import SourceGenerator
 
 
-def source_of(model: keras.Model) -> SourceGenerator:
-    return SourceGenerator(model=model, name="it", fingerprint="", domain="A")
-
-
-def pictures_at(model: keras.Model, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """A random photo, and what a resized model makes of it."""
+def pictures_at(source: SourceGenerator, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """A random photo, and what a resized generator makes of it."""
     photo = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
-    return photo, source_of(model).at_size((side, side)).translate(photo)
+    return photo, source.at_size((side, side)).translate(photo)
 
 
-def test_every_student_runs_at_twice_its_size(student):
-    photo, picture = pictures_at(student, 64)
+def test_every_student_runs_at_twice_its_size(student, source_of):
+    photo, picture = pictures_at(source_of(student), 64)
     assert picture.shape == photo.shape
     assert 0.1 < np.abs(picture).max() <= 1
 
 
-def test_a_resized_generator_equals_one_of_any_size(chain):
+def test_a_resized_generator_equals_one_of_any_size(chain, source_of):
     def middle():
         return [ReflectionPadding2D(((1, 1), (1, 1))), layers.Conv2D(4, 3, strides=2), layers.Conv2DTranspose(3, 2, 2)]
 
     free, fixed = chain(middle(), (None, None, 3)), chain(middle(), (16, 16, 3))
     fixed.set_weights(free.get_weights())
-    photo, picture = pictures_at(fixed, 24)
+    photo, picture = pictures_at(source_of(fixed), 24)
     np.testing.assert_allclose(picture, source_of(free).translate(photo), atol=1e-6)
 
 
-def test_models_within_models_are_resized(chain):
+def test_models_within_models_are_resized(chain, source_of):
     inner = chain([layers.Conv2D(3, 3, padding="same")], (16, 16, 3))
     image = keras.Input((16, 16, 3))
     nested = keras.Model(image, layers.ReLU()(inner(image)))
     in_a_row = keras.Sequential([keras.Input((16, 16, 3)), inner, layers.ReLU()])
     for model in (nested, in_a_row):
-        photo, picture = pictures_at(model, 24)
+        photo, picture = pictures_at(source_of(model), 24)
         np.testing.assert_allclose(
             picture, np.maximum(source_of(inner).at_size((24, 24)).translate(photo), 0), atol=1e-6
         )
 
 
 @pytest.mark.parametrize("side", [33, 34])
-def test_size_that_does_not_fit_is_refused(side: int, chain):
+def test_size_that_does_not_fit_is_refused(side: int, chain, source_of):
     model = chain([layers.Conv2D(4, 3, strides=4, padding="same"), layers.Conv2DTranspose(3, 4, 4)], (32, 32, 3))
     with pytest.raises(UsageError, match=f"it makes no {side}x{side} picture"):
         source_of(model).at_size((side, side))
 
 
-def test_usual_size_is_no_other_size(small_student):
+def test_usual_size_is_no_other_size(small_student, source_of):
     graph = lower(small_student, input_shape=small_student.input_shape[1:])
     with pytest.raises(UsageError, match="other_sizes_px = 32, which the file takes anyway"):
         sizes.lower_other_sizes(CoremlConfig(other_sizes_px=(32,)), source_of(small_student), graph)

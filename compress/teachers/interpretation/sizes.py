@@ -27,7 +27,7 @@ def require_keeps_size(
         UsageError: If it takes another size, or its layers make another one of it; with the nearest that they keep.
     """
     require_size(name, description.input_shape[:2], size, asked=asked, advice=advice)
-    problem = _find_problem(description, size)
+    problem = find_problem(description, size)
     if problem is None:
         return
     sides = sorted(_nearest_sides(description, max(size)))
@@ -37,8 +37,8 @@ def require_keeps_size(
     )
 
 
-def _find_problem(description: GeneratorDescription, size: tuple[int, int]) -> str | None:
-    """Return what happens to an image of a size, in words; None where it keeps it."""
+def find_problem(description: GeneratorDescription, size: tuple[int, int]) -> str | None:
+    """Return what happens to an image of a height and width, in words; None where it keeps it."""
     try:
         height, width, _ = layer_shapes(description, size)[description.output]
     except UnusableModel as error:
@@ -50,6 +50,6 @@ def _nearest_sides(description: GeneratorDescription, side: int) -> Iterator[int
     """Yield the nearest side below and the nearest above that a generator keeps."""
     below, above = range(side - 1, max(0, side - _FARTHEST_PX), -1), range(side + 1, side + _FARTHEST_PX)
     for candidates in (below, above):
-        found = next((one for one in candidates if _find_problem(description, (one, one)) is None), None)
+        found = next((one for one in candidates if find_problem(description, (one, one)) is None), None)
         if found is not None:
             yield found

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks.published import shapes
-from compress import cost
-from compress.models import mobile_resnet_generator
+from compress.models import cost, mobile_resnet_generator
 from export.calibration.observe import calibrate_and_quantize
 from export.graph.lower import lower
 from export.parity import synthetic_photos

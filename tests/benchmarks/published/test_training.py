@@ -10,8 +10,7 @@ import pytest
 
 from benchmarks.published import methods, training
 from benchmarks.published.config import PeerMethod
-from compress import cost
-from compress.artifact import Artifact, ImageSpec, Manifest, open_artifact, write_manifest
+from compress.artifact import Artifact, Cost, ImageSpec, Manifest, open_artifact, write_manifest
 from compress.config import to_mapping
 from compress.distill.config import DistillConfig
 from compress.errors import UnusableArtifact, UsageError
@@ -33,7 +32,7 @@ def _student(folder: Path, images_per_s: float | None, **manifest: Any) -> Path:
         (scratch / "model.keras").touch()
         (scratch / "training.json").write_text(json.dumps({"history": [], "images_per_s": images_per_s}))
         record = {"stage": "distill", "config": to_mapping(CONFIG)} | manifest
-        size = cost.Cost(params=1, macs=1, size_bytes=4)
+        size = Cost(params=1, macs=1, size_bytes=4)
         spec = ImageSpec(shape=(32, 32, 3))
         write_manifest(scratch, Manifest(name="s", format="keras", parent=None, input=spec, cost=size, **record))
     return folder

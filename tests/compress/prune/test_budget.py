@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from compress import cost
+from compress.cost import predict_int8_bytes
 from compress.errors import UsageError
-from compress.models import mobile_resnet_generator
+from compress.models import cost, mobile_resnet_generator
 from compress.models.mobile_resnet_generator import MobileResnetConfig
 from compress.models.pocket_generator import Family
 from compress.prune.budget import Budget, CostModel, off_multiple, require_possible, search
@@ -46,7 +46,7 @@ def _require_known_price(student: keras.Model) -> None:
     removed = [unit for group, count in zip(groups, counts, strict=True) for unit in group.units[count:]]
     pruned = remove_channels(student, removed)
     assert cost_model.of(counts).macs == cost.measure_cost(pruned).macs
-    assert cost_model.of(counts).int8_bytes == cost.predict_int8_bytes(cost.layer_costs(pruned))
+    assert cost_model.of(counts).int8_bytes == predict_int8_bytes(cost.layer_costs(pruned))
     assert cost_model.whole.macs == cost.measure_cost(student).macs
 
 

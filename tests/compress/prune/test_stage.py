@@ -45,7 +45,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def student(make_student, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     """A student as `distill` writes it, with random weights."""
-    from compress import cost
+    from compress.models import cost
 
     model, out = make_student(blocks=1, side=SIZE_PX), tmp_path_factory.mktemp("prune") / "student"
     with atomic_dir(out) as scratch:
@@ -135,7 +135,7 @@ def test_without_steps_the_student_is_cut_and_nothing_else(run, student: Artifac
 @pytest.fixture
 def rival(make_student, tmp_path: Path) -> Artifact:
     """A student that was distilled against a discriminator, large enough for one."""
-    from compress import cost
+    from compress.models import cost
 
     model, out = make_student(blocks=1, side=32), tmp_path / "rival"
     distilled = DistillConfig(

@@ -279,8 +279,8 @@ def test_a_student_loads_as_keras_saved_it_and_is_checked_once(tmp_path, monkeyp
     saved = keras.Model(image, output, name="own")
     saved.save(tmp_path / "model.keras")
     checks: list[Path] = []
-    checked = student.check_in_child
-    monkeypatch.setattr(student, "check_in_child", lambda *given: checks.append(given[1]) or checked(*given))
+    checked = student.describe_student_in_child
+    monkeypatch.setattr(student, "describe_student_in_child", lambda given: checks.append(given) or checked(given))
     loaded = [student.load_student(tmp_path / "model.keras") for _ in range(2)]
     assert len(checks) == 1
     assert json.dumps(loaded[0].get_config()) == json.dumps(saved.get_config())

@@ -22,6 +22,7 @@ from compress.errors import ParityError, UnsupportedLayer, UnusableModel, UsageE
 from export.cli import app
 from export.config import CoremlConfig
 from export.coreml import child, stage
+from export.source import SourceGenerator
 
 needs_coremltools = pytest.mark.skipif(
     importlib.util.find_spec("coremltools") is None, reason="the extra `coreml` is not installed"
@@ -60,7 +61,9 @@ def test_artifact_is_whole_and_tells_what_it_is(written):
     assert 0 < inside["largest_activations"]["image"] <= 1
     with Image.open(out / "samples.png") as sheet:
         assert sheet.size == (3 * 36 + 4, 4 * 36 + 4)
-    assert sorted(path.name for path in out.glob("[!.]*")) == ["manifest.json", "model.mlpackage", "samples.png"]
+    written = ["manifest.json", "model.mlpackage", "model_card.md", "samples.png"]
+    assert sorted(path.name for path in out.glob("[!.]*")) == written
+    assert "Core ML, fp16" in (out / "model_card.md").read_text(encoding="utf-8")
 
 
 @needs_coremltools
@@ -192,8 +195,8 @@ def test_operation_without_a_form_crosses_the_process_with_its_name(small_studen
         )
         return replace(graph, operations=(*graph.operations[:-1], odd))
 
-    lower = stage.lower
-    monkeypatch.setattr(stage, "lower", with_dilation)
+    lower = SourceGenerator.lower
+    monkeypatch.setattr(SourceGenerator, "lower", with_dilation)
     monkeypatch.setattr(stage.overflow, "measure_activations", lambda *_: {})
     with pytest.raises(UnsupportedLayer, match=r"layer generated \(TransposedConvolution\)"):
         stage.export_coreml(as_artifact(small_student), CoremlConfig(), tmp_path / "out")

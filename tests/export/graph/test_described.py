@@ -30,7 +30,8 @@ ROWS: dict[str, Callable[[], list[Any]]] = {
         pocket.ContribInstanceNormalization(per_channel=False), layers.Conv2D(3, 1, activation="tanh"),
     ],
     "borders": lambda: [
-        pocket.ReflectionPadding2D(((3, 3), (3, 3))), layers.Conv2D(8, 7), pocket.ReplicationPadding2D(((1, 1), (1, 1))),
+        pocket.ReflectionPadding2D(((3, 3), (3, 3))), layers.Conv2D(8, 7),
+        pocket.ReplicationPadding2D(((1, 1), (1, 1))),
         layers.Conv2D(8, 3), layers.ZeroPadding2D(1), layers.Conv2D(8, 3, strides=2), layers.Conv2DTranspose(4, 3, 2),
         layers.Cropping2D(((1, 0), (1, 0))), layers.DepthwiseConv2D(3, padding="same"), layers.Conv2D(3, 1),
     ],

@@ -16,7 +16,6 @@ from export.graph.lower import lower
 from export.graph.quantized import quantize_graph
 from export.interpreter.litert import TfliteGenerator
 from export.parity import synthetic_photos
-from export.source import SourceGenerator
 from export.tflite import emitter
 from export.tflite.metadata import ModelMetadata
 
@@ -107,9 +106,9 @@ def test_old_runtime_makes_the_same_picture(form: str, files: Path, old_outputs,
         assert 10 * np.log10(255**2 / np.square(steps).mean()) > 40
 
 
-def test_old_runtime_runs_the_signature_of_another_size(old_python: Path, small_student, tmp_path) -> None:
+def test_old_runtime_runs_the_signature_of_another_size(old_python: Path, small_student, source_of, tmp_path) -> None:
     sides = (32, 48)
-    source = SourceGenerator(model=small_student, name="it", fingerprint="", domain="A")
+    source = source_of(small_student)
     usual, other = (lower(source.at_size((side, side)).model, input_shape=(side, side, 3)) for side in sides)
     file, given, returned = tmp_path / "several.tflite", tmp_path / "given.npy", tmp_path / "returned.npy"
     file.write_bytes(emitter.float_file(usual, others=[other]))

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from compress import cost
+from compress.cost import predict_int8_bytes
+from compress.models import cost
 from compress.models.pocket_generator import Family, PocketConfig, build_student
 from export.calibration.observe import observe_ranges
 from export.graph.lower import lower
@@ -39,7 +40,7 @@ from export.tflite import emitter
 def test_predicted_int8_size_is_within_two_percent(randomise, photos, family, width, blocks, context) -> None:
     config = PocketConfig(family=family, image_size_px=32, width=width, blocks=blocks, context=context)
     student = randomise(build_student(config))
-    assert cost.predict_int8_bytes(cost.layer_costs(student)) == pytest.approx(_written(student, photos), rel=0.02)
+    assert predict_int8_bytes(cost.layer_costs(student)) == pytest.approx(_written(student, photos), rel=0.02)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_predicted_int8_size_is_within_two_percent(randomise, photos, family, wi
 def test_every_setting_is_in_the_prediction(randomise, photos, family, changed) -> None:
     config = PocketConfig(family=family, image_size_px=32, width=24, blocks=2, **changed)
     student = randomise(build_student(config))
-    assert cost.predict_int8_bytes(cost.layer_costs(student)) == pytest.approx(_written(student, photos), rel=0.02)
+    assert predict_int8_bytes(cost.layer_costs(student)) == pytest.approx(_written(student, photos), rel=0.02)
 
 
 @pytest.mark.parametrize("family", get_args(Family))
@@ -71,7 +72,7 @@ def test_macs_are_those_of_the_deploy_graph(family) -> None:
 @pytest.mark.parametrize("family", get_args(Family))
 def test_the_default_student_of_a_family_fits_a_quarter_of_a_megabyte(family) -> None:
     rows = cost.layer_costs(build_student(PocketConfig(family=family)))
-    assert cost.predict_int8_bytes(rows) <= 0.98 * 250_000
+    assert predict_int8_bytes(rows) <= 0.98 * 250_000
 
 
 def _written(student: keras.Model, photos: list[np.ndarray]) -> int:

@@ -43,6 +43,7 @@ def test_int8_artifact_is_whole_and_tells_what_it_is(small_student, as_artifact,
     assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == [
         "manifest.json",
         "model.tflite",
+        "model_card.md",
         "samples.png",
     ]
 

@@ -31,9 +31,9 @@ def _describe(path: Path, result: Path) -> None:
 
 
 def _check_student(path: Path, result: Path) -> None:
-    from compress.teachers.read import check_student
+    from compress.teachers.read import describe_student
 
-    check_student(path)
+    describe_student(path)
 
 
 def _open_manifest(path: Path, result: Path) -> None:

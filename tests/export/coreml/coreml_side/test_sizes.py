@@ -23,7 +23,6 @@ from export.coreml.mil_interpreter import MilGenerator
 from export.graph.lower import lower
 from export.graph.quantized import quantize_graph
 from export.parity import synthetic_photos
-from export.source import SourceGenerator
 
 SIZES = ((32, 32), (48, 48))
 CHAINS = {
@@ -66,8 +65,7 @@ def several(tmp_path: Path) -> Callable[..., Path]:
     return save
 
 
-def models_at(model: Any) -> Mapping[tuple[int, int], Any]:
-    source = SourceGenerator(model=model, name="it", fingerprint="", domain="A")
+def models_at(source: Any) -> Mapping[tuple[int, int], Any]:
     return {size: source.at_size(size).model for size in SIZES}
 
 
@@ -80,15 +78,15 @@ def photos_at(size: tuple[int, int]) -> list[np.ndarray]:
 
 
 # The bounds are those of `test_program`.
-def test_student_keeps_its_pictures_at_every_size(student, several, psnr_to_keras):
-    models = models_at(student)
+def test_student_keeps_its_pictures_at_every_size(student, several, psnr_to_keras, source_of):
+    models = models_at(source_of(student))
     path = several(graphs_of(models), "fp16")
     for size, model in models.items():
         assert psnr_to_keras(MilGenerator.open(path, size), model, photos_at(size)) > 60
 
 
-def test_compressed_weights_serve_every_size(small_student, several, psnr_to_keras):
-    models = models_at(small_student)
+def test_compressed_weights_serve_every_size(small_student, several, psnr_to_keras, source_of):
+    models = models_at(source_of(small_student))
     path = several(graphs_of(models), "palette6")
     for size, model in models.items():
         assert psnr_to_keras(MilGenerator.open(path, size), model, photos_at(size)) > 30
@@ -104,8 +102,8 @@ def test_each_layer_equals_keras_at_every_size(chain, several, psnr_to_keras, na
         assert psnr_to_keras(MilGenerator.open(path, size), model, photos_at(size)) > 120
 
 
-def test_int8_has_one_set_of_scales_for_all_sizes(small_student, several, psnr_to_keras):
-    models = models_at(small_student)
+def test_int8_has_one_set_of_scales_for_all_sizes(small_student, several, psnr_to_keras, source_of):
+    models = models_at(source_of(small_student))
     usual, other = graphs_of(models)
     quantized = quantize_graph(usual, observe.observe_ranges(usual, photos_at(SIZES[0])))
     path = several([usual, other], "int8", quantized=quantized)
@@ -113,8 +111,8 @@ def test_int8_has_one_set_of_scales_for_all_sizes(small_student, several, psnr_t
         assert psnr_to_keras(MilGenerator.open(path, size), model, photos_at(size)) > 30
 
 
-def test_sizes_are_declared_and_nothing_else_runs(small_student, several):
-    path = several(graphs_of(models_at(small_student)))
+def test_sizes_are_declared_and_nothing_else_runs(small_student, several, source_of):
+    path = several(graphs_of(models_at(source_of(small_student))))
     description = coremltools.models.MLModel(str(path), skip_model_load=True).get_spec().description
     (image,) = description.input
     declared = [(size.height, size.width) for size in image.type.imageType.enumeratedSizes.sizes]
@@ -133,8 +131,8 @@ def _altered(path: Path, change: Callable[[Any], None]) -> MilGenerator:
     return MilGenerator(spec, model.weights_dir)
 
 
-def test_a_description_that_contradicts_itself_is_refused(small_student, several):
-    path = several(graphs_of(models_at(small_student)))
+def test_a_description_that_contradicts_itself_is_refused(small_student, several, source_of):
+    path = several(graphs_of(models_at(source_of(small_student))))
 
     def default_to_another(image: Any) -> None:
         image.width = 40

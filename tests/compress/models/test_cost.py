@@ -6,8 +6,9 @@ import keras
 import pytest
 from keras import layers
 
-from compress import cost, teachers
+from compress import teachers
 from compress.errors import UsageError
+from compress.models import cost
 
 SIDE = 8
 
