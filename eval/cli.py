@@ -1,4 +1,4 @@
-"""Commands of `compress eval`: score, perturb, gate, accept and report."""
+"""Commands of `compress eval`: score, perturb, gate, accept, report and card."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from compress import console
 from compress.console.headline import EFFECT_TONES, Headline
 from compress.files.atomic import atomic_write_text, refuse_existing
-from eval.config import AcceptConfig, GateConfig, PerturbConfig, ReportConfig, ScoreConfig
+from eval.config import AcceptConfig, CardConfig, GateConfig, PerturbConfig, ReportConfig, ScoreConfig
 from eval.score_key import is_distance, is_kernel_distance
 
 Flags = Parameter(name="*")
@@ -148,6 +148,30 @@ def report(
     document = page.render_page(config)
     atomic_write_text(out, document, overwrite=overwrite)
     console.show({"report": str(out), "size_bytes": len(document.encode())}, as_json=json)
+
+
+@app.command
+def card(
+    config: Annotated[CardConfig, Flags],
+    *,
+    out: Path,
+    overwrite: Flag = False,
+    json: Flag = False,
+) -> None:
+    """Write a model card: what a model is, where it comes from, its scores, sizes, speed and limits.
+
+    Args:
+        config: The model, and what was measured of it.
+        out: Markdown file to write, such as model_card.md.
+        overwrite: Replace that file if it exists.
+        json: Print what was written as JSON.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    from eval.model_card import write_card
+
+    document = write_card(config)
+    atomic_write_text(out, document, overwrite=overwrite)
+    console.show({"card": str(out), "size_bytes": len(document.encode())}, as_json=json)
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ BASIS = {
         "files",
         "image_size",
         "images",
+        "model_card",
         "printable",
         "strict_json",
     ),

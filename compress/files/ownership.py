@@ -16,14 +16,18 @@ MARKER = ".pocketgan"
 """Name of the file that marks a folder as written by this tool."""
 GENERATOR = "PocketGAN"
 """Name under which this tool signs files: HTML's `generator`, PNG's `Software`."""
+CARD_SIGNATURE = f"<!-- generator: {GENERATOR} -->"
+"""Line of a Markdown file that says who wrote it."""
 _SIGNATURES = {
+    ".md": CARD_SIGNATURE.encode(),
     ".html": f'<meta name="generator" content="{GENERATOR}">'.encode(),
     ".png": f"Software\0{GENERATOR}".encode(),
 }
 _UNSEALED = ({"schema", "key", "distances"}, {"schema", "kind", "models"})
 """Keys of the records that were written before there were content hashes: baselines of scores and of speed."""
 _OF_ARTIFACTS = frozenset(
-    {MANIFEST_NAME, *MODEL_NAMES.values(), "samples.png", "training.json", "sensitivity.json", "sensitivity.png"}
+    {MANIFEST_NAME, *MODEL_NAMES.values(), "samples.png", "training.json", "sensitivity.json"}
+    | {"sensitivity.png", "model_card.md"}
 )
 """What artifacts hold."""
 _LARGEST_READ_BYTES = 64 << 20

@@ -16,6 +16,7 @@ from compress.data.folders import fingerprint_split, list_photos
 from compress.distill.config import DistillConfig
 from compress.distill.training_data.real_images import list_real_images
 from compress.errors import UnusableModel, UsageError
+from compress.model_card import CARD_NAME
 from compress.run.recipe import Recipe
 from compress.run.stages import Stage, run_stages
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig, flags_of, merge_readings
@@ -176,6 +177,16 @@ class _Run:
         effort = ("--threads", str(measure.threads), "--runs", str(measure.runs))
         yield Stage("bench.json", ("bench", "host", *timed, *effort))
         yield Stage("report.html", ("eval", "report", *self._report_flags(scored)))
+        card = ("eval", "card", *self._card_flags(candidates[-1]))
+        yield Stage(CARD_NAME, card, inputs=(*self._teacher_read, *self._photos_read.values()))
+
+    def _card_flags(self, shipped: str) -> list[str]:
+        students = [stage.output for stage in self._student_stages()]
+        return [
+            *("--model", str(self.out / shipped), "--teacher", str(self.teacher), "--data", str(self.data)),
+            *(f"--student={self.out / name}" for name in students),
+            *("--scores", str(self.out / "scores" / f"{shipped}.json"), "--bench", str(self.out / "bench.json")),
+        ]
 
     def _report_flags(self, scored: list[str]) -> list[str]:
         images, out = self.out / "images", self.out

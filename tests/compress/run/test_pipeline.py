@@ -68,12 +68,18 @@ def test_a_run_goes_from_the_teacher_to_the_report(
         "student", "teacher", "student_fp32", "student_int8",
         "images/inputs", "images/teacher", "images/student_fp32", "images/student_int8",
         "scores/inputs.json", "scores/student_fp32.json", "scores/student_int8.json", "bench.json", "report.html",
+        "model_card.md",
     ]  # fmt: skip
     out = tmp_path / "run"
     assert result["report"] == str(out / "report.html")
     assert executed[0][:5] == ["distill", "--teacher", str(tmp_path / "g.h5"), "--data", str(photo_folders)]
-    assert f"--training=student={out / 'student'}" in executed[-1]
-    assert _value(executed[-1], "--title") == "run: g.h5 and its student"
+    report, card = executed[-2:]
+    assert f"--training=student={out / 'student'}" in report
+    assert _value(report, "--title") == "run: g.h5 and its student"
+    assert _value(card, "--model") == str(out / "student_int8")
+    assert _value(card, "--scores") == str(out / "scores/student_int8.json")
+    assert _value(card, "--teacher") == str(tmp_path / "g.h5")
+    assert f"--student={out / 'student'}" in card
     # What doing nothing gets stands beside every score but its own.
     controls = [_value(line, "--control") if "--control" in line else None for line in executed[8:11]]
     assert controls == [None, *[str(out / "images/inputs")] * 2]
@@ -89,7 +95,7 @@ def test_without_a_teacher_one_is_trained_first(run, executed: list[list[str]], 
     assert "--no-flip" in executed[0]
     trained = str(tmp_path / "run/cyclegan/g_b2a.h5")
     assert (_value(executed[1], "--teacher"), executed[2][2]) == (trained, trained)
-    assert f"--training=teacher={tmp_path / 'run/cyclegan'}" in executed[-1]
+    assert f"--training=teacher={tmp_path / 'run/cyclegan'}" in executed[-2]
 
 
 def test_a_teacher_that_is_there_is_taken_whatever_the_recipe_could_train(run, executed: list[list[str]]) -> None:
@@ -119,7 +125,10 @@ def test_the_distilled_student_is_pruned_and_the_last_one_quantized_and_exported
         "quantize", str(out / "pruned"), "3",
     )  # fmt: skip
     assert [line[2] for line in executed[4:6]] == [str(out / "quantized")] * 2
-    assert f"--training=pruned={out / 'pruned'}" in executed[-1]
+    assert f"--training=pruned={out / 'pruned'}" in executed[-2]
+    assert [part for part in executed[-1] if part.startswith("--student=")] == [
+        f"--student={out / name}" for name in ("student", "pruned", "quantized")
+    ]
 
 
 def test_a_student_that_is_only_quantized_is_quantized_as_it_was_distilled(
@@ -196,7 +205,7 @@ def test_a_changed_setting_repeats_its_stage_and_all_after_it(run, executed: lis
     executed.clear()
     run(dataclasses.replace(RECIPE, export={"precision": "int8", "calibration_images": 3}))
     assert _outputs(executed, tmp_path)[0] == "student_int8"
-    assert _outputs(executed, tmp_path)[-1] == "report.html"
+    assert _outputs(executed, tmp_path)[-1] == "model_card.md"
     assert "student" not in _outputs(executed, tmp_path)
 
 
@@ -224,14 +233,14 @@ def test_a_trained_student_is_replaced_only_where_that_is_asked_for(run, execute
     after = dataclasses.replace(RECIPE, distill=DistillConfig(steps=41), measure=MeasureConfig(runs=3))
     run(before)
     executed.clear()
-    with pytest.raises(UsageError, match=r"\(--steps 40 -> 41\)\. student and 12 after it.*--overwrite"):
+    with pytest.raises(UsageError, match=r"\(--steps 40 -> 41\)\. student and 13 after it.*--overwrite"):
         run(after)
     assert executed == []
     run(after, overwrite=True)
     assert _outputs(executed, tmp_path)[0] == "student"
     executed.clear()
     run(dataclasses.replace(after, measure=MeasureConfig(runs=4)))
-    assert _outputs(executed, tmp_path) == ["bench.json", "report.html"]
+    assert _outputs(executed, tmp_path) == ["bench.json", "report.html", "model_card.md"]
 
 
 def test_a_lost_output_is_made_again(run, executed: list[list[str]], tmp_path: Path) -> None:
@@ -239,7 +248,7 @@ def test_a_lost_output_is_made_again(run, executed: list[list[str]], tmp_path: P
     executed.clear()
     (tmp_path / "run/bench.json").unlink()
     run()
-    assert _outputs(executed, tmp_path) == ["bench.json", "report.html"]
+    assert _outputs(executed, tmp_path) == ["bench.json", "report.html", "model_card.md"]
 
 
 def test_a_failed_stage_ends_the_run_with_its_exit_code(
