@@ -26,6 +26,8 @@ _SETTINGS = {
     "svg.fonttype": "none",
     # Names come from outside; a dollar sign in one is no formula.
     "text.parse_math": False,
+    # An axis says its values, not how far they are from one that stands in a corner.
+    "axes.formatter.useoffset": False,
     "font.size": FONT_POINTS,
     "axes.spines.top": False,
     "axes.spines.right": False,

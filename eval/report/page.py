@@ -92,8 +92,8 @@ def _render_effect(sources: Sources) -> str:
     name = escape(sources.student)
     if (effect := sources.effects.get(sources.student)) is None:
         return f'<p class="verdict doubt">{name}: the teacher leaves these photos as they are.</p>'
-    words, mark, rest = effect.text.partition(":")
-    said = f"<strong>{name} {escape(words)}</strong>{mark}{escape(rest)}"
+    words, found, rest = effect.text.partition(": it ")
+    said = f"<strong>{name} {escape(words)}</strong>{found}{escape(rest)}"
     return f'<p class="verdict {EFFECT_TONES[effect.verdict]}">{said}</p>'
 
 
@@ -224,5 +224,7 @@ def _format_value(value: Any) -> str:
             return ", ".join(f"{key} {_format_value(item)}" for key, item in value.items())
         case list():
             return ", ".join(_format_value(item) for item in value)
+        case float():
+            return f"{value:.4g}"
         case _:
             return str(value)
