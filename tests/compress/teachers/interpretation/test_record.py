@@ -12,7 +12,7 @@ def test_a_later_stage_reads_as_the_one_before(teacher_file) -> None:
     said = ReadingConfig(value_range="0..1", verify=("a=b",))
     record = record_reading(teachers.describe(teacher_file), said)
     assert record[TEACHER_READING]["said"] == {"value_range": "0..1"}
-    assert {"topic": "value range out", "value": "-1..1", "basis": "file"} in record[TEACHER_READING]["conventions"]
+    assert {"topic": "value range out", "value": "-1..1", "basis": "assumed"} in record[TEACHER_READING]["conventions"]
     assert inherit_reading(record, AS_FOUND, origin="student") == ReadingConfig(value_range="0..1")
     assert inherit_reading(record, ReadingConfig(value_range="-1..1"), origin="student").value_range == "-1..1"
     assert inherit_reading({}, AS_FOUND, origin="student") == AS_FOUND
