@@ -31,7 +31,7 @@ def write_samples(inputs: ComparisonInputs, out: Path) -> None:
     folders = [out / IMAGES / folder for folder in list_columns(inputs).values()]
     rows = [[images.read_image(folder / photos[index].name) for folder in folders] for index in chosen]
     buffer = io.BytesIO()
-    images.write_png(buffer, images.contact_sheet(rows))
+    images.write_png(buffer, images.contact_sheet(rows, columns=list(list_columns(inputs))))
     replace_bytes(out / SAMPLES, buffer.getvalue())
 
 

@@ -16,6 +16,7 @@ from compress.errors import UnusableData
 from compress.images import colour
 from compress.images.decoding import Size, decode_file, open_image, read_image_size
 from compress.images.folder import list_images, require_distinct_stems
+from compress.images.sheet import contact_sheet
 
 __all__ = [
     "BROKEN_TOLERANCE",
@@ -133,35 +134,6 @@ def psnr_db(difference: np.ndarray, *, peak: float = 2.0) -> float:
 def write_png(path: Path | BinaryIO, image: np.ndarray) -> None:
     """Write a `(height, width, 3)` uint8 image as PNG."""
     Image.fromarray(image).save(path, format="PNG", compress_level=1)
-
-
-def contact_sheet(rows: Sequence[Sequence[np.ndarray]], *, gap_px: int = 4, cell_px: int | None = None) -> np.ndarray:
-    """Lay images of one size out in rows on white, pixel by pixel: none is scaled.
-
-    Args:
-        rows: Each a sequence of `(height, width, 3)` uint8 images; all rows equally long.
-        gap_px: White space between images, pixels.
-        cell_px: Greatest height and width of an image on the sheet; the middle is cut out of larger ones.
-
-    Returns:
-        `(height, width, 3)` uint8.
-    """
-    if cell_px is not None:
-        rows = [[_cut_middle(image, cell_px) for image in row] for row in rows]
-    height, width, _ = rows[0][0].shape
-    sheet = np.full(
-        (len(rows) * (height + gap_px) + gap_px, len(rows[0]) * (width + gap_px) + gap_px, 3), 255, dtype=np.uint8
-    )
-    for row, images in enumerate(rows):
-        for column, image in enumerate(images):
-            top, left = gap_px + row * (height + gap_px), gap_px + column * (width + gap_px)
-            sheet[top : top + height, left : left + width] = image
-    return sheet
-
-
-def _cut_middle(image: np.ndarray, side_px: int) -> np.ndarray:
-    top, left = (max(0, (side - side_px) // 2) for side in image.shape[:2])
-    return image[top : top + side_px, left : left + side_px]
 
 
 def _too_many_broken(broken: Sequence[UnusableData], total: int) -> str:

@@ -85,7 +85,8 @@ class _Monitor:
         fake = {one: _generate(self.generators[one], photos[one]) for one in DIRECTIONS}
         cycled = _generate(self.generators["b2a"], fake["a2b"])
         rows = [photos["a2b"], fake["a2b"], cycled, photos["b2a"], fake["b2a"]]
-        return images.contact_sheet([list(images.to_uint8(row)) for row in rows])
+        names = ("real A", "fake B", "cycled A", "real B", "fake A")
+        return images.contact_sheet([list(images.to_uint8(row)) for row in rows], names=names)
 
     def _write_control(self) -> None:
         """Write the real images, and measure the control once: KID of the untouched inputs."""

@@ -31,7 +31,7 @@ def write_files(outcome: Outcome, out: Path, *, overwrite: bool = False) -> None
         if outcome.worst:
             (folder / "worst").mkdir()
         for rank, image in enumerate(outcome.worst, start=1):
-            draw_worst_image(image, folder / "worst" / f"{rank}.png")
+            draw_worst_image(image, folder / "worst" / f"{rank}.png", reference=_name_reference(outcome))
 
 
 def format_text(outcome: Outcome) -> str:
@@ -71,10 +71,11 @@ def build_junit(outcome: Outcome) -> ElementTree.ElementTree:
     return ElementTree.ElementTree(root)
 
 
-def draw_worst_image(image: WorstImage, path: Path) -> None:
-    """Draw the input, the teacher's or baseline's image and the candidate's in a row; the input is fitted to them."""
+def draw_worst_image(image: WorstImage, path: Path, *, reference: str) -> None:
+    """Draw the photo, the teacher's or baseline's image and the candidate's in a row; the photo is fitted to them."""
     size = (image.candidate.shape[0], image.candidate.shape[1])
-    write_png(path, contact_sheet([[read_image(image.input, size), image.reference, image.candidate]]))
+    row = [read_image(image.input, size), image.reference, image.candidate]
+    write_png(path, contact_sheet([row], columns=("photo", reference, "candidate")))
 
 
 def _rows(outcome: Outcome) -> list[tuple[str, ...]]:
@@ -101,13 +102,17 @@ def _format_power(outcome: Outcome) -> list[str]:
 def _format_worst(outcome: Outcome) -> str:
     if not outcome.worst:
         return ""
-    reference = "baseline" if outcome.config.teacher is None else "teacher"
+    reference = _name_reference(outcome)
     lines = [
         f"{rank}. `{image.stem.replace('`', chr(39))}`: {format_number(image.psnr_db)} dB"
         for rank, image in enumerate(outcome.worst, start=1)
     ]
-    heading = f"Worst images by PSNR to the {reference} (in `worst/`: input, {reference}, candidate):"
+    heading = f"Worst images by PSNR to the {reference} (in `worst/`: photo, {reference}, candidate):"
     return "\n".join([heading, "", *lines])
+
+
+def _name_reference(outcome: Outcome) -> str:
+    return "baseline" if outcome.config.teacher is None else "teacher"
 
 
 def _format_method(outcome: Outcome) -> str:

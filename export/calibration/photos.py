@@ -54,4 +54,4 @@ def parity_sheet(
         (photo, images.to_uint8(source_picture), images.to_uint8(picture))
         for photo, source_picture, picture in zip(photos, expected, pictures, strict=True)
     ]
-    return images.contact_sheet(rows)
+    return images.contact_sheet(rows, columns=("photo", "source", "export"))

@@ -53,4 +53,5 @@ def draw_sheet(held_back: Pairs, pixels: np.ndarray) -> np.ndarray:
     """
     photos, targets = held_back.batch(np.arange(min(_SHEET_ROWS, len(held_back))))
     rows = zip(images.to_uint8(photos), images.to_uint8(targets), pixels, strict=False)
-    return images.contact_sheet([list(row) for row in rows], cell_px=_SHEET_CELL_PX)
+    columns = ("photo", "teacher", "student")
+    return images.contact_sheet([list(row) for row in rows], columns=columns, cell_px=_SHEET_CELL_PX)

@@ -23,6 +23,7 @@ from compress.images import (
     to_uint8,
     write_png,
 )
+from compress.images.sheet import LABEL_PX
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 JPEG_ERROR = 6
@@ -359,6 +360,29 @@ def test_contact_sheet_places_images_by_row_and_column() -> None:
     assert sheet[5, 11, 0] == 12
     assert (sheet[0] == 255).all()
     assert (sheet[:, -1] == 255).all()
+
+
+def test_contact_sheet_names_columns_above_and_rows_beside_without_touching_a_pixel() -> None:
+    tiles = [[np.full((20, 40, 3), 10 * row + column, np.uint8) for column in range(2)] for row in range(2)]
+    plain = contact_sheet(tiles)
+    labelled = contact_sheet(tiles, columns=("photo", "a name that is far too long"), names=("first", "second"))
+    beside = labelled.shape[1] - plain.shape[1]
+    assert labelled.shape[0] == LABEL_PX + plain.shape[0]
+    np.testing.assert_array_equal(labelled[LABEL_PX:, beside:], plain)
+    # Each name stands at its own place, and the long one ends with its column.
+    above = labelled[:LABEL_PX].min(axis=(0, 2)) < 128
+    assert above[beside + 4 : beside + 44].any()
+    assert above[beside + 48 : beside + 88].any()
+    assert not above[: beside + 4].any()
+    assert not above[beside + 88 :].any()
+    rows = labelled[LABEL_PX:, :beside].min(axis=(1, 2)) < 128
+    assert rows[4:24].any()
+    assert rows[28:48].any()
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "\x1b[2J", "学生", "x"])
+def test_any_name_can_label_a_narrow_column(name: str) -> None:
+    assert contact_sheet([[np.zeros((4, 6, 3), np.uint8)]], columns=(name,)).shape == (LABEL_PX + 12, 14, 3)
 
 
 def test_contact_sheet_cuts_the_middle_out_of_images_that_are_larger_than_a_cell() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from compress.errors import GateFailed, UsageError
 from compress.images import read_image
+from compress.images.sheet import LABEL_PX
 from eval.config import GateConfig
 from eval.gate.checks import Unchecked, make_checks
 from eval.gate.collector import WorstImage
@@ -148,8 +149,10 @@ def test_worst_images_are_drawn_beside_input_and_reference(
     pictures = sorted((tmp_path / "gate" / "worst").iterdir())
     assert [picture.name for picture in pictures] == ["1.png", "2.png", "3.png"]
     drawn = read_image(pictures[0])
-    # Three images of 64 px with 4 px of white around each; the last one is the candidate's.
-    assert drawn.shape == (72, 208, 3)
+    # Three images of 64 px with 4 px of white around each, their names above; the last one is the candidate's.
+    assert drawn.shape == (LABEL_PX + 72, 208, 3)
+    labels, drawn = drawn[:LABEL_PX], drawn[LABEL_PX:]
+    assert all((labels[:, 4 + 68 * place : 68 + 68 * place] < 128).any() for place in range(3))
     assert np.array_equal(drawn[4:68, 140:204], read_image(candidate / "001.png"))
     assert np.array_equal(drawn[4:68, 72:136], read_image(reference / "001.png"))
     assert np.array_equal(drawn[4:68, 4:68], read_image(inputs / "001.png", 64))

@@ -19,6 +19,7 @@ from PIL import Image
 from compress import console
 from compress.artifact import file_fingerprint, open_artifact
 from compress.errors import ParityError, UnsupportedLayer, UnusableModel, UsageError
+from compress.images.sheet import LABEL_PX
 from export.cli import app
 from export.config import CoremlConfig
 from export.coreml import child, stage
@@ -60,7 +61,7 @@ def test_artifact_is_whole_and_tells_what_it_is(written):
     assert set(inside["largest_activations"]) >= {"image", "generated"}
     assert 0 < inside["largest_activations"]["image"] <= 1
     with Image.open(out / "samples.png") as sheet:
-        assert sheet.size == (3 * 36 + 4, 4 * 36 + 4)
+        assert sheet.size == (3 * 36 + 4, LABEL_PX + 4 * 36 + 4)
     written = ["manifest.json", "model.mlpackage", "model_card.md", "samples.png"]
     assert sorted(path.name for path in out.glob("[!.]*")) == written
     assert "Core ML, fp16" in (out / "model_card.md").read_text(encoding="utf-8")
@@ -72,7 +73,7 @@ def test_swift_package_holds_the_model_and_what_it_makes_of_a_photo(written):
     library = out.parent / "swift/Sources/PocketGenerator"
     assert file_fingerprint(library / "model.mlpackage") == file_fingerprint(out / "model.mlpackage")
     with Image.open(out / "samples.png") as sheet:
-        pixels = np.asarray(sheet)
+        pixels = np.asarray(sheet)[LABEL_PX:]
     crops = {"photo": pixels[4:36, 4:36], "expected": pixels[4:36, 76:108]}
     for name, picture in crops.items():
         stored = np.frombuffer((library / f"{name}.bgra").read_bytes(), np.uint8).reshape(32, 32, 4)

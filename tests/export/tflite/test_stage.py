@@ -9,6 +9,7 @@ from PIL import Image
 
 from compress.artifact import file_fingerprint, open_artifact
 from compress.errors import ParityError, UnsupportedLayer, UnusableArtifact, UsageError
+from compress.images.sheet import LABEL_PX
 from export import parity
 from export.config import TfliteConfig
 from export.interpreter.litert import TfliteGenerator
@@ -39,7 +40,7 @@ def test_int8_artifact_is_whole_and_tells_what_it_is(small_student, as_artifact,
     assert manifest.scores["xnnpack"] == {**manifest.scores["xnnpack"], "partitions": 1, "undelegated": {}}
     assert TfliteGenerator.open(artifact.model_path).translate(photos[0]).shape == (32, 32, 3)
     with Image.open(tmp_path / "out" / "samples.png") as sheet:
-        assert sheet.size == (3 * 36 + 4, 4 * 36 + 4)
+        assert sheet.size == (3 * 36 + 4, LABEL_PX + 4 * 36 + 4)
     assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == [
         "manifest.json",
         "model.tflite",

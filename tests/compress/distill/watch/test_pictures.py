@@ -6,6 +6,7 @@ import pytest
 
 from compress.distill.training_data.pairs import Pairs
 from compress.distill.watch.pictures import draw_sheet, held_back_psnr_db, translate_held_back
+from compress.images.sheet import LABEL_PX
 
 
 def _identity(side: int = 8) -> keras.Model:
@@ -39,7 +40,9 @@ def test_the_sheet_shows_photo_teacher_and_student_pixel_by_pixel() -> None:
     photos = np.random.default_rng(0).integers(0, 256, (9, 300, 300, 3)).astype(np.uint8)
     made = photos // 2
     sheet = draw_sheet(_pairs(photos, 255 - photos), made)
-    assert sheet.shape == (6 * 260 + 4, 3 * 260 + 4, 3)
+    assert sheet.shape == (LABEL_PX + 6 * 260 + 4, 3 * 260 + 4, 3)
+    assert (sheet[:LABEL_PX] < 128).any()
+    sheet = sheet[LABEL_PX:]
     # The middle 256 pixels of 300.
     middle = np.s_[22:278, 22:278]
     for row in (0, 5):
