@@ -15,6 +15,7 @@ from compress.teachers.keras.config import CONFIG_DEPTH_LIMIT, Call, flatten_mod
 from compress.teachers.keras.layer_writer import Weights
 from compress.teachers.keras.layers import finish_network, write_network
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
+from compress.teachers.reading.found_layers import refuse_layer_as, tell_layers
 
 
 def describe(path: Path, reading: ReadingConfig = AS_FOUND) -> GeneratorDescription:
@@ -26,7 +27,9 @@ def describe(path: Path, reading: ReadingConfig = AS_FOUND) -> GeneratorDescript
     with hdf5.open_hdf5(path) as opened:
         config = hdf5.read_string(opened.attrs, "model_config")
         if config is None:
-            return deep_vision.describe_weights_file(opened)
+            refuse_layer_as(reading)
+            why = "the file holds weights alone, in the order of deep-vision's CycleGAN"
+            return tell_layers(deep_vision.describe_weights_file(opened), reading, basis="assumed", because=why)
         return _describe_whole_model(opened, _parse_config(config), reading)
 
 

@@ -15,6 +15,8 @@ from compress.teachers.keras.norms import write_batch_norm, write_instance_norm
 from compress.teachers.reading.layer_as import LAYERS
 
 FLAG = "--layer-as"
+_OURS = "pocketgan"
+"""Package of the layers that this tool saves, whose code is known."""
 _AMOUNTS = ("padding", "paddings", "pad", "pads", "p", "pad_size", "pad_width", "size", "amount")
 _SLOPES = ("negative_slope", "alpha", "slope")
 _PADDINGS: dict[str, LayerKind] = {
@@ -48,9 +50,9 @@ def write_own_layer(layer: LayerWriter, said: Mapping[str, str], padding: str | 
     if meaning is None:
         raise UnknownLayer(str(_unknown_error(layer)))
     written = _WRITERS[meaning](layer)
-    value = meaning.replace("_", " ") + _told_settings(layer, written)
-    flag = FLAG
-    layer.graph.tell(Convention(topic=f"layer {name}", value=value, basis=basis, because=because, flag=flag))
+    if layer.call.package != _OURS:
+        value = meaning.replace("_", " ") + _told_settings(layer, written)
+        layer.graph.tell(Convention(topic=f"layer {name}", value=value, basis=basis, because=because, flag=FLAG))
     return written
 
 
@@ -91,7 +93,7 @@ def _unknown_error(layer: LayerWriter) -> Exception:
 
 def _told_settings(layer: LayerWriter, written: str) -> str:
     config = next((one.config for one in layer.graph.layers if one.name == written), {})
-    told = {key: config[key] for key in ("epsilon", "padding", "negative_slope") if config.get(key) is not None}
+    told = {key: config[key] for key in ("epsilon", "negative_slope") if config.get(key) is not None}
     return "".join(f", {key} {value}" for key, value in told.items())
 
 

@@ -11,7 +11,7 @@ from compress.teachers.onnx import constants, convolutions, operators
 from compress.teachers.onnx.call import Groups, Image, OnnxCall, Value
 from compress.teachers.onnx.model import Model, Node, parse_model
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
-from compress.teachers.reading.found_layers import tell_layers
+from compress.teachers.reading.found_layers import refuse_layer_as, tell_layers
 
 FORMAT = "ONNX"
 _BYTES_LIMIT = 2 << 30
@@ -25,6 +25,7 @@ def describe(path: Path, reading: ReadingConfig = AS_FOUND) -> GeneratorDescript
         UnusableModel: If it is torn, or its graph is not of a generator's operators.
         UsageError: If the user says how borders are padded, which the file does.
     """
+    refuse_layer_as(reading)
     size_bytes = path.stat().st_size
     if size_bytes > _BYTES_LIMIT:
         raise UnusableModel(f"the ONNX file has {size_bytes / 1e9:.1f} GB, more than any generator's.")

@@ -105,8 +105,9 @@ def _window(operation: SavedOperation, kernel: np.ndarray) -> dict[str, Any]:
 def _convolution(operation: SavedOperation) -> Value:
     kernel = operation.weight(1)
     channels = operation.writer.channels(operation.image())
-    groups = channels // kernel.shape[2] if kernel.ndim == 4 and kernel.shape[2] else 1
-    config = {"filters": kernel.shape[3], **_window(operation, kernel), "groups": max(groups, 1)}
+    config = {"filters": kernel.shape[3], **_window(operation, kernel)}
+    if kernel.shape[2] and channels > kernel.shape[2]:
+        config["groups"] = channels // kernel.shape[2]
     return operation.add("Conv2D", config, kernel=kernel)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from compress.errors import UnusableModel
 from compress.teachers.description import GeneratorDescription
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
-from compress.teachers.reading.found_layers import tell_layers
+from compress.teachers.reading.found_layers import refuse_layer_as, tell_layers
 from compress.teachers.saved_model.graph import GraphTranslator
 
 FORMAT = "TensorFlow SavedModel"
@@ -27,6 +27,7 @@ def describe(path: Path, reading: ReadingConfig = AS_FOUND) -> GeneratorDescript
     Raises:
         UnusableModel: If files are missing or torn, or the graph is not of a generator's operations.
     """
+    refuse_layer_as(reading)
     meta_graph = _read_meta_graph(path)
     name, signature = _signature(meta_graph)
     functions = {function.signature.name: function for function in meta_graph.graph_def.library.function}

@@ -276,3 +276,11 @@ def test_other_nets_with_batch_norm_use_the_statistics_of_the_file(tmp_path, loa
     model.save(tmp_path / "generator.keras")
     image = random.uniform(-1, 1, (1, 16, 16, 3)).astype(np.float32)
     np.testing.assert_allclose(load_here(tmp_path / "generator.keras")(image), model(image, training=False), atol=1e-5)
+
+
+def test_one_net_has_no_key_and_groups_are_told(tmp_path, load_here):
+    norms = [layers.Conv2D(8, 1), layers.GroupNormalization(2), layers.Conv2D(3, 1)]
+    keras.Sequential([keras.Input((8, 8, 3)), *norms]).save(tmp_path / "generator.keras")
+    assert _told(tmp_path / "generator.keras")["norm"] == ("group", "file")
+    with pytest.raises(UsageError, match="weights_key = G_A, but the file holds one net"):
+        load_here(tmp_path / "generator.keras", weights_key="G_A")

@@ -243,3 +243,9 @@ def test_padding_cannot_be_said_of_a_saved_model(tmp_path, load_here):
     _exported(tmp_path / "generator", layers.ReLU(), None)
     with pytest.raises(UsageError, match="padding = reflect, but the file holds its layers: zero"):
         load_here(tmp_path / "generator", padding="reflect")
+
+
+def test_classes_cannot_be_said_of_a_saved_model(tmp_path, load_here):
+    _exported(tmp_path / "generator", layers.ReLU(), None)
+    with pytest.raises(UsageError, match="speaks of Own, which is no class of the file's own, and it has none"):
+        load_here(tmp_path / "generator", layer_as=("Own=relu",))
