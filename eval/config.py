@@ -147,7 +147,7 @@ class GateConfig(AcceptConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class ReportConfig:
-    """The sources of a report. NAME=PATH flags may be repeated; equal names mean one row of the table."""
+    """The sources of a report. NAME=PATH flags may be repeated; a model has one row, however its names are spelt."""
 
     inputs: Path
     """Folder of the photos that were translated."""
