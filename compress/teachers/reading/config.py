@@ -35,8 +35,8 @@ class ReadingConfig:
     lambda_layers: LambdaLayers | None = None
     """What the teacher's Lambda layers do; they are never run."""
     layer_as: tuple[str, ...] = ()
-    """CLASS=LAYER: what a class of the teacher's own is, such as InstNorm=instance_norm, Pad=reflection_pad or
-    Noise=identity; may be repeated."""
+    """CLASS=LAYER: what a class of the teacher's own is: instance_norm, batch_norm, reflection_pad, zero_pad,
+    replication_pad, identity, relu, leaky_relu, silu, tanh, sigmoid, add, concatenate; may be repeated."""
     verify: tuple[str, ...] = ()
     """PHOTO=PICTURE, files or folders: what the teacher makes of a photo, else exit code 5; may be repeated."""
 

@@ -1,5 +1,7 @@
 """Layers of a user's own classes, wrapped layers, group norms, equal names, and TensorFlow's pix2pix tutorial."""
 
+import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from keras import layers
 
 from compress.errors import UnusableModel, UsageError
 from compress.teachers import describe, read
+from compress.teachers.reading.layer_as import LAYERS
 
 GAMMA, BETA = np.array([[0.5, 2.0, -1.0], [0.1, 0.2, 0.3]], np.float32)
 
@@ -284,3 +287,8 @@ def test_one_net_has_no_key_and_groups_are_told(tmp_path, load_here):
     assert _told(tmp_path / "generator.keras")["norm"] == ("group", "file")
     with pytest.raises(UsageError, match="weights_key = G_A, but the file holds one net"):
         load_here(tmp_path / "generator.keras", weights_key="G_A")
+
+
+def test_help_names_every_layer_that_a_class_can_be():
+    held = inspect.getsource(read.ReadingConfig).partition("CLASS=LAYER")[2].partition("may be repeated")[0]
+    assert re.findall(r"[a-z_]{3,}(?=[,;])", held) == list(LAYERS)
