@@ -97,6 +97,16 @@ def scores(mean: float, distance: float) -> dict[str, Any]:
     }
 
 
+EFFECT = {
+    "verdict": "almost nothing",
+    "share": 0.09,
+    "interval": {"low": 0.04, "high": 0.13},
+    "goal": "the teacher",
+    "distance_fell_by": None,
+    "text": "does almost nothing",
+}
+
+
 class Elements(HTMLParser):
     """Elements of the page's markup; complains of tags that are not closed."""
 
@@ -524,6 +534,12 @@ def test_without_a_gate_distances_are_drawn_with_their_intervals_and_the_control
         {"truth": [1]},
         {"content_sha256": "a" * 64},
         {"control": {"kid_efficientnet_lite0": {"mean": 0.5, "spread": 0.1}}},
+        {"control": [1]},
+        {"control": distances(0.5, 333.3) | {"similarity": {"psnr_db": {"mean": "25"}}}},
+        {"control": distances(0.5, 333.3) | {"control": distances(0.5, 333.3)}},
+        {"effect": EFFECT | {"verdict": "fine"}},
+        {"effect": EFFECT | {"interval": {"low": 0.1}}},
+        {"effect": EFFECT | {"more": 1}},
     ],
 )
 def test_scores_of_another_kind_are_refused_by_their_files_name(
@@ -533,6 +549,14 @@ def test_scores_of_another_kind_are_refused_by_their_files_name(
     path.write_text(json.dumps(scores(0.2, 20.0) | broken))
     with pytest.raises(UnusableData, match=r"broken\.json"):
         render_page(replace(config, scores=(f"student int8={path}",)))
+
+
+def test_scores_that_tell_an_effect_and_a_whole_control_are_read(config: ReportConfig, tmp_path: Path) -> None:
+    record = scores(0.2, 20.0) | {"effect": EFFECT}
+    record["control"] |= {"similarity": {"ssim": {"mean": 0.5432, "min": 0.1}}}
+    (tmp_path / "whole.json").write_text(json.dumps(record))
+    page = render_page(replace(config, scores=(f"student int8={tmp_path / 'whole.json'}",)))
+    assert cells(page, "untouched photos")["SSIM to the teacher"] == "0.5432|worst 0.1000"
 
 
 def test_every_chart_has_a_text_alternative_and_takes_the_pages_colours(with_all: ReportConfig) -> None:
