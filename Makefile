@@ -10,12 +10,13 @@ RUN := $(UV) run --no-sync
 # pyright comes whole from the registry; without this it also asks the network whether it is the newest.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help sync check test demo audit
+.PHONY: help sync check test demo download-size audit
 
 help:
 	@echo "make demo    compress the demo teacher, export it and write runs/demo/report.html"
 	@echo "make test    run the tests"
 	@echo "make check   lint, formatting and types"
+	@echo "make download-size    how much make sync will download and put on disk"
 	@echo "make sync    install what all of these need into .venv"
 	@echo "make audit   list every package (CycloneDX) and fail where one has a known vulnerability; needs the internet"
 
@@ -32,8 +33,12 @@ check: sync
 test: sync
 	$(RUN) pytest --numprocesses 2 --dist loadfile
 
-demo: sync
+demo: download-size sync
 	$(RUN) compress demo --out runs/demo
+
+# Before anything is installed: this needs Python and pip alone.
+download-size:
+	@python3 -m compress.doctor.download
 
 # In a file of its own, since uv checks the packages against the list of vulnerabilities at osv.dev.
 audit: $(filter $(PRIVATE_UV),$(UV))

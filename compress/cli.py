@@ -365,6 +365,22 @@ def cache(*, max_bytes: int | None = None, clear: Switch = False, json: Switch =
     console.show(record, as_json=json, text=format_usage(record))
 
 
+@app.command
+def doctor(*, deep: Switch = False, network: Switch = False, json: Switch = False) -> None:
+    """Show what this machine lets the tool do: Python, extras, disk, accelerators, caches, weights.
+
+    Args:
+        deep: Load TensorFlow and PyTorch, each in a process of its own, and ask them for accelerators.
+        network: Ask the places that packages and weights come from whether they answer.
+        json: Print JSON.
+    """
+    from compress.doctor.stage import examine, format_findings, to_record
+
+    scoring = import_module("eval.features.weights").describe_weights()
+    findings = examine(scoring, deep=deep, ask_network=network)
+    console.show(to_record(findings), as_json=json, text=format_findings(findings))
+
+
 def _show_run(result: dict[str, Any], out: Path, *, as_json: bool) -> None:
     from compress.run.summary import closing_lines, headline, summary_table
 

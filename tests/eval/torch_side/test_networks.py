@@ -106,6 +106,18 @@ def test_file_of_other_weights_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
         _ = networks.choose_network("inception", other).extractor
 
 
+def test_places_without_torch_are_those_of_torch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from eval.features.weights import find_weights
+
+    for setting in ("TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv("TORCH_HOME", raising=False)
+        monkeypatch.setenv(setting, str(tmp_path))
+        assert find_weights()["inception"] == networks.inception_path()
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert find_weights()["inception"] == networks.inception_path()
+    assert networks.URL_INCEPTION_V3.endswith(f"/{networks.INCEPTION_FILE}")
+
+
 class Intruder:
     """The content of a malicious weights file: unpickling it runs a command."""
 

@@ -1,0 +1,1 @@
+"""What this machine lets the tool do: `compress doctor`; how much an installation downloads, before there is one."""
