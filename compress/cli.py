@@ -44,7 +44,7 @@ HEADINGS = {
         *(item.name for item in fields(LossConfig)),
         "cycle_weight", "identity_weight", "paired_weight", "pixel_weight", "anneal_steps",
     ),
-    "Teacher's file": tuple(item.name for item in fields(ReadingConfig)),
+    "Teacher": tuple(item.name for item in fields(ReadingConfig)),
     "Discriminator": (*(item.name for item in fields(DiscriminatorConfig)), "pool_size"),
 }  # fmt: skip
 """Headings in the help of the commands that train, and the flags under each; the common ones first."""

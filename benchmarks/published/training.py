@@ -216,8 +216,8 @@ def _train_narrow(
 
 def _write_narrow(folder: Path, name: str, generator: Path, samples: Path, config: DistillConfig, steps: int) -> None:
     from compress import teachers
-    from compress.models import cost
     from compress.artifact import ImageSpec
+    from compress.models import cost
     from compress.teachers.build import build_generator
 
     shape = (config.image_size_px, config.image_size_px, 3)

@@ -13,8 +13,8 @@ import numpy as np
 from benchmarks.host.config import HostConfig
 from benchmarks.host.stage import bench_host
 from benchmarks.quantizers.compare import tensorflow_file
-from compress.models import cost
 from compress.errors import UnsupportedLayer
+from compress.models import cost
 from compress.models.io import with_size
 from export import parity
 from export.calibration import observe
