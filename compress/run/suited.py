@@ -1,15 +1,19 @@
 """A student's configuration suited to its teacher: the recipe that the teacher's images choose, beneath the flags."""
 
+import logging
 from collections.abc import Collection
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
+from compress import teachers
 from compress.config import from_mapping
 from compress.distill.change import choose_recipe, with_recipe
 from compress.distill.config import DistillConfig, LossConfig
 from compress.files.training_folder import refuse_existing_output
 from compress.run.recipe import read_recipe
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
+
+_log = logging.getLogger(__name__)
 
 
 def suit_config(
@@ -22,7 +26,7 @@ def suit_config(
     overwrite: bool = False,
     reading: ReadingConfig = AS_FOUND,
 ) -> DistillConfig:
-    """Fill what was not asked for from the recipe that suits what a teacher changes.
+    """Fill what was not asked for from the recipe that suits what a teacher changes, at the teacher's own size.
 
     Args:
         config: What was asked for.
@@ -42,6 +46,17 @@ def suit_config(
     if {item.name for item in fields(LossConfig)} <= set(given):
         # A run's stage says all of it: there is nothing left to choose.
         return config
+    if "image_size_px" not in given:
+        config = _at_teachers_size(config, teacher, reading)
     name = choose_recipe(teacher, data, config, reading)
     recipe = from_mapping(DistillConfig, read_recipe(name)["distill"], origin=f"{name} [distill]")
     return with_recipe(config, recipe, given)
+
+
+def _at_teachers_size(config: DistillConfig, teacher: Path, reading: ReadingConfig) -> DistillConfig:
+    """Return a configuration for images of the teacher's own size; as it is where the teacher takes any."""
+    height, width = teachers.describe(teacher, reading=reading).input_shape[:2]
+    if height is None or height != width or height == config.image_size_px:
+        return config
+    _log.info("%s takes %dx%d images, and so will the student", teacher.name, height, width)
+    return replace(config, image_size_px=height)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from compress.artifact import MODEL_NAMES
 from compress.console.headline import EFFECT_TONES, Headline
+from compress.model_card import CARD_NAME
 from compress.text_table import format_columns
 
 TEACHER, UNTOUCHED = "teacher", "inputs"
@@ -65,6 +66,7 @@ def closing_lines(out: Path, report: str) -> str:
         [
             f"phone file: {file} ({shipped['size_bytes'] / 1e3:,.1f} kB, {speed})",
             f"report:     {report}",
+            f"model card: {out / CARD_NAME}",
             f"next:       compress export coreml {student} --out {out / 'student_coreml'}   # the same for iPhones",
         ]
     )

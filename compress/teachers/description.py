@@ -1,8 +1,11 @@
 """Description of a generator as plain data: every reader returns one, and `build` trusts nothing else.
 
 A description holds no code and no object of the framework that wrote the file, so it can cross from the child process
-that reads a stranger's file to the one that works with it.
+that reads a stranger's file to the one that works with it. NumPy is loaded when one is made, since `--help`
+reads this module.
 """
+
+from __future__ import annotations
 
 import hashlib
 import json
@@ -10,9 +13,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 LayerKind = Literal[
     "Conv2D",
@@ -103,6 +107,8 @@ class GeneratorDescription:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of all that its picture depends on."""
+        import numpy as np
+
         content = hashlib.sha256(json.dumps(asdict(self) | {"weights": None, "conventions": None}).encode())
         for name, value in sorted(self.weights.items()):
             content.update(f"{name} {value.dtype} {value.shape}".encode())
@@ -111,14 +117,18 @@ class GeneratorDescription:
 
     def save(self, path: Path) -> None:
         """Write the description as one `.npz` without pickles."""
+        import numpy as np
+
         record = asdict(self) | {"weights": None}
         text = np.frombuffer(json.dumps(record).encode(), dtype=np.uint8)
         arrays: dict[str, Any] = {"description": text, **self.weights}
         np.savez(path, **arrays)
 
     @staticmethod
-    def load(path: Path) -> "GeneratorDescription":
+    def load(path: Path) -> GeneratorDescription:
         """Read a description that `save` wrote."""
+        import numpy as np
+
         with np.load(path, allow_pickle=False) as archive:
             weights = {name: archive[name] for name in archive.files if name != "description"}
             record = json.loads(archive["description"].tobytes())

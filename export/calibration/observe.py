@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from compress.data.config import Domain
-from compress.data.folders import LAYOUT, list_photos
+from compress.data.folders import LAYOUT, is_single_folder, list_photos
 from compress.errors import UnusableArtifact, UnusableData
 from compress.images import list_images, read_images, to_float
 from export.calibration.bias_correction import correct_biases
@@ -60,8 +60,13 @@ def held_back_photos(data: Path, *, domain: Domain, count: int, size: tuple[int,
     """Draw photos that `sample_photos` never draws: those of a CycleGAN folder's test half.
 
     Raises:
-        UnusableData: If `data` is no CycleGAN folder, or as `sample_photos` does.
+        UnusableData: If `data` has no test half, or as `sample_photos` does.
     """
+    if is_single_folder(data) and len(list_images(data)) < _LEAST_DIVIDED:
+        raise UnusableData(
+            f"{data} has fewer than {_LEAST_DIVIDED} photos, all of which are calibrated on. Add more, or pass a data "
+            "set with testA."
+        )
     return _draw(list_photos(data, domain, "test"), count, size, seed)
 
 

@@ -18,6 +18,7 @@ from benchmarks.students.table import format_table
 from benchmarks.timing.baseline import read_benchmark
 from compress import images
 from compress.errors import ParityError, UnusableData, UnusableModel
+from compress.images.sheet import LABEL_PX
 from compress.run import stages
 from compress.strict_json import SEAL
 
@@ -149,9 +150,9 @@ def test_markdown_shows_the_rows_the_conditions_and_the_columns_of_the_picture(
     assert "*Columns: inputs, teacher float, small int8, large int8, omgd float.*" in text
     # Four photos, five columns, and 4 pixels of white between them.
     sheet = images.read_image(out / "samples.png")
-    assert sheet.shape == (4 * (SIDE + 4) + 4, 5 * (SIDE + 4) + 4, 3)
+    assert sheet.shape == (LABEL_PX + 4 * (SIDE + 4) + 4, 5 * (SIDE + 4) + 4, 3)
     middle = 4 + SIDE // 2
-    assert [int(sheet[middle, middle + column * (SIDE + 4), 0]) for column in (1, 2, 4)] == [0, 255, 255]
+    assert [int(sheet[LABEL_PX + middle, middle + column * (SIDE + 4), 0]) for column in (1, 2, 4)] == [0, 255, 255]
 
 
 def test_where_the_truth_is_known_every_model_is_compared_with_it(

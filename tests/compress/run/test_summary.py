@@ -106,11 +106,12 @@ def test_it_ends_with_the_phones_file_and_what_comes_next(tmp_path: Path) -> Non
     (out / "student").mkdir()
     bench = json.loads((out / "bench.json").read_text())
     (out / "bench.json").write_text(json.dumps(bench | {"threads": 1}))
-    file, report, following = closing_lines(out, "report.html").splitlines()
+    file, report, card, following = closing_lines(out, "report.html").splitlines()
     assert file.split(": ")[1].strip() == (
         f"{out}/student_int8/model.tflite (220.0 kB, 1.50 ms on this machine, 1 thread, 200x faster than the teacher)"
     )
     assert report.endswith(" report.html")
+    assert card.endswith(f" {out}/model_card.md")
     assert f"compress export coreml {out}/student --out" in following
     (out / "quantized").mkdir()
     assert f"compress export coreml {out}/quantized --out" in closing_lines(out, "report.html")

@@ -15,6 +15,7 @@ from compress.distill.training_data.pairs import Pairs
 from compress.distill.watch import monitor as monitoring
 from compress.distill.watch.monitor import Monitor
 from compress.distill.watch.reference import Watch
+from compress.images.sheet import LABEL_PX
 from compress.training import kid
 from compress.training.kid import Kid
 
@@ -125,9 +126,9 @@ def test_the_better_of_both_weights_are_measured_drawn_and_kept(
     loaded.load_chosen(10)
     assert _factor(student) == pytest.approx(0.5)
     sheet = images.read_image(tmp_path / "samples-000010.png")
-    assert sheet.shape == (6 * (SIDE + 4) + 4, 3 * (SIDE + 4) + 4, 3)
+    assert sheet.shape == (LABEL_PX + 6 * (SIDE + 4) + 4, 3 * (SIDE + 4) + 4, 3)
     # The student's column is the teacher's, but for the rounding.
-    teacher, made = (sheet[4:, left : left + SIDE].astype(int) for left in (16, 28))
+    teacher, made = (sheet[LABEL_PX + 4 :, left : left + SIDE].astype(int) for left in (16, 28))
     assert np.abs(teacher - made).max() <= 1
 
 
