@@ -12,7 +12,7 @@ from typing import Any
 from compress.artifact import file_fingerprint
 from compress.config import to_mapping
 from compress.data.config import Split, opposite
-from compress.data.folders import fingerprint_split, list_photos
+from compress.data.folders import fingerprint_split, is_single_folder, list_photos
 from compress.distill.config import DistillConfig
 from compress.distill.training_data.real_images import list_real_images
 from compress.errors import UnusableModel, UsageError
@@ -78,6 +78,11 @@ def _checked(teacher: Path | None, data: Path, recipe: Recipe) -> DistillConfig:
     list_real_images(data, distill.domain, distill)
     list_photos(data, measure.domain, "test")
     if measure.reference == "real" and (target := opposite(measure.domain)):
+        if is_single_folder(data):
+            raise UsageError(
+                f'{recipe.name} has reference = "real" in [measure], but {data} is one folder without photos of the '
+                "other domain. Pass --set measure.reference=teacher, or a data set with testB."
+            )
         list_photos(data, target, "test")
     return distill
 

@@ -92,12 +92,14 @@ def run_stages(stages: Iterable[Stage], out: Path, *, record: str, overwrite: bo
         if known and _is_damaged_file(out / stage.output):
             # This run made it, and it is damaged beyond what --overwrite would know for its own.
             remove(out / stage.output)
-        # What none of these stages writes is out of date, too: it may have been made from what is now made anew.
-        current = {earlier.output for earlier in ordered[:position]}
-        ended = {output: entry if output in current else {**entry, "asked": []} for output, entry in ended.items()}
+        # The folder is a run's from the first stage on, also if that is killed.
         _write_record(out / record, ended)
         seconds[stage.output] = _execute(stage, out)
         made = fingerprint_written(out / stage.output)
+        # Only now is out of date what may have been made from what this replaced: what comes later, and what none of
+        # these stages writes. A run that was killed before has replaced nothing, and takes back what it had.
+        current = {earlier.output for earlier in ordered[:position]}
+        ended = {output: entry if output in current else {**entry, "asked": []} for output, entry in ended.items()}
         ended[stage.output] = {"asked": stage.asked, "made": made, "seconds": seconds[stage.output]}
         _write_record(out / record, ended)
     return seconds

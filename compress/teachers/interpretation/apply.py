@@ -19,11 +19,15 @@ _SIXTH = 3.0
 """Gain by which [0, 2] becomes the [0, 6] that a ReLU6 keeps."""
 
 
+class UndecidedReading(UnusableModel):
+    """Raised where a file leaves open what must be known, and the user does not say."""
+
+
 def apply_reading(description: GeneratorDescription, reading: ReadingConfig) -> GeneratorDescription:
     """Return the generator that a file holds, read as the user says, with RGB in [-1, 1] in and out.
 
     Raises:
-        UnusableModel: If the file leaves open which statistics its BatchNorm uses, and the user does not say.
+        UndecidedReading: If the file leaves open which statistics its BatchNorm uses, and the user does not say.
         UsageError: If the user says something about layers that it does not have.
     """
     described = _with_batch_norm(description, reading)
@@ -45,7 +49,7 @@ def _with_batch_norm(description: GeneratorDescription, reading: ReadingConfig) 
     if not norms:
         return description
     if asked is None and not description.batch_norm_told:
-        raise UnusableModel(
+        raise UndecidedReading(
             f"{norms[0]} is a BatchNorm, and the file does not tell whether pictures are made with each image's own "
             "statistics, as pix2pix and its tutorial do at test time, or with the moving ones of the file, as after "
             "model.eval(): they differ by 20 dB. Pass --batch-norm-statistics image or moving."

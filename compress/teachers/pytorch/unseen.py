@@ -59,7 +59,7 @@ class UnseenLayers:
             writer.add("Activation", {"activation": kind})
         if "Tanh" not in self.said:
             because = (
-                "its family ends in tanh, which has no weights; --layer-as Tanh=sigmoid or identity says otherwise"
+                "its family ends in tanh, which has no weights; --layer-as Tanh=sigmoid, Tanh=identity says otherwise"
             )
             self.conventions.append(
                 Convention(topic="value range out", value="-1..1", basis="assumed", because=because, flag=_RANGE_FLAG)

@@ -328,3 +328,25 @@ def test_all_that_read_the_teacher_are_told_how(run, executed: list[list[str]]) 
     told = {line[line.index("--out") + 1].rpartition("/")[2] for line in executed if "--value-range=-1..1" in line}
     assert told == {"student", "pruned", "teacher"}
     assert all(_value(line, "--verify") == "a.png=b.png" for line in executed if "--value-range=-1..1" in line)
+
+
+def test_a_run_that_was_stopped_before_it_replaced_anything_takes_back_what_it_had(
+    run, executed: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = dataclasses.replace(RECIPE, distill=DistillConfig(steps=40))
+    run(before)
+    executed.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "_run_to_end", lambda command: 137)
+        # What the stages wrote here bears no signature, and is no folder.
+        patch.setattr(stages, "_is_damaged_file", lambda path: False)
+        with pytest.raises(stages.StageFailed):
+            run(dataclasses.replace(RECIPE, distill=DistillConfig(steps=41)), overwrite=True)
+    run(before)
+    assert executed == []
+
+
+def test_a_single_folder_has_nothing_real_to_be_compared_with(run, photo_folders: Path) -> None:
+    recipe = dataclasses.replace(RECIPE, measure=MeasureConfig(reference="real"))
+    with pytest.raises(UsageError, match=r"--set measure\.reference=teacher"):
+        run(recipe, data=photo_folders / "trainA")

@@ -6,9 +6,10 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from compress import images, teachers
-from compress.errors import ParityError, UnusableData, UsageError
+from compress.errors import ParityError, UnusableData, UnusableModel, UsageError
 from compress.teachers.reading.config import ReadingConfig
 
 
@@ -49,6 +50,34 @@ def test_the_reading_that_fits_is_named(teacher_file, photos, tmp_path, said) ->
     with pytest.raises(ParityError, match=rf"With {flag} {value}: \d\d\.\d dB"):
         teachers.describe(teacher_file, reading=_verify(photos, made))
     assert teachers.describe(teacher_file, reading=_verify(photos, made, **said)).layers
+
+
+def test_a_layer_that_the_file_does_not_show_is_found(teacher_file, photos, tmp_path) -> None:
+    made = _pictures(teacher_file, photos, tmp_path / "made", layer_as=("Tanh=sigmoid",))
+    with pytest.raises(ParityError, match=r"With --layer-as Tanh=sigmoid: \d\d\.\d dB"):
+        teachers.describe(teacher_file, reading=_verify(photos, made))
+
+
+def test_a_picture_of_another_size_is_refused_without_a_search(teacher_file, photos, tmp_path, caplog) -> None:
+    caplog.set_level("INFO")
+    images.write_png(tmp_path / "odd.png", np.zeros((50, 70, 3), np.uint8))
+    with pytest.raises(UnusableData, match="has 50x70 pixels, but the teacher makes no picture of that size"):
+        teachers.describe(teacher_file, reading=_verify(photos / "0.png", tmp_path / "odd.png"))
+    assert "looking for" not in caplog.text
+
+
+def test_a_file_that_cannot_be_read_is_refused_without_a_search(photos, tmp_path, caplog) -> None:
+    caplog.set_level("INFO")
+    (tmp_path / "torn.pth").write_bytes(b"torn")
+    with pytest.raises(UnusableModel):
+        teachers.describe(tmp_path / "torn.pth", reading=_verify(photos, photos))
+    assert "looking for" not in caplog.text
+
+
+def test_a_lossy_picture_is_said(teacher_file, photos, tmp_path) -> None:
+    Image.fromarray(images.read_image(photos / "1.png")).save(tmp_path / "1.jpg")
+    with pytest.raises(ParityError, match=r"No other reading.*The picture of 0\.png is no PNG"):
+        teachers.describe(teacher_file, reading=_verify(photos / "0.png", tmp_path / "1.jpg"))
 
 
 def test_pictures_of_no_known_reading_are_refused(teacher_file, photos) -> None:
