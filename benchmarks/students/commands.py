@@ -46,7 +46,7 @@ def peer_stage(
 def model_stages(inputs: ComparisonInputs, config: PublishedConfig, task: StudentsConfig, out: Path) -> Iterator[Stage]:
     """Yield the stages of every model, then that of the timing: a student that is added last repeats none before it.
 
-    The teacher's dynamic range, which may be refused, comes after them: where it is tried again, only the timing is
+    The teacher's dynamic range, which may be refused, comes after them: where it is tried again, nothing else is
     repeated.
     """
     photos = fingerprint_split(task.data, "train")

@@ -209,7 +209,7 @@ def test_a_teacher_that_does_not_survive_dynamic_range_is_left_out_with_a_note(
     assert "left out: the teacher in dynamic range" in (tmp_path / "out/table.md").read_text()
     ran.clear()
     bench_students(pair, config, task, tmp_path / "out")
-    assert _outputs(ran, tmp_path / "out") == ["bench.json"]
+    assert _outputs(ran, tmp_path / "out") == []
 
 
 def test_a_peer_named_by_its_method_is_trained_beside_the_first_student(
