@@ -11,7 +11,7 @@ RUN apt-get update \
 
 WORKDIR /pocketgan
 COPY . .
-RUN make sync && rm -rf /root/.cache/uv
+RUN UV_NO_CACHE=1 make sync
 
 ENV PATH="/pocketgan/.venv/bin:$PATH"
 VOLUME /pocketgan/runs
