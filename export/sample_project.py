@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from string import Template
 
+from compress.artifact import Artifact, file_fingerprint
 from compress.errors import UsageError
 from compress.files.apart import require_apart
 from compress.files.atomic import refuse_existing
@@ -45,6 +46,27 @@ def fill_templates(sources: Path, out: Path, names: Mapping[str, object], *, fil
         target = out / place
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(Template(text).substitute(names) if place in filled else text, encoding="utf-8")
+
+
+def name_model(exported: Artifact, literal: Callable[[str], str]) -> dict[str, object]:
+    """Return what a project's templates say of any model.
+
+    Args:
+        exported: The artifact that the project is written around.
+        literal: Writes a text as a literal of the project's language.
+    """
+    manifest = exported.manifest
+    height, width, _ = manifest.input.shape
+    return {
+        "title": " ".join(manifest.name.split()),
+        "name": literal(manifest.name),
+        "precision": manifest.config["precision"],
+        "sha256": file_fingerprint(exported.model_path),
+        "size_bytes": manifest.cost.size_bytes,
+        "size_kb": f"{manifest.cost.size_bytes / 1e3:.0f}",
+        "height_px": height,
+        "width_px": width,
+    }
 
 
 def quote(text: str, *, special: str, escape: Callable[[int], str]) -> str:

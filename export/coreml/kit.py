@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from compress import images
-from compress.artifact import Artifact, file_fingerprint
+from compress.artifact import Artifact
 from compress.files.atomic import atomic_dir
-from export.sample_project import fill_templates, quote
+from export.sample_project import fill_templates, name_model, quote
 
 _SOURCES = Path(__file__).with_name("swift")
 _LIBRARY = Path("Sources/PocketGenerator")
@@ -48,18 +48,10 @@ def _names(exported: Artifact) -> dict[str, object]:
     manifest = exported.manifest
     height, width, _ = manifest.input.shape
     others = manifest.config.get("other_sizes_px", ())
-    precision = str(manifest.config["precision"])
     return {
-        "title": " ".join(manifest.name.split()),
-        "name": string_literal(manifest.name),
-        "precision": precision,
-        "package_sha256": file_fingerprint(exported.model_path),
-        "size_bytes": manifest.cost.size_bytes,
-        "size_kb": f"{manifest.cost.size_bytes / 1e3:.0f}",
-        "height_px": height,
-        "width_px": width,
+        **name_model(exported, string_literal),
         "sizes": " or ".join([f"{width}x{height}", *(f"{side}x{side}" for side in others)]),
-        **_PLATFORMS[precision == "int8"],
+        **_PLATFORMS[manifest.config["precision"] == "int8"],
     }
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from compress import images
-from compress.artifact import Artifact, file_fingerprint
+from compress.artifact import Artifact
 from compress.files.atomic import atomic_dir
-from export.sample_project import fill_templates, quote
+from export.sample_project import fill_templates, name_model, quote
 
 _SOURCES = Path(__file__).with_name("android")
 _MAIN = Path("app/src/main")
@@ -48,22 +48,9 @@ def write_app(
 
 
 def _names(exported: Artifact) -> dict[str, object]:
-    manifest = exported.manifest
-    height, width, _ = manifest.input.shape
-    black, white = manifest.input.range
-    return {
-        "title": " ".join(manifest.name.split()),
-        "name": string_literal(manifest.name),
-        "precision": manifest.config["precision"],
-        "sha256": file_fingerprint(exported.model_path),
-        "size_bytes": manifest.cost.size_bytes,
-        "size_kb": f"{manifest.cost.size_bytes / 1e3:.0f}",
-        "height_px": height,
-        "width_px": width,
-        "dtype": manifest.input.dtype,
-        "black": black,
-        "white": white,
-    }
+    ends = exported.manifest.input
+    black, white = ends.range
+    return {**name_model(exported, string_literal), "dtype": ends.dtype, "black": black, "white": white}
 
 
 def string_literal(text: str) -> str:
