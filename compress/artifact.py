@@ -15,6 +15,8 @@ from compress.strict_json import Bounds, Length, load_json, parse_record
 
 SCHEMA: Literal[1] = 1
 MANIFEST_NAME = "manifest.json"
+TEACHER_READING = "teacher_reading"
+"""Key of the record of how a teacher's file was read, in a manifest's configuration."""
 TRANSLATION_NAME = "translation.json"
 """File beside translated images, where what their model was trained with bears on their scores: `trained_with`."""
 Format = Literal["keras", "tflite", "mlpackage"]
@@ -92,6 +94,21 @@ class Artifact:
     def fingerprint(self) -> str:
         """SHA-256 of the manifest, hexadecimal; the `parent` of artifacts made from this one."""
         return file_fingerprint(self.path / MANIFEST_NAME)
+
+
+def find_conventions(config: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    """Return how a teacher's file was read, as a manifest's configuration records it; what is damaged is left out.
+
+    Args:
+        config: Of a student's manifest, or of its export's.
+
+    Returns:
+        `topic`, `value` and `basis` (file, assumed or set) of each convention.
+    """
+    reading = config.get(TEACHER_READING)
+    found = reading.get("conventions") if isinstance(reading, Mapping) else None
+    whole = [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+    return [{key: str(one.get(key)) for key in ("topic", "value", "basis")} for one in whole]
 
 
 def find_trained_with(config: Mapping[str, Any]) -> str | None:

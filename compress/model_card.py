@@ -8,9 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any
 
-from compress.artifact import Artifact, Manifest, file_fingerprint
+from compress.artifact import Artifact, Manifest, file_fingerprint, find_conventions
 from compress.files.ownership import CARD_SIGNATURE
 from compress.printable import printable_name
 from compress.text_table import format_markdown
@@ -114,22 +113,15 @@ def _describe_origin(facts: CardFacts) -> list[str]:
     if manifest.parent:
         rows.append((f"{escape(manifest.stage)} of", f"what has the SHA-256 `{escape(manifest.parent)}`"))
     rows += [
-        (f"teacher's {escape(str(one.get('topic')))}", f"{escape(str(one.get('value')))} ({escape(_basis(one))})")
-        for one in _conventions(manifest)
+        (f"teacher's {escape(one['topic'])}", f"{escape(one['value'])} ({escape(_basis(one))})")
+        for one in find_conventions(manifest.config)
     ]
     versions = ", ".join(f"{escape(name)} {escape(version)}" for name, version in manifest.versions.items())
     return [format_markdown([*rows, ("versions", versions)])]
 
 
-def _conventions(manifest: Manifest) -> list[Mapping[str, Any]]:
-    """Return how the teacher's file was read, as the manifest records it."""
-    reading = manifest.config.get("teacher_reading")
-    found = reading.get("conventions") if isinstance(reading, Mapping) else None
-    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
-
-
-def _basis(convention: Mapping[str, Any]) -> str:
-    return {"file": "the file says so", "assumed": "assumed"}.get(str(convention.get("basis")), "you said so")
+def _basis(convention: Mapping[str, str]) -> str:
+    return {"file": "the file says so", "assumed": "assumed"}.get(convention["basis"], "you said so")
 
 
 def _describe_photos(facts: CardFacts) -> list[str]:
@@ -177,8 +169,8 @@ def _describe_limits(manifest: Manifest) -> list[str]:
             f"It was made for photos of domain {escape(str(domain))} of its data set; what it makes of others, and "
             "whether it treats groups of people alike, was not measured."
         )
-    if assumed := [one for one in _conventions(manifest) if one.get("basis") == "assumed"]:
-        topics = ", ".join(dict.fromkeys(escape(str(one.get("topic"))) for one in assumed))
+    if assumed := [one for one in find_conventions(manifest.config) if one["basis"] == "assumed"]:
+        topics = ", ".join(dict.fromkeys(escape(one["topic"]) for one in assumed))
         limits.append(f"Assumed of the teacher's file, which does not tell: {topics}.")
     if manifest.float_ops:
         limits.append(f"{len(manifest.float_ops)} operation(s) stay in float32.")

@@ -16,12 +16,12 @@ from compress.text_table import format_markdown
 from eval.confidence import FEWEST_IMAGES, Interval, normal_interval, resample_counts, resampled_means
 from eval.config import CardConfig
 from eval.effect import RULE
+from eval.report.cautions import FEW_IMAGES
 from eval.score_file import read_scores
 from eval.score_key import is_distance, is_kernel_distance
 
 _PAIRED = {"psnr_db": ("PSNR to the teacher, dB", 2), "ssim": ("SSIM to the teacher", 3)}
 _NOT_KNOWN = "-"
-_FEW_IMAGES = 50
 
 
 def write_card(config: CardConfig) -> str:
@@ -149,7 +149,7 @@ def _list_unmeasured(record: Mapping[str, Any] | None, config: CardConfig) -> li
     lines = ["How much its pictures flicker between frames was not measured here."]
     if record is not None and "control" not in record:
         lines.append("The untouched photos were not scored, so it is not known what doing nothing would get.")
-    if record is not None and record["key"]["fake_images"] < _FEW_IMAGES:
+    if record is not None and record["key"]["fake_images"] < FEW_IMAGES:
         lines.append(f"{record['key']['fake_images']} test images are few: see how wide the intervals are.")
     if config.bench is not None:
         lines.append("It was timed on a computer; on a phone it was not.")

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compress import images, teachers
-from compress.artifact import Artifact, file_fingerprint, find_trained_with, is_artifact, open_artifact
+from compress.artifact import TEACHER_READING, Artifact, file_fingerprint, find_trained_with, is_artifact, open_artifact
 from compress.data.config import Domain
 from compress.errors import UnsupportedLayer, UnusableArtifact, UnusableModel, UsageError
 from compress.image_size import resolve_size
 from compress.teachers.check import trial_size
 from compress.teachers.description import GeneratorDescription
-from compress.teachers.interpretation.record import TEACHER_READING, record_reading
+from compress.teachers.interpretation.record import record_reading
 from compress.teachers.interpretation.sizes import find_problem, require_keeps_size
 from compress.teachers.packed import read_packed_config
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig, require_teacher_file

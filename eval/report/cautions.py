@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from compress.artifact import find_conventions
 from eval.report.naming import CONTROL
 from eval.report.sources import Sources
 
@@ -75,9 +76,8 @@ def _of_readings(sources: Sources) -> list[str]:
 
 
 def _assumed(config: Mapping[str, Any]) -> str:
-    reading = config.get("teacher_reading") or {}
-    conventions = reading.get("conventions", []) if isinstance(reading, Mapping) else []
-    return "; ".join(f"{one['topic']}: {one['value']}" for one in conventions if one.get("basis") == "assumed")
+    assumed = [one for one in find_conventions(config) if one["basis"] == "assumed"]
+    return "; ".join(f"{one['topic']}: {one['value']}" for one in assumed)
 
 
 def _group(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

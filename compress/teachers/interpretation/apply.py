@@ -15,7 +15,7 @@ from compress.teachers.graph_writer import GraphWriter
 from compress.teachers.reading.config import ReadingConfig
 
 _BOUNDS: dict[ValueRange, tuple[float, float]] = {"-1..1": (-1.0, 1.0), "0..1": (0.0, 1.0), "0..255": (0.0, 255.0)}
-_SIXTH = 3.0
+_TO_RELU6 = 3.0
 """Gain by which [0, 2] becomes the [0, 6] that a ReLU6 keeps."""
 
 
@@ -102,9 +102,9 @@ def _with_conversion(
     gain, offset = _out_of(ranges[1])
     if residual:
         # ReLU6 of what is moved to [0, 6] clips to [-1, 1].
-        _add_affine(writer, _SIXTH * gain, _SIXTH * (offset + 1), bgr=bgr, name="to_clip")
+        _add_affine(writer, _TO_RELU6 * gain, _TO_RELU6 * (offset + 1), bgr=bgr, name="to_clip")
         writer.add("Activation", {"activation": "relu6"}, name="clip")
-        _add_affine(writer, 1 / _SIXTH, -1.0, bgr=False, name="from_teacher_range")
+        _add_affine(writer, 1 / _TO_RELU6, -1.0, bgr=False, name="from_teacher_range")
     else:
         _add_affine(writer, gain, offset, bgr=bgr, name="from_teacher_range")
     finished = writer.finish(description.source_format, description.input_shape)

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from compress.artifact import TEACHER_READING
 from compress.config import from_mapping
 from compress.errors import UnusableArtifact, UsageError
 from compress.teachers.description import GeneratorDescription
 from compress.teachers.reading.config import ReadingConfig, merge_readings
 
-TEACHER_READING = "teacher_reading"
-"""Key of the record beside a configuration in a manifest."""
 _SAID, _CONVENTIONS = "said", "conventions"
 
 

@@ -3,8 +3,9 @@
 import pytest
 
 from compress import teachers
+from compress.artifact import TEACHER_READING
 from compress.errors import UnusableArtifact
-from compress.teachers.interpretation.record import TEACHER_READING, inherit_reading, record_reading
+from compress.teachers.interpretation.record import inherit_reading, record_reading
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 
 
