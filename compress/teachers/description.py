@@ -69,6 +69,8 @@ class Convention:
     """What shows it, or why it is assumed."""
     flag: str | None = None
     """The flag that says otherwise; None where there is none."""
+    otherwise: tuple[str, ...] = ()
+    """What `--layer-as` may say of it instead, `CLASS=LAYER` each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +137,9 @@ class GeneratorDescription:
         layers = tuple(
             LayerDescription(**(layer | {"inputs": tuple(layer["inputs"])})) for layer in record.pop("layers")
         )
-        conventions = tuple(Convention(**convention) for convention in record.pop("conventions"))
+        conventions = tuple(
+            Convention(**(one | {"otherwise": tuple(one["otherwise"])})) for one in record.pop("conventions")
+        )
         shape = tuple(record.pop("input_shape"))
         read = {"weights": weights, "layers": layers, "input_shape": shape, "conventions": conventions}
         return GeneratorDescription(**(record | read))

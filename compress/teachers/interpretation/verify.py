@@ -5,7 +5,6 @@ Parity of an export only compares it with the same reading; these pictures come 
 
 import itertools
 import logging
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -178,10 +177,10 @@ def _changes(reading: ReadingConfig, unseen: Iterable[dict[str, Any]] = ()) -> I
 
 
 def _unseen_layers(reading: ReadingConfig, description: GeneratorDescription) -> Iterator[dict[str, Any]]:
-    """Yield what else the layers without weights may be that the reader had to assume, where it says so."""
-    assumed = [one for one in description.conventions if one.basis == "assumed" and "--layer-as " in one.because]
-    for choice in re.findall(r"\w+=\w+", " ".join(one.because for one in assumed)):
-        yield {"layer_as": (*reading.layer_as, choice)}
+    """Yield what else the layers without weights may be that the reader had to assume."""
+    for convention in description.conventions:
+        for choice in convention.otherwise:
+            yield {"layer_as": (*reading.layer_as, choice)}
 
 
 def _try(reading: ReadingConfig, read: Read, examples: Sequence[_Example]) -> float:

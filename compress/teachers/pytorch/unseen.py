@@ -40,12 +40,13 @@ class UnseenLayers:
         """
         value = self.said.get(name, _CHOICES[name][0])
         if _TOPICS[name] not in self.topics():
-            said = ", ".join(f"{name}={other}" for other in _CHOICES[name][1:])
-            reason = "--layer-as was given" if name in self.said else f"{because}; --layer-as {said} says otherwise"
-            basis = "set" if name in self.said else "assumed"
-            self.conventions.append(
-                Convention(topic=_TOPICS[name], value=value, basis=basis, because=reason, flag=_FLAG)
-            )
+            if name in self.said:
+                told = Convention(
+                    topic=_TOPICS[name], value=value, basis="set", because="--layer-as was given", flag=_FLAG
+                )
+            else:
+                told = _assume(name, topic=_TOPICS[name], value=value, because=because, flag=_FLAG)
+            self.conventions.append(told)
         return value
 
     def topics(self) -> set[str]:
@@ -58,11 +59,9 @@ class UnseenLayers:
         if kind != "identity":
             writer.add("Activation", {"activation": kind})
         if "Tanh" not in self.said:
-            because = (
-                "its family ends in tanh, which has no weights; --layer-as Tanh=sigmoid, Tanh=identity says otherwise"
-            )
+            because = "its family ends in tanh, which has no weights"
             self.conventions.append(
-                Convention(topic="value range out", value="-1..1", basis="assumed", because=because, flag=_RANGE_FLAG)
+                _assume("Tanh", topic="value range out", value="-1..1", because=because, flag=_RANGE_FLAG)
             )
 
     def require_used(self) -> None:
@@ -90,3 +89,10 @@ def unseen_layers(layer_as: tuple[str, ...]) -> UnseenLayers:
             raise UsageError(f"layer_as = {one}, which no layer of a PyTorch file is; expected one of {known}.")
         said[name] = kind
     return UnseenLayers(said)
+
+
+def _assume(name: str, *, topic: str, value: str, because: str, flag: str) -> Convention:
+    """Return what is assumed of a layer, with what else may be said of it."""
+    otherwise = tuple(f"{name}={other}" for other in _CHOICES[name][1:])
+    reason = f"{because}; --layer-as {', '.join(otherwise)} says otherwise"
+    return Convention(topic=topic, value=value, basis="assumed", because=reason, flag=flag, otherwise=otherwise)
