@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compress.config import require_finite
+from compress.console.device import device_chosen
 from compress.console.exits import Ended, ending_on_signals, report_error
 from compress.console.facts import format_facts
 from compress.console.headline import Headline
 from compress.console.library_lines import library_lines_kept, log_path
 from compress.console.parent import follow_parent
+from compress.errors import UsageError
 from compress.files.apart import require_apart, split_paths
 from compress.files.atomic import atomic_write_text, remove_leftovers
 from compress.files.locks import absolute, locked, wait_for_others
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from cyclopts.help import HelpEntry, HelpPanel
     from rich.console import Console, ConsoleOptions
 
-_WAIT, _VERBOSE = "--wait", "--verbose"
+_WAIT, _VERBOSE, _DEVICE = "--wait", "--verbose", "--device"
 
 
 def new_app(name: str, purpose: str, **options: Any) -> "App":
@@ -51,8 +53,8 @@ def new_app(name: str, purpose: str, **options: Any) -> "App":
         # Markdown would cost a third of the time of --help, and no help here uses it.
         help_format="plaintext",
         help_epilogue=(
-            "Every command also takes --wait: wait for another that writes at the same place; and --verbose: show what "
-            f"libraries write, which else goes to {log_path()}."
+            "Every command also takes --wait: wait for another that writes at the same place; --verbose: show what "
+            f"libraries write, which else goes to {log_path()}; and --device auto|cpu|gpu|gpu:N: where it trains."
         ),
         # Errors and Ctrl-C arrive at `run`, which knows their exit codes.
         exit_on_error=False,
@@ -82,12 +84,29 @@ def run(app: "App", arguments: Sequence[str] | None = None) -> int:
     with library_lines_kept(is_verbose=is_verbose):
         _prepare_streams(is_verbose=is_verbose)
         try:
-            with ending_on_signals():
-                _run_command(app, [token for token in given if token not in (_WAIT, _VERBOSE)])
+            device, others = _take_device([token for token in given if token not in (_WAIT, _VERBOSE)])
+            with ending_on_signals(), device_chosen(device):
+                _run_command(app, others)
                 sys.stdout.flush()
         except (Exception, KeyboardInterrupt, Ended) as error:
             return report_error(error)
     return 0
+
+
+def _take_device(tokens: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Return the value of --device, None where it is not given, and the other tokens.
+
+    Raises:
+        UsageError: If it has no value.
+    """
+    device, others, rest = None, [], iter(tokens)
+    for token in rest:
+        flag, equals, value = token.partition("=")
+        if flag != _DEVICE:
+            others.append(token)
+        elif (device := value if equals else next(rest, None)) is None:
+            raise UsageError(f"{_DEVICE} has no value, expected auto, cpu, gpu or gpu:N.")
+    return device, others
 
 
 def _run_command(app: "App", arguments: list[str]) -> None:

@@ -142,7 +142,9 @@ def distill_into(
     from compress.distill.fit import fit
     from compress.distill.training_data.build import build_training_data
     from compress.training import checkpoint
+    from compress.training.device import require_device
 
+    require_device()
     fingerprint = artifact.file_fingerprint(teacher)
     files = [checkpoint.identify_files(listed) for listed in (paths, real_paths, sorted(held_back))]
     run_identity = checkpoint.run_identity(dict(recorded), description.fingerprint, files)

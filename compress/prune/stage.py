@@ -66,7 +66,9 @@ def prune(
     from compress.prune.groups import find_groups
     from compress.teachers.student import load_student
     from compress.training import checkpoint
+    from compress.training.device import require_device
 
+    require_device()
     model = load_student(inputs.student.model_path)
     groups = find_groups(model)
     _require_possible(model, groups, config)

@@ -57,7 +57,9 @@ def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False
     from compress.teach.batches import load_domain
     from compress.teach.fit import fit_teachers
     from compress.training import checkpoint
+    from compress.training.device import require_device
 
+    require_device()
     files = [checkpoint.identify_files(listed) for listed in (*paths.values(), *paired.values())]
     run_identity = checkpoint.run_identity(to_mapping(config), files)
 

@@ -67,10 +67,12 @@ def quantize(
     # From here on Keras and its backend are needed.
     from compress.teachers.student import load_student
     from compress.training import checkpoint
+    from compress.training.device import require_device
     from export.graph.lower import lower
     from export.quantize import candidates, float_ops
     from export.quantize.trainable import as_keras
 
+    require_device()
     identity = inputs.identity()
 
     def train(work: Path) -> QuantizeResult:
