@@ -32,6 +32,7 @@ BASIS = {
         "strict_json",
     ),
     "text_table",
+    "torch_file",
 }
 """Modules of `compress` that any package may use."""
 ALLOWED: Mapping[str, Mapping[str, set[str] | None]] = {

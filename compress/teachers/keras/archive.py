@@ -19,7 +19,7 @@ from compress.teachers.keras.config import CONFIG_DEPTH_LIMIT, Call, flatten_mod
 from compress.teachers.keras.layer_writer import Weights
 from compress.teachers.keras.layers import finish_network, write_network
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
-from compress.teachers.unpacked import require_whole
+from compress.files.unpacked import require_whole
 
 CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.weights.h5"
 _ROOTS = ("layers", "_layer_checkpoint_dependencies")

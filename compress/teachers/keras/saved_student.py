@@ -12,7 +12,7 @@ from compress.errors import UnusableModel
 from compress.printable import printable_name
 from compress.teachers.description import LAYERS_LIMIT
 from compress.teachers.keras import archive, hdf5
-from compress.teachers.unpacked import DECLARED_BYTES_LIMIT
+from compress.files.unpacked import DECLARED_BYTES_LIMIT
 
 _OWN_LAYERS = (
     "ReflectionPadding2D",

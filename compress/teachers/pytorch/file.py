@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from compress.errors import UnusableModel
-from compress.teachers.unpacked import UNPACKED_RATIO_LIMIT, require_whole
+from compress.files.unpacked import UNPACKED_RATIO_LIMIT, require_whole
 
 PICKLE_BYTES_LIMIT = 64 << 20
 """Largest pickle of a checkpoint's names and shapes; a generator's takes some 30 kB."""
