@@ -130,8 +130,8 @@ def _describe_photos(facts: CardFacts) -> list[str]:
     if facts.photos:
         counts = ", ".join(f"{count} {escape(name)}" for name, count in facts.photos.items())
         lines.append(f"{escape(facts.data)}: {counts}.")
-    if held := max((int(one.config.get("holdout") or 0) for one in facts.trainings), default=0):
-        lines.append(f"Of the training photos up to {held} were held back, to choose the weights by.")
+    if held := max((int(one.scores.get("held_back_photos") or 0) for one in facts.trainings), default=0):
+        lines.append(f"Of the training photos {held} were held back, to choose the weights by.")
     if data := config.get("data"):
         calibrated = config.get("calibration_images")
         lines.append(f"Exported with {calibrated} or fewer photos of {escape(PurePath(str(data)).name)}.")

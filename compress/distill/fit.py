@@ -28,6 +28,8 @@ class FittedStudent:
     student: keras.Model
     held_back_psnr_db: float
     """Mean PSNR to the teacher's images of the held-back training photos, dB."""
+    held_back_photos: int
+    """How many they were."""
     sheet: np.ndarray
     """Rows of photo, teacher's image, student's image; `(height, width, 3)` uint8."""
     history: History
@@ -98,6 +100,7 @@ def fit(
     return FittedStudent(
         student=student,
         held_back_psnr_db=pictures.psnr_db,
+        held_back_photos=len(held_back),
         sheet=draw_sheet(held_back, pictures.pixels),
         history=monitor.history(trained.steps),
         stopped=monitor.explain_end(trained.steps),

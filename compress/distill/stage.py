@@ -204,7 +204,11 @@ def _manifest(
         cost=cost.measure_cost(fitted.student),
         config=dict(recorded),
         seed=config.seed,
-        scores={"held_back_psnr_db": round(fitted.held_back_psnr_db, 3), **_kid_scores(fitted)},
+        scores={
+            "held_back_photos": fitted.held_back_photos,
+            "held_back_psnr_db": round(fitted.held_back_psnr_db, 3),
+            **_kid_scores(fitted),
+        },
     )
 
 

@@ -143,6 +143,7 @@ def _manifest(name: str, pruned: _Pruned, inputs: StageInputs[PruneConfig]) -> M
         | {"groups": pruned.groups, "predicted_int8_bytes": predict_int8_bytes(cost.layer_costs(student))},
         seed=inputs.config.seed,
         scores={
+            "held_back_photos": pruned.fitted.held_back_photos,
             "held_back_psnr_db": round(pruned.fitted.held_back_psnr_db, 3),
             "held_back_psnr_db_untuned": round(pruned.untuned_psnr_db, 3),
             "held_back_psnr_db_unpruned": round(pruned.unpruned_psnr_db, 3),

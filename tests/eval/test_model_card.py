@@ -49,6 +49,7 @@ def _artifact(folder: Path, stage: str, config: dict[str, Any], *, is_exported: 
         input=ImageSpec(shape=(64, 64, 3)),
         cost=Cost(params=10, macs=20, size_bytes=5),
         config=config,
+        scores={"held_back_photos": 6} if stage == "distill" else {},
     )
     write_manifest(folder, manifest)
     return folder
@@ -104,6 +105,7 @@ def test_a_card_holds_every_number_with_its_control_and_interval(config: CardCon
         f"| teacher | g_m2f.h5, SHA-256 `{file_fingerprint(config.teacher)}` |",
         "| made by distill | family unet, steps 40, holdout 64 |",
         "faces: 3 in trainA, 2 in testA, 0 in testB.",
+        "Of the training photos 6 were held back, to choose the weights by.",
         "CC0 1.0",
         "It goes 50 % of the way.",
         "| kid_efficientnet_lite0 | 0.1250 (-0.1250 to 0.3750) | 0.5000 (0.2500 to 0.7500) |",

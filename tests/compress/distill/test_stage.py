@@ -51,6 +51,7 @@ def test_a_student_is_one_model_with_a_manifest_that_reads_back(student: Artifac
     assert (manifest.stage, manifest.parent, manifest.seed) == ("distill", artifact.file_fingerprint(teacher_file), 0)
     assert manifest.config["width"] == 8
     assert manifest.cost.params > 0
+    assert manifest.scores["held_back_photos"] == 2
     assert manifest.scores["held_back_psnr_db"] > 0
     assert teachers.load(student.path).input_shape == (None, 16, 16, 3)
     assert not (student.path.parent / "student.training").exists()
@@ -199,6 +200,7 @@ def test_a_student_is_chosen_by_kid_to_real_images_that_its_discriminator_never_
     assert record["chosen"]["step"] == 2
     assert record["chosen"]["because"] == "the lowest KID 0.3000 ± 0.0500 at step 2"
     assert made.manifest.scores == {
+        "held_back_photos": 4,
         "held_back_psnr_db": round(record["history"][0]["held_back_psnr_db"], 3),
         "held_back_kid": 0.3,
         "held_back_kid_spread": 0.05,

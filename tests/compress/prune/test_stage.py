@@ -91,7 +91,7 @@ def test_a_pruned_student_is_one_model_with_a_manifest_that_reads_back(student: 
         assert blocks <= {1, 4}
     assert any(group["kept"] < group["before"] for group in manifest.config["groups"])
     assert set(manifest.scores) == {
-        "held_back_psnr_db", "held_back_psnr_db_untuned", "held_back_psnr_db_unpruned",
+        "held_back_photos", "held_back_psnr_db", "held_back_psnr_db_untuned", "held_back_psnr_db_unpruned",
     }  # fmt: skip
     assert not (pruned.path.parent / "pruned.training").exists()
 
