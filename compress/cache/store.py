@@ -49,7 +49,8 @@ class Store:
 
         Args:
             name: Name of its file.
-            read: Reads the file; whatever it raises says that the file is damaged.
+            read: Reads the file; whatever it raises says that the file is damaged. A format without checksums of its
+                own must find the file's end behind its content, or a seal: see `require_seal_or_end`.
 
         Raises:
             Damaged: If the file is torn, changed, unreadable or no file.
@@ -85,6 +86,16 @@ class Store:
         self._is_swept = True
         for path in unfinished_files(self.folder):
             path.unlink(missing_ok=True)
+
+
+def require_seal_or_end(rest: bytes) -> None:
+    """Check what follows the content of a kept file, by which a spoilt seal is told from a file that has none.
+
+    Raises:
+        ValueError: If it is neither a seal nor nothing.
+    """
+    if rest and not rest.startswith(_SEAL):
+        raise ValueError("its bytes and their hash are others than were kept")
 
 
 def unfinished_files(folder: Path) -> Iterator[Path]:

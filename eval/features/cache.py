@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compress.cache.store import Damaged, Store
+from compress.cache.store import Damaged, Store, require_seal_or_end
 from compress.errors import UsageError
 from eval.config import NetworkName
 from eval.score_key import package_versions
@@ -94,7 +94,9 @@ class FeatureCache:
 
 
 def _read_features(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    features = np.load(path, allow_pickle=False)
+    with path.open("rb") as stream:
+        features = np.load(stream, allow_pickle=False)
+        require_seal_or_end(stream.read())
     if not isinstance(features, np.ndarray) or (features.shape, features.dtype) != (shape, np.float32):
         raise ValueError(f"it holds something else than {shape[0]}x{shape[1]} float32 numbers")
     if not np.isfinite(features).all():

@@ -77,10 +77,16 @@ def npy(path: Path, array: np.ndarray, save: Callable[..., None] = np.save) -> N
         save(stream, array)
 
 
+def garbled(content: bytes) -> bytes:
+    """Change the numbers of kept features and all that follows, and leave their header."""
+    return content[:-100] + bytes(byte ^ 1 for byte in content[-100:])
+
+
 SPOILS: dict[str, Callable[[Path], Any]] = {
     "torn": lambda path: path.write_bytes(path.read_bytes()[:-90]),
     "torn in its header": lambda path: path.write_bytes(path.read_bytes()[:40]),
     "changed": lambda path: path.write_bytes(path.read_bytes()[:-90] + b"other" + path.read_bytes()[-85:]),
+    "changed, its hash, too": lambda path: path.write_bytes(garbled(path.read_bytes())),
     "empty": lambda path: path.write_bytes(b""),
     "no array": lambda path: path.write_bytes(b"features"),
     "pickled": lambda path: npy(path, np.array([object()])),
@@ -101,6 +107,11 @@ def test_file_that_cannot_be_right_is_computed_anew_with_a_warning(
     assert np.array_equal(found, FEATURES)
     assert caplog.records[0].levelno == logging.WARNING
     assert kept.name in caplog.records[0].getMessage()
+
+
+def test_file_of_an_earlier_version_has_no_hash_and_is_taken(kept: Path) -> None:
+    npy(kept, FEATURES + 1)
+    assert np.array_equal(FeatureCache(kept.parent).load_or_compute(KEY, refuse), FEATURES + 1)
 
 
 def test_spoilt_file_is_replaced(kept: Path) -> None:
