@@ -6,12 +6,13 @@ all of them, each under its name.
 """
 
 import ast
-import importlib.util
 import os
 import random
+import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -127,10 +128,40 @@ def convolution_chain() -> Callable[..., bytes]:
 
 
 @pytest.fixture(scope="session")
-def teacher_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def write_pth() -> Callable[..., Path]:
+    """Write float32 arrays as `torch.save` writes a state dict, operation by operation, without PyTorch."""
+
+    def text(value: str) -> bytes:
+        return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+    def number(value: int) -> bytes:
+        return b"J" + struct.pack("<i", value)
+
+    def tensor(key: str, value: np.ndarray) -> bytes:
+        strides = [stride // value.itemsize for stride in value.strides]
+        numbers = (b"(" + b"".join(map(number, numbers)) + b"t" for numbers in (value.shape, strides))
+        storage = (
+            b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text(key) + text("cpu") + number(value.size) + b"tQ"
+        )
+        hooks = b"\x89ccollections\nOrderedDict\n)R"
+        return b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + number(0) + b"".join(numbers) + hooks + b"tR"
+
+    def write(path: Path, state: Mapping[str, np.ndarray]) -> Path:
+        items = (text(name) + tensor(str(place), value) for place, (name, value) in enumerate(state.items()))
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("archive/data.pkl", b"\x80\x02}(" + b"".join(items) + b"u.")
+            archive.writestr("archive/byteorder", "little")
+            for place, value in enumerate(state.values()):
+                archive.writestr(f"archive/data/{place}", value.astype("<f4").tobytes())
+            archive.writestr("archive/version", "3\n")
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def teacher_file(tmp_path_factory: pytest.TempPathFactory, write_pth: Callable[..., Path]) -> Path:
     """A tiny CycleGAN ResNet generator of random weights in PyTorch's layout: 8 filters, 2 blocks, any image size."""
-    if importlib.util.find_spec("torch") is None:
-        pytest.skip("the extra `pth` is not installed")
     shapes = {"1": (8, 3, 7, 7), "4": (16, 8, 3, 3), "7": (32, 16, 3, 3)}
     shapes |= {f"{block}.conv_block.{layer}": (32, 32, 3, 3) for block in (10, 11) for layer in (1, 5)}
     shapes |= {"12": (32, 16, 3, 3), "15": (16, 8, 3, 3), "19": (3, 8, 7, 7)}
@@ -141,10 +172,7 @@ def teacher_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         filters = shape[1] if layer in ("12", "15") else shape[0]
         state[f"model.{layer}.weight"] = random.normal(0, 0.3, shape).astype(np.float32)
         state[f"model.{layer}.bias"] = random.normal(0, 0.3, filters).astype(np.float32)
-    folder = tmp_path_factory.mktemp("teacher")
-    np.savez(folder / "weights.npz", **state)
-    subprocess.run([sys.executable, "-c", _SAVE_AS_PTH, folder / "weights.npz", folder / "tiny.pth"], check=True)
-    return folder / "tiny.pth"
+    return write_pth(tmp_path_factory.mktemp("teacher") / "tiny.pth", state)
 
 
 @pytest.fixture
@@ -155,14 +183,6 @@ def eagerly() -> Iterator[None]:
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
-
-
-# In a process of its own: torch loaded beside TensorFlow ends the interpreter.
-_SAVE_AS_PTH = """
-import sys, numpy, torch
-weights = numpy.load(sys.argv[1])
-torch.save({name: torch.from_numpy(weights[name]) for name in weights.files}, sys.argv[2])
-"""
 
 
 _SIDE_SUFFIX = "_side"

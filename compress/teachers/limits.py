@@ -62,7 +62,7 @@ def _starved_s() -> float:
 
 
 def limit_memory(more_bytes: int) -> None:
-    """Limit this process's address space to what it has now and so many bytes; PyTorch alone maps gigabytes."""
+    """Limit this process's address space to what it has now and so many bytes; TensorFlow alone maps gigabytes."""
     # Systems without /proc do not enforce this limit either.
     with suppress(OSError, ValueError):
         pages = int(_STATM.read_text(encoding="ascii").split()[0])

@@ -84,7 +84,7 @@ def require_regular(path: Path) -> int:
 
 
 def _read(path: Path, reading: ReadingConfig) -> GeneratorDescription:
-    # Readers are imported one by one: h5py alone starts in 0.2 s, PyTorch and TensorFlow in many seconds.
+    # Readers are imported one by one: h5py alone starts in 0.2 s, TensorFlow in many seconds.
     if path.is_dir():
         from compress.teachers.saved_model import reader
 
@@ -113,11 +113,7 @@ def load_framework(path: Path) -> None:
     """Load what reading a file needs, so that its limits of time and memory count the reading alone."""
     if path.is_dir():
         import tensorflow  # noqa: F401
-    elif find_content(path) == "torch":
-        from compress.teachers.pytorch import reader
-
-        reader.load_torch()
-    else:
+    elif find_content(path) in ("hdf5", "keras"):
         import h5py  # noqa: F401
 
 

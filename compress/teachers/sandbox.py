@@ -2,7 +2,7 @@
 
 HDF5 and zip readers crash, hang or eat all memory on torn and hostile files (2 segfaults and 6 hangs in 2,900 files
 with flipped bytes): the child dies of it, the command says so in one line. The child sets its limits itself, and the
-system enforces them (`limits`). It also keeps PyTorch out of TensorFlow's process.
+system enforces them (`limits`). A SavedModel is read by TensorFlow there, which this process does without.
 """
 
 import json

@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 
 from compress.errors import UnusableModel
+from compress.files.unpacked import require_whole
 from compress.strict_json import MOST_BYTES, parse_json
 from compress.teachers.description import GeneratorDescription
 from compress.teachers.keras import hdf5
@@ -19,7 +20,6 @@ from compress.teachers.keras.config import CONFIG_DEPTH_LIMIT, Call, flatten_mod
 from compress.teachers.keras.layer_writer import Weights
 from compress.teachers.keras.layers import finish_network, write_network
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
-from compress.files.unpacked import require_whole
 
 CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.weights.h5"
 _ROOTS = ("layers", "_layer_checkpoint_dependencies")

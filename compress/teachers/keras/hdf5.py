@@ -14,8 +14,8 @@ import h5py
 import numpy as np
 
 from compress.errors import UnusableModel
-from compress.printable import printable_name
 from compress.files.unpacked import most_unpacked_bytes
+from compress.printable import printable_name
 
 OBJECTS_LIMIT = 50_000
 """Most groups and datasets of a file; a generator with its optimizer has some 1,000."""

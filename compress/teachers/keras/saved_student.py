@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from compress.errors import UnusableModel
+from compress.files.unpacked import DECLARED_BYTES_LIMIT
 from compress.printable import printable_name
 from compress.teachers.description import LAYERS_LIMIT
 from compress.teachers.keras import archive, hdf5
-from compress.files.unpacked import DECLARED_BYTES_LIMIT
 
 _OWN_LAYERS = (
     "ReflectionPadding2D",

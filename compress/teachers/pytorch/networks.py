@@ -36,16 +36,11 @@ class Network:
 
     name: str
     """Where it lies in the file: `G_A.model`; empty for one that is the whole file."""
-    tensors: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tensors: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     foreign: list[str] = field(default_factory=list)
     """Names among its own that no layer known here has."""
 
-    def all_tensors(self) -> Iterator[Any]:
-        """Yield the tensors of all layers."""
-        for stored in self.tensors.values():
-            yield from stored.values()
-
-    def layers(self, to_numpy: Callable[[Any], np.ndarray]) -> Layers:
+    def layers(self, to_float: Callable[[np.ndarray], np.ndarray]) -> Layers:
         """Return the network's layers by their places.
 
         Raises:
@@ -59,7 +54,7 @@ class Network:
             place = tuple(int(part) for part in parts if part.isdecimal())
             if place in found or not parts[-1].isdecimal():
                 raise UnusableModel(f"layer {printable_name(path)} has a name where its number was expected.")
-            found[place] = fold({role: to_numpy(value) for role, value in stored.items()})
+            found[place] = fold({role: to_float(value) for role, value in stored.items()})
         return dict(sorted(found.items()))
 
 
@@ -72,7 +67,7 @@ def find_networks(content: Any, place: str = "", depth: int = NESTING_LIMIT) -> 
         name = str(key)
         if isinstance(value, Mapping):
             yield from find_networks(value, f"{place}{name}.", depth - 1)
-        elif hasattr(value, "ndim") and (match := _NUMBERED.fullmatch(name)):
+        elif isinstance(value, np.ndarray) and (match := _NUMBERED.fullmatch(name)):
             network = found.setdefault(match[1], Network(f"{place}{match[1]}".strip(".")))
             known = _NAME.fullmatch(name)
             if known:

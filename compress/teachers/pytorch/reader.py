@@ -1,11 +1,8 @@
 """Reader of PyTorch checkpoints: finds the generator and describes it by the family that knows its layers' numbers.
 
-`weights_only=True` keeps code from running; `file` has checked before that nothing unpacks to many times its size.
+`compress.torch_file` reads it without PyTorch and without running any code.
 """
 
-import argparse
-import pickle
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +13,13 @@ import numpy as np
 from compress.errors import UnusableModel
 from compress.printable import printable_name
 from compress.teachers.description import Convention, GeneratorDescription
-from compress.teachers.pytorch import file, resnet, unet
+from compress.teachers.pytorch import resnet, unet
 from compress.teachers.pytorch.layers import is_convolution
 from compress.teachers.pytorch.networks import Layers, Network, choose, find_networks, short_names
 from compress.teachers.pytorch.safetensors import read_safetensors
 from compress.teachers.pytorch.unseen import unseen_layers
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
+from compress.torch_file.read import read_state
 
 FAMILIES = (unet, resnet)
 
@@ -30,21 +28,20 @@ def describe(path: Path, reading: ReadingConfig = AS_FOUND) -> GeneratorDescript
     """Describe the generator in a checkpoint: a state dict, or a dict that holds one.
 
     Raises:
-        UnusableModel: If PyTorch is not installed, the file holds more than tensors, no known generator, or several.
+        UnusableModel: If the file is damaged, holds more than data, no known generator, or several.
         UsageError: If what the user says does not go with it.
     """
-    file.check_declared_sizes(path)
-    return _describe_content(path, _load(path), reading, ".pth")
+    return _describe_content(read_state(path), reading, ".pth")
 
 
 def describe_safetensors(path: Path, reading: ReadingConfig = AS_FOUND) -> GeneratorDescription:
-    """Describe the generator in a safetensors file, whose names are those of a state dict; PyTorch is not needed.
+    """Describe the generator in a safetensors file, whose names are those of a state dict.
 
     Raises:
         UnusableModel: As `describe`.
         UsageError: As `describe`.
     """
-    return _describe_content(path, read_safetensors(path), reading, ".safetensors")
+    return _describe_content(read_safetensors(path), reading, ".safetensors")
 
 
 def read_state_dict(path: Path) -> dict[str, np.ndarray]:
@@ -54,52 +51,16 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
         Each tensor as float32, by its name.
 
     Raises:
-        UnusableModel: If PyTorch is not installed, or the file holds something else.
+        UnusableModel: If the file is damaged or holds something else.
     """
-    file.check_declared_sizes(path)
-    content = _load(path)
-    if not isinstance(content, Mapping) or not all(hasattr(value, "numel") for value in content.values()):
+    content = read_state(path)
+    if not isinstance(content, Mapping) or not all(isinstance(value, np.ndarray) for value in content.values()):
         raise UnusableModel(f"it holds {_summary(content)}; expected tensors by their names.")
-    file.check_tensor_sizes(path, content.values())
-    return {str(name): _to_numpy(value) for name, value in content.items()}
+    return {str(name): _to_float(value) for name, value in content.items()}
 
 
-def load_torch() -> Any:
-    """Import PyTorch.
-
-    Raises:
-        UnusableModel: If it is not installed.
-    """
-    try:
-        import torch
-    except ImportError as error:
-        raise UnusableModel("reading a .pth needs PyTorch: pip install 'pocketgan[pth]'.") from error
-    return torch
-
-
-def _load(path: Path) -> Any:
-    torch = load_torch()
-    try:
-        # Training loops save their flags along: a Namespace is data and holds no code.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        # PyTorch's own words advise to load with code that the file holds.
-        named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        held = f"{named[1]}, " if named else ""
-        raise UnusableModel(
-            f"it holds more than tensors ({held}perhaps a whole pickled model), and code in a file is never run; "
-            "save generator.state_dict() instead."
-        ) from error
-    except (RuntimeError, ValueError, EOFError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise UnusableModel(
-            f"PyTorch cannot read its tensors ({type(error).__name__}); the checkpoint is truncated or damaged."
-        ) from error
-
-
-def _describe_content(path: Path, content: Any, reading: ReadingConfig, suffix: str) -> GeneratorDescription:
+def _describe_content(content: Any, reading: ReadingConfig, suffix: str) -> GeneratorDescription:
     networks = list(find_networks(content))
-    file.check_tensor_sizes(path, [tensor for one in networks for tensor in one.all_tensors()])
     read = [(network, _read_layers(network)) for network in networks]
     known = [(network, layers) for network, layers in read if isinstance(layers, dict) and _family(layers)]
     if not known:
@@ -117,7 +78,7 @@ def _describe_content(path: Path, content: Any, reading: ReadingConfig, suffix: 
 def _read_layers(network: Network) -> Layers | UnusableModel:
     """Return a network's layers, or what keeps them from being read: another network may be the generator."""
     try:
-        return network.layers(_to_numpy)
+        return network.layers(_to_float)
     except UnusableModel as error:
         return error
 
@@ -155,11 +116,15 @@ def _no_generator(content: Any, read: list[tuple[Network, Layers | UnusableModel
     return UnusableModel(f"{expected} What is nearest, {name} ({len(layers)} layers{taken}), {lacking}.")
 
 
-def _to_numpy(tensor: Any) -> np.ndarray:
-    return tensor if isinstance(tensor, np.ndarray) else tensor.detach().float().numpy()
+def _to_float(tensor: np.ndarray) -> np.ndarray:
+    if tensor.dtype.kind == "c":
+        raise UnusableModel(f"a tensor of shape {tensor.shape} holds complex numbers, which no layer known here has.")
+    return tensor.astype(np.float32, copy=False)
 
 
 def _summary(content: Any) -> str:
+    if isinstance(content, np.ndarray):
+        return f"one tensor of shape {content.shape}"
     if not isinstance(content, Mapping):
         return f"a {type(content).__name__}"
     names = ", ".join(printable_name(str(name)) for name in list(content)[:3])

@@ -24,7 +24,7 @@ REFUSED = {"unshuffled": "Reshape.*changes the shape"}
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Files of PyTorch's exporter, and PyTorch's own outputs."""
     if importlib.util.find_spec("torch") is None:
-        pytest.skip("the extra `pth` is not installed")
+        pytest.skip("PyTorch is not installed")
     folder = tmp_path_factory.mktemp("onnx")
     script = Path(__file__).with_name("onnx_exports.py")
     subprocess.run([sys.executable, str(script), str(folder)], check=True, capture_output=True)

@@ -45,7 +45,7 @@ FORMATS = (
 def siblings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Files, PyTorch's own outputs, and for each file its description or an entry in `refusals.json`."""
     if importlib.util.find_spec("torch") is None:
-        pytest.skip("the extra `pth` is not installed")
+        pytest.skip("PyTorch is not installed")
     folder = tmp_path_factory.mktemp("siblings")
     script = Path(__file__).with_name("torch_siblings.py")
     subprocess.run([sys.executable, str(script), str(folder)], check=True, capture_output=True)

@@ -24,7 +24,6 @@ from torch_references import AFFINE_INSTANCE_NORM, BATCH_NORM, INSTANCE_NORM, UN
 from compress.config import from_mapping
 from compress.errors import PocketGANError
 from compress.teachers import read
-from compress.teachers.pytorch import reader
 from compress.teachers.reading.config import ReadingConfig
 
 PADS = {"reflect": nn.ReflectionPad2d, "replicate": nn.ReplicationPad2d, "zero": nn.ZeroPad2d}
@@ -352,7 +351,6 @@ if __name__ == "__main__":
     torch.manual_seed(0)
     torch.set_num_threads(1)
     target = Path(sys.argv[1])
-    reader.load_torch()
     for entry in generators():
         write(target, *entry)
     write_formats(target)
