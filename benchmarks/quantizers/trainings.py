@@ -91,7 +91,8 @@ def train_candidates(
         )
         cache = cache_folder(inputs.description.fingerprint, inputs.image_size_px)
         translate = TeacherImages(training_data.teacher.predict_on_batch, cache)
-        pictures = [translate(photo) for photo in photos]
+        pictures = translate(photos)
+        translate.finish()
     ours = {one.method: one for one in finished.candidates}
     return Trainings(
         files={f"compress quantize, {method}": emitter.int8_file(one.quantized, "int8") for method, one in ours.items()}

@@ -87,14 +87,15 @@ def choose_recipe(teacher: Path, data: Path, config: DistillConfig, reading: Rea
     description = teachers.describe(teacher, reading=reading)
     require_teacher_size(description, teacher, config)
 
-    from compress.distill.training_data.build import translator
     from compress.distill.training_data.teacher_images import TeacherImages, cache_folder
+    from compress.distill.training_data.teacher_precision import translator
     from compress.teachers.build import build_generator
 
     folder = cache_folder(description.fingerprint, size)
     translate = TeacherImages(translator(build_generator(description)), folder)
     photos = [photo for _, photo in images.read_images([paths[place] for place in sorted(chosen)], size)]
-    change = measure_change(np.stack(photos), np.stack([translate(one) for one in photos]))
+    change = measure_change(np.stack(photos), np.stack(translate(photos)))
+    translate.finish()
     _log.info("%s: --recipe %s", change, change.recipe)
     return change.recipe
 

@@ -40,6 +40,8 @@ class FittedStudent:
     """Photos trained on per second in the last steps; None where a run had none left to do."""
     precision: Policy
     """Arithmetic of the training."""
+    teacher_precision: Policy
+    """Arithmetic that the teacher's images were made in."""
 
 
 def fit(
@@ -106,6 +108,7 @@ def fit(
         stopped=monitor.explain_end(trained.steps),
         images_per_s=None if trained.step_s is None else round(config.batch_size / trained.step_s, 3),
         precision=policy,
+        teacher_precision=training_data.teacher_precision,
     )
 
 

@@ -175,6 +175,7 @@ def write_student(scratch: Path, fitted: FittedStudent) -> None:
     chosen = history.chosen and {"step": history.chosen.step, "because": history.explain_choice()}
     record = {**history.to_mapping(), "chosen": chosen, "stopped": fitted.stopped}
     record |= {"images_per_s": fitted.images_per_s, "precision": fitted.precision}
+    record |= {"teacher_images_precision": fitted.teacher_precision}
     (scratch / HISTORY).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -35,13 +35,20 @@ def resolve_policy(precision: TrainingPrecision, work: Path) -> Policy:
         work: The run's folder, which remembers what `auto` found: a run that resumes goes on in the same arithmetic,
             also where the two are about as fast and a busy machine would choose the other one now.
     """
-    if precision != "auto":
-        return precision
-    record = work / _RECORD
+    return precision if precision != "auto" else remembered(work / _RECORD, fastest_policy)
+
+
+def remembered(record: Path, choose: Callable[[], Policy]) -> Policy:
+    """Return the policy that a run's folder remembers, or choose one and have it remembered.
+
+    Args:
+        record: File in the run's folder, which is made if missing.
+        choose: Called where the file is missing or damaged.
+    """
     if record.exists() and (known := record.read_text(encoding="utf-8", errors="replace").strip()) in _POLICIES:
         return known
-    policy = fastest_policy()
-    make_training_folder(work)
+    policy = choose()
+    make_training_folder(record.parent)
     replace_text(record, f"{policy}\n")
     return policy
 

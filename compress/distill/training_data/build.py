@@ -10,14 +10,16 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from compress.distill.config import LossConfig
+from compress.distill.config import FitConfig
 from compress.distill.distiller import check_teacher_features
 from compress.distill.training_data.pairs import Pairs, collect_pairs
 from compress.distill.training_data.real_images import load_real_images
-from compress.distill.training_data.teacher_images import TeacherImages, Translate, cache_folder
+from compress.distill.training_data.teacher_images import TeacherImages, cache_folder
+from compress.distill.training_data.teacher_precision import resolve_teacher_precision
 from compress.files.training_folder import make_training_folder
 from compress.teachers.build import build_generator
 from compress.teachers.description import GeneratorDescription
+from compress.training.precision import Policy
 
 _log = logging.getLogger(__name__)
 
@@ -31,13 +33,15 @@ class TrainingData:
     """The frozen teacher, for losses that use its features."""
     real: np.ndarray | None
     """Real images of the target domain, `(count, height, width, 3)` uint8; None without any, or a discriminator."""
+    teacher_precision: Policy = "float32"
+    """Arithmetic that the teacher's images were made in."""
 
 
 def build_training_data(
     paths: list[Path],
     real_paths: Sequence[Path],
     description: GeneratorDescription,
-    config: LossConfig,
+    config: FitConfig,
     work: Path,
     image_size_px: int,
 ) -> TrainingData:
@@ -47,7 +51,7 @@ def build_training_data(
         paths: The photos.
         real_paths: Real images, from `list_real_images`.
         description: Description of the teacher.
-        config: Losses and their weights.
+        config: Losses and their weights, and the precision of the training.
         work: The run's folder; made if missing.
         image_size_px: Side of the square that photos are cropped and resized to.
 
@@ -58,13 +62,11 @@ def build_training_data(
     make_training_folder(work)
     generator = build_generator(description)
     check_teacher_features(generator, config, image_size_px)
-    cache = cache_folder(description.fingerprint, image_size_px)
+    precision, translate = resolve_teacher_precision(
+        config.precision, generator, description, paths, work, image_size_px
+    )
+    cache = cache_folder(description.fingerprint, image_size_px, precision)
     _log.info("%d photos; the teacher's images are kept in %s", len(paths), cache)
-    translate = TeacherImages(translator(generator), cache)
-    pairs = collect_pairs(paths, translate, work=work, image_size_px=image_size_px)
-    return TrainingData(pairs, generator, load_real_images(real_paths, work / "real.npy", image_size_px))
-
-
-def translator(generator: keras.Model) -> Translate:
-    """Return a teacher as a function of photos."""
-    return lambda photos: np.asarray(generator.predict_on_batch(photos))
+    pairs = collect_pairs(paths, TeacherImages(translate, cache), work=work, image_size_px=image_size_px)
+    real = load_real_images(real_paths, work / "real.npy", image_size_px)
+    return TrainingData(pairs, generator, real, precision)

@@ -1,14 +1,16 @@
 """Pairs of photos and the teacher's images, as arrays on disk that training reads batch by batch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from compress import images
-from compress.distill.training_data.teacher_images import TeacherImages
+from compress.distill.training_data.teacher_images import BATCH_SIZE, TeacherImages
 from compress.errors import UnusableData
 
 HOLDOUT_SHARE = 0.1
@@ -87,11 +89,26 @@ def collect_pairs(paths: Sequence[Path], translate: TeacherImages, *, work: Path
     ]
     count = 0
     with tqdm(total=len(paths), desc="teacher", unit="image") as bar:
-        for _, photo in images.read_images(paths, image_size_px):
-            arrays[0][count], arrays[1][count] = photo, translate(photo)
-            count += 1
-            bar.update()
-    translate.report_damage()
+        for photos in _read_ahead(paths, image_size_px):
+            ended = count + len(photos)
+            arrays[0][count:ended], arrays[1][count:ended] = photos, translate(photos)
+            count = ended
+            bar.update(len(photos))
+    translate.finish()
     if count < MINIMUM_PHOTOS:
         raise UnusableData(f"{count} usable photos, expected at least {MINIMUM_PHOTOS}, better some hundreds.")
     return Pairs(arrays[0], arrays[1], np.arange(count))
+
+
+def _read_ahead(paths: Sequence[Path], image_size_px: int) -> Iterator[list[np.ndarray]]:
+    """Yield the photos in batches, the next of which is read on another thread meanwhile."""
+    photos = (photo for _, photo in images.read_images(paths, image_size_px))
+
+    def read() -> list[np.ndarray]:
+        return list(islice(photos, BATCH_SIZE))
+
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        following = reader.submit(read)
+        while batch := following.result():
+            following = reader.submit(read)
+            yield batch

@@ -129,6 +129,7 @@ def test_without_steps_the_student_is_cut_and_nothing_else(run, student: Artifac
         "stopped": None,
         "images_per_s": None,
         "precision": "float32",
+        "teacher_images_precision": "float32",
     }
 
 

@@ -1,7 +1,7 @@
 """The teacher's images: each is made once, and again where what was kept is damaged."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +11,34 @@ import pytest
 from compress import images
 from compress.cache import store
 from compress.distill.training_data.pairs import collect_pairs
-from compress.distill.training_data.teacher_images import TeacherImages
+from compress.distill.training_data.teacher_images import TeacherImages, batch_size, cache_folder
 
-PHOTOS = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
+PHOTOS = list(np.random.default_rng(0).integers(0, 256, (7, 8, 8, 3), dtype=np.uint8))
 
 
 class Teacher:
-    """Inverts its images, and counts them."""
+    """Inverts its images, and counts those that are not black, with which batches are filled up."""
 
     def __init__(self) -> None:
         self.seen = 0
+        self.shapes: list[tuple[int, ...]] = []
 
     def __call__(self, photos: np.ndarray) -> np.ndarray:
-        self.seen += len(photos)
+        self.shapes.append(photos.shape)
+        self.seen += sum((photo != -1).any() for photo in photos)
         return -photos
 
 
-def inverted(photo: np.ndarray) -> np.ndarray:
-    return images.to_uint8(-images.to_float(photo))
+def inverted(photos: Sequence[np.ndarray]) -> np.ndarray:
+    return images.to_uint8(-images.to_float(np.stack(photos)))
 
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Path:
     """A cache that holds the images of all photos."""
     translate = TeacherImages(Teacher(), tmp_path / "cache")
-    for photo in PHOTOS:
-        translate(photo)
+    translate(PHOTOS)
+    translate.finish()
     return tmp_path / "cache"
 
 
@@ -61,8 +63,7 @@ DAMAGES: dict[str, Callable[[Path], Any]] = {
 def test_an_image_is_made_once(kept: Path) -> None:
     teacher = Teacher()
     translate = TeacherImages(teacher, kept)
-    for photo in PHOTOS:
-        np.testing.assert_array_equal(translate(photo), inverted(photo))
+    np.testing.assert_array_equal(translate(PHOTOS), inverted(PHOTOS))
     assert teacher.seen == 0
 
 
@@ -72,17 +73,15 @@ def test_damaged_images_are_made_anew_and_counted(damage: str, kept: Path, caplo
         DAMAGES[damage](path)
     teacher = Teacher()
     translate = TeacherImages(teacher, kept)
-    for photo in PHOTOS:
-        np.testing.assert_array_equal(translate(photo), inverted(photo))
+    np.testing.assert_array_equal(translate(PHOTOS), inverted(PHOTOS))
     assert teacher.seen == 3
     with caplog.at_level(logging.INFO):
-        translate.report_damage()
-        translate.report_damage()
+        translate.finish()
+        translate.finish()
     (line,) = caplog.messages
     assert line == f"3 of the teacher's images in {kept} were damaged and were made anew"
     again = Teacher()
-    for photo in PHOTOS:
-        TeacherImages(again, kept)(photo)
+    TeacherImages(again, kept)(PHOTOS)
     assert again.seen == 0
 
 
@@ -92,7 +91,7 @@ def test_collecting_pairs_tells_of_damage(kept: Path, tmp_path: Path, caplog: py
     next(iter(kept.iterdir())).write_bytes(b"")
     translate = TeacherImages(Teacher(), kept)
     pairs = collect_pairs(sorted(tmp_path.glob("*.png")), translate, work=tmp_path, image_size_px=8)
-    np.testing.assert_array_equal(pairs.targets, [inverted(photo) for photo in PHOTOS])
+    np.testing.assert_array_equal(pairs.targets, inverted(PHOTOS))
     assert any(message.startswith("1 of the teacher's images") for message in caplog.messages)
 
 
@@ -104,8 +103,20 @@ def test_a_full_disk_costs_one_line_and_not_the_images(
 
     monkeypatch.setattr(store, "replace_bytes", full)
     translate = TeacherImages(Teacher(), tmp_path / "cache")
-    for photo in PHOTOS:
-        np.testing.assert_array_equal(translate(photo), inverted(photo))
+    np.testing.assert_array_equal(translate(PHOTOS), inverted(PHOTOS))
+    translate.finish()
     assert [message for message in caplog.messages if "No space left" in message] == [
         "the teacher's images are not kept: [Errno 28] No space left on device"
     ]
+
+
+def test_photos_go_in_batches_of_one_size_and_large_ones_by_fewer(tmp_path: Path) -> None:
+    teacher = Teacher()
+    TeacherImages(teacher, tmp_path)(PHOTOS)
+    assert (teacher.shapes, teacher.seen) == ([(4, 8, 8, 3)] * 2, 7)
+    assert [batch_size(side, side) for side in (128, 256, 300, 512, 2048)] == [4, 4, 2, 1, 1]
+
+
+def test_images_in_another_precision_lie_apart() -> None:
+    folders = {cache_folder("0" * 64, 128, precision) for precision in ("float32", "mixed_bfloat16")}
+    assert {folder.name for folder in folders} == {f"{'0' * 16}-128px", f"{'0' * 16}-128px-mixed_bfloat16"}
