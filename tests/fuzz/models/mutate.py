@@ -22,6 +22,10 @@ _VALUES = (
     "", "same", "valid", "\x1b[2J", "../..", [], [1], [1, 2], [0, 0], [[1, 1], [2, 2]], [-1, -1], [3, 3, 3], {},
     {"class_name": "Lambda", "config": {}},
 )  # fmt: skip
+_OPERATIONS = b"}](tsuaeRbQcqhrjKMJXGN.)0\x85\x86\x87\x88\x89\x8a\x8c\x93\x94\x81"
+"""Operations of a pickle."""
+_PICKLES_BYTES = 2000
+"""Bytes with which a checkpoint of before PyTorch 1.6 begins: its pickles."""
 _NUMBERS = (np.nan, np.inf, -np.inf, 1e38, -1e38, 1e-45, 0.0, -1.0, 1e20)
 
 
@@ -124,6 +128,30 @@ def mutate_zip_member(path: Path, draw: random.Random) -> None:
     with zipfile.ZipFile(path) as archive:
         name = draw.choice([member.filename for member in archive.infolist() if member.file_size])
     _change_member(path, name, lambda content: _changed(bytearray(content), draw))
+
+
+def mutate_pickle(path: Path, draw: random.Random) -> None:
+    """Exchange operations of a checkpoint's pickle, or change its bytes; in a zip its checksum is made right."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            name = next(member for member in archive.namelist() if member.endswith("data.pkl"))
+        _change_member(path, name, lambda content: _changed_pickle(bytearray(content), draw))
+    else:
+        content = path.read_bytes()
+        path.write_bytes(_changed_pickle(bytearray(content[:_PICKLES_BYTES]), draw) + content[_PICKLES_BYTES:])
+
+
+def _changed_pickle(content: bytearray, draw: random.Random) -> bytes:
+    for _ in range(draw.choice((1, 2, 5))):
+        place, other = draw.randrange(len(content)), draw.randrange(len(content))
+        match draw.randrange(3):
+            case 0:
+                content[place] = draw.choice(_OPERATIONS)
+            case 1:
+                content[place], content[other] = content[other], content[place]
+            case _:
+                return _changed(content, draw)
+    return bytes(content)
 
 
 def _change_array(opened: h5py.File, draw: random.Random) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Literal, get_args
 
-Format = Literal["h5", "keras", "pth", "onnx", "saved_model", "tflite", "student", "manifest"]
+Format = Literal["h5", "keras", "pth", "pth_legacy", "onnx", "saved_model", "tflite", "student", "manifest"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 _WITH_KERAS = """
@@ -59,6 +59,7 @@ for layer, shape in shapes.items():
     state[f"model.{layer}.weight"] = 0.2 * torch.randn(shape)
     state[f"model.{layer}.bias"] = torch.zeros(shape[1] if layer in ("11", "14") else shape[0])
 torch.save(state, sys.argv[1])
+torch.save(state, sys.argv[1].replace(".pth", "_legacy.pth"), _use_new_zipfile_serialization=False)
 """
 _ONNX_WITH_TORCH = """
 import sys, torch
@@ -81,7 +82,7 @@ def make_originals(folder: Path, *, torch: bool) -> dict[Format, Path]:
 
     Args:
         folder: Where to.
-        torch: Whether PyTorch is installed, which writes the `.pth` and the `.onnx`.
+        torch: Whether PyTorch is installed, which writes the `.pth` of both formats and the `.onnx`.
 
     Returns:
         The path of each format's; a manifest's is its artifact's.
@@ -97,7 +98,7 @@ def make_originals(folder: Path, *, torch: bool) -> dict[Format, Path]:
     }
     if torch:
         _run(_WITH_TORCH, folder / "teacher.pth")
-        found["pth"] = folder / "teacher.pth"
+        found["pth"], found["pth_legacy"] = folder / "teacher.pth", folder / "teacher_legacy.pth"
         _run(_ONNX_WITH_TORCH, folder / "teacher.onnx")
         found["onnx"] = folder / "teacher.onnx"
     json.loads((folder / "student" / "manifest.json").read_text(encoding="utf-8"))

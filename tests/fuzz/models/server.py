@@ -73,8 +73,12 @@ _STEPS: dict[str, Callable[[Path, Path], None]] = {
     "load_student": _load_student,
 }
 _PRELOADED = {
-    "plain": ("compress.teachers.keras.h5", "compress.teachers.keras.saved_student", "compress.artifact"),
-    "torch": ("torch", "compress.teachers.pytorch.reader"),
+    "plain": (
+        "compress.teachers.keras.h5",
+        "compress.teachers.keras.saved_student",
+        "compress.teachers.pytorch.reader",
+        "compress.artifact",
+    ),
     "tensorflow": ("tensorflow", "compress.teachers.saved_model.reader"),
     "litert": ("export.interpreter.open_file", "export.interpreter.checked_file"),
     "keras": ("compress.teachers.build", "compress.teachers.student"),
