@@ -11,6 +11,7 @@ import dataclasses
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -20,12 +21,14 @@ from compress import images, teachers
 from compress.data.folders import list_photos
 from compress.distill.config import CROP_STEP_PX, SMALLEST_DISCRIMINATOR_PX, DistillConfig
 from compress.distill.stage import require_teacher_size
+from compress.distill.training_data.teacher_images import TeacherImages, Translate, cache_folder
+from compress.teachers.description import GeneratorDescription
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 
 ChangeRecipe = Literal["texture", "faithful"]
 
 PHOTOS = 24
-"""Photos that are looked at, drawn by chance; the teacher's images of them are kept for the training."""
+"""Photos that are looked at, drawn by chance; the teacher's images of them are kept for the next command."""
 _ALIKE = 8
 """Largest difference of a pixel's channels that counts as left alone, of 255."""
 _MOST_UNCHANGED, _MOST_EXPLAINED = 0.5, 0.45
@@ -87,12 +90,7 @@ def choose_recipe(teacher: Path, data: Path, config: DistillConfig, reading: Rea
     description = teachers.describe(teacher, reading=reading)
     require_teacher_size(description, teacher, config)
 
-    from compress.distill.training_data.teacher_images import TeacherImages, cache_folder
-    from compress.distill.training_data.teacher_precision import translator
-    from compress.teachers.build import build_generator
-
-    folder = cache_folder(description.fingerprint, size)
-    translate = TeacherImages(translator(build_generator(description)), folder)
+    translate = TeacherImages(_built_when_called(description), cache_folder(description.fingerprint, size))
     photos = [photo for _, photo in images.read_images([paths[place] for place in sorted(chosen)], size)]
     change = measure_change(np.stack(photos), np.stack(translate(photos)))
     translate.finish()
@@ -119,6 +117,19 @@ def with_recipe(config: DistillConfig, recipe: DistillConfig, given: Collection[
     if config.image_size_px < SMALLEST_DISCRIMINATOR_PX and "adversarial_weight" in fields:
         values["adversarial_weight"] = 0.0
     return dataclasses.replace(config, **values)
+
+
+def _built_when_called(description: GeneratorDescription) -> Translate:
+    """Return a teacher as a function of photos, for whose images Keras is loaded where the cache lacks one."""
+
+    @cache
+    def build() -> Translate:
+        from compress.distill.training_data.teacher_precision import translator
+        from compress.teachers.build import build_generator
+
+        return translator(build_generator(description))
+
+    return lambda photos: build()(photos)
 
 
 def _explained(photo: np.ndarray, target: np.ndarray) -> float:

@@ -21,7 +21,7 @@ FEWEST_PHOTOS = 100
 LEAST_PSNR_DB = 50.0
 """Of the images in bfloat16 to those in float32: closer than one level of 255 on average."""
 _LEAST_GAIN = 1.1
-_TIMED_BATCHES = 3
+_TIMED_BATCHES = 2
 _RECORD = "teacher_precision.txt"
 
 _log = logging.getLogger(__name__)

@@ -7,6 +7,7 @@ import pytest
 
 from compress.distill.change import Change, choose_recipe, measure_change, with_recipe
 from compress.distill.config import DistillConfig
+from compress.teachers import build
 
 RANDOM = np.random.default_rng(0)
 
@@ -51,11 +52,17 @@ def test_a_teacher_of_one_colour_is_no_error() -> None:
     assert measure_change(_photos(), np.zeros((4, 32, 32, 3), np.uint8)) == Change(unchanged=0, explained=1)
 
 
-def test_the_recipe_is_chosen_by_the_teachers_images(teacher_file: Path, photo_folders: Path, caplog) -> None:
+def test_the_recipe_is_chosen_by_the_teachers_images_which_are_made_once(
+    teacher_file: Path, photo_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog
+) -> None:
+    monkeypatch.setenv("POCKETGAN_CACHE", str(tmp_path))
     with caplog.at_level("INFO"):
         chosen = choose_recipe(teacher_file, photo_folders, DistillConfig(image_size_px=32))
     assert chosen in ("texture", "faithful")
     assert f"--recipe {chosen}" in caplog.text
+    # The teacher is built in Keras for images that the cache lacks, and else not at all.
+    monkeypatch.setattr(build, "build_generator", lambda description: pytest.fail("built"))
+    assert choose_recipe(teacher_file, photo_folders, DistillConfig(image_size_px=32)) == chosen
 
 
 def test_fields_come_from_the_recipe_but_for_those_that_were_given() -> None:
