@@ -4,7 +4,7 @@ The generated images are resampled, the real ones are not: they are the fixed ya
 generators over the same inputs share the draws, so that a difference of scores is resampled image by image.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,8 @@ from compress.errors import UnusableData
 
 RESAMPLES = 1000
 FEWEST_IMAGES = 2
-_BLOCK_BYTES = 2**25
-"""Bytes of the counts that are float64 numbers at once: all of up to 4,194 images, a part of more."""
+_BLOCK_BYTES = 2**24
+"""Bytes of the counts that are float64 numbers at once: all of up to 2,097 images, a part of more."""
 _ROWS_TOGETHER = 8
 """Rows of a block come in multiples of it: OpenBLAS sums those as it sums all rows at once, to the last bit."""
 
@@ -48,13 +48,31 @@ def resample_counts(images: int, *, seed: int, resamples: int = RESAMPLES) -> np
     Raises:
         UnusableData: If there are fewer than two images.
     """
+    counts = np.empty((resamples, images), dtype=np.uint8)
+    done = 0
+    for block in resample_blocks(images, seed=seed, resamples=resamples):
+        counts[done : done + len(block)] = block
+        done += len(block)
+    return counts
+
+
+def resample_blocks(images: int, *, seed: int, resamples: int = RESAMPLES) -> Iterator[np.ndarray]:
+    """Yield what `resample_counts` returns a few resamples at a time, so that many images take no more memory.
+
+    Args:
+        images: As of `resample_counts`, which tells what it raises, too.
+        seed: Likewise.
+        resamples: Likewise.
+    """
     if images < FEWEST_IMAGES:
         raise UnusableData(f"{images} image(s) cannot be resampled; confidence needs {FEWEST_IMAGES} or more.")
-    stream = np.random.RandomState(seed)
-    counts = _draw_counts(stream, images, resamples)
-    while (alone := counts.max(axis=1) == images).any():
-        counts[alone] = _draw_counts(stream, images, int(alone.sum()))
-    return counts
+    stream, rows = np.random.RandomState(seed), _rows_together(images)
+    for start in range(0, resamples, rows):
+        counts = _draw_counts(stream, images, min(rows, resamples - start))
+        # Only so few images that all resamples are one block are ever drawn so.
+        while (alone := counts.max(axis=1) == images).any():
+            counts[alone] = _draw_counts(stream, images, int(alone.sum()))
+        yield counts
 
 
 def resampled_means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -85,8 +103,7 @@ def resampled_sums(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 def float_blocks(counts: np.ndarray) -> Iterator[np.ndarray]:
     """Yield counts as float64 a few resamples at a time, so that a product with them takes no more memory for more."""
-    fitting = _BLOCK_BYTES // (np.dtype(np.float64).itemsize * counts.shape[1])
-    rows = max(fitting // _ROWS_TOGETHER, 1) * _ROWS_TOGETHER
+    rows = _rows_together(counts.shape[1])
     for start in range(0, len(counts), rows):
         yield counts[start : start + rows].astype(np.float64)
 
@@ -113,6 +130,20 @@ def normal_interval(estimate: float, resampled: np.ndarray) -> Interval:
     return Interval(low=estimate - margin, high=estimate + margin)
 
 
+def interval_of_mean(values: Sequence[float] | np.ndarray, *, seed: int = 0) -> Interval | None:
+    """Return the 95 % interval of a mean over the choice of images; None of fewer than two.
+
+    Args:
+        values: `(images,)`, finite: a value that every image has for itself.
+        seed: Of the resamples.
+    """
+    if len(values) < FEWEST_IMAGES:
+        return None
+    held = np.asarray(values, dtype=np.float64)
+    blocks = resample_blocks(len(held), seed=seed)
+    return normal_interval(float(held.mean()), np.concatenate([resampled_means(held, block) for block in blocks]))
+
+
 def smallest_visible_increase(resampled: np.ndarray) -> float:
     """Return the true increase that is found, by an interval wholly above zero, in 80 % of test sets of this size.
 
@@ -124,6 +155,12 @@ def smallest_visible_increase(resampled: np.ndarray) -> float:
     Source: Cohen 1988, Statistical Power Analysis for the Behavioral Sciences: (z 97.5 % + z 80 %) standard errors.
     """
     return (_NORMAL_975 + _NORMAL_80) * _standard_error(resampled)
+
+
+def _rows_together(images: int) -> int:
+    """Return how many resamples of so many images are float64 numbers at once."""
+    fitting = _BLOCK_BYTES // (np.dtype(np.float64).itemsize * images)
+    return max(fitting // _ROWS_TOGETHER, 1) * _ROWS_TOGETHER
 
 
 def _draw_counts(stream: np.random.RandomState, images: int, resamples: int) -> np.ndarray:

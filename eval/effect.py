@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from eval.confidence import FEWEST_IMAGES, Interval, normal_interval, resample_counts, resampled_sums
+from eval.confidence import FEWEST_IMAGES, Interval, normal_interval, resample_blocks, resampled_sums
 from eval.score_key import is_kernel_distance
 from eval.similarity import FolderSimilarity
 
@@ -125,12 +125,14 @@ def _squared_errors(similarity: FolderSimilarity, stems: list[str]) -> np.ndarra
 def _share_interval(share: float, ours: np.ndarray, theirs: np.ndarray, seed: int) -> Interval | None:
     if len(ours) < FEWEST_IMAGES:
         return None
-    counts = resample_counts(len(ours), seed=seed)
-    ways = resampled_sums(theirs, counts)
+    drawn = [
+        (resampled_sums(ours, block), resampled_sums(theirs, block)) for block in resample_blocks(len(ours), seed=seed)
+    ]
+    left, ways = (np.concatenate(sums) for sums in zip(*drawn, strict=True))
     if not ways.all():
         # So many photos are left as they are that a draw may hold no other.
         return None
-    return normal_interval(share, 1 - resampled_sums(ours, counts) / ways)
+    return normal_interval(share, 1 - left / ways)
 
 
 def _certain_fall(distances: Mapping[str, Any] | None, control: Mapping[str, Any] | None) -> float | None:

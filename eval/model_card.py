@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from compress.artifact import file_fingerprint, open_artifact
 from compress.bench_record import BenchEntry, BenchRecord, read_bench
 from compress.errors import UnusableData
@@ -13,7 +11,7 @@ from compress.files.apart import LAYOUT
 from compress.images import list_images
 from compress.model_card import CardFacts, escape, render_card
 from compress.text_table import format_markdown
-from eval.confidence import FEWEST_IMAGES, Interval, normal_interval, resample_counts, resampled_means
+from eval.confidence import interval_of_mean
 from eval.config import CardConfig
 from eval.effect import RULE
 from eval.report.cautions import FEW_IMAGES
@@ -100,16 +98,9 @@ def _format_paired(similarity: Mapping[str, Any], name: str, digits: int) -> str
     if not summary:
         return _NOT_KNOWN
     values = [one[name] for one in similarity.get("images", {}).values() if one.get(name) is not None]
-    interval = _interval_of_mean(np.array(values, dtype=np.float64))
+    interval = interval_of_mean(values)
     ends = f" ({interval.low:.{digits}f} to {interval.high:.{digits}f})" if interval else ""
     return f"{summary['mean']:.{digits}f}{ends}"
-
-
-def _interval_of_mean(values: np.ndarray) -> Interval | None:
-    if len(values) < FEWEST_IMAGES:
-        return None
-    resampled = resampled_means(values, resample_counts(len(values), seed=0))
-    return normal_interval(float(values.mean()), resampled)
 
 
 def _format_distance(record: Mapping[str, Any], name: str) -> str:

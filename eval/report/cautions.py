@@ -14,7 +14,7 @@ FEW_IMAGES = 50
 def list_cautions(sources: Sources) -> list[str]:
     """List what a reader has to know before a number is trusted: of the images, the scores, the speeds, the teacher."""
     return [
-        *_few_images(len(sources.inputs)),
+        *_few_images(len(sources.similarity[CONTROL].images)),
         *_of_scores(sources.scores),
         *_of_speeds(sources),
         *_of_readings(sources),

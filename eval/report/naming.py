@@ -8,6 +8,8 @@ from compress.errors import UsageError
 
 TEACHER = "teacher"
 """Name of the teacher's row."""
+INPUT = "photo"
+"""Name of the picture of the untouched photo."""
 CONTROL = "untouched photos"
 """Name of the row of the control: what doing nothing gets."""
 

@@ -1,4 +1,4 @@
-"""Rows of pictures: the worst and the typical images, each as a data URI, and where a student differs."""
+"""Rows of pictures: each image as a data URI, and where a student differs."""
 
 import base64
 import io
@@ -8,12 +8,9 @@ import numpy as np
 from PIL import Image
 
 from compress.images import read_image
-from eval.report.naming import CONTROL, TEACHER
+from eval.report.naming import CONTROL, INPUT, TEACHER
 from eval.report.sources import Sources
-from eval.similarity import FolderSimilarity
 
-ROWS_OF_A_KIND = 3
-INPUT = "photo"
 BRIGHTER = 4
 """Factor by which a difference is shown, so that what is seen side by side is seen in it: black up to a level of 255,
 white from 64 on."""
@@ -37,24 +34,11 @@ class PictureRow:
     pictures: list[Picture]
 
 
-def choose_typical_stems(similarity: FolderSimilarity) -> list[str]:
-    """Choose the images around the median PSNR, from worse to better."""
-    ranked = _rank_from_worst(similarity)
-    first = max(0, (len(ranked) - ROWS_OF_A_KIND) // 2)
-    return ranked[first : first + ROWS_OF_A_KIND]
-
-
-def choose_worst_stems(similarity: FolderSimilarity) -> list[str]:
-    """Choose the images of lowest PSNR, the worst first."""
-    return _rank_from_worst(similarity)[:ROWS_OF_A_KIND]
-
-
 def load_picture_row(sources: Sources, stem: str) -> PictureRow:
     """Load the pictures of a stem; the photo is cut and resized to the size of the teacher's image."""
-    teacher = read_image(sources.pictures[TEACHER][stem])
+    teacher = read_image(sources.pictures[stem][TEACHER])
     size = (teacher.shape[0], teacher.shape[1])
-    shown = {INPUT: read_image(sources.inputs[stem], size)}
-    shown |= {name: read_image(paths[stem], size) for name, paths in sources.pictures.items()}
+    shown = {name: read_image(path, size) for name, path in sources.pictures[stem].items()}
     pictures = [
         Picture(name=name, uri=_encode_picture(pixels), psnr_db=_find_psnr_db(sources, name, stem))
         for name, pixels in shown.items()
@@ -81,14 +65,6 @@ def draw_difference(student: np.ndarray, teacher: np.ndarray) -> np.ndarray:
 def _find_psnr_db(sources: Sources, name: str, stem: str) -> float | None:
     similarity = sources.similarity.get(CONTROL if name == INPUT else name)
     return similarity.images[stem].psnr_db if similarity else None
-
-
-def _rank_from_worst(similarity: FolderSimilarity) -> list[str]:
-    def rank(stem: str) -> float:
-        decibels = similarity.images[stem].psnr_db
-        return float("inf") if decibels is None else decibels
-
-    return sorted(similarity.images, key=rank)
 
 
 def _encode_picture(pixels: np.ndarray) -> str:

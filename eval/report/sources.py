@@ -14,11 +14,15 @@ from compress.strict_json import SEAL, load_json
 from eval.config import ReportConfig
 from eval.effect import Effect, measure_effect
 from eval.report.gates import GateResult, read_gate
-from eval.report.naming import CONTROL, TEACHER, ModelNames
+from eval.report.naming import CONTROL, INPUT, TEACHER, ModelNames
 from eval.report.trainings import Curve, read_curve
 from eval.score_file import read_scores
 from eval.score_key import require_one_key
 from eval.similarity import FolderSimilarity, compare_folders, pair_by_stem
+from eval.similarity.pairs import list_by_stem
+
+ROWS_OF_A_KIND = 3
+"""Images that are shown of the worst, and of the typical."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +35,12 @@ class Sources:
     """Model that others are compared with: the first entry of the benchmark, or the teacher."""
     student: str
     """Student that the page is about: the last column."""
-    inputs: Mapping[str, Path]
-    """Photos that were translated, by stem."""
+    worst: Sequence[str]
+    """Stems of the images of `student` that are farthest from the teacher's, the farthest first."""
+    typical: Sequence[str]
+    """Stems of those around the median, from worse to better."""
     pictures: Mapping[str, Mapping[str, Path]]
-    """Images by name, the teacher's first, then by stem."""
+    """Of each of those stems the files by name: the photo, the teacher's image, each column's."""
     similarity: Mapping[str, FolderSimilarity]
     """PSNR and colour to the teacher's images, of the untouched photos as `CONTROL` and of each column's."""
     effects: Mapping[str, Effect]
@@ -75,13 +81,17 @@ def read_sources(config: ReportConfig) -> Sources:
     entries = _name_entries(bench.pop("entries"), names)
     similarity = _compare_with_teacher(config, columns)
     baseline = next(iter(entries), TEACHER)
+    student = list(columns)[-1]
+    worst, typical = _choose_stems(similarity[student])
+    folders = {INPUT: config.inputs, TEACHER: config.teacher, **columns}
     rows = (baseline, TEACHER, *columns, *entries, *artifacts, *scores)
     return Sources(
         names=[name for name in dict.fromkeys(rows) if name != CONTROL],
         baseline=baseline,
-        student=list(columns)[-1],
-        inputs={stem: path for stem, (_, path) in pair_by_stem(config.teacher, config.inputs).items()},
-        pictures=_list_pictures({TEACHER: config.teacher, **columns}),
+        student=student,
+        worst=worst,
+        typical=typical,
+        pictures=_find_pictures(folders, [*worst, *typical]),
         similarity=similarity,
         effects=_measure_effects(similarity, scores),
         manifests={name: one.manifest for name, one in artifacts.items()},
@@ -166,9 +176,18 @@ def _read_bench(path: Path) -> dict[str, Any]:
     return {name: value for name, value in load_json(path).items() if name != SEAL}
 
 
-def _list_pictures(folders: Mapping[str, Path]) -> dict[str, dict[str, Path]]:
-    teacher = folders[TEACHER]
-    return {
-        name: {stem: path for stem, (path, _) in pair_by_stem(folder, teacher).items()}
-        for name, folder in folders.items()
-    }
+def _choose_stems(similarity: FolderSimilarity) -> tuple[list[str], list[str]]:
+    """Choose the images that are shown: the worst, and those around the median."""
+    ranked = similarity.rank_from_worst()
+    first = max(0, (len(ranked) - ROWS_OF_A_KIND) // 2)
+    return ranked[:ROWS_OF_A_KIND], ranked[first : first + ROWS_OF_A_KIND]
+
+
+def _find_pictures(folders: Mapping[str, Path], stems: Sequence[str]) -> dict[str, dict[str, Path]]:
+    """Find the files of some stems; those of all would take most of a large report's memory."""
+    found: dict[str, dict[str, Path]] = {stem: {} for stem in stems}
+    for name, folder in folders.items():
+        paths = list_by_stem(folder)
+        for stem in found:
+            found[stem][name] = paths[stem]
+    return found

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from compress.console.headline import EFFECT_TONES, Tone
-from eval.confidence import FEWEST_IMAGES, Interval, normal_interval, resample_counts, resampled_means
+from eval.confidence import Interval, interval_of_mean
 from eval.report.naming import CONTROL, TEACHER
 from eval.report.sources import Sources
 from eval.score_key import is_distance
@@ -210,18 +210,10 @@ def _build_summary_column(
         if (summary := similarity.get(key)) is None:
             continue
         images = [image[key] for image in similarity.get("images", {}).values() if image.get(key) is not None]
-        ends = _format_interval(_interval_of_mean(images), lambda value: f"{value:.{digits}f}")
+        ends = _format_interval(interval_of_mean(images), lambda value: f"{value:.{digits}f}")
         detail = "; ".join(filter(None, [ends, f"worst {summary[worst]:.{digits}f}"]))
         cells[name] = Cell(f"{summary['mean']:.{digits}f}{unit}", detail)
     return Column(heading=heading, cells=cells)
-
-
-def _interval_of_mean(values: Sequence[float]) -> Interval | None:
-    """Return the 95 % interval of a mean over the choice of images; None of fewer than two."""
-    if len(values) < FEWEST_IMAGES:
-        return None
-    resampled = resampled_means(np.asarray(values, np.float64), resample_counts(len(values), seed=0))
-    return normal_interval(float(np.mean(values)), resampled)
 
 
 def _mark_sisters(column: Column, records: Mapping[str, Mapping[str, Any]]) -> Column:
@@ -262,7 +254,7 @@ def _add_network(key: str, name: str) -> str:
 
 
 def _format_psnr(decibels: Sequence[float]) -> Cell:
-    ends = _format_interval(_interval_of_mean(decibels), lambda value: f"{value:.2f}")
+    ends = _format_interval(interval_of_mean(decibels), lambda value: f"{value:.2f}")
     return Cell(f"{np.mean(decibels):.2f} dB", "; ".join(filter(None, [ends, f"worst {min(decibels):.2f}"])))
 
 

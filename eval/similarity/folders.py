@@ -16,7 +16,7 @@ from eval.similarity.pairs import pair_by_stem
 from eval.similarity.ssim import PEAK, compare_windows, mean_ssim, to_planes
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ImageSimilarity:
     """One image against its teacher's."""
 
@@ -35,6 +35,11 @@ class FolderSimilarity:
     """All images of a folder against their teacher's, by stem."""
 
     images: Mapping[str, ImageSimilarity]
+
+    def rank_from_worst(self) -> list[str]:
+        """Return the stems by PSNR, the lowest first; equal images come last."""
+        decibels = {stem: image.psnr_db for stem, image in self.images.items()}
+        return sorted(decibels, key=lambda stem: math.inf if (known := decibels[stem]) is None else known)
 
     @property
     def psnr_db(self) -> list[float]:

@@ -1,5 +1,7 @@
 """Intervals of differences, which hold the truth as often as they say, by simulation; and the draws behind them."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
@@ -8,7 +10,9 @@ from compress.errors import UnusableData
 from eval.confidence import (
     RESAMPLES,
     float_blocks,
+    interval_of_mean,
     normal_interval,
+    resample_blocks,
     resample_counts,
     resampled_means,
     resampled_sums,
@@ -173,6 +177,26 @@ def test_resamples_are_drawn_as_all_at_once() -> None:
     np.testing.assert_array_equal(resample_counts(700, seed=3, resamples=40), expected)
 
 
+@pytest.mark.parametrize("images", [2, 5, 700])
+def test_blocks_of_resamples_are_all_resamples(images: int) -> None:
+    blocks = list(resample_blocks(images, seed=3))
+    np.testing.assert_array_equal(np.concatenate(blocks), resample_counts(images, seed=3))
+
+
+def test_interval_of_a_mean_is_that_of_its_resamples_and_takes_no_more_memory_for_more_images() -> None:
+    values, peaks = np.random.default_rng(0).normal(size=20_000), []
+    for images in (2000, 20_000):
+        tracemalloc.start()
+        interval_of_mean(values[:images])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # All resamples at once would take a byte for each of 18,000,000 counts more.
+    assert peaks[1] - peaks[0] < 4e6
+    resampled = resampled_means(values[:5003], resample_counts(5003, seed=0))
+    assert interval_of_mean(values[:5003]) == normal_interval(float(values[:5003].mean()), resampled)
+    assert interval_of_mean([1.0]) is None
+
+
 def test_sums_of_a_few_resamples_at_a_time_are_those_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """To the last bit, in blocks as large as they are: BLAS sums a few numbers in another order than many."""
     stream, counts = np.random.RandomState(0), resample_counts(5003, seed=0)
@@ -181,6 +205,6 @@ def test_sums_of_a_few_resamples_at_a_time_are_those_of_all(monkeypatch: pytest.
     for rows in (None, 64, 200, 1000):
         if rows:
             monkeypatch.setattr("eval.confidence._BLOCK_BYTES", rows * 5003 * 8)
-        assert len(list(float_blocks(counts))) == -(-RESAMPLES // (rows or 832))
+        assert len(list(float_blocks(counts))) == -(-RESAMPLES // (rows or 416))
         np.testing.assert_array_equal(resampled_sums(values, counts), weights @ values)
         np.testing.assert_array_equal(resampled_sums(table, counts), weights @ table)

@@ -24,7 +24,7 @@ def texts(svg: str) -> list[str]:
 
 def sources(**given: Any) -> Sources:
     models = ("pictures", "similarity", "effects", "manifests", "scores", "entries", "gates", "curves")
-    nothing: dict[str, Any] = {name: {} for name in ("inputs", "bench", *models)}
+    nothing: dict[str, Any] = {name: {} for name in ("worst", "typical", "bench", *models)}
     return Sources(**(nothing | {"names": [], "baseline": "teacher", "student": "student"} | given))
 
 
