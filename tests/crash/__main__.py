@@ -1,8 +1,8 @@
 """`python tests/crash`: crash every command, and print a line for each that is not as if nothing had happened."""
 
 import argparse
+import sys
 import tempfile
-import time
 from pathlib import Path
 
 from cases import QUICK, SLOW
@@ -22,29 +22,32 @@ def main() -> None:
 
 
 def _try(case: Case, most: int) -> list[str]:
-    started, starter, other = time.monotonic(), Starter(case.loads), Starter(case.loads)
+    """Crash a command; print how many faults each kind of crash found, and to standard error what they are."""
+    starter, other, faults = Starter(case.loads), Starter(case.loads), []
     try:
         with tempfile.TemporaryDirectory(prefix="pocketgan-crash-") as scratch:
             crashes = Crashes(case, Path(scratch).resolve(), starter)
             calls = spread(crashes.undisturbed.changes, most)
-            faults = {
-                "kill": list(crashes.find_faults_of_kills(calls)),
-                "full": list(crashes.find_faults_of_full_disks(calls)),
-                "read-only": list(crashes.find_faults_of_read_only_disks()),
-                "two": [] if case.shares else list(crashes.find_faults_of_two_at_once(other)),
-                "damaged": list(crashes.find_faults_of_damage(most)),
-                "stale": list(crashes.find_faults_of_stale_inputs()),
-            }
+            tried = f"{len(calls)} of {crashes.undisturbed.changes} changes"
+            print(f"{case.name:26} {tried:20}", end="", flush=True)
+            for kind, found in {
+                "kill": crashes.find_faults_of_kills(calls),
+                "full": crashes.find_faults_of_full_disks(calls),
+                "read-only": crashes.find_faults_of_read_only_disks(),
+                "two": () if case.shares else crashes.find_faults_of_two_at_once(other),
+                "damaged": crashes.find_faults_of_damage(most),
+                "stale": crashes.find_faults_of_stale_inputs(),
+            }.items():
+                before = len(faults)
+                for fault in found:
+                    faults.append(fault)
+                    print(fault, file=sys.stderr, flush=True)
+                print(f"  {kind} {len(faults) - before}", end="", flush=True)
+            print(flush=True)
     finally:
         starter.close()
         other.close()
-    tried = f"{len(calls)} of {crashes.undisturbed.changes} changes, {time.monotonic() - started:.0f} s"
-    found = "  ".join(f"{kind} {len(those)}" for kind, those in faults.items())
-    print(f"{case.name:26} {tried:27} {found}", flush=True)
-    said = [fault for those in faults.values() for fault in those]
-    for fault in said:
-        print(f"  {fault}", flush=True)
-    return said
+    return faults
 
 
 if __name__ == "__main__":

@@ -22,9 +22,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from states import save
+
 _CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod")
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _LONGEST_S = 300
+MAKES_NEW = "makes new"
+"""Name of a change that needs room on the disk."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Run:
     arguments: list[str]
     forks: bool
     """Whether the stages of `compress run` are forks of this process, whose changes count, where they do not score."""
+    states: str = ""
+    """Folder to save the state before each change in; none if empty."""
 
 
 class _Faults:
@@ -57,6 +63,8 @@ class _Faults:
             return
         count = _read(self._count) + 1
         self._count[:8] = struct.pack("q", count)
+        if self._run.states:
+            save(Path(self._run.folder), Path(self._run.states), count, MAKES_NEW if makes_new else event)
         if self._run.fault == "kill" and count == self._run.call:
             # With all that it started, as where a machine stops.
             os.killpg(0, signal.SIGKILL)

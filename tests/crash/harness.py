@@ -1,35 +1,32 @@
 """Crash consistency: a command is disturbed at changes to files, run again, and compared with one that was not."""
 
-import hashlib
 import json
 import re
 import shutil
 import subprocess
 import sys
 import time
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from faulty import Run
+from faulty import MAKES_NEW, Run
 from PIL import Image, ImageOps
+from states import read_events, restore
+from trees import Tree, identify, read_tree
 
 FAULTY = Path(__file__).with_name("faulty.py")
 EXISTS, BUSY, UNWRITABLE, KILLED = 2, 2, 74, -9
+_REAL_KILLS = 8
 _REFUSALS = ("exists already", "with other settings or photos", "has changed under its path")
 _STORES = ("cache", "out/features")
 """Folders in which results of earlier inputs stay."""
-_DATED = ("metadata.json",)
-"""Members of archives that say when they were written."""
-_ADDRESS = re.compile(rb'"shared_object_id": \d+')
-"""Keras writes down where in memory a layer's policy lay."""
 _DAMAGES: Mapping[str, Callable[[bytes], bytes]] = {
     "emptied": lambda held: b"",
     "torn": lambda held: held[: len(held) // 2],
     "garbled": lambda held: held[: len(held) // 2] + bytes(byte ^ 0x55 for byte in held[len(held) // 2 :]),
 }
-_UNFINISHED = re.compile(r"cache/.*/\..*\.partial-.*")
+_UNFINISHED = re.compile(r"cache/(.*/)?\.[^/]*\.partial-.*")
 """What a killed process leaves in the cache, which others may be writing too: removed when it is a day old."""
 
 
@@ -52,7 +49,9 @@ class Case:
     arguments: tuple[str, ...]
     """The command line; paths are relative to that folder."""
     varies: tuple[str, ...] = ()
-    """Endings of files that differ between two undisturbed runs, such as measured times and archives with dates."""
+    """Endings of files that differ between two undisturbed runs."""
+    timed: tuple[str, ...] = ()
+    """Endings of JSON files that tell how long something took, and are compared without that."""
     keeps: tuple[str, ...] = ()
     """Folders that a command leaves which cannot write on, for itself to go on from: checkpoints, a cache."""
     loads: tuple[str, ...] = ()
@@ -73,10 +72,6 @@ class Ended:
     said: str
     changes: int
     """Calls that changed files."""
-
-
-Tree = dict[str, bytes | None]
-"""Every path below a folder with its bytes; None for folders."""
 
 
 class Starter:
@@ -110,12 +105,13 @@ class Crashes:
 
     def __init__(self, case: Case, scratch: Path, starter: Starter) -> None:
         self._case, self._scratch, self._starter, self._runs = case, scratch, starter, 0
+        self._states, self._rerun = scratch / "states", dict[str, list[str]]()
         self.undisturbed_folder = self.fresh()
-        self.before = read_tree(self.undisturbed_folder, case.varies)
-        self.undisturbed = self.run(self.undisturbed_folder)
+        self.before = self._read(self.undisturbed_folder)
+        self.undisturbed = self.run(self.undisturbed_folder, states=str(self._states))
         if self.undisturbed.exit_code != 0 or not self.undisturbed.changes:
             raise ValueError(f"{case.name} does not run by itself: {self.undisturbed}")
-        self.after = read_tree(self.undisturbed_folder, case.varies)
+        self.after = self._read(self.undisturbed_folder)
 
     def fresh(self) -> Path:
         """Make a folder in which the command has not run."""
@@ -125,31 +121,43 @@ class Crashes:
         self._case.prepare(folder)
         return folder
 
-    def run(self, folder: Path, fault: str = "none", call: int = 0) -> Ended:
+    def run(self, folder: Path, fault: str = "none", call: int = 0, *, states: str = "") -> Ended:
         """Run the command in a folder, with a fault at one of its changes."""
-        return self._starter.run(self._line(folder, fault, call))
+        return self._starter.run(self._line(folder, fault, call, states=states))
 
-    def _line(self, folder: Path, fault: str = "none", call: int = 0, said: str = "said") -> Run:
+    def _line(self, folder: Path, fault: str = "none", call: int = 0, *, said: str = "said", states: str = "") -> Run:
         case = self._case
-        return Run(fault, call, str(folder), str(folder.parent / said), list(case.arguments), case.forks)
+        return Run(fault, call, str(folder), str(folder.parent / said), list(case.arguments), case.forks, states)
 
-    def find_faults_of_kills(self, calls: Iterable[int]) -> Iterator[str]:
-        """Kill the command at each of some changes, run it again; yield what is not as if it had never been killed."""
-        for call in calls:
-            folder = self.fresh()
-            killed = self.run(folder, "kill", call)
-            again = self.run(folder)
+    def find_faults_of_kills(self, calls: Sequence[int]) -> Iterator[str]:
+        """Kill the command at each of some changes, run it again; yield what is not as if it had never been killed.
+
+        A sample is killed indeed; of the others, the state that was saved is put back, which is what a kill leaves.
+        """
+        really = {calls[index - 1] for index in spread(len(calls), _REAL_KILLS)}
+        for call in sorted(calls, key=lambda call: call not in really):
             place = f"{self._case.name}, killed at change {call} of {self.undisturbed.changes}"
-            if killed.exit_code != KILLED:
-                yield f"{place}: it was not killed, but ended with {killed.exit_code}: {killed.said}"
-            if again.exit_code != 0 and not (again.exit_code == EXISTS and _REFUSALS[0] in again.said):
-                yield f"{place}: the rerun ended with {again.exit_code}: {again.said}"
-            yield from self._compare(place, folder, [self.after])
-            shutil.rmtree(folder.parent)
+            folder = self.fresh() if call in really else self.undisturbed_folder
+            if call in really:
+                killed = self.run(folder, "kill", call)
+                if killed.exit_code != KILLED:
+                    yield f"{place}: it was not killed, but ended with {killed.exit_code}: {killed.said}"
+            restore(self.undisturbed_folder, self._states, call)
+            if self._identify(folder) != self._identify(self.undisturbed_folder):
+                yield f"{place}: what it left is not the state that was saved"
+            yield from self._run_again(place, folder)
+            if call in really:
+                shutil.rmtree(folder.parent)
 
     def find_faults_of_full_disks(self, calls: Iterable[int]) -> Iterator[str]:
-        """Let the disk be full from each of some changes on; yield what is neither as before nor as after a run."""
-        for call in calls:
+        """Let the disk be full from each of some changes on; yield what is neither as before nor as after a run.
+
+        A change that needs no room succeeds on a full disk, so the fault at it is the one at the next that does.
+        """
+        events = read_events(self._states)
+        needing = [number for number, event in enumerate(events, 1) if event == MAKES_NEW]
+        failing = {next((number for number in needing if number >= call), len(events)) for call in calls}
+        for call in sorted(failing):
             yield from self._fail("full", call, [self.before, self.after])
 
     def find_faults_of_read_only_disks(self) -> Iterator[str]:
@@ -201,7 +209,7 @@ class Crashes:
         altered = self.fresh()
         self._case.alter(altered)
         self.run(altered)
-        wanted = read_tree(altered, self._case.varies)
+        wanted = self._read(altered)
         for call in (1 + self.undisturbed.changes // 2, self.undisturbed.changes + 1):
             folder = self.fresh()
             self.run(folder, "kill", call)
@@ -213,6 +221,12 @@ class Crashes:
             elif again.exit_code != EXISTS or not any(words in again.said for words in _REFUSALS):
                 yield f"{place}: it ended with {again.exit_code}: {again.said}"
             shutil.rmtree(folder.parent)
+
+    def _identify(self, folder: Path) -> str:
+        return identify(folder, self._case.varies, self._case.timed)
+
+    def _read(self, folder: Path) -> Tree:
+        return read_tree(folder, self._case.varies, self._case.timed)
 
     def _is_left(self, path: Path, folder: Path) -> bool:
         return path.relative_to(folder).as_posix() not in self.before
@@ -232,29 +246,35 @@ class Crashes:
         failed = ended.exit_code != 0
         keeps = self._case.keeps if failed else ()
         yield from self._compare(place, folder, allowed if failed else [self.after], apart=keeps)
-        if failed and (again := self.run(folder)).exit_code not in (0, EXISTS):
-            yield f"{place}: the rerun ended with {again.exit_code}: {again.said}"
-        yield from self._compare(f"{place}, run again", folder, [self.after])
+        if failed:
+            yield from self._run_again(f"{place}, run again", folder)
         shutil.rmtree(folder.parent)
 
+    def _run_again(self, place: str, folder: Path) -> Iterator[str]:
+        """Run the command where it was disturbed; yield what is not as if nothing had happened.
+
+        Where the same state was run before, what came of it is known.
+        """
+        state = self._identify(folder)
+        if state not in self._rerun:
+            again = self.run(folder)
+            refused = again.exit_code == EXISTS and _REFUSALS[0] in again.said
+            wrong = [] if again.exit_code == 0 or refused else [f"ended with {again.exit_code}: {again.said}"]
+            self._rerun[state] = [*wrong, *self._find_differences(folder, [self.after])]
+        yield from (f"{place}: {fault}" for fault in self._rerun[state])
+
     def _compare(self, place: str, folder: Path, allowed: list[Tree], *, apart: tuple[str, ...] = ()) -> Iterator[str]:
-        """Yield how a folder differs from all that are allowed, but for what lies below some of its own."""
-        found, *allowed = (_without(tree, apart) for tree in (read_tree(folder, self._case.varies), *allowed))
+        yield from (f"{place}: {fault}" for fault in self._find_differences(folder, allowed, apart=apart))
+
+    def _find_differences(self, folder: Path, allowed: list[Tree], *, apart: tuple[str, ...] = ()) -> list[str]:
+        """Tell how a folder differs from all that are allowed, but for what lies below some of its own."""
+        found, *allowed = (_without(tree, apart) for tree in (self._read(folder), *allowed))
         if found in allowed:
-            return
+            return []
         wanted = allowed[-1]
         only = sorted(set(found) ^ set(wanted))
         other = sorted(path for path in set(found) & set(wanted) if found[path] != wanted[path])
-        yield f"{place}: left or missing {only}, other content in {other}"
-
-
-def read_tree(folder: Path, varies: tuple[str, ...] = ()) -> Tree:
-    """Read everything below a folder; of files that vary by themselves, only that they are there."""
-    tree: Tree = {}
-    for path in sorted(folder.rglob("*")):
-        compared = path.is_file() and not path.name.endswith(varies or ("\0",))
-        tree[path.relative_to(folder).as_posix()] = _read(path) if compared else None
-    return tree
+        return [f"left or missing {only}, other content in {other}"]
 
 
 def _wait_for(path: Path) -> None:
@@ -268,16 +288,6 @@ def _wait_for(path: Path) -> None:
 def _without(tree: Tree, apart: tuple[str, ...]) -> Tree:
     kept = {path: held for path, held in tree.items() if not _UNFINISHED.fullmatch(path)}
     return {path: held for path, held in kept.items() if not path.startswith(apart)} if apart else kept
-
-
-def _read(path: Path) -> bytes:
-    """Read a file; of an archive, hashes of its members without dates and addresses."""
-    if not zipfile.is_zipfile(path):
-        return path.read_bytes()
-    with zipfile.ZipFile(path) as archive:
-        names = [name for name in archive.namelist() if name not in _DATED]
-        held = [_ADDRESS.sub(b"", archive.read(name)) for name in names]
-    return repr([(name, hashlib.sha256(one).hexdigest()) for name, one in zip(names, held, strict=True)]).encode()
 
 
 def spread(changes: int, most: int) -> list[int]:
