@@ -8,6 +8,7 @@ from compress.config import require_at_least
 from compress.errors import UsageError
 
 NetworkName = Literal["inception", "efficientnet-lite0", "squeezenet"]
+ExtractorName = Literal["litert", "torch-fidelity"]
 Domain = Literal["A", "B"]
 
 
@@ -18,6 +19,9 @@ class ScorerConfig:
     network: Literal["auto", NetworkName] = "auto"
     """Feature network. auto: Inception where its weights can be had, else EfficientNet-Lite0, by its own name.
     squeezenet: a judge of another kind than the EfficientNets that students are trained with."""
+    extractor: ExtractorName = "litert"
+    """What runs the network: LiteRT, or torch-fidelity's own code in PyTorch (extra torch), to compare with. Features
+    of both are equal to a ten-thousandth."""
     inception_weights: Path | None = None
     """File of the FID Inception network's weights in torch-fidelity's format; found or downloaded when not given."""
     cache: Path | None = None

@@ -7,10 +7,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from compress.errors import UnusableData
+from compress.errors import UnusableData, UsageError
 from compress.images import has_colours_to_convert
 from compress.strict_json import Bounds, Length, Sha256
-from eval.config import NetworkName
+from eval.config import ExtractorName, NetworkName
 
 READER = "cut to the fakes' aspect ratio and Lanczos to their size, where it differs"
 PROFILE_READER = f"in sRGB by their colour profiles, {READER}"
@@ -20,7 +20,10 @@ their scores and features of such images are other quantities, and those of all 
 Count = Annotated[int, Bounds(1, 10**7)]
 Text = Annotated[str, Length(0, 500)]
 
-_PACKAGES = ("torch-fidelity", "torch", "numpy", "pillow")
+_PACKAGES: Mapping[ExtractorName, tuple[str, ...]] = {
+    "litert": ("ai-edge-litert", "numpy", "pillow"),
+    "torch-fidelity": ("torch-fidelity", "torch", "numpy", "pillow"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +88,20 @@ def reader_of(paths: Iterable[Path]) -> str:
     return PROFILE_READER if any(has_colours_to_convert(path) for path in paths) else READER
 
 
-def package_versions() -> dict[str, str]:
-    """Return the versions of the packages that read the images and compute the scores."""
-    return {package: metadata.version(package) for package in _PACKAGES}
+def package_versions(extractor: ExtractorName = "litert") -> dict[str, str]:
+    """Return the versions of the packages that read the images and compute the features and the scores.
+
+    They keep apart what different extractors computed, too.
+
+    Raises:
+        UsageError: If one is not installed.
+    """
+    try:
+        return {package: metadata.version(package) for package in _PACKAGES[extractor]}
+    except metadata.PackageNotFoundError as error:
+        raise UsageError(
+            f"--extractor {extractor} needs the package {error.name}: pip install 'pocketgan[torch]'."
+        ) from error
 
 
 def require_one_key(keys: Mapping[str, Mapping[str, Any]]) -> None:

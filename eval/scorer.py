@@ -1,4 +1,4 @@
-"""A feature network and a reference, against which any number of folders is scored. Needs torch."""
+"""A feature network and a reference, against which any number of folders is scored."""
 
 import logging
 import time
@@ -37,7 +37,7 @@ class FolderScorer:
 
     Raises:
         UnusableModel: If the network's weights cannot be used.
-        UsageError: If the cache is a file.
+        UsageError: If the cache is a file, or a package is not installed.
     """
 
     def __init__(self, config: ScorerConfig, real: Sequence[Path], image_size_px: tuple[int, int]) -> None:
@@ -45,7 +45,8 @@ class FolderScorer:
         self._cache = FeatureCache(config.cache)
         self.seconds = {"features": 0.0, "statistics": 0.0}
         """Wall-clock time spent so far: on reading images and running the network, and on the rest."""
-        self.network = choose_network(config.network, config.inception_weights)
+        self.network = choose_network(config.network, config.inception_weights, config.extractor)
+        self._versions = package_versions(config.extractor)
         self.kid_name, self.fd_name = (metric_name(metric, self.network.name) for metric in ("kid", "fd"))
         self.perceptual_name = metric_name("perceptual", self.network.name)
 
@@ -131,7 +132,7 @@ class FolderScorer:
             kid_subsets=SUBSETS,
             kid_subset_size=subset_size(len(self.real), fake_images),
             seed=self.seed,
-            versions=package_versions(),
+            versions=self._versions,
         )
 
     def explain_scores(self, fake_images: int) -> list[str]:
@@ -169,6 +170,7 @@ class FolderScorer:
             weights_sha256=self.network.weights_sha256,
             resizer=self.network.resizer,
             reader=reader_of(path for paths in folders for path in paths),
+            versions=self._versions,
         )
 
     @contextmanager

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.errors import UnusableData, UsageError
-from compress.images import list_images, read_image
+from compress.errors import UnusableData
+from compress.images import list_images
 from eval.config import ScoreConfig, ScorerConfig
 from eval.effect import measure_effect, measure_effect_by_distance
+from eval.features.ahead import read_ahead
 from eval.flicker.scores import score_flicker
 from eval.similarity import FolderSimilarity, compare_folders, pair_by_stem
 from eval.sisters import explain_kinship, is_sister, read_trained_with
@@ -35,15 +36,17 @@ def score_folder(config: ScoreConfig) -> dict[str, Any]:
     Raises:
         UnusableData: If a folder is missing or too small, an image broken or of the wrong size, or a pair incomplete.
         UnusableModel: If the feature network's weights cannot be used.
-        UsageError: If the packages that score are not installed.
+        UsageError: If a package that scoring needs is not installed.
     """
     if config.flicker is not None:
         return {"schema": SCHEMA, **score_flicker(config.flicker, config)}
     real, fake = list_enough_images(config.require_real()), list_enough_images(config.fake)
     # Paired, so that what doing nothing gets is scored on as many images, and on the same ones.
     control = [path for _, path in pair_by_stem(config.fake, config.control).values()] if config.control else None
-    # Decoded in full, so that a broken image is named before torch takes its seconds to load.
-    image_size_px = require_common_size({path: _decoded_size(path) for path in fake})
+    # Decoded in full, so that a broken image is named before anything is computed.
+    image_size_px = require_common_size(
+        {path: image.shape[:2] for path, image in zip(fake, read_ahead(fake), strict=True)}
+    )
     trained_with = read_trained_with(config.fake)
     similarities = _compare_with_others(config, config.fake, image_size_px)
     untouched = _compare_with_others(config, config.control, image_size_px) if config.control else {}
@@ -68,16 +71,14 @@ def score_folder(config: ScoreConfig) -> dict[str, Any]:
 
 
 def load_scorer(config: ScorerConfig, real: Sequence[Path], image_size_px: tuple[int, int]) -> "FolderScorer":
-    """Load a scorer. torch takes seconds, so whatever is wrong with folders is to be found before.
+    """Load a scorer; whatever is wrong with folders is to be found before.
 
     Raises:
-        UsageError: If the packages that score are not installed.
         UsageError, UnusableModel: As `FolderScorer`.
     """
-    try:
-        from eval.scorer import FolderScorer
-    except ImportError as error:
-        raise UsageError(f"scoring needs more packages ({error}): pip install 'pocketgan[score]'.") from error
+    # Here, since it loads LiteRT, which reports and gates of broken folders do not need.
+    from eval.scorer import FolderScorer
+
     return FolderScorer(config, real, image_size_px)
 
 
@@ -109,11 +110,6 @@ def require_common_size(sizes: Mapping[Path, tuple[int, int]]) -> tuple[int, int
                 f"{path} is {size[1]}x{size[0]} px, but {first.name} is {width}x{height}; "
                 "generated images must be of one size."
             )
-    return height, width
-
-
-def _decoded_size(path: Path) -> tuple[int, int]:
-    height, width, _ = read_image(path).shape
     return height, width
 
 

