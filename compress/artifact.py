@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -263,6 +262,9 @@ def _with_finite_numbers(value: Any) -> Any:
 
 
 def _versions() -> dict[str, str]:
+    # It takes a tenth of a small command's time to load.
+    from importlib import metadata
+
     found = {}
     for package in ("pocketgan", "keras", "tensorflow", "torch", "ai-edge-litert", "coremltools", "numpy"):
         try:

@@ -60,7 +60,7 @@ def _lower_at(
     return OtherSize(
         graph=resized.lower(size),
         photos=photos,
-        expected=[resized.translate(photo) for photo in photos],
+        expected=resized.translate_each(photos),
     )
 
 

@@ -5,7 +5,9 @@ No framework is loaded for it: its pictures are those of the deploy graph in Num
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from compress import images, teachers
 from compress.artifact import TEACHER_READING, Artifact, file_fingerprint, find_trained_with, is_artifact, open_artifact
@@ -119,6 +122,20 @@ class SourceGenerator:
         Raises:
             UnsupportedLayer: If a layer cannot be expressed.
         """
+        return self.translate_each([photo])[0]
+
+    def translate_each(self, photos: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Feed photos as `translate` does, one in each thread.
+
+        BLAS has one thread for each then: its own spin while they wait for each other, which took 1.6 times the
+        processor's time, and beside other work twice as long.
+        """
+        for size in {photo.shape[:2] for photo in photos}:
+            self.lower(size)
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+            return list(pool.map(self._translate, photos))
+
+    def _translate(self, photo: np.ndarray) -> np.ndarray:
         height, width, _ = photo.shape
         return numpy_float.run_graph(self.lower((height, width)), images.to_float(photo)[np.newaxis])[0]
 

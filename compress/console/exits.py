@@ -8,7 +8,6 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +116,8 @@ def _explain_os_error(error: OSError) -> str:
 
 def _report_bug(error: BaseException) -> str:
     """Return where in this tool an unexpected error came from, short enough to be sent."""
+    from importlib import metadata
+
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_SHOWN:]
     places = [f"  at {'/'.join(Path(frame.filename).parts[-3:])}:{frame.lineno}, {frame.name}" for frame in frames]
     said = str(error).strip().splitlines() or [""]

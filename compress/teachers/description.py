@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import math
+import mmap
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -49,7 +52,7 @@ LAYERS_LIMIT = 2000
 """Most layers of a generator, and most calls of them; a CycleGAN generator has some 100."""
 INPUT = "input"
 """Name by which layers refer to the generator's input image."""
-
+_LENGTH_BYTES, _ALIGNED_BYTES = 8, 64
 
 Basis = Literal["file", "assumed", "set"]
 """Where a convention comes from: what the file shows, what such files mean most often, or what the user says."""
@@ -111,29 +114,33 @@ class GeneratorDescription:
         """Hash of all that its picture depends on."""
         import numpy as np
 
-        content = hashlib.sha256(json.dumps(asdict(self) | {"weights": None, "conventions": None}).encode())
+        content = hashlib.sha256(json.dumps(self._record() | {"weights": None, "conventions": None}).encode())
         for name, value in sorted(self.weights.items()):
             content.update(f"{name} {value.dtype} {value.shape}".encode())
             content.update(np.ascontiguousarray(value).tobytes())
         return content.hexdigest()
 
     def save(self, path: Path) -> None:
-        """Write the description as one `.npz` without pickles."""
+        """Write the description as one file: the length of a JSON header, the header, and all weights behind it."""
         import numpy as np
 
-        record = asdict(self) | {"weights": None}
-        text = np.frombuffer(json.dumps(record).encode(), dtype=np.uint8)
-        arrays: dict[str, Any] = {"description": text, **self.weights}
-        np.savez(path, **arrays)
+        kinds = {name: [value.dtype.str, list(value.shape)] for name, value in self.weights.items()}
+        header = json.dumps(self._record() | {"weights": kinds}).encode()
+        with path.open("wb") as stream:
+            stream.write(len(header).to_bytes(_LENGTH_BYTES, "little") + header)
+            for value in self.weights.values():
+                stream.seek(-stream.tell() % _ALIGNED_BYTES, os.SEEK_CUR)
+                stream.write(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
 
     @staticmethod
     def load(path: Path) -> GeneratorDescription:
-        """Read a description that `save` wrote."""
-        import numpy as np
-
-        with np.load(path, allow_pickle=False) as archive:
-            weights = {name: archive[name] for name in archive.files if name != "description"}
-            record = json.loads(archive["description"].tobytes())
+        """Read a description that `save` wrote; its weights are mapped and not copied, and the file may be removed."""
+        with path.open("rb") as stream:
+            # What is changed is copied; the file stays as it is.
+            mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+        end = _LENGTH_BYTES + int.from_bytes(mapped[:_LENGTH_BYTES], "little")
+        record = json.loads(mapped[_LENGTH_BYTES:end])
+        weights = dict(_map_arrays(mapped, end, record.pop("weights")))
         layers = tuple(
             LayerDescription(**(layer | {"inputs": tuple(layer["inputs"])})) for layer in record.pop("layers")
         )
@@ -143,3 +150,26 @@ class GeneratorDescription:
         shape = tuple(record.pop("input_shape"))
         read = {"weights": weights, "layers": layers, "input_shape": shape, "conventions": conventions}
         return GeneratorDescription(**(record | read))
+
+    def _record(self) -> dict[str, Any]:
+        """Return all but the weights, which `asdict` would copy."""
+        return asdict(replace(self, weights={}))
+
+
+def _map_arrays(mapped: mmap.mmap, place: int, kinds: Mapping[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the arrays of a mapped file by their names.
+
+    Args:
+        mapped: The file.
+        place: Where its header ends.
+        kinds: Type and shape of each.
+    """
+    import numpy as np
+
+    for name, (dtype, shape) in kinds.items():
+        place += -place % _ALIGNED_BYTES
+        count = math.prod(shape)
+        # An empty array has no place of its own, and may be the last.
+        held = np.frombuffer(mapped, dtype, count, place) if count else np.empty(0, dtype)
+        yield name, held.reshape(shape)
+        place += held.nbytes

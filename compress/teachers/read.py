@@ -156,7 +156,8 @@ def _save(read: Any, result: Path) -> int:
         if isinstance(read, GeneratorDescription):
             read.save(result)
         elif read is not None:
-            np.savez(result, **read)
+            with result.open("wb") as stream:
+                np.savez(stream, **read)
     except OSError as error:
         print(error.errno, file=sys.stderr)
         return CANNOT_WRITE

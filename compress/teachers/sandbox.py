@@ -82,9 +82,9 @@ def check_saved_model_in_child(path: Path) -> None:
 
 @contextmanager
 def _read_in_child(content: Content, path: Path, *options: str) -> Iterator[Path]:
-    """Yield the `.npz` that the child wrote; it is gone afterwards."""
+    """Yield the file that the child wrote; it is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="pocketgan-") as scratch:
-        result = Path(scratch) / "content.npz"
+        result = Path(scratch) / "content"
         run_in_child("compress.teachers.read", content, str(path.resolve()), str(result), *options, path=path)
         yield result
 

@@ -139,7 +139,7 @@ def _lower(generator: SourceGenerator, config: CoremlConfig) -> _Lowered:
         graph=graph,
         quantized=quantized,
         photos=parity_photos,
-        expected=[generator.translate(photo) for photo in parity_photos],
+        expected=generator.translate_each(parity_photos),
         others=others,
         largest=largest,
         in_float32=overflow.find_overflows(largest),

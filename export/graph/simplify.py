@@ -156,5 +156,5 @@ def _in_single_precision(operation: Operation) -> Operation:
     arrays = {item.name: getattr(operation, item.name) for item in fields(operation)}
     return replace(
         operation,
-        **{name: value.astype(np.float32) for name, value in arrays.items() if isinstance(value, np.ndarray)},
+        **{n: value.astype(np.float32, copy=False) for n, value in arrays.items() if isinstance(value, np.ndarray)},
     )

@@ -38,6 +38,10 @@ _RUNTIMES: Mapping[tuple[str, int], tuple[int, int, int]] = {
     ("TRANSPOSE_CONV", 4): (2, 13, 0),
 }
 """The first runtime with an operator's version. Source: tensorflow/lite/tools/versioning/runtime_version.cc."""
+_SMALL_BYTES = 1 << 12
+"""Vectors up to this size are written once where they are equal, whatever they belong to."""
+_RECORDS_BYTES = 1 << 20
+"""Bytes of a file beside its constants, to begin with: a CycleGAN generator's tensors and operators take 78 kB."""
 _RUNTIME_ENTRY, _RUNTIME_BYTES = "min_runtime_version", 16
 
 
@@ -48,18 +52,24 @@ class _Builder(flatbuffers.Builder):
     bias, all of them 0.
     """
 
-    def __init__(self) -> None:
-        super().__init__(1 << 16)
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(size_bytes)
         self._written: dict[tuple[np.dtype, bytes], int] = {}
 
     def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802  the name that flatbuffers calls
+        if x.nbytes > _SMALL_BYTES:
+            # Kernels, of which `TfliteFile` keeps each once; to compare them here would take a copy of all.
+            return self._write(x)
         key = x.dtype, x.tobytes()
         if key not in self._written:
-            # Constants are the vectors of bytes; shapes, scales and zero points stand wherever their type may.
-            if x.dtype == np.uint8:
-                self.Prep(16, x.nbytes)
-            self._written[key] = super().CreateNumpyVector(x)
+            self._written[key] = self._write(x)
         return self._written[key]
+
+    def _write(self, vector: np.ndarray) -> int:
+        # Constants are the vectors of bytes; shapes, scales and zero points stand wherever their type may.
+        if vector.dtype == np.uint8:
+            self.Prep(16, vector.nbytes)
+        return super().CreateNumpyVector(vector)
 
 
 class TfliteFile:
@@ -91,7 +101,7 @@ class TfliteFile:
         return self._codes.index((name, version))
 
     def finish(self, description: str, metadata: Mapping[str, bytes]) -> bytes:
-        """Return the file.
+        """Return the file; nothing can be added to it then.
 
         Args:
             description: A sentence about the file.
@@ -108,6 +118,8 @@ class TfliteFile:
         model.buffers = [_buffer(content) for content in [*self._buffers, *appended]]
         model.signatureDefs = [subgraph.to_signature(index) for index, subgraph in enumerate(self._subgraphs)]
         model.metadata = [_metadata(name, len(self._buffers) + place) for place, name in enumerate(entries)]
+        # The records have the constants now, and each lets go of its own when it is written.
+        self._buffers, self._buffer_of = [], {}
         return pack_model(model)
 
 
@@ -182,9 +194,11 @@ class Subgraph:
 
 def pack_model(model: schema.ModelT) -> bytes:
     """Return the bytes of the file that a schema object describes."""
-    builder = _Builder()
+    # It would grow by doubling, with a copy each time.
+    constants = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
+    builder = _Builder(constants + _RECORDS_BYTES)
     builder.Finish(model.Pack(builder), file_identifier=_FILE_IDENTIFIER)
-    return bytes(builder.Output())
+    return bytes(memoryview(builder.Bytes)[builder.Head() :])
 
 
 def quantization_parameters(
@@ -212,8 +226,17 @@ def _metadata(name: str, buffer: int) -> schema.MetadataT:
     return record
 
 
+class _Buffer(schema.BufferT):
+    """The record of a constant, which keeps it only until it is written."""
+
+    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802  the name that the schema calls
+        place = super().Pack(builder)
+        self.data = None
+        return place
+
+
 def _buffer(content: np.ndarray | None) -> schema.BufferT:
-    record = schema.BufferT()
+    record: Any = _Buffer()
     record.data = content
     return record
 

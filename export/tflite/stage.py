@@ -109,7 +109,7 @@ def _lower(generator: SourceGenerator, config: TfliteConfig) -> list[_SizedGraph
     if config.precision == "int8":
         quantized = calibrate_and_quantize(graph, photos, generator.scales, generator.float_ops)
     parity_photos = photos[:PARITY_IMAGES]
-    expected = [generator.translate(photo) for photo in parity_photos]
+    expected = generator.translate_each(parity_photos)
     usual = _SizedGraph(graph=graph, quantized=quantized, photos=parity_photos, expected=expected)
     return [usual, *(_quantize_other(other, quantized) for other in others)]
 

@@ -33,7 +33,7 @@ def references(tmp_path_factory: pytest.TempPathFactory) -> Path:
     refusals = {}
     for path in sorted(folder.glob("*.pth")):
         try:
-            read.describe(path).save(path.with_suffix(".description.npz"))
+            read.describe(path).save(path.with_suffix(".description"))
         except UnusableModel as error:
             refusals[path.stem] = str(error)
     (folder / "refusals.json").write_text(json.dumps(refusals))
@@ -53,7 +53,7 @@ def references(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_generator_equals_pytorch(references, name, family):
-    description = GeneratorDescription.load(references / f"{name}.description.npz")
+    description = GeneratorDescription.load(references / f"{name}.description")
     arrays = np.load(references / f"{name}.npz")
     output = build_generator(description)(arrays["input"], training=False)
     assert family in description.source_format
@@ -62,7 +62,7 @@ def test_generator_equals_pytorch(references, name, family):
 
 @pytest.mark.parametrize("name", ["legacy", "checkpoint"])
 def test_generator_is_found_in_what_training_loops_save(references, name):
-    description = GeneratorDescription.load(references / f"{name}.description.npz")
+    description = GeneratorDescription.load(references / f"{name}.description")
     assert [layer.kind for layer in description.layers].count("Add") == 2
 
 

@@ -57,7 +57,7 @@ def _said(siblings: Path, name: str) -> ReadingConfig:
 
 
 def _description(siblings: Path, file: str) -> GeneratorDescription:
-    path = siblings / f"{file}.description.npz"
+    path = siblings / f"{file}.description"
     assert path.exists(), json.loads((siblings / "refusals.json").read_text())[file]
     return GeneratorDescription.load(path)
 

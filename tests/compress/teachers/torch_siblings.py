@@ -341,7 +341,7 @@ def describe_all(folder):
         kept = {key: value for key, value in said.items() if key in ("padding", "weights_key", "layer_as")}
         try:
             reading = from_mapping(ReadingConfig, kept, origin=name)
-            read.describe(path, reading).save(folder / f"{path.name}.description.npz")
+            read.describe(path, reading).save(folder / f"{path.name}.description")
         except PocketGANError as error:
             refusals[path.name] = f"{error.exit_code}: {error}"
     Path(folder, "refusals.json").write_text(json.dumps(refusals))

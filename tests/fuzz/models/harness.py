@@ -204,7 +204,7 @@ def _make_mutant(name: Format, original: Path, folder: Path, draw: random.Random
 
 def _read(servers: Mapping[str, Server], name: Format, path: Path, folder: Path) -> Outcome:
     """Take a file through the steps of its format, as the tool does."""
-    result = folder / "result.npz"
+    result = folder / "result"
     result.unlink(missing_ok=True)
     wall_s, peak_bytes = 0.0, 0
     for kind, step in _STEPS[name]:
