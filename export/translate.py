@@ -1,15 +1,14 @@
 """`compress translate`: any artifact or model file over a folder of images, one PNG each."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from compress.artifact import TRANSLATION_NAME, find_trained_with, is_artifact, open_artifact
+from compress.console.progress import progress
 from compress.data.folders import list_photos_to_translate
 from compress.errors import UnsupportedLayer, UnusableArtifact, UsageError
 from compress.files.atomic import atomic_dir, refuse_existing
@@ -56,8 +55,7 @@ def translate(
     run, size = _open_translator(model, config, reading)
     written = 0
     with atomic_dir(out, overwrite=overwrite) as scratch:
-        progress = tqdm(read_images(paths, size), total=len(paths), desc="translate", unit="image", file=sys.stderr)
-        for path, photo in progress:
+        for path, photo in progress(read_images(paths, size), total=len(paths), name="translate", unit="image"):
             write_png(scratch / f"{path.stem}.png", to_uint8(run(photo)))
             written += 1
         if trained_with := _trained_with(model):

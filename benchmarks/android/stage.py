@@ -13,8 +13,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tqdm import tqdm
-
 from benchmarks.android import transcript
 from benchmarks.android.binary import device_command, read_binary
 from benchmarks.android.config import AndroidConfig, Backend
@@ -23,6 +21,7 @@ from benchmarks.android.facts import find_fastest_cores, read_phone, read_therma
 from benchmarks.android.parity import HostOutput
 from benchmarks.host.stage import TimedModel, find_models
 from benchmarks.timing.noise import summarize_speedup, withheld_reason
+from compress.console.progress import progress
 from compress.errors import UnusableModel, UsageError
 
 _MEDIANS = ("init_ms", "first_inference_ms", "warmup_ms", "std_ms")
@@ -185,10 +184,10 @@ def bench_android(models: Sequence[Path], config: AndroidConfig) -> dict[str, An
 
 
 def _measure(bench: _Bench, runs: Sequence[_Run], *, rounds: int) -> None:
-    for run in tqdm(runs, desc="examine", disable=None):
+    for run in progress(runs, name="examine", unit="model"):
         bench.examine(run)
     _require_any(runs)
-    for number in tqdm(range(rounds), desc="rounds", disable=None):
+    for number in progress(range(rounds), name="rounds", unit="round"):
         for offset in range(len(runs)):
             run = runs[(number + offset) % len(runs)]
             if run.error is None:

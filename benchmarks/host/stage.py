@@ -15,7 +15,6 @@ from statistics import fmean, median
 from typing import Any, Protocol
 
 from ai_edge_litert.interpreter import Interpreter
-from tqdm import tqdm
 
 from benchmarks.host.config import HostConfig
 from benchmarks.host.roofline import PeakLayer, compare_with_peak, count_macs, find_peaks, open_peak_layers
@@ -23,6 +22,7 @@ from benchmarks.timing.machine import read_machine
 from benchmarks.timing.noise import sum_waited_s, summarize_speedup, summarize_values, withheld_reason
 from benchmarks.timing.start import measure_start
 from compress.artifact import is_artifact, open_artifact
+from compress.console.progress import progress
 from compress.errors import UnusableArtifact, UnusableModel
 from export.interpreter.checked_file import check_file
 from export.interpreter.open_file import open_filled_file
@@ -163,7 +163,7 @@ def time_rounds(models: Sequence[Runnable], *, runs: int, warmup: int) -> list[l
         for _ in range(warmup):
             model.invoke()
     rounds = []
-    for number in tqdm(range(runs), desc="rounds", disable=None):
+    for number in progress(range(runs), name="rounds", unit="round"):
         latencies = [0.0] * len(models)
         for offset in range(len(models)):
             position = (number + offset) % len(models)

@@ -13,13 +13,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tqdm import tqdm
-
 from benchmarks.timing.machine import read_machine
 from benchmarks.timing.noise import summarize_speedup, summarize_values, withheld_reason
 from benchmarks.toolkit import children
 from benchmarks.toolkit.config import ToolkitConfig
 from benchmarks.toolkit.workloads import Suite, Workload, build_suites
+from compress.console.progress import progress
 
 TURN_S = 4.0
 """Seconds that a turn gives to a command, and as many to its calibrator; each runs at least once. On two idle cores of
@@ -107,7 +106,7 @@ def measure_workloads(wanted: Sequence[Suite], scratch: Path, config: ToolkitCon
     pairs = [(suite.calibrator, one) for suite in wanted for one in suite.workloads]
     waiting_time = WaitingTime()
     turns: dict[str, list[tuple[float, float]]] = {one.name: [] for _, one in pairs}
-    for number in tqdm(range(config.runs), desc="rounds", disable=None):
+    for number in progress(range(config.runs), name="rounds", unit="round"):
         for offset in range(len(pairs)):
             calibrator, one = pairs[(number + offset) % len(pairs)]
             turns[one.name].append(_take_turn((calibrator, one), scratch, waiting_time))

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from compress import images
+from compress.console.progress import progress
 
 
 def load_into_memmap(paths: Sequence[Path], file: Path, size: tuple[int, int]) -> np.ndarray:
@@ -25,7 +25,7 @@ def load_into_memmap(paths: Sequence[Path], file: Path, size: tuple[int, int]) -
     """
     pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=(len(paths), *size, 3))
     count = 0
-    with tqdm(total=len(paths), desc=paths[0].parent.name if paths else "images", unit="image", disable=None) as bar:
+    with progress(total=len(paths), name=paths[0].parent.name if paths else "images", unit="image") as bar:
         for _, image in images.read_images(paths, size):
             pixels[count] = image
             count += 1

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from compress.config import require_at_least, to_mapping
+from compress.console.progress import progress
 from compress.data.config import AvatarsConfig, SingleDomain
 from compress.errors import UsageError
 from compress.files.atomic import atomic_dir
@@ -105,7 +105,7 @@ def draw_avatars(config: AvatarsConfig, out: Path, overwrite: bool = False) -> d
     counts: dict[str, int] = {}
     digest = hashlib.sha256()
     with atomic_dir(out, overwrite=overwrite) as scratch:
-        for picture in tqdm(pictures, desc="avatars", unit="image", disable=None):
+        for picture in progress(pictures, name="avatars", unit="image"):
             image = draw_avatar(picture.person, picture.domain, config.image_size_px)
             path = scratch / picture.name
             path.parent.mkdir(exist_ok=True)

@@ -20,10 +20,10 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from compress import images
 from compress.config import require_at_least, to_mapping
+from compress.console.progress import progress
 from compress.data.avatars import LARGEST_PX, NOTE_NAME, SMALLEST_PX
 from compress.data.celeba_attributes import AttributeList, read_attributes
 from compress.data.config import CelebaConfig, SingleDomain
@@ -153,7 +153,7 @@ def _rank(seed: int, stem: str) -> bytes:
 def _write(folders: Mapping[str, Sequence[Path]], scratch: Path, size: images.Size | None) -> dict[str, int]:
     counts = dict.fromkeys(folders, 0)
     total = sum(len(paths) for paths in folders.values())
-    with tqdm(total=total, desc="celeba", unit="image", disable=None) as bar:
+    with progress(total=total, name="celeba", unit="image") as bar:
         for folder, paths in folders.items():
             (scratch / folder).mkdir()
             if size is None:

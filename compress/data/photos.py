@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from tqdm import tqdm
-
 from compress import images
+from compress.console.progress import progress
 from compress.data.config import PhotosConfig
 from compress.data.folders import LAYOUT, domain_of, find_paired_images, list_photos, paired_folder
 from compress.files.apart import require_apart
@@ -35,7 +34,7 @@ def prepare_photos(data: Path, config: PhotosConfig, out: Path, *, overwrite: bo
             paths = find_paired_images(paths)
         images.require_distinct_stems(paths)
         count = 0
-        with tqdm(total=len(paths), desc="photos", unit="image") as bar:
+        with progress(total=len(paths), name="photos", unit="image") as bar:
             for path, image in images.read_images(paths, config.image_size_px):
                 images.write_png(scratch / f"{domain_of(path, config.split)}_{path.stem}.png", image)
                 count += 1

@@ -52,6 +52,7 @@ def fit(
     *,
     start: Callable[[], keras.Model],
     watch: Watch | None = None,
+    name: str,
 ) -> FittedStudent:
     """Train a student, resuming from the checkpoint in `work` if there is one.
 
@@ -62,6 +63,7 @@ def fit(
         run_identity: See `loop.train`.
         start: Makes the student to start from, in the arithmetic that `keras.config.dtype_policy` asks for.
         watch: How KID is watched beside PSNR; None watches PSNR alone.
+        name: What the progress of the training is called.
 
     Returns:
         The student in float32, with the weights that `History.chosen` tells of.
@@ -96,6 +98,7 @@ def fit(
         run_identity=run_identity,
         sample=monitor.sample,
         finished=monitor.finished,
+        name=name,
     )
     monitor.load_chosen(trained.steps)
     pictures = translate_held_back(student, held_back)

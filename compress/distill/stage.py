@@ -157,7 +157,15 @@ def distill_into(
             check()
         side = config.image_size_px
         training_data = build_training_data(paths, real_paths, description, config, work, side)
-        return fit(training_data, config, work, run_identity, start=lambda: start(training_data.teacher), watch=watch)
+        return fit(
+            training_data,
+            config,
+            work,
+            run_identity,
+            start=lambda: start(training_data.teacher),
+            watch=watch,
+            name="distill",
+        )
 
     def write(scratch: Path, fitted: FittedStudent) -> None:
         write_student(scratch, fitted)

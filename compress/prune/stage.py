@@ -123,7 +123,7 @@ def _prune_and_fit(
     pruned = remove_channels(model, choice.removed(groups))
     unpruned, untuned = held_back_psnr_db(model, held_back), held_back_psnr_db(pruned, held_back)
     _log.info("held-back PSNR to the teacher: %.2f dB, pruned %.2f dB", unpruned, untuned)
-    fitted = fit(training_data, inputs.fit_config, work, identity, start=lambda: clone(pruned))
+    fitted = fit(training_data, inputs.fit_config, work, identity, start=lambda: clone(pruned), name="prune")
     return _Pruned(fitted, choice.as_json(groups, config.channel_multiple), unpruned, untuned)
 
 

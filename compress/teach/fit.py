@@ -171,6 +171,7 @@ def fit_teachers(
         run_identity=run_identity,
         sample=monitor.sample,
         finished=finished,
+        name="teach",
     )
     return _best_generators(monitor, batches, model, trained, policy)
 

@@ -4,26 +4,30 @@ A batch is a pure function of the seed and the step's number, so a run that was 
 sees the same batches as one that was never killed, and the next batch can be prepared while a step is computed.
 """
 
+import logging
 import statistics
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
+from compress.console.progress import progress
 from compress.training.checkpoint import restore_checkpoint, save_checkpoint
 from compress.training.schedules import Schedule
 
 Batch = tuple[Any, ...]
 """Positional arguments of `train_on_batch`."""
 _LOG_EVERY = 50
+
+_logger = logging.getLogger(__name__)
 
 # Keras's seeding and saving and TensorBoard load TensorFlow wherever it is installed. With another backend it is to
 # stay out: beside torch it ends the interpreter.
@@ -70,6 +74,7 @@ def train(
     run_identity: str,
     sample: Callable[[int], Mapping[str, float]],
     finished: Callable[[int], bool] = lambda step: False,
+    name: str,
 ) -> TrainResult:
     """Train a compiled model to the plan's end, resuming from its last checkpoint if there is one.
 
@@ -82,6 +87,7 @@ def train(
         sample: Called every `sample_every` steps and at the end; draws, measures, returns numbers to log.
         finished: Called with the steps done, after each sample and when a run resumes: whether to end early. It has to
             know from what earlier samples left on disk.
+        name: What its progress is called.
 
     Raises:
         UsageError: If `work` holds the checkpoint of a run with other settings.
@@ -92,8 +98,8 @@ def train(
     first_step = restore_checkpoint(model, work, run_identity)
     logs = Writer(str(work / "tensorboard"))
     done, durations = first_step, deque[float](maxlen=_LOG_EVERY)
-    bar = tqdm(total=plan.steps, initial=first_step, desc="training", unit="step")
-    with bar, _Batches(batch) as batches:
+    bar = None
+    with ExitStack() as shown, _Batches(batch) as batches:
         while done < plan.steps and not (done % plan.sample_every == 0 and finished(done)):
             rate = plan.learning_rate(done)
             model.optimizer.learning_rate = rate
@@ -102,9 +108,14 @@ def train(
             losses = model.train_on_batch(*batches.take(done, prepare_next=ahead), return_dict=True)
             durations.append(time.perf_counter() - started)
             done += 1
-            bar.update()
+            if bar is None:
+                # The first step compiles: its time says nothing of the others'.
+                _logger.info("%s: the first step took %.1f s, most of it to compile", name, durations[0])
+                bar = shown.enter_context(progress(total=plan.steps, done=done, name=name, unit="step"))
+            else:
+                bar.update()
             if done % _LOG_EVERY == 0 or done == plan.steps:
-                bar.set_postfix({name: f"{value:.4f}" for name, value in losses.items()})
+                bar.set_postfix({loss: f"{value:.4f}" for loss, value in losses.items()}, refresh=False)
                 _log(logs, done, {**losses, "learning_rate": rate})
                 model.reset_metrics()
             if done % plan.sample_every == 0 or done == plan.steps:

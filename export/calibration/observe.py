@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from compress.console.progress import progress
 from compress.data.config import Domain
 from compress.data.folders import LAYOUT, is_single_folder, list_photos
 from compress.errors import UnusableArtifact, UnusableData
@@ -100,7 +100,7 @@ def calibrate_and_quantize(
                 f"the manifest keeps {', '.join(unknown)} in float, which its model does not have; quantize it anew."
             )
         return quantize_with_scales(graph, scales, float_ops)
-    ranges = observe_ranges(graph, tqdm(images, desc="calibrate", unit="image"))
+    ranges = observe_ranges(graph, progress(images, name="calibrate", unit="image"))
     return correct_biases(quantize_graph(graph, ranges), images)
 
 

@@ -213,7 +213,10 @@ class _Quantizer:
 
     def _fit(self, method: str, start: Callable[[], keras.Model]) -> keras.Model:
         work = self._work / method
-        return fitting.fit(self._training_data, self._fit_config, work, self._identity, start=start).student
+        fitted = fitting.fit(
+            self._training_data, self._fit_config, work, self._identity, start=start, name=f"quantize, {method}"
+        )
+        return fitted.student
 
 
 def _refresh_statistics(model: keras.Model, pairs: Pairs, config: QuantizeConfig) -> keras.Model:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from tqdm import tqdm
 
+from compress.console.progress import progress
 from compress.images import psnr_db, to_float
 from export.graph.operations import Graph, Operation, Weighted
 from export.graph.quantized import QuantizedGraph, dequantize_kernel
@@ -43,7 +43,7 @@ def measure_sensitivity(quantized: QuantizedGraph, photos: Sequence[np.ndarray])
     graph = quantized.graph
     expected = run_graph(graph, batch)
     costs = []
-    for operation in tqdm(graph.operations, desc="sensitivity", unit="tensor", disable=None):
+    for operation in progress(graph.operations, name="sensitivity", unit="tensor"):
         name = operation.output
         rounded = psnr_db(_with_tensor_rounded(quantized, name, batch) - expected)
         costs.append(RoundingCost(tensor=name, kind="tensor", psnr_db=rounded))

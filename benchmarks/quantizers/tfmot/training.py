@@ -18,10 +18,10 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 from tensorflow_model_optimization.python.core.quantization.keras import quant_ops
-from tqdm import tqdm
 
 from benchmarks.quantizers.tfmot.job import Trained, TrainingJob
 from benchmarks.quantizers.tfmot.student import build_copy, insert_fake_quantization
+from compress.console.progress import progress
 from compress.distill import fit
 from compress.distill.config import FitConfig, TrainConfig
 from compress.distill.loss_terms import loss_terms
@@ -64,7 +64,7 @@ def fit_model(model: Any, pairs: Pairs, config: FitConfig) -> list[float]:
     optimizer = tf_keras.optimizers.Adam(**adam_settings(config), jit_compile=False)
     model.compile(optimizer=optimizer, loss=partial(_loss, loss_terms(config).values()))
     rate, durations = fit.training_plan(config).learning_rate, []
-    for step in tqdm(range(config.steps), desc="TFMOT", unit="step"):
+    for step in progress(range(config.steps), name="TFMOT", unit="step"):
         started = time.perf_counter()
         _take_step(model, pairs, config, step, rate(step))
         durations.append(time.perf_counter() - started)

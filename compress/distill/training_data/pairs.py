@@ -7,9 +7,9 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from compress import images
+from compress.console.progress import progress
 from compress.distill.training_data.teacher_images import BATCH_SIZE, TeacherImages
 from compress.errors import UnusableData
 
@@ -88,7 +88,7 @@ def collect_pairs(paths: Sequence[Path], translate: TeacherImages, *, work: Path
         for name in ("photos", "targets")
     ]
     count = 0
-    with tqdm(total=len(paths), desc="teacher", unit="image") as bar:
+    with progress(total=len(paths), name="teacher's images", unit="image") as bar:
         for photos in _read_ahead(paths, image_size_px):
             ended = count + len(photos)
             arrays[0][count:ended], arrays[1][count:ended] = photos, translate(photos)

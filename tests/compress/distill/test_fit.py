@@ -42,7 +42,7 @@ def training_data() -> TrainingData:
 def run(training_data: TrainingData) -> Callable[..., FittedStudent]:
     def call(work: Path, config: FitConfig = CONFIG, watch: Watch | None = None) -> FittedStudent:
         work.mkdir(exist_ok=True)
-        return fit(training_data, config, work, "same", start=lambda: build_student(SHAPE), watch=watch)
+        return fit(training_data, config, work, "same", start=lambda: build_student(SHAPE), watch=watch, name="test")
 
     return call
 
@@ -120,7 +120,7 @@ def test_a_finished_run_that_was_killed_before_its_artifact_ends_the_same(
 def test_without_a_step_the_student_is_what_it_starts_from(training_data: TrainingData, tmp_path: Path) -> None:
     student = build_student(SHAPE)
     config = dataclasses.replace(CONFIG, steps=0)
-    fitted = fit(training_data, config, tmp_path, "same", start=lambda: clone(student))
+    fitted = fit(training_data, config, tmp_path, "same", start=lambda: clone(student), name="test")
     assert fitted.history == History()
     for one, other in zip(student.get_weights(), fitted.student.get_weights(), strict=True):
         np.testing.assert_array_equal(other, one)

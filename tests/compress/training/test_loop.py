@@ -68,6 +68,7 @@ def _train(
         run_identity=run_identity,
         sample=lambda step: {"step": step},
         finished=finished,
+        name="test",
     )
     assert trained.steps == (seen[-1] + 1 if seen else trained.steps)
     assert (trained.step_s is None) == (not seen)
@@ -116,7 +117,7 @@ def test_the_next_batch_is_made_while_a_step_is_computed(tmp_path: Path, monkeyp
         begun[step].set()
         return np.zeros((5, 4), np.float32), np.zeros((5, 4), np.float32)
 
-    loop.train(model, PLAN, batch, work=tmp_path, run_identity="same", sample=lambda _: {})
+    loop.train(model, PLAN, batch, work=tmp_path, run_identity="same", sample=lambda _: {}, name="test")
     # A sample comes after every fourth step, and may end the training.
     assert overlapped == [True, True, True, False] * 2
 

@@ -27,7 +27,9 @@ def test_a_float_copy_learns_what_the_student_learns(student, described, pairs, 
     copy = build_copy(described(model))
     before = [np.array(weight) for weight in copy.get_weights()]
     training_data = TrainingData(pairs, model, None)
-    trained_student = fitting.fit(training_data, config, work, "test", start=lambda: clone_in_keras_3(model))
+    trained_student = fitting.fit(
+        training_data, config, work, "test", start=lambda: clone_in_keras_3(model), name="test"
+    )
     fit_model(copy, pairs.split(config.holdout, config.seed)[0], config)
     ours = {variable.path: np.asarray(variable) for variable in trained_student.student.trainable_variables}
     theirs = {variable.name.removesuffix(":0"): variable.numpy() for variable in copy.trainable_variables}
