@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
+from compress.console.progress import progress
 from compress.errors import UnusableData
 from compress.images import psnr_db, read_image
 from eval.confidence import RESAMPLES
@@ -91,7 +91,7 @@ def measure_folders(scorer: "FolderScorer", folders: GateFolders, targets: Seque
     """
     collectors = [MeasurementCollector(scorer, folders, target) for target in targets]
     with_photos = any(target.photos for target in targets)
-    for stem, path in tqdm(folders.inputs.items(), desc="measure", unit="image", leave=False, disable=None):
+    for stem, path in progress(folders.inputs.items(), name="measure", unit="image", stays=False):
         images = {
             folder: _read_generated(paths[stem], folders.image_size_px) for folder, paths in folders.generated.items()
         }
