@@ -1,6 +1,8 @@
 """The scoring stage: folders of images in, a record of scores and of what they were measured against out."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ from eval.config import ScoreConfig, ScorerConfig
 from eval.effect import measure_effect, measure_effect_by_distance
 from eval.features.ahead import read_ahead
 from eval.flicker.scores import score_flicker
+from eval.score_key import content_sha256
 from eval.similarity import FolderSimilarity, compare_folders, pair_by_stem
 from eval.sisters import explain_kinship, is_sister, read_trained_with
 
@@ -71,11 +74,22 @@ def score_folder(config: ScoreConfig) -> dict[str, Any]:
 
 
 def load_scorer(config: ScorerConfig, real: Sequence[Path], image_size_px: tuple[int, int]) -> "FolderScorer":
-    """Load a scorer; whatever is wrong with folders is to be found before.
+    """Load a scorer, or take the last one where it has the same network and reference: whatever scores several folders
+    in one process loads the network and computes the features of the reference once.
 
     Raises:
         UsageError, UnusableModel: As `FolderScorer`.
     """
+    plain = ScorerConfig(**{item.name: getattr(config, item.name) for item in fields(ScorerConfig)})
+    scorer = _load_scorer(plain, tuple(real), image_size_px, content_sha256(real))
+    scorer.seconds = dict.fromkeys(scorer.seconds, 0.0)
+    return scorer
+
+
+@lru_cache(maxsize=1)
+def _load_scorer(
+    config: ScorerConfig, real: tuple[Path, ...], image_size_px: tuple[int, int], _content_sha256: str
+) -> "FolderScorer":
     # Here, since it loads LiteRT, which reports and gates of broken folders do not need.
     from eval.scorer import FolderScorer
 

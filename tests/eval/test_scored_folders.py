@@ -17,6 +17,7 @@ from PIL import Image
 from compress import console
 from compress.errors import UnusableData
 from compress.images import list_images, read_image
+from eval import scores
 from eval.cli import app
 from eval.confidence import normal_interval, resample_counts
 from eval.config import ScoreConfig
@@ -139,6 +140,8 @@ def test_second_score_against_a_reference_runs_no_network(
         raise AssertionError("the network was loaded")
 
     monkeypatch.setattr(networks, "_load_extractor", load)
+    # As another process, which remembers nothing.
+    scores._load_scorer.cache_clear()
     second = score_folder(replace(config(folders), cache=tmp_path / "cache"))
     for record in (first, second):
         assert untimed(record) == untimed(blurred_scores)
@@ -146,7 +149,7 @@ def test_second_score_against_a_reference_runs_no_network(
 
 
 def test_another_student_is_scored_with_the_kept_reference(
-    folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folders: Path, tmp_path: Path, draw: Drawer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = ScoreConfig(real=folders / "real", fake=folders / "fake", network="efficientnet-lite0")
     both = replace(alone, cache=tmp_path / "cache")
@@ -162,6 +165,12 @@ def test_another_student_is_scored_with_the_kept_reference(
     assert untimed(score_folder(both)) == untimed(score_folder(alone))
     # Eight fakes; without the cache, nine real images as well.
     assert sum(seen) == 8 + (9 + 8)
+    # A process remembers them: another student, or other images of the same one, cost themselves alone.
+    score_folder(replace(alone, fake=folders / "blurred"))
+    assert sum(seen) == 8 + (9 + 8) + 8
+    draw(tmp_path / "others", 9, seed=1)
+    score_folder(replace(alone, real=tmp_path / "others"))
+    assert sum(seen) == 8 + (9 + 8) + 8 + (9 + 8)
 
 
 def test_truth_is_recorded_beside_the_teacher(folders: Path, blurred_scores: dict[str, Any]) -> None:
@@ -264,6 +273,7 @@ def test_a_score_in_a_sisters_features_says_so_beside_the_number(
 _LOADED = """
 import sys
 from compress import console
+from eval import scores
 from eval.cli import app
 code = console.run(app, sys.argv[1:])
 print(sorted({"tensorflow", "keras", "torch", "torchvision", "torch_fidelity"} & sys.modules.keys()), file=sys.stderr)
@@ -300,6 +310,8 @@ def test_features_kept_of_photos_before_their_profiles_were_followed_are_not_use
         earlier.setattr("compress.images.colour.to_srgb", lambda image, profile: image)
         earlier.setattr("eval.score_key.has_colours_to_convert", lambda path: False)
         before = score_folder(given)
+    # An earlier version is another process.
+    scores._load_scorer.cache_clear()
     after, again = score_folder(given), score_folder(replace(given, cache=None))
     assert after["fd_efficientnet_lite0"] == pytest.approx(again["fd_efficientnet_lite0"], rel=1e-6)
     assert after["fd_efficientnet_lite0"] != pytest.approx(before["fd_efficientnet_lite0"], rel=1e-3)
