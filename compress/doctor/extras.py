@@ -12,6 +12,7 @@ from compress.doctor.findings import Finding
 PURPOSES: Mapping[str, str] = {
     "android": "time models on Android phones (compress bench android)",
     "coreml": "write Core ML packages (compress export coreml)",
+    "onnx": "write ONNX files (compress export onnx)",
     "pth": "read PyTorch teachers (.pth, .pt)",
     "score": "score images (compress eval score, gate; the scores of compress run and compress demo)",
     "train": "train with a perceptual network (the default losses of compress distill and compress run)",
