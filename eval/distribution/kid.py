@@ -50,8 +50,10 @@ def kernel_distance(real: np.ndarray, fake: np.ndarray, *, seed: int) -> KernelD
     size = subset_size(len(real), len(fake))
     # torch-fidelity's generator, whose numbers NumPy keeps as they are.
     draws = np.random.RandomState(seed)
-    drawn = [[draws.choice(len(images), size, replace=False) for images in (real, fake)] for _ in range(SUBSETS)]
-    first, second = (np.stack(subsets) for subsets in zip(*drawn, strict=True))
+    first, second = np.empty((2, SUBSETS, size), np.int64)
+    for subset in range(SUBSETS):
+        first[subset] = draws.choice(len(real), size, replace=False)
+        second[subset] = draws.choice(len(fake), size, replace=False)
     # All kernels once where subsets overlap so much that theirs are more.
     overlap = len(real) * len(fake) < SUBSETS * size**2
     distances = (_distances_by_table if overlap else _distances_one_by_one)(real, fake, first, second)

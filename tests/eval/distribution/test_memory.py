@@ -1,13 +1,14 @@
-"""Memory of the bootstrap grows with features alone, and what is computed in parts is what would be at once."""
+"""Memory of the distances grows with features alone, and what is computed in parts is what would be at once."""
 
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from eval.confidence import resample_counts
-from eval.distribution import fid, kid
+from eval.distribution import fid, kid, precision_recall
 
 FEATURES, FEW_RESAMPLES = 8, 100
 FEW_IMAGES, MANY_IMAGES = 1000, 3000
@@ -16,17 +17,21 @@ MOST_BYTES_PER_IMAGE = 12 * 8 * FEATURES + FEW_RESAMPLES
 
 Distance = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 DISTANCES = {"fd": fid.resampled_frechet_distances, "kid": kid.resampled_kernel_distances}
+MEASURES: dict[str, Callable[..., Any]] = DISTANCES | {
+    "subsets": lambda real, fake, _: kid.kernel_distance(real, fake, seed=0),
+    "shares": lambda real, fake, _: precision_recall.precision_recall(real, fake),
+}
 
 
 def features(seed: int, images: int, width: int = FEATURES) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(images, width)).astype(np.float32)
 
 
-def peak_bytes(distance: Distance, images: int) -> int:
+def peak_bytes(measure: Callable[..., Any], images: int) -> int:
     real, fake = features(0, images), features(1, images)
     tracemalloc.start()
     try:
-        distance(real, fake, resample_counts(images, seed=0, resamples=FEW_RESAMPLES))
+        measure(real, fake, resample_counts(images, seed=0, resamples=FEW_RESAMPLES))
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -37,14 +42,16 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts so small that the fewer images are many of them, too."""
     monkeypatch.setattr("eval.confidence._BLOCK_BYTES", 2**18)
     monkeypatch.setattr(kid, "_ROWS_AT_ONCE", 256)
+    monkeypatch.setattr(kid, "LARGEST_SUBSET", 50)
+    monkeypatch.setattr(precision_recall, "_ROWS_AT_ONCE", 256)
     monkeypatch.setattr(fid, "_BLOCK_BYTES", 2**14)
     monkeypatch.setattr(fid, "_GATHERED_BYTES", 2**12)
     monkeypatch.setattr(fid.os, "cpu_count", lambda: 1)
 
 
-@pytest.mark.parametrize("distance", DISTANCES.values(), ids=DISTANCES)
-def test_memory_grows_with_features_alone(distance: Distance, small_parts: None) -> None:
-    more = peak_bytes(distance, MANY_IMAGES) - peak_bytes(distance, FEW_IMAGES)
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)
+def test_memory_grows_with_features_alone(measure: Callable[..., Any], small_parts: None) -> None:
+    more = peak_bytes(measure, MANY_IMAGES) - peak_bytes(measure, FEW_IMAGES)
     assert more < MOST_BYTES_PER_IMAGE * (MANY_IMAGES - FEW_IMAGES)
 
 

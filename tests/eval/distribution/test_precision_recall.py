@@ -35,9 +35,9 @@ def test_collapsed_fakes_are_precise_but_cover_little() -> None:
     assert measured.recall < 0.1
 
 
-@pytest.mark.parametrize("block_bytes", [2**20, 8 * 40 * 8], ids=["all distances at once", "some rows at once"])
-def test_shares_are_those_of_the_definition(block_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_BLOCK_BYTES", block_bytes)
+@pytest.mark.parametrize("rows", [1024, 7], ids=["all distances at once", "some rows at once"])
+def test_shares_are_those_of_the_definition(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ROWS_AT_ONCE", rows)
     real, fake = cloud(0, 40), cloud(1, 25, centre=0.8, scale=1.3)
     measured = precision_recall(real, fake)
     # No exact shares of 0 or 1, which a swap of the two sets could hide.
@@ -50,9 +50,3 @@ def test_images_far_from_zero_and_near_each_other_are_told_apart() -> None:
     real, fake = cloud(0, 40), cloud(1, 25, centre=0.8, scale=1.3)
     far = [(features + np.float32(1000)).astype(np.float32) for features in (real, fake)]
     assert precision_recall(*far) == precision_recall(*(features - np.float32(1000) for features in far))
-
-
-def test_blocks_of_distances_to_many_images_are_as_large_as_to_few() -> None:
-    for images in (2049, 8000, 20_000, 100_000):
-        rows = module._rows_at_once(images)
-        assert module._BLOCK_BYTES / 2 < rows * images * np.float64().nbytes <= module._BLOCK_BYTES
