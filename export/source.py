@@ -18,7 +18,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from compress import images, teachers
-from compress.artifact import TEACHER_READING, Artifact, file_fingerprint, find_trained_with, is_artifact, open_artifact
+from compress.artifact import TEACHER_READING, Artifact, find_trained_with, is_artifact, open_artifact
 from compress.data.config import Domain
 from compress.errors import UnsupportedLayer, UnusableArtifact, UnusableModel, UsageError
 from compress.image_size import resolve_size
@@ -160,12 +160,12 @@ def load_source(path: Path, *, reading: ReadingConfig = AS_FOUND) -> SourceGener
 
 
 def _load_file(path: Path, reading: ReadingConfig) -> SourceGenerator:
-    description = teachers.describe(path, reading=reading)
+    description, fingerprint = teachers.describe_content(path, reading=reading)
     config = read_packed_config(path)
     return SourceGenerator(
         description=description,
         name=path.name,
-        fingerprint=file_fingerprint(path),
+        fingerprint=fingerprint,
         domain=_domain(config),
         trained_with=find_trained_with(config),
         read=_recorded_reading(config) or record_reading(description, reading),

@@ -51,6 +51,17 @@ def describe(path: Path, *, reading: ReadingConfig = AS_FOUND) -> GeneratorDescr
         UsageError: As `load`.
         ParityError: As `load`.
     """
+    return describe_content(path, reading=reading)[0]
+
+
+def describe_content(path: Path, *, reading: ReadingConfig = AS_FOUND) -> tuple[GeneratorDescription, str]:
+    """Read a generator's description as `describe` does, and the SHA-256 of the file that it was read from.
+
+    Raises:
+        UnusableModel: As `load`.
+        UsageError: As `load`.
+        ParityError: As `load`.
+    """
     from compress.teachers.interpretation.read import read_as
 
     return read_as(_model_file(path), reading)

@@ -17,8 +17,11 @@ from compress.teachers.sandbox import describe_in_child
 _log = logging.getLogger(__name__)
 
 
-def read_as(path: Path, reading: ReadingConfig) -> GeneratorDescription:
+def read_as(path: Path, reading: ReadingConfig) -> tuple[GeneratorDescription, str]:
     """Read a generator in a child process, apply what the user says, and prove it by the pictures that are given.
+
+    Returns:
+        Its description, and the hash of the file.
 
     Raises:
         UnusableModel: See `describe_in_child` and `apply_reading`.
@@ -36,10 +39,10 @@ def read_as(path: Path, reading: ReadingConfig) -> GeneratorDescription:
         raise UnusableModel(f"{path}: {error}") from error
     content = file_fingerprint(path)
     if reading.verify:
-        return require_pictures(path.name, reading, read)
+        return require_pictures(path.name, reading, read), content
     description = read(reading)
     _tell(path, description)
-    return description
+    return description, content
 
 
 def _tell(path: Path, description: GeneratorDescription) -> None:

@@ -275,6 +275,23 @@ def test_a_part_of_older_storages_is_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_state(tmp_path / "old.pth"), [2, 3, 4])
 
 
+def test_a_state_dict_of_python_2_is_read(tmp_path: Path) -> None:
+    """The first CycleGAN checkpoints: strings of bytes, a dictionary of lists, the builder of before PyTorch 0.4."""
+
+    def string(value: str) -> bytes:
+        return b"U" + bytes([len(value)]) + value.encode()
+
+    storage = b"(" + string("storage") + b"ctorch\nFloatStorage\n" + string("94") + string("cuda:0") + b"M\x06\x00NtQ"
+    tensor = b"ctorch._utils\n_rebuild_tensor\n(" + storage + b"K\x00" + _numbers(2, 3) + _numbers(3, 1) + b"tR"
+    pair = b"]q\x03(" + string("model.1.weight") + tensor + b"e"
+    body = b"ccollections\nOrderedDict\nq\x01]q\x02" + pair + b"a\x85R"
+    path = tmp_path / "old.pth"
+    path.write_bytes(_legacy(body, ["94"], b"\x06" + bytes(7) + FLOATS))
+    state = read_state(path)
+    assert list(state) == ["model.1.weight"]
+    np.testing.assert_array_equal(state["model.1.weight"], np.arange(6).reshape(2, 3))
+
+
 def test_inspecting_a_pytorch_teacher_never_imports_torch(teacher_file: Path, tmp_path: Path) -> None:
     """A package of that name, before all others, would leave a note; the child process would import it, too."""
     (tmp_path / "torch").mkdir()
