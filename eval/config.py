@@ -20,8 +20,7 @@ class ScorerConfig:
     """Feature network. auto: Inception where its weights can be had, else EfficientNet-Lite0, by its own name.
     squeezenet: a judge of another kind than the EfficientNets that students are trained with."""
     extractor: ExtractorName = "litert"
-    """What runs the network: LiteRT, or torch-fidelity's own code in PyTorch (extra torch), to compare with. Features
-    of both are equal to a ten-thousandth."""
+    """What runs the network: LiteRT, or torch-fidelity's own code in PyTorch (extra torch), to compare with."""
     inception_weights: Path | None = None
     """File of the FID Inception network's weights in torch-fidelity's format; found or downloaded when not given."""
     cache: Path | None = None
