@@ -1,8 +1,8 @@
 """Folders of images become scores and verdicts, each in a process of its own.
 
-What scores with `extractor="torch-fidelity"` loads PyTorch, and PyTorch loaded beside TensorFlow, which has just trained
-a student in this process, ends it ("LLVM ERROR: inconsistency in registered CommandLine options"). The end of a process
-also gives back the memory that the networks took.
+What scores with `extractor="torch-fidelity"` loads PyTorch, and PyTorch loaded beside TensorFlow, which has just
+trained a student in this process, ends it ("LLVM ERROR: inconsistency in registered CommandLine options"). The end of a
+process also gives back the memory that the networks took.
 """
 
 from __future__ import annotations
