@@ -27,6 +27,14 @@ _INERT = re.compile(
     re.ASCII,
 )
 """Names of dtypes, of classes of storages and of tensors; as values they are their names."""
+_CLASSES = (
+    "argparse.Namespace",
+    "torch.nn.parameter.Parameter",
+    "torch.Size",
+    "collections.OrderedDict",
+    "builtins.set",
+)
+"""What a pickle may make a new one of."""
 
 
 class Flags(dict[str, Any]):
@@ -80,11 +88,9 @@ def make_new(symbol: Any, arguments: Any) -> Any:
         UnusableModel: If it is not on the list.
     """
     name = symbol.name if isinstance(symbol, Symbol) else None
-    if name == "argparse.Namespace" and arguments == ():
-        return Flags()
-    if name in ("torch.nn.parameter.Parameter", "torch.Size", "collections.OrderedDict", "builtins.set"):
-        return build(symbol, arguments)
-    raise more_than_data_error(name)
+    if name not in _CLASSES:
+        raise more_than_data_error(name)
+    return build(symbol, arguments)
 
 
 def set_state(built: Any, state: Any) -> None:
@@ -116,6 +122,10 @@ def fill(mapping: Any, items: list[Any]) -> None:
     if len(items) % 2 or not all(map(is_key, items[::2])):
         raise UnusableModel("a dictionary in it has odd keys; the checkpoint is damaged.")
     mapping.update(zip(items[::2], items[1::2], strict=True))
+
+
+def _flags() -> Flags:
+    return Flags()
 
 
 def _ordered(pairs: Any = ()) -> OrderedDict[Any, Any]:
@@ -212,7 +222,7 @@ def _layout(name: Any) -> str:
 _BUILDERS: Mapping[str, Callable[..., Any]] = {
     "collections.OrderedDict": _ordered,
     "collections.Counter": _counter,
-    "argparse.Namespace": Flags,
+    "argparse.Namespace": _flags,
     "builtins.set": _set,
     "builtins.bytearray": _bytearray,
     "builtins.complex": _complex,

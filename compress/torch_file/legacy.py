@@ -38,9 +38,10 @@ def read_legacy(mapped: mmap.mmap) -> tuple[Any, dict[str, memoryview]]:
     known: dict[str, Storage] = {}
     content, place = read_pickle(mapped, place, lambda reference: _load_storage(reference, known))
     keys, place = read_pickle(mapped, place, _no_storage)
-    if not isinstance(keys, list) or len(set(map(str, keys))) != len(keys) or set(map(str, keys)) != set(known):
+    named = [str(key) for key in keys if type(key) in (str, int)] if isinstance(keys, list) else None
+    if named is None or len(named) != len(keys) or len(set(named)) != len(keys) or set(named) != set(known):
         raise UnusableModel("it names other numbers than its tensors are in; the checkpoint is damaged.")
-    return content, _find_numbers(mapped, place, [known[str(key)] for key in keys])
+    return content, _find_numbers(mapped, place, [known[key] for key in named])
 
 
 def _no_storage(reference: tuple[Any, ...]) -> NoReturn:

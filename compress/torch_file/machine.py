@@ -171,6 +171,7 @@ class _Machine:
 
     def set_state(self) -> None:
         state = self.stack.pop()
+        self.count_copied((state,))
         builders.set_state(self.stack[-1], state)
 
     def push_storage(self) -> None:

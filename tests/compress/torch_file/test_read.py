@@ -185,6 +185,11 @@ def test_an_odd_operation_is_refused_in_a_line(read, body: bytes) -> None:
     assert str(caught.value).isprintable()
 
 
+_MANY_FLAGS = (
+    b"}q\x00(" + b"".join(_text(str(number)) + b"N" for number in range(1000)) + b"ucargparse\nNamespace\n)\x81"
+)
+
+
 def _deep(levels: int) -> bytes:
     return b"N" + b"\x85" * levels
 
@@ -196,9 +201,26 @@ def _deep(levels: int) -> bytes:
         (b"]q\x00h\x00a", "or holds itself"),
         (b"}q\x00" + _text("a") + b"h\x00s", "or holds itself"),
         (b"}" + _deep(100_000) + b"Ns", "odd keys"),
+        (b"ccollections\nOrderedDict\n]" + _deep(100_000) + b"N\x86a\x85R", "odd keys"),
+        (b"cbuiltins\nset\n]" + _deep(100_000) + b"a\x85R", "odd members"),
+        (b"\x8f(" + _deep(100_000) + b"\x90", "more than tensors"),
+        (b"cargparse\nNamespace\n]" + _deep(100_000) + b"N\x86a\x85R", "cannot be read"),
+        (b"cargparse\nNamespace\n]" + _deep(100_000) + b"N\x86a\x85\x81", "cannot be read"),
+        (_MANY_FLAGS + b"h\x00b" * 100_000, "copies"),
         (b"]q\x00(" + b"N" * 50_000 + b"e" + b"ctorch\nSize\nq\x01(" + b"h\x01h\x00\x85R" * 500 + b"t", "copies"),
     ],
-    ids=["tuples", "a list in itself", "a dictionary in itself", "a key", "copies"],
+    ids=[
+        "tuples",
+        "a list in itself",
+        "a dictionary in itself",
+        "a key",
+        "pairs",
+        "a set",
+        "more of a set",
+        "flags",
+        "new flags",
+        "copies",
+    ],
 )
 def test_a_pickle_that_would_take_all_memory_or_stack_is_refused_at_once(read, body: bytes, words: str) -> None:
     started = time.monotonic()
@@ -249,6 +271,7 @@ def _legacy(body: bytes, keys: object, rest: bytes) -> bytes:
         (_legacy(_tensor((6,), (1,), storage=_storage(legacy=True)), [], b""), "other numbers"),
         (_legacy(b"N", ["0"], b""), "other numbers"),
         (_legacy(b"N", 3, b""), "other numbers"),
+        (_legacy(b"N", [((),)], b""), "other numbers"),
         (pickle.dumps(MAGIC, protocol=2) + pickle.dumps(7, protocol=2), "does not begin as torch.save"),
         (b"\x80\x02N.", "does not begin as torch.save"),
         (b"<html>", "no file that torch.save wrote"),
