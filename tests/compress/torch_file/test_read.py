@@ -219,6 +219,7 @@ def _deep(levels: int) -> bytes:
         "more of a set",
         "flags",
         "new flags",
+        "states",
         "copies",
     ],
 )
