@@ -1,0 +1,38 @@
+"""Memory that a 44 MB teacher takes: in everyone's first command, and in the export of the largest file."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# A process counts the memory of who starts it as its own, so that one as large as a test's must not start it.
+_MEASURE = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+"""
+
+
+@pytest.fixture
+def teacher(material: Path) -> Path:
+    path = material / "teachers" / "g_m2f.h5"
+    if not path.is_file():
+        pytest.skip("the 44 MB teacher is not here")
+    return path
+
+
+def _peak_bytes(*arguments: str) -> int:
+    """Return the most memory that a command, or a child of it, took."""
+    line = [sys.executable, "-c", _MEASURE, sys.executable, "-m", "compress", *arguments]
+    return int(subprocess.run(line, capture_output=True, check=True).stdout)
+
+
+def test_inspecting_a_44_mb_teacher_takes_less_than_150_mb(teacher: Path) -> None:
+    """Measured: 112 MB, of which NumPy and Python are 60; two copies of the weights would be 150."""
+    assert _peak_bytes("inspect", str(teacher), "--json") < 150e6
+
+
+def test_exporting_a_44_mb_teacher_takes_less_than_300_mb(teacher: Path, tmp_path: Path) -> None:
+    """Measured: 276 MB: the weights, the file, LiteRT's copy of its kernels, and what a picture needs."""
+    assert _peak_bytes("export", "tflite", str(teacher), "--out", str(tmp_path / "out")) < 300e6
