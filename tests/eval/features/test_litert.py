@@ -40,7 +40,7 @@ def as_it_is(image: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("build", "shapes"), zip(BUILDERS, SHAPES, strict=True), ids=["inception", "efficientnet-lite0", "squeezenet"]
+    ("build", "shapes"), list(zip(BUILDERS, SHAPES, strict=True)), ids=["inception", "efficientnet-lite0", "squeezenet"]
 )
 def test_features_and_stages_are_those_of_the_graph_in_numpy(
     build: Builder, shapes: tuple[int, list[tuple[int, int]]]
