@@ -22,6 +22,7 @@ from compress.images import read_image
 from eval.config import ReportConfig
 from eval.report import cautions as cautions_module
 from eval.report.page import render_page
+from eval.report.sources import read_sources
 from eval.similarity import compare_folders
 
 Drawer = Callable[..., Path]
@@ -234,6 +235,11 @@ def test_page_shows_worst_and_typical_cases_unchanged(page: str, config: ReportC
         student, teacher = (images[f"{stem}, {name}"].astype(int) for name in ("student int8", "teacher"))
         brighter = np.minimum(4 * np.abs(student - teacher).max(axis=-1), 255)
         assert np.array_equal(images[f"{stem}, difference, 4x"], brighter)
+
+
+def test_paths_are_held_of_the_images_that_are_shown_alone(config: ReportConfig) -> None:
+    """Those of all were most of the memory of a report on 20,000 photos."""
+    assert sorted(read_sources(config).pictures) == ["003", "004", "005", "006", "007", "008"]
 
 
 def test_page_fetches_nothing(page: str) -> None:
