@@ -73,6 +73,13 @@ def is_kernel_distance(name: str) -> bool:
     return name.split("_")[0] == "kid"
 
 
+def least_difference(name: str) -> float:
+    """Return the smallest difference of a metric that a picture shows as one: kernel distance, Fréchet, or decibels."""
+    if is_kernel_distance(name):
+        return 0.01
+    return 5.0 if is_distance(name) else 1.0
+
+
 def content_sha256(paths: Sequence[Path]) -> str:
     """Return the SHA-256 over the names and bytes of image files, hexadecimal."""
     digest = hashlib.sha256()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eval.report.drawing import ACCENT, DOUBT, FONT_POINTS, draw_svg, fit_name
+from eval.report.drawing import ACCENT, DOUBT, FONT_POINTS, draw_svg, fit_name, widen_axis
 from eval.report.table import format_heading
 from eval.report.trainings import Curve, Line
-from eval.score_key import is_distance
+from eval.score_key import is_distance, least_difference
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +27,7 @@ def draw_curve(name: str, curve: Curve) -> str:
         axes.set_xlim(left=0)
         # Room at the right for the names that stand at the lines' ends.
         axes.margins(x=0.0, y=0.1)
+        widen_axis(axes, least=least_difference(curve.metric))
         axes.set_xlabel("training step")
         axes.set_title(f"{fit_name(name)}: {title}", loc="left", fontsize=FONT_POINTS)
 

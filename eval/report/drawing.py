@@ -68,6 +68,14 @@ def draw_svg(paint: Callable[[Axes], None], *, label: str, height_in: float) -> 
     return _inline(stream.getvalue(), label)
 
 
+def widen_axis(axes: Axes, *, least: float) -> None:
+    """Let the vertical axis span no less than a difference that matters, or two equal models look far apart."""
+    low, high = axes.get_ylim()
+    if high - low < least:
+        middle = (low + high) / 2
+        axes.set_ylim(middle - least / 2, middle + least / 2)
+
+
 def fit_name(name: str) -> str:
     """Fit a name from outside into a chart: printable, and cut where it would leave no room to draw."""
     printable = _keep_printable(name)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eval.report import table
-from eval.report.drawing import ACCENT, FONT_POINTS, draw_svg, fit_name
+from eval.report.drawing import ACCENT, FONT_POINTS, draw_svg, fit_name, widen_axis
 from eval.report.sources import Sources
-from eval.score_key import is_distance, is_kernel_distance
+from eval.score_key import is_distance, is_kernel_distance, least_difference
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,14 +29,14 @@ def draw_scatter_of_models(sources: Sources) -> str | None:
         An `<svg>` element; None where no metric has two models of known size.
     """
     sizes = table.collect_size_bytes(sources)
-    for title, values in _collect_qualities(sources):
+    for metric, title, values in _collect_qualities(sources):
         points = {name: (sizes[name], value) for name, value in values.items() if sizes.get(name, 0) > 0}
         if len(points) >= FEWEST_POINTS:
-            return _draw_points(points, title)
+            return _draw_points(points, title, least=least_difference(metric))
     return None
 
 
-def _collect_qualities(sources: Sources) -> list[tuple[str, dict[str, float]]]:
+def _collect_qualities(sources: Sources) -> list[tuple[str, str, dict[str, float]]]:
     keys = dict.fromkeys(key for record in sources.scores.values() for key in record if is_distance(key))
     # KID first: it is unbiased, so it does not fall with the number of images.
     ordered = sorted(keys, key=lambda key: not is_kernel_distance(key))
@@ -44,12 +44,12 @@ def _collect_qualities(sources: Sources) -> list[tuple[str, dict[str, float]]]:
     for key in ordered:
         values = {name: record[key] for name, record in sources.scores.items() if key in record}
         means = {name: value["mean"] if isinstance(value, Mapping) else value for name, value in values.items()}
-        found.append((f"{table.format_heading(key)}, lower is better", means))
+        found.append((key, f"{table.format_heading(key)}, lower is better", means))
     decibels = {name: float(np.mean(one.psnr_db)) for name, one in sources.similarity.items() if one.psnr_db}
-    return [*found, ("PSNR to the teacher (dB), higher is better", decibels)]
+    return [*found, ("psnr_db", "PSNR to the teacher (dB), higher is better", decibels)]
 
 
-def _draw_points(points: Mapping[str, tuple[int, float]], title: str) -> str:
+def _draw_points(points: Mapping[str, tuple[int, float]], title: str, *, least: float) -> str:
     text = " ".join(f"{name}: {_format_bytes(size)}, {value:.4g}." for name, (size, value) in points.items())
     low, high = _round_limits([size for size, _ in points.values()])
 
@@ -61,6 +61,7 @@ def _draw_points(points: Mapping[str, tuple[int, float]], title: str) -> str:
         for size, value in points.values():
             axes.plot(size, value, "o", color=ACCENT, markersize=8)
         axes.margins(y=0.18)
+        widen_axis(axes, least=least)
         axes.set_xlabel("file size")
         axes.set_title(title, loc="left", fontsize=FONT_POINTS)
         _label_points(axes, points)

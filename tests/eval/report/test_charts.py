@@ -177,3 +177,14 @@ def test_a_teachers_curve_says_its_directions_and_the_control() -> None:
     svg = draw_curve("teacher", Curve(metric="kid_efficientnet_lite0", lines=lines))
     assert {"A→B", "B→A", "teacher: KID (EfficientNet-Lite0), lower is better"} <= set(texts(svg))
     assert "untouched inputs 0.5" in svg
+
+
+@pytest.mark.parametrize(
+    ("metric", "least"), [("held_back_psnr_db", 1.0), ("kid_efficientnet_lite0", 0.01), ("fid", 5.0)]
+)
+def test_a_difference_that_nobody_sees_is_not_drawn_as_one(metric: str, least: float) -> None:
+    flat = draw_curve("student", Curve(metric=metric, lines=[Line(name="", steps=[1, 2], values=[22.0, 22.0001])]))
+    shown = [float(text) for text in texts(flat) if re.fullmatch(r"\d+\.?\d*", text) and float(text) > 10]
+    assert max(shown) - min(shown) >= least / 2
+    steep = draw_curve("student", Curve(metric=metric, lines=[Line(name="", steps=[1, 2], values=[20.0, 40.0])]))
+    assert max(float(text) for text in texts(steep) if re.fullmatch(r"\d+\.?\d*", text)) >= 35
