@@ -60,14 +60,19 @@ def resampled_frechet_distances(real: np.ndarray, fake: np.ndarray, counts: np.n
     drawn = counts.sum(axis=1)
     means = _resampled_offsets(fake, centre, counts) / drawn[:, None]
     blocks = _row_blocks(*fake.shape)
-    squares = np.concatenate([((fake[block] - centre) ** 2).sum(axis=1) for block in blocks])
+    squares = np.concatenate([_squared_norms(fake[block] - centre) for block in blocks])
     spread = (resampled_sums(squares, counts) - drawn * (means**2).sum(axis=1)) / (drawn - 1)
     projected = np.empty((len(fake), len(root_real)))
     for block in blocks:
-        projected[block] = (fake[block] - centre) @ root_real.T
+        np.matmul(fake[block] - centre, root_real.T, out=projected[block])
     overlaps = _overlaps(projected, counts) / np.sqrt(drawn - 1)
     distances = ((offset - means) ** 2).sum(axis=1) + (root_real**2).sum() + spread - 2 * overlaps
     return distances.clip(min=0.0)
+
+
+def _squared_norms(rows: np.ndarray) -> np.ndarray:
+    rows **= 2
+    return rows.sum(axis=1)
 
 
 def _resampled_offsets(features: np.ndarray, centre: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -136,7 +141,11 @@ def _covariance_root(features: np.ndarray) -> np.ndarray:
     root = np.empty((0, features.shape[1]))
     for block in _row_blocks(*features.shape):
         # The triangle stands for all rows before: it has the same products.
-        root = np.linalg.qr(np.concatenate([root, (features[block] - mean) / divisor]), mode="r")
+        rows = np.empty((len(root) + len(features[block]), features.shape[1]))
+        rows[: len(root)] = root
+        np.subtract(features[block], mean, out=rows[len(root) :])
+        rows[len(root) :] /= divisor
+        root = np.linalg.qr(rows, mode="r")
     return np.asarray(root)
 
 
