@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -25,7 +25,7 @@ def count_cores() -> int:
 
 def map_ahead(
     function: Callable[[_Item], _Result], items: Iterable[_Item], *, threads: int | None = None
-) -> Iterator[_Result]:
+) -> Generator[_Result, None, None]:
     """Yield what a function makes of each item, in their order; it runs on other threads.
 
     Args:
