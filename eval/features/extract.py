@@ -6,8 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from compress.console.progress import progress
 from eval.features.ahead import AHEAD, read_ahead
 from eval.features.networks import FeatureNetwork
 
@@ -85,8 +85,7 @@ def extract_features(
         UnusableModel: If the network cannot be loaded.
     """
     extraction = FeatureExtraction(network, len(paths), batch_size=batch_size)
-    shown = tqdm(total=len(paths), desc="features", unit="image", leave=False, disable=None)
-    with shown:
+    with progress(name="features", unit="image", total=len(paths), stays=False) as shown:
         for image in read_ahead(paths, image_size_px):
             extraction.add(image)
             shown.update()

@@ -8,9 +8,8 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.request import urlopen
 
-from tqdm import tqdm
-
 from compress.artifact import file_fingerprint
+from compress.console.progress import progress
 from compress.errors import UnusableModel
 from compress.files.atomic import replace_bytes
 from eval.features.weights import INCEPTION_URL, WEIGHTS_SHA256, inception_path
@@ -73,7 +72,7 @@ def _download(url: str, sha256: str) -> bytes:
     with urlopen(url, timeout=CONNECTION_TIMEOUT_S) as answer:
         total = int(answer.headers.get("Content-Length", 0)) or None
         content = bytearray()
-        with tqdm(total=total, unit="B", unit_scale=True, leave=False, disable=None) as shown:
+        with progress(name="weights", unit="byte", total=total, stays=False, scaled=True) as shown:
             while block := answer.read(_BLOCK_BYTES):
                 content += block
                 shown.update(len(block))
