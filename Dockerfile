@@ -2,7 +2,7 @@
 # The report is then runs/demo/report.html. Any other command: docker run --rm -v "$PWD:/data" pocketgan compress doctor
 #
 # The base is pinned by its tag, which may move with patches of Debian and Python; every package below by uv.lock, with
-# its hash. The image takes some 9 GB, most of it TensorFlow, PyTorch and their GPU libraries.
+# its hash. The image takes some 2 GB, most of it TensorFlow.
 FROM python:3.11-slim-bookworm
 
 RUN apt-get update \
@@ -11,7 +11,7 @@ RUN apt-get update \
 
 WORKDIR /pocketgan
 COPY . .
-RUN UV_NO_CACHE=1 make sync
+RUN UV_NO_CACHE=1 make sync-demo
 
 ENV PATH="/pocketgan/.venv/bin:$PATH"
 VOLUME /pocketgan/runs

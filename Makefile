@@ -10,19 +10,27 @@ RUN := $(UV) run --no-sync
 # pyright comes whole from the registry; without this it also asks the network whether it is the newest.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help sync check test demo download-size audit
+.PHONY: help sync sync-demo check test demo download-size audit
 
 help:
 	@echo "make demo    compress the demo teacher, export it and write runs/demo/report.html"
 	@echo "make test    run the tests"
 	@echo "make check   lint, formatting and types"
 	@echo "make download-size    how much make sync will download and put on disk"
-	@echo "make sync    install what all of these need into .venv"
+	@echo "make sync    install what all of these need into .venv, not only the demo"
 	@echo "make audit   list every package (CycloneDX) and fail where one has a known vulnerability; needs the internet"
+
+# What the demo needs, without the oracles and tools of developers.
+DEMO_EXTRAS := score train
 
 # Compiled once here, or every command compiles TensorFlow anew where Python may not write its cache.
 sync: $(filter $(PRIVATE_UV),$(UV))
 	$(UV) sync --frozen --compile-bytecode --all-extras --group dev
+
+# Takes nothing away that is there. Says what it downloads first, for which Python and pip are enough.
+sync-demo: $(filter $(PRIVATE_UV),$(UV))
+	@python3 -m compress.doctor.download $(DEMO_EXTRAS)
+	$(UV) sync --frozen --inexact --compile-bytecode --no-default-groups $(DEMO_EXTRAS:%=--extra %)
 
 check: sync
 	$(RUN) ruff check
@@ -33,10 +41,9 @@ check: sync
 test: sync
 	$(RUN) pytest --numprocesses 2 --dist loadfile
 
-demo: download-size sync
+demo: sync-demo
 	$(RUN) compress demo --out runs/demo
 
-# Before anything is installed: this needs Python and pip alone.
 download-size:
 	@python3 -m compress.doctor.download
 

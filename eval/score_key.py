@@ -7,6 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from compress.console.installing import install_command
 from compress.errors import UnusableData, UsageError
 from compress.images import has_colours_to_convert
 from compress.strict_json import Bounds, Length, Sha256
@@ -107,7 +108,7 @@ def package_versions(extractor: ExtractorName = "litert") -> dict[str, str]:
         return {package: metadata.version(package) for package in _PACKAGES[extractor]}
     except metadata.PackageNotFoundError as error:
         raise UsageError(
-            f"--extractor {extractor} needs the package {error.name}: pip install 'pocketgan[torch]'."
+            f"--extractor {extractor} needs the package {error.name}: {install_command('torch')}."
         ) from error
 
 

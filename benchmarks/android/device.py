@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from compress.console.installing import install_command
 from compress.errors import UnusableDevice, UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def require_adbutils() -> None:
         UsageError: If it is not installed.
     """
     if importlib.util.find_spec("adbutils") is None:
-        raise UsageError("timing on phones needs adbutils: pip install 'pocketgan[android]' (uv sync --extra android).")
+        raise UsageError(f"timing on phones needs adbutils: {install_command('android')}.")
 
 
 class Phone:

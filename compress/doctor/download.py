@@ -1,18 +1,19 @@
-"""How much `make sync` downloads, from the sizes in uv.lock: told before it does.
+"""How much an installation downloads, from the sizes in uv.lock: told before it does.
 
-Runs as `python3 -m compress.doctor.download` from a checkout with nothing installed but Python and pip, so it imports
-nothing of this tool's and takes pip's own copy of `packaging` where there is no other.
+Runs as `python3 -m compress.doctor.download EXTRA...` from a checkout with nothing installed but Python and pip, so it
+imports nothing of this tool's and takes pip's own copy of `packaging` where there is no other. Without an extra it
+tells of all of them and of the developers' packages, as `make sync` installs them.
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 DISK_PER_DOWNLOAD = 2.2
 """Bytes on disk for each byte that is downloaded, packages unpacked and compiled to bytecode. Measured on Linux x86-64
 with Python 3.11: 8.7 GB (`du -s .venv`) of 3.9 GB."""
-_PROJECT = "pocketgan"
+_PROJECT, _DEVELOPERS = "pocketgan", "dev"
 _Package = Mapping[str, Any]
 
 
@@ -23,7 +24,7 @@ def main() -> None:
         print(f"{root / '.venv'} is there: what it lacks of uv.lock is downloaded, mostly nothing.")
         return
     try:
-        count, size = measure_download((root / "uv.lock").read_text(encoding="utf-8"))
+        count, size = measure_download((root / "uv.lock").read_text(encoding="utf-8"), sys.argv[1:])
     except Exception as error:
         # Python below 3.11 without tomllib, a pip without its packages: an installation goes on all the same.
         print(f"How much is downloaded cannot be told here ({error}): on Linux some 4 GB, 9 GB on disk.")
@@ -34,12 +35,12 @@ def main() -> None:
     )
 
 
-def measure_download(lock: str, *, groups: Iterable[str] = ("dev",)) -> tuple[int, int]:
-    """Measure what the lock file makes this machine download: all extras, and some groups.
+def measure_download(lock: str, extras: Sequence[str] = ()) -> tuple[int, int]:
+    """Measure what the lock file makes this machine download.
 
     Args:
         lock: Content of uv.lock.
-        groups: Dependency groups of the project.
+        extras: Extras of the project; none for all of them, and the developers' group.
 
     Returns:
         How many packages, and their bytes.
@@ -51,11 +52,12 @@ def measure_download(lock: str, *, groups: Iterable[str] = ("dev",)) -> tuple[in
         packages.setdefault(package["name"], []).append(package)
     (project,) = packages[_PROJECT]
     needed: dict[tuple[str, str], _Package] = {}
-    extras: set[tuple[str, str, str]] = set()
+    taken: set[tuple[str, str, str]] = set()
+    optional, groups = project.get("optional-dependencies", {}), project.get("dev-dependencies", {})
     waiting = [
         *project.get("dependencies", ()),
-        *(one for extra in project.get("optional-dependencies", {}).values() for one in extra),
-        *(one for name in groups for one in project.get("dev-dependencies", {}).get(name, ())),
+        *(one for extra in extras or optional for one in optional[extra]),
+        *(() if extras else groups.get(_DEVELOPERS, ())),
     ]
     applies = _marker_check()
     while waiting:
@@ -68,8 +70,8 @@ def measure_download(lock: str, *, groups: Iterable[str] = ("dev",)) -> tuple[in
             needed[place] = package
             waiting += package.get("dependencies", ())
         for extra in dependency.get("extra", ()):
-            if (*place, extra) not in extras:
-                extras.add((*place, extra))
+            if (*place, extra) not in taken:
+                taken.add((*place, extra))
                 waiting += package.get("optional-dependencies", {}).get(extra, ())
     return len(needed), sum(_download_bytes(package) for package in needed.values())
 

@@ -1,24 +1,22 @@
 """Extras: what each lets you do, and how to install one that is missing."""
 
 import re
-import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import metadata
-from pathlib import Path
 
+from compress.console.installing import PROJECT, find_checkout, install_command
 from compress.doctor.findings import Finding
 
 PURPOSES: Mapping[str, str] = {
     "android": "time models on Android phones (compress bench android)",
     "coreml": "write Core ML packages (compress export coreml)",
     "onnx": "write ONNX files (compress export onnx)",
-    "pth": "read PyTorch teachers (.pth, .pt)",
     "score": "score images (compress eval score, gate; the scores of compress run and compress demo)",
+    "torch": "score by torch-fidelity's own code, to compare with (--extractor torch-fidelity)",
     "train": "train with a perceptual network (the default losses of compress distill and compress run)",
 }
 """What each extra of the project lets you do."""
-_PROJECT = "pocketgan"
 _WHEELS_FOR = {"coreml": ("darwin", "linux/x86_64")}
 """Machines that an extra's packages have wheels for, where not for all."""
 
@@ -44,20 +42,6 @@ def check_extras(machine: str) -> Iterator[Finding]:
         yield Finding(topic="extras", name=extra, status="missing", found=f"without {', '.join(missing)}", means=means)
 
 
-def install_command(extra: str) -> str:
-    """Return the commands that install an extra: from this checkout, where the tool runs from one."""
-    checkout = find_checkout()
-    if checkout is None:
-        return f"{sys.executable} -m pip install '{_PROJECT}[{extra}]'"
-    return f"cd {checkout} && uv sync --inexact --extra {extra}, or pip install -e '.[{extra}]'"
-
-
-def find_checkout() -> Path | None:
-    """Return the folder of the checkout that this tool runs from; None where it is installed as a package."""
-    root = Path(__file__).resolve().parents[2]
-    return root if (root / "pyproject.toml").is_file() and (root / "uv.lock").is_file() else None
-
-
 def _packages_of(extra: str) -> Iterator[str]:
     """Yield the names of the packages that an extra asks for, whatever machine they are for.
 
@@ -69,7 +53,7 @@ def _packages_of(extra: str) -> Iterator[str]:
         requirements = project["optional-dependencies"][extra]
     else:
         marker = re.compile(rf"extra\s*==\s*['\"]{extra}['\"]")
-        requirements = [one for one in metadata.requires(_PROJECT) or () if marker.search(one)]
+        requirements = [one for one in metadata.requires(PROJECT) or () if marker.search(one)]
     for requirement in requirements:
         yield re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from compress import images
+from compress.console.installing import install_command
 from compress.errors import UnusableData, UsageError
 from compress.files.atomic import atomic_dir
 
@@ -105,8 +106,8 @@ def check_scoring_available() -> None:
     missing = [package for package in _NEEDED if importlib.util.find_spec(package) is None]
     if missing:
         raise UsageError(
-            f"measuring KID needs more packages ({', '.join(missing)}): pip install 'pocketgan[score]', or "
-            "train without it: --no-watch-kid."
+            f"measuring KID needs more packages ({', '.join(missing)}): {install_command('score')}; or train without "
+            "it: --no-watch-kid."
         )
 
 

@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from compress.artifact import require_content
+from compress.console.installing import install_command
 from compress.errors import UnusableModel, UsageError
 from eval.config import ExtractorName, NetworkName
 from eval.features import fetched, resizers
@@ -165,6 +166,6 @@ def _load_torch_fidelity(network: FeatureNetwork) -> Extractor:
         from eval.features.pytorch.extractors import TorchExtractor
     except ImportError as error:
         raise UsageError(
-            f"--extractor torch-fidelity needs more packages ({error}): pip install 'pocketgan[torch]'."
+            f"--extractor torch-fidelity needs more packages ({error}): {install_command('torch')}."
         ) from error
     return TorchExtractor(network.name, network.weights, network.stages)

