@@ -18,8 +18,13 @@ TEACHER_READING = "teacher_reading"
 """Key of the record of how a teacher's file was read, in a manifest's configuration."""
 TRANSLATION_NAME = "translation.json"
 """File beside translated images, where what their model was trained with bears on their scores: `trained_with`."""
-Format = Literal["keras", "tflite", "mlpackage"]
-MODEL_NAMES: Mapping[str, str] = {"keras": "model.keras", "tflite": "model.tflite", "mlpackage": "model.mlpackage"}
+Format = Literal["keras", "tflite", "mlpackage", "onnx"]
+MODEL_NAMES: Mapping[str, str] = {
+    "keras": "model.keras",
+    "tflite": "model.tflite",
+    "mlpackage": "model.mlpackage",
+    "onnx": "model.onnx",
+}
 _LEFT_BY_SYSTEMS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _Record = TypeVar("_Record")
 
@@ -266,7 +271,7 @@ def _versions() -> dict[str, str]:
     from importlib import metadata
 
     found = {}
-    for package in ("pocketgan", "keras", "tensorflow", "torch", "ai-edge-litert", "coremltools", "numpy"):
+    for package in ("pocketgan", "keras", "tensorflow", "torch", "ai-edge-litert", "coremltools", "onnx", "numpy"):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

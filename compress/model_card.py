@@ -15,7 +15,7 @@ from compress.printable import printable_name
 from compress.text_table import format_markdown
 
 CARD_NAME = "model_card.md"
-_FORMATS = {"tflite": "LiteRT (TensorFlow Lite)", "mlpackage": "Core ML", "keras": "Keras"}
+_FORMATS = {"tflite": "LiteRT (TensorFlow Lite)", "mlpackage": "Core ML", "onnx": "ONNX", "keras": "Keras"}
 _TRAINING = ("family", "width", "blocks", "steps", "batch_size", "holdout", "pruning_ratio", "max_bytes", "max_macs")
 """Entries of a training's configuration that a reader asks for first."""
 _NO_LICENCE = (

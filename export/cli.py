@@ -9,7 +9,7 @@ from compress import console
 from compress.errors import UnusableModel
 from compress.files.atomic import refuse_existing
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
-from export.config import CoremlConfig, TfliteConfig, TranslateConfig
+from export.config import CoremlConfig, OnnxConfig, TfliteConfig, TranslateConfig
 from export.quantize.config import QuantizeConfig
 
 Flags = Parameter(name="*", negative_iterable=())
@@ -99,6 +99,47 @@ def coreml(
         **({} if swift is None else {"swift": str(swift)}),
         "precision": manifest.config["precision"],
         "float_ops": manifest.float_ops,
+        "size_bytes": manifest.cost.size_bytes,
+        "params": manifest.cost.params,
+        "macs": manifest.cost.macs,
+        **manifest.scores,
+    }
+    console.show(result, as_json=json)
+
+
+@app.command
+def onnx(
+    source: Path,
+    *,
+    out: Path,
+    config: Annotated[OnnxConfig, Flags] | None = None,
+    reading: Annotated[ReadingConfig, Flags] | None = None,
+    overwrite: Switch = False,
+    json: Switch = False,
+) -> None:
+    """Write a generator as an ONNX file, for Lens Studio and other runtimes, checked against its source.
+
+    Args:
+        source: An artifact with a model.keras, or a teacher's file (.h5, .keras, .pth, SavedModel).
+        out: The artifact to write.
+        overwrite: Replace `out` if it exists.
+        json: Print JSON.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    _check_exists(source)
+    from export.onnx.extra import check_onnx
+
+    check_onnx()
+    from export.onnx.stage import export_onnx
+
+    chosen, said = config or OnnxConfig(), reading or AS_FOUND
+    manifest = export_onnx(source, chosen, out, reading=said, overwrite=overwrite).manifest
+    result = {
+        "artifact": str(out),
+        "precision": manifest.config["precision"],
+        "float_ops": manifest.float_ops,
+        "io_type": manifest.config["io_type"],
+        "opset": manifest.config["opset"],
         "size_bytes": manifest.cost.size_bytes,
         "params": manifest.cost.params,
         "macs": manifest.cost.macs,

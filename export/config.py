@@ -10,6 +10,13 @@ from compress.errors import UsageError
 Precision = Literal["fp32", "fp16", "dynamic", "int8"]
 IoType = Literal["float", "int8", "uint8"]
 CoremlPrecision = Literal["fp32", "fp16", "int8_weights", "palette8", "palette6", "int8"]
+OnnxPrecision = Literal["fp32", "fp16", "int8"]
+OnnxIoType = Literal["float", "rgb255"]
+OnnxTarget = Literal["lens-studio"]
+OLDEST_OPSET, NEWEST_OPSET = 11, 21
+"""Versions of ONNX's operators that files are written in."""
+OLDEST_INT8_OPSET = 13
+"""Version that brought one scale for each channel."""
 _INT8_NEEDS_DATA = "precision int8 needs photos to calibrate on. Pass --data with a folder of images."
 
 
@@ -82,6 +89,60 @@ class CoremlConfig:
         _check_other_sizes(self.other_sizes_px)
         if self.precision == "int8" and self.data is None:
             raise UsageError(_INT8_NEEDS_DATA)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnnxConfig:
+    """Configuration of `compress export onnx`."""
+
+    precision: OnnxPrecision = "fp32"
+    """fp32; fp16 (half the file, float arithmetic); int8 (a quarter of the file, QDQ with the scales of the .tflite,
+    needs --data)."""
+    data: Path | None = None
+    """Real photos to calibrate int8 on and to check parity with: a CycleGAN folder (its training photos) or any folder
+    of images."""
+    io_type: OnnxIoType | None = None
+    """Values of input and output: float in [-1, 1], or rgb255 (0 to 255, scaled by operators of the file); when not
+    given, rgb255 for lens-studio and else float."""
+    opset: int | None = None
+    """Version of ONNX's operators, 11 to 21; when not given 11, and 13 for int8, whose scales per channel came then."""
+    image_size_px: int | None = None
+    """Side of the square that the file takes; the source's own size when not given."""
+    target: OnnxTarget | None = None
+    """lens-studio: nothing outside Snap's list of layers and limits, pixel shuffles as convolutions, and a note on what
+    to type at the import."""
+    calibration_images: int = 64
+    """Number of photos that set the activation ranges of int8."""
+    author: str = ""
+    """Author of the model, for the file's metadata."""
+    license: str = ""
+    """Licence of the model, for the file's metadata; a student of someone's teacher inherits its terms."""
+    seed: int = 0
+    """Random seed for the draw of photos."""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, calibration_images=1, image_size_px=1)
+        if self.precision == "int8" and self.data is None:
+            raise UsageError(_INT8_NEEDS_DATA)
+        oldest = OLDEST_INT8_OPSET if self.precision == "int8" else OLDEST_OPSET
+        if not oldest <= self.resolved_opset <= NEWEST_OPSET:
+            why = ", since one scale for each channel came with it" if oldest == OLDEST_INT8_OPSET else ""
+            raise UsageError(
+                f"opset = {self.opset}, expected {oldest} to {NEWEST_OPSET} for precision {self.precision}{why}. "
+                "Leave --opset out."
+            )
+
+    @property
+    def resolved_opset(self) -> int:
+        """The version of operators that is written."""
+        if self.opset is not None:
+            return self.opset
+        return OLDEST_INT8_OPSET if self.precision == "int8" else OLDEST_OPSET
+
+    @property
+    def resolved_io_type(self) -> OnnxIoType:
+        """The values that input and output hold."""
+        return self.io_type or ("rgb255" if self.target == "lens-studio" else "float")
 
 
 @dataclass(frozen=True, kw_only=True)

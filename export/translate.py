@@ -85,6 +85,8 @@ def _open_translator(
         artifact = open_artifact(model)
         if artifact.manifest.format == "tflite":
             return _open_tflite(artifact.model_path, config, reading)
+        if artifact.manifest.format == "onnx":
+            return _open_source(artifact.model_path, config, reading)
         if artifact.manifest.format == "mlpackage":
             raise UnusableArtifact(f"{model} holds a Core ML package, which runs on Apple devices only.")
     elif model.suffix == ".tflite":

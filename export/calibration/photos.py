@@ -6,7 +6,7 @@ import numpy as np
 
 from compress import images
 from export.calibration.observe import sample_photos
-from export.config import CoremlConfig, TfliteConfig
+from export.config import CoremlConfig, OnnxConfig, TfliteConfig
 from export.parity import synthetic_photos
 from export.source import SourceGenerator
 
@@ -15,7 +15,7 @@ PARITY_IMAGES = 4
 
 
 def draw_photos(
-    config: TfliteConfig | CoremlConfig, generator: SourceGenerator, size: tuple[int, int]
+    config: TfliteConfig | CoremlConfig | OnnxConfig, generator: SourceGenerator, size: tuple[int, int]
 ) -> list[np.ndarray]:
     """Draw the photos of an export, or make them up where no folder is given.
 
@@ -27,21 +27,21 @@ def draw_photos(
 
 
 def draw_parity_photos(
-    config: TfliteConfig | CoremlConfig, generator: SourceGenerator, size: tuple[int, int]
+    config: TfliteConfig | CoremlConfig | OnnxConfig, generator: SourceGenerator, size: tuple[int, int]
 ) -> list[np.ndarray]:
     """Draw the `PARITY_IMAGES` alone, as `draw_photos` does."""
     return _draw(config, generator, size, PARITY_IMAGES)
 
 
 def _draw(
-    config: TfliteConfig | CoremlConfig, generator: SourceGenerator, size: tuple[int, int], count: int
+    config: TfliteConfig | CoremlConfig | OnnxConfig, generator: SourceGenerator, size: tuple[int, int], count: int
 ) -> list[np.ndarray]:
     if config.data is None:
         return synthetic_photos(size, count=PARITY_IMAGES, seed=config.seed)
     return sample_photos(config.data, domain=generator.domain, count=count, size=size, seed=config.seed)
 
 
-def photo_kind(config: TfliteConfig | CoremlConfig) -> str:
+def photo_kind(config: TfliteConfig | CoremlConfig | OnnxConfig) -> str:
     """Return the `Parity.material` of these photos."""
     return "photos" if config.data is not None else "synthetic"
 

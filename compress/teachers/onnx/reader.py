@@ -66,6 +66,8 @@ def _evaluate(node: Node, model: Model, writer: GraphWriter, values: dict[str, V
 
 
 def _value_of(call: OnnxCall) -> Value:
+    if call.node.operator in _INTEGER_OPERATORS:
+        raise call.error("belongs to an int8 file, which is not read. Pass the float model that it was made from.")
     if call.node.operator == "Constant":
         return constants.constant(call)
     folded = constants.fold(call)
@@ -83,6 +85,10 @@ def _value_of(call: OnnxCall) -> Value:
     return rule(call)
 
 
+_INTEGER_OPERATORS = frozenset(
+    {"ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "QuantizeLinear"}
+)
+"""Operators whose integers would be taken for real values, or for shapes."""
 _OPERATORS: dict[str, Callable[[OnnxCall], Value]] = {
     "Add": operators.arithmetic("add"),
     "AveragePool": convolutions.pooling("AveragePooling2D"),
