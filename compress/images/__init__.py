@@ -14,7 +14,7 @@ from PIL import Image
 
 from compress.errors import UnusableData
 from compress.images import colour
-from compress.images.decoding import Size, decode_file, open_image, read_image_size
+from compress.images.decoding import Size, decode_file, decode_layers, open_image, read_image_size
 from compress.images.folder import list_images, require_distinct_stems
 from compress.images.sheet import contact_sheet
 
@@ -28,6 +28,7 @@ __all__ = [
     "read_image",
     "read_image_size",
     "read_images",
+    "read_layers",
     "require_distinct_stems",
     "to_float",
     "to_uint8",
@@ -60,10 +61,29 @@ def read_image(path: Path, size: Size | None = None) -> np.ndarray:
             decoded at a fraction of its size where it is to be made small.
     """
     image, fault = decode_file(path, size)
+    _say_once(path, fault)
+    return image
+
+
+def read_layers(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read one image as `read_image` does, whole, its transparency apart instead of on white.
+
+    Returns:
+        `(height, width, 3)` uint8 colours and `(height, width)` uint8 transparency, 0 where nothing is seen; None where
+        the file has none.
+
+    Raises:
+        UnusableData: See `read_image`.
+    """
+    colours, transparency, fault = decode_layers(path)
+    _say_once(path, fault)
+    return colours, transparency
+
+
+def _say_once(path: Path, fault: str | None) -> None:
     if fault is not None and fault not in _faults_said:
         _faults_said.add(fault)
         _log.warning("%s: its colour profile cannot be used (%s); it and others like it are read as sRGB", path, fault)
-    return image
 
 
 def has_colours_to_convert(path: Path) -> bool:

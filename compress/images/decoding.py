@@ -46,10 +46,20 @@ def decode_file(path: Path, size: Size | None) -> tuple[np.ndarray, str | None]:
     """Return an image as `images.read_image` does, and why its colour profile was not followed, if it was not."""
     with open_image(path) as opened:
         image, fault = _decode(opened, size, path)
+        image = _on_white(image)
     if size is None:
         return _to_array(image), fault
     height, width = _height_width(size)
     return np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS), dtype=np.uint8), fault
+
+
+def decode_layers(path: Path) -> tuple[np.ndarray, np.ndarray | None, str | None]:
+    """Return an image's colours, not laid on white, its transparency, if it has any, and `decode_file`'s fault."""
+    with open_image(path) as opened:
+        image, fault = _decode(opened, None, path)
+    if image.mode != "RGBA":
+        return _to_array(image), None, fault
+    return _to_array(image.convert("RGB")), np.array(image.getchannel("A")), fault
 
 
 def read_image_size(path: Path) -> tuple[int, int]:
@@ -141,7 +151,7 @@ def _decode(opened: ImageFile, size: Size | None, path: Path) -> tuple[Image.Ima
     """Decode an image, upright and in sRGB; a JPEG that is made small at a fraction of its size.
 
     Returns:
-        The image, and why its colour profile was not followed, if it was not.
+        The image in RGB, or in RGBA if it is transparent, and why its colour profile was not followed, if it was not.
 
     Raises:
         UnusableData: Before anything is decoded, if that would take too much memory.
@@ -203,18 +213,23 @@ def _decode_reduced(image: Image.Image, size: Size) -> None:
 
 
 def _to_srgb(image: Image.Image) -> tuple[Image.Image, str | None]:
-    """Return an image in sRGB, transparency on white, and why its colour profile was not followed, if it was not."""
+    """Return an image in sRGB, RGB or RGBA, and why its colour profile was not followed, if it was not."""
     plain, fault = _to_plain(image), None
     if profile := image.info.get("icc_profile"):
         try:
             plain = colour.to_srgb(plain, profile)
         except colour.UnusableProfile as error:
             fault = str(error)
-    if plain.mode == "RGBA":
-        white = Image.new("RGB", plain.size, "white")
-        white.paste(plain, mask=plain)
-        return white, fault
-    return plain if plain.mode == "RGB" else plain.convert("RGB"), fault
+    return plain if plain.mode in ("RGB", "RGBA") else plain.convert("RGB"), fault
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Return an RGB or RGBA image in RGB, transparency on white."""
+    if image.mode == "RGB":
+        return image
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=image)
+    return white
 
 
 def _to_plain(image: Image.Image) -> Image.Image:

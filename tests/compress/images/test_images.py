@@ -392,3 +392,24 @@ def test_contact_sheet_cuts_the_middle_out_of_images_that_are_larger_than_a_cell
     assert sheet.shape == (7, 13, 3)
     np.testing.assert_array_equal(sheet[1:6, 1:6], image[2:7, 3:8])
     np.testing.assert_array_equal(contact_sheet([[image]], cell_px=12), contact_sheet([[image]]))
+
+
+def test_layers_hold_the_colours_beneath_the_transparency(tmp_path: Path) -> None:
+    colours = np.random.default_rng(3).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    transparency = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
+    file = tmp_path / "a.png"
+    Image.fromarray(np.dstack([colours, transparency])).save(file)
+    found, alpha = images.read_layers(file)
+    np.testing.assert_array_equal(found, colours)
+    assert alpha is not None
+    np.testing.assert_array_equal(alpha, transparency)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK", "P", "1"])
+def test_layers_of_what_is_not_transparent_are_the_image(tmp_path: Path, mode: str) -> None:
+    colours = np.random.default_rng(3).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    file = tmp_path / "a.tif"
+    Image.fromarray(colours).convert(mode).save(file)
+    found, alpha = images.read_layers(file)
+    np.testing.assert_array_equal(found, images.read_image(file))
+    assert alpha is None
