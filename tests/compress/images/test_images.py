@@ -19,6 +19,7 @@ from compress.images import (
     read_image,
     read_image_size,
     read_images,
+    read_layers,
     to_float,
     to_uint8,
     write_png,
@@ -399,7 +400,7 @@ def test_layers_hold_the_colours_beneath_the_transparency(tmp_path: Path) -> Non
     transparency = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
     file = tmp_path / "a.png"
     Image.fromarray(np.dstack([colours, transparency])).save(file)
-    found, alpha = images.read_layers(file)
+    found, alpha = read_layers(file)
     np.testing.assert_array_equal(found, colours)
     assert alpha is not None
     np.testing.assert_array_equal(alpha, transparency)
@@ -410,6 +411,6 @@ def test_layers_of_what_is_not_transparent_are_the_image(tmp_path: Path, mode: s
     colours = np.random.default_rng(3).integers(0, 256, (6, 8, 3), dtype=np.uint8)
     file = tmp_path / "a.tif"
     Image.fromarray(colours).convert(mode).save(file)
-    found, alpha = images.read_layers(file)
-    np.testing.assert_array_equal(found, images.read_image(file))
+    found, alpha = read_layers(file)
+    np.testing.assert_array_equal(found, read_image(file))
     assert alpha is None
