@@ -7,6 +7,8 @@ PRIVATE_UV := .tools/bin/uv
 UV := $(shell found=$$(uv --version 2>/dev/null | cut -d ' ' -f 2); \
 	if test -n "$$found" && printf '%s\n' $(UV_MINIMUM) "$$found" | sort -V -C; then echo uv; else echo $(PRIVATE_UV); fi)
 RUN := $(UV) run --no-sync
+# On a terminal uv draws a bar; in a log it would write a line for each package.
+SYNC := $(UV) sync --frozen --compile-bytecode $(shell test -t 2 || echo --quiet)
 # pyright comes whole from the registry; without this it also asks the network whether it is the newest.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
@@ -25,12 +27,12 @@ DEMO_EXTRAS := score train
 
 # Compiled once here, or every command compiles TensorFlow anew where Python may not write its cache.
 sync: $(filter $(PRIVATE_UV),$(UV))
-	$(UV) sync --frozen --compile-bytecode --all-extras --group dev
+	$(SYNC) --all-extras --group dev
 
 # Takes nothing away that is there. Says what it downloads first, for which Python and pip are enough.
 sync-demo: $(filter $(PRIVATE_UV),$(UV))
 	@python3 -m compress.doctor.download $(DEMO_EXTRAS)
-	$(UV) sync --frozen --inexact --compile-bytecode --no-default-groups $(DEMO_EXTRAS:%=--extra %)
+	$(SYNC) --inexact --no-default-groups $(DEMO_EXTRAS:%=--extra %)
 
 check: sync
 	$(RUN) ruff check
