@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from compress import console
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
+from export.inspect.delegates import DelegateName
 
 Switch = Annotated[bool, Parameter(negative="")]
 """A flag that is given or not: no --no- form in the help."""
@@ -21,6 +22,7 @@ def inspect(
     chart: Path | None = None,
     overwrite: Switch = False,
     fail_on: Literal["fallback"] | None = None,
+    target: DelegateName | None = None,
     json: Switch = False,
 ) -> None:
     """Show what a generator is, what it costs, and what will not run on a phone and why.
@@ -32,6 +34,7 @@ def inspect(
         chart: PNG file to draw those times to, the slowest operators first.
         overwrite: Replace that file if it exists.
         fail_on: fallback: exit with 1 where anything runs outside a phone's fast kernels.
+        target: The delegate whose fallbacks are named of a .tflite, by its sources; the CPU's when not given, measured.
         json: Print JSON.
     """
     from export.inspect.stage import inspect_model, require_no_fallback
@@ -44,6 +47,7 @@ def inspect(
         chart=chart,
         overwrite=overwrite,
         require_operators=fail_on is not None,
+        target=target,
     )
     console.show(inspection.report, as_json=json, text=inspection.text)
     if fail_on == "fallback":

@@ -1,64 +1,75 @@
-"""Tables of the operators that the delegates of phones take, from their sources: not measured, since none runs here.
+"""Tables of the operators that the delegates of phones take, from LiteRT's sources: not measured, since none runs here.
 
 XNNPACK does run here and is asked itself (`export.tflite.delegation`). An operator that a source lists can still be
-refused for its shape or its parameters. Each delegate's `source` says how its table came about, and the report shows
-it.
+refused for its shape or its parameters. `delegate_sources` writes the tables from a clone; the report names the commit.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+DelegateName = Literal["gpu", "coreml", "npu-mediatek", "npu-qualcomm", "npu-google"]
+_INTEGERS = ("int8", "uint8", "int16")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delegate:
     """A delegate, by the operators that its code accepts."""
 
-    name: str
+    name: DelegateName
     source: str
-    takes: frozenset[str]
-    takes_int8: frozenset[str]
-    newest: Mapping[str, int] = field(default_factory=dict)
-    """Newest version of an operator that it takes; `newest_of_others` for one that is not named."""
-    newest_of_others: int | None = None
+    """Where its table comes from, and what a table cannot say."""
+    operators: Mapping[str, int | None]
+    """By operator, the newest version that it takes; None where it refuses none."""
+    types: tuple[str, ...] | None
+    """Types of activations that it takes; None where its source does not say."""
+    unpacks_fp16: bool
+    """Whether it takes constants in float16 behind a DEQUANTIZE as they are."""
 
-    def accepts(self, code: str, version: int, *, integer: bool) -> bool:
-        """Return whether it takes an operator; `integer` where that writes int8 or uint8."""
-        newest = self.newest.get(code, self.newest_of_others)
-        return code in (self.takes_int8 if integer else self.takes) and (newest is None or version <= newest)
+    def refusal(self, code: str, version: int, *, dtype: str, fp16_constant: bool = False) -> str | None:
+        """Say why it does not take an operator; None where it does.
+
+        Args:
+            code: The operator.
+            version: Its version.
+            dtype: Type of what it writes.
+            fp16_constant: Whether it is a DEQUANTIZE that unpacks a constant in float16.
+        """
+        if fp16_constant and self.unpacks_fp16:
+            return None
+        if code not in self.operators:
+            return f"its sources do not list {code}"
+        newest = self.operators[code]
+        if newest is not None and version > newest:
+            return f"its sources take {code} up to version {newest}, and this is version {version}"
+        if self.types is not None and dtype in _INTEGERS and dtype not in self.types:
+            return f"its sources take no {dtype}"
+        return None
 
 
-_EVERYWHERE = {
-    "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "LOGISTIC",
-    "MAX_POOL_2D", "MEAN", "MUL", "PAD", "RELU", "RELU6", "RESHAPE", "RESIZE_BILINEAR", "SOFTMAX", "TANH",
-    "TRANSPOSE_CONV",
-}  # fmt: skip
-_GPU = frozenset(_EVERYWHERE) | {
-    "DEPTH_TO_SPACE", "DEQUANTIZE", "DIV", "EXP", "LEAKY_RELU", "MAXIMUM", "MINIMUM", "MIRROR_PAD", "PRELU", "QUANTIZE",
-    "RESIZE_NEAREST_NEIGHBOR", "RSQRT", "SLICE", "SPACE_TO_DEPTH", "SPLIT", "SQRT", "SQUARED_DIFFERENCE",
-    "STRIDED_SLICE", "SUB", "TRANSPOSE",
-}  # fmt: skip
-_NNAPI = frozenset(_EVERYWHERE) | {
-    "DEPTH_TO_SPACE", "DEQUANTIZE", "DIV", "EXP", "LEAKY_RELU", "MAXIMUM", "MINIMUM", "PRELU", "QUANTIZE",
-    "RESIZE_NEAREST_NEIGHBOR", "RSQRT", "SLICE", "SPACE_TO_DEPTH", "SPLIT", "SQRT", "STRIDED_SLICE", "SUB", "TRANSPOSE",
-}  # fmt: skip
-GPU = Delegate(
-    name="gpu",
-    source="tensorflow/lite/delegates/gpu/common/model_builder.cc, read in part; int8 is computed in float",
-    takes=_GPU,
-    takes_int8=_GPU,
-)
-NNAPI = Delegate(
-    name="nnapi",
-    source="feature level 4 (Android 11), not checked against nnapi_delegate.cc yet; deprecated in Android 15",
-    takes=_NNAPI,
-    takes_int8=_NNAPI - {"DIV", "EXP", "RSQRT", "SQRT"},
-)
-COREML = Delegate(
-    name="coreml",
-    source="tensorflow/lite/delegates/coreml/coreml_delegate.mm, read; float alone, mostly version 1 of an operator",
-    takes=frozenset(_EVERYWHERE) | {"DEQUANTIZE", "MIRROR_PAD"},
-    takes_int8=frozenset(),
-    newest={"DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 6, "DEQUANTIZE": 3},
-    newest_of_others=1,
-)
-DELEGATES = (GPU, NNAPI, COREML)
+def _read_tables() -> tuple[Delegate, ...]:
+    table = json.loads(Path(__file__).with_name("delegates.json").read_text(encoding="utf-8"))
+    origin = f"{table['repository']} at {table['commit'][:12]}"
+    delegates = []
+    for name in get_args(DelegateName):
+        entry = table["delegates"][name]
+        delegates.append(
+            Delegate(
+                name=name,
+                source=f"{entry['source']} of {origin}; {entry['note']}",
+                operators=entry["operators"],
+                types=None if entry["types"] is None else tuple(entry["types"]),
+                unpacks_fp16=entry["unpacks_fp16"],
+            )
+        )
+    return tuple(delegates)
+
+
+DELEGATES = _read_tables()
+
+
+def find_delegate(name: DelegateName) -> Delegate:
+    """Return a delegate by its name."""
+    return next(delegate for delegate in DELEGATES if delegate.name == name)

@@ -15,7 +15,7 @@ from export.tflite.file import pack_model
 
 _CODES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
 _TYPES = {value: name.lower() for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
-_INTEGERS = ("int8", "uint8")
+_FLOAT16 = "float16"
 _RUNS, _ENOUGH_MS = 15, 200.0
 """An operator's time is the least of `_RUNS` runs, or of fewer that take `_ENOUGH_MS`. It is the calling thread's time
 on the processor: an operator that takes longer than a turn of the scheduler would never run without other work in
@@ -35,6 +35,8 @@ class Operator:
     """Shape of the tensor that it writes."""
     runs_in: dict[str, bool] = field(default_factory=dict)
     """By delegate, whether it runs the operator: `xnnpack` measured, the others by their sources."""
+    refused_by: dict[str, str] = field(default_factory=dict)
+    """By each delegate of a table that does not run it, the reason."""
     at_load: bool = False
     """True where it reads constants alone, which a delegate computes once."""
     latency_ms: float | None = None
@@ -63,10 +65,11 @@ def list_operators(content: bytes, *, timed: bool = False) -> list[Operator]:
         name = _CODES[max(code.builtinCode, code.deprecatedBuiltinCode)]
         written = graph.tensors[operator.outputs[0]]
         dtype = _TYPES[written.type]
-        integer = dtype in _INTEGERS
-        runs_in = {"xnnpack": position not in undelegated}
-        runs_in |= {each.name: each.accepts(name, code.version, integer=integer) for each in DELEGATES}
         at_load = _reads_constants(operator, constant)
+        half = at_load and name == "DEQUANTIZE" and _TYPES[graph.tensors[operator.inputs[0]].type] == _FLOAT16
+        refusals = {each.name: each.refusal(name, code.version, dtype=dtype, fp16_constant=half) for each in DELEGATES}
+        runs_in = {"xnnpack": position not in undelegated}
+        runs_in |= {delegate: reason is None for delegate, reason in refusals.items()}
         found.append(
             Operator(
                 position=position,
@@ -75,6 +78,7 @@ def list_operators(content: bytes, *, timed: bool = False) -> list[Operator]:
                 dtype=dtype,
                 shape=tuple(map(int, written.shape)),
                 runs_in=runs_in,
+                refused_by={delegate: reason for delegate, reason in refusals.items() if reason is not None},
                 at_load=at_load,
                 latency_ms=_time(extract_operator(model, position)) if timed and not at_load else None,
             )

@@ -10,6 +10,7 @@ from compress.errors import GateFailed, UsageError
 from compress.files.atomic import atomic_write_bytes, refuse_existing
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig, require_teacher_file
 from export.inspect.coreml import format_package, inspect_package, read_package_facts
+from export.inspect.delegates import DelegateName
 from export.inspect.facts import format_facts, size_on_disk
 from export.inspect.generator import format_conventions, format_layers, read_generator_facts
 
@@ -35,6 +36,7 @@ def inspect_model(
     chart: Path | None = None,
     overwrite: bool = False,
     require_operators: bool = False,
+    target: DelegateName | None = None,
 ) -> Inspection:
     """Read a model's facts, list the operators of an exported one, and draw their times.
 
@@ -47,11 +49,13 @@ def inspect_model(
         chart: PNG file to draw those times to.
         overwrite: Whether `chart` may exist.
         require_operators: Whether to refuse a Core ML package whose operations cannot be listed here.
+        target: The delegate whose fallbacks are named of a `.tflite`; XNNPACK if None.
 
     Raises:
         UnusableModel: If the file is no generator.
-        UsageError: If `chart` exists or would show nothing, the model has no operators to time or takes another size
-            than `image_size_px`, or coremltools is missing and `require_operators` is set.
+        UsageError: If `chart` exists or would show nothing, the model has no operators to time or to hold against a
+            `target`, or takes another size than `image_size_px`, or coremltools is missing and `require_operators` is
+            set.
     """
     if chart is not None:
         if not time_operators:
@@ -62,9 +66,11 @@ def inspect_model(
     exported = exported_model_of(model)
     if time_operators and (exported is None or exported.suffix != ".tflite"):
         raise UsageError(f"{model} is no .tflite, whose operators --time-operators times. Export it first.")
+    if target is not None and (exported is None or exported.suffix != ".tflite"):
+        raise UsageError(f"{model} is no .tflite, whose operators --target {target} looks up. Export it first.")
     if exported is not None:
         findings, findings_text = (
-            _inspect_tflite(exported, timed=time_operators)
+            _inspect_tflite(exported, timed=time_operators, target=target)
             if exported.suffix == ".tflite"
             else _inspect_package(exported, required=require_operators)
         )
@@ -133,10 +139,10 @@ def _read_artifact_facts(artifact: Artifact, image_size_px: int | None) -> dict[
     return facts | {"params": cost.params, "macs": cost.macs, "size_bytes": size_on_disk(artifact.model_path)}
 
 
-def _inspect_tflite(model: Path, *, timed: bool) -> tuple[dict[str, Any], str]:
+def _inspect_tflite(model: Path, *, timed: bool, target: DelegateName | None) -> tuple[dict[str, Any], str]:
     from export.inspect.tflite import format_tflite, inspect_tflite
 
-    findings = inspect_tflite(model, timed=timed)
+    findings = inspect_tflite(model, timed=timed, target=target)
     return findings, format_tflite(findings)
 
 
@@ -172,7 +178,9 @@ def require_no_fallback(report: Mapping[str, Any]) -> None:
     found = [f"{item['count']} {item['op']} ({item['dtype']})" for item in report.get("fallbacks", ())]
     found += [f"{item['count']} {item['kind']}" for item in report.get("phone_issues", ())]
     if found:
-        raise GateFailed(f"{report['path']} falls back to slower kernels: {', '.join(found)}.")
+        where = report.get("target", "xnnpack")
+        on = "" if where == "xnnpack" else f" on {where}"
+        raise GateFailed(f"{report['path']} falls back to slower kernels{on}: {', '.join(found)}.")
 
 
 def format_report(report: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 from compress.errors import UnusableModel
 from compress.printable import printable_name
 from compress.text_table import format_columns
-from export.inspect.delegates import DELEGATES
+from export.inspect.delegates import DELEGATES, DelegateName
 from export.inspect.facts import size_on_disk
 from export.inspect.operators import Operator, list_operators
 from export.interpreter.checked_file import check_file
@@ -73,16 +73,17 @@ def _tensor_facts(detail: Mapping[str, Any]) -> dict[str, Any]:
     return {"shape": detail["shape"].tolist()[1:], "dtype": detail["dtype"].__name__, "layout": "NHWC"}
 
 
-def inspect_tflite(model: Path, *, timed: bool = False) -> dict[str, Any]:
-    """List a file's operators and name those that XNNPACK leaves to LiteRT's own kernels.
+def inspect_tflite(model: Path, *, timed: bool = False, target: DelegateName | None = None) -> dict[str, Any]:
+    """List a file's operators and name those that XNNPACK leaves to LiteRT's own kernels, or another delegate.
 
     Args:
         model: A `.tflite` file.
         timed: Whether to time each operator by itself, in milliseconds on one thread.
+        target: The delegate whose fallbacks are named; XNNPACK if None.
 
     Returns:
-        JSON-ready: `operators`, each with its type, shape and `runs_in` by delegate; `fallbacks`, each with `why` and
-        `what_to_do`; the delegates' `sources`.
+        JSON-ready: `operators`, each with its type, shape, `runs_in` by delegate and `refused_by`; `target`;
+        `fallbacks`, each with `why` and `what_to_do`; the delegates' `sources`.
 
     Raises:
         UnusableModel: If LiteRT cannot load the file.
@@ -94,7 +95,8 @@ def inspect_tflite(model: Path, *, timed: bool = False) -> dict[str, Any]:
         raise UnusableModel(f"{model} is no .tflite that LiteRT can load: {error}") from error
     return {
         "operators": [{**asdict(operator), "shape": list(operator.shape)} for operator in operators],
-        "fallbacks": _fallbacks(operators),
+        "target": target or "xnnpack",
+        "fallbacks": _fallbacks(operators) if target is None else _refusals(operators, target),
         "sources": {"xnnpack": "measured on this machine"} | {each.name: each.source for each in DELEGATES},
     }
 
@@ -113,6 +115,26 @@ def _fallbacks(operators: Sequence[Operator]) -> list[dict[str, Any]]:
     ]
 
 
+def _refusals(operators: Sequence[Operator], target: DelegateName) -> list[dict[str, Any]]:
+    """Group what a delegate of a table does not take, by operator, type and reason."""
+    counts = Counter(
+        (operator.code, operator.dtype, operator.refused_by[target])
+        for operator in operators
+        if target in operator.refused_by
+    )
+    instead = "export coreml" if target == "coreml" else f"export tflite --target {target}"
+    return [
+        {
+            "op": code,
+            "dtype": dtype,
+            "count": count,
+            "why": f"{target}: {reason}",
+            "what_to_do": f"write the file with `compress {instead}`",
+        }
+        for (code, dtype, reason), count in counts.items()
+    ]
+
+
 def format_tflite(report: Mapping[str, Any]) -> str:
     """Format what `inspect_tflite` found for people: one line for each kind of operator, then what falls back."""
     names = ["xnnpack", *(each.name for each in DELEGATES)]
@@ -125,7 +147,7 @@ def format_tflite(report: Mapping[str, Any]) -> str:
         runs = [_share(members, name) for name in names]
         spent = sum(operator["latency_ms"] or 0.0 for operator in members)
         rows.append((str(len(members)), code, dtype, *runs, *([f"{spent:.3f}"] if is_timed else [])))
-    return "\n".join([*format_columns(rows), "", *_fallback_lines(report["fallbacks"])])
+    return "\n".join([*format_columns(rows), "", *_fallback_lines(report["fallbacks"], report["target"])])
 
 
 def _share(members: Sequence[Mapping[str, Any]], delegate: str) -> str:
@@ -133,9 +155,11 @@ def _share(members: Sequence[Mapping[str, Any]], delegate: str) -> str:
     return "yes" if count == len(members) else "no" if count == 0 else f"{count} of {len(members)}"
 
 
-def _fallback_lines(fallbacks: Sequence[Mapping[str, Any]]) -> list[str]:
+def _fallback_lines(fallbacks: Sequence[Mapping[str, Any]], target: str) -> list[str]:
     if not fallbacks:
-        return ["XNNPACK runs every operator"]
+        return [
+            "XNNPACK runs every operator" if target == "xnnpack" else f"{target} runs every operator by its sources"
+        ]
     lines = ["left to slower kernels"]
     for fallback in fallbacks:
         lines += [

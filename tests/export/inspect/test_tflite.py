@@ -12,8 +12,8 @@ from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
 from compress.errors import UnusableModel
-from export.graph.operations import Convolution, Graph
-from export.inspect.delegates import COREML, DELEGATES, GPU
+from export.graph.operations import Convolution, Graph, TransposedConvolution
+from export.inspect.delegates import DELEGATES, find_delegate
 from export.inspect.operators import extract_operator, list_operators
 from export.inspect.operators_chart import BARS, make_bars
 from export.inspect.tflite import inspect_tflite
@@ -93,14 +93,54 @@ def test_unpacking_of_stored_weights_happens_at_load() -> None:
 
 
 def test_tables_of_the_delegates_know_types_and_versions() -> None:
-    assert GPU.accepts("MIRROR_PAD", 1, integer=False)
-    assert not COREML.accepts("CONV_2D", 3, integer=True)
-    assert COREML.accepts("RESIZE_BILINEAR", 1, integer=False)
-    assert not COREML.accepts("RESIZE_BILINEAR", 3, integer=False)
+    gpu, coreml, mediatek = map(find_delegate, ("gpu", "coreml", "npu-mediatek"))
+    assert gpu.refusal("MIRROR_PAD", 1, dtype="float32") is None
+    assert gpu.refusal("TRANSPOSE_CONV", 3, dtype="int8") is None
+    assert "up to version 3" in (gpu.refusal("TRANSPOSE_CONV", 4, dtype="float32") or "")
+    assert "no int8" in (coreml.refusal("CONV_2D", 1, dtype="int8") or "")
+    assert coreml.refusal("RESIZE_BILINEAR", 1, dtype="float32") is None
+    assert "up to version 1" in (coreml.refusal("RESIZE_BILINEAR", 3, dtype="float32") or "")
+    assert "do not list DEPTH_TO_SPACE" in (mediatek.refusal("DEPTH_TO_SPACE", 2, dtype="int8") or "")
     known = {name for name in vars(schema.BuiltinOperator) if name.isupper()}
     for delegate in DELEGATES:
-        assert delegate.takes | delegate.takes_int8 <= known
-        assert "read" in delegate.source or "not checked" in delegate.source
+        assert set(delegate.operators) <= known
+        assert {"CONV_2D", "ADD", "TRANSPOSE_CONV"} <= set(delegate.operators)
+        assert "google-ai-edge/LiteRT at " in delegate.source
+
+
+def test_planted_newer_version_is_a_fallback_for_the_gpu_alone(inspect, tmp_path: Path) -> None:
+    """A transposed convolution with a fused ReLU is of version 4, which the CPU takes and the GPU does not."""
+    for activation in ("relu", "none"):
+        (tmp_path / f"{activation}.tflite").write_bytes(float_file(_transposed(activation)))
+    assert inspect(tmp_path / "relu.tflite", "--fail-on", "fallback").returncode == 0
+    failed = inspect(tmp_path / "relu.tflite", "--fail-on", "fallback", "--target", "gpu", "--json")
+    assert failed.returncode == 1
+    assert "slower kernels on gpu: 1 TRANSPOSE_CONV (float32)" in failed.stderr
+    (fallback,) = json.loads(failed.stdout)["fallbacks"]
+    assert "up to version 3, and this is version 4" in fallback["why"]
+    assert "--target gpu" in fallback["what_to_do"]
+    passed = inspect(tmp_path / "none.tflite", "--fail-on", "fallback", "--target", "gpu")
+    assert passed.returncode == 0, passed.stderr
+    assert "gpu runs every operator by its sources" in passed.stdout
+
+
+def _transposed(activation: Any) -> Graph:
+    upsampled = TransposedConvolution(
+        inputs=("image",),
+        output="end",
+        shape=(16, 16, 3),
+        kernel=np.random.default_rng(0).normal(0, 0.3, (2, 2, 3, 3)).astype(np.float32),
+        bias=np.zeros(3, np.float32),
+        strides=(2, 2),
+        activation=activation,
+    )
+    return Graph(input="image", output="end", input_shape=(8, 8, 3), operations=(upsampled,))
+
+
+def test_target_asks_for_a_tflite(inspect, small_artifact: Path) -> None:
+    refused = inspect(small_artifact, "--target", "gpu")
+    assert refused.returncode == 2
+    assert "no .tflite" in refused.stderr
 
 
 def test_command_fails_on_a_fallback_and_only_then(inspect, models: Path) -> None:

@@ -1,5 +1,7 @@
 """A written file passes `onnx.checker` and does in onnxruntime what the graph does in NumPy, operator by operator."""
 
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
@@ -163,8 +165,8 @@ def test_bytes_in_and_out_are_scaled_by_operators_before_any_padding(chain, phot
     model = onnx.load_model_from_string(content)
     assert [node.op_type for node in model.graph.node] == ["Mul", "Add", "Conv", "Conv", "Tanh", "Mul", "Add"]
     taken, expected = photos[0].astype(np.float32), run_graph(graph, to_float(photos[0])[np.newaxis])[0]
-    made = np.asarray(ReferenceEvaluator(model).run(None, {"image": taken.transpose(2, 0, 1)[np.newaxis]})[0])
-    np.testing.assert_allclose(made[0].transpose(1, 2, 0), (expected + 1) * 127.5, atol=2e-3)
+    outputs: Any = ReferenceEvaluator(model).run(None, {"image": taken.transpose(2, 0, 1)[np.newaxis]})
+    np.testing.assert_allclose(outputs[0][0].transpose(1, 2, 0), (expected + 1) * 127.5, atol=2e-3)
     np.testing.assert_allclose(OnnxGenerator(content, "rgb255").translate(photos[0]), expected, atol=1e-5)
 
 
