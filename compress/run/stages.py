@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.console.exits import handling
+from compress.console.library_lines import VERBOSE
 from compress.console.parent import PARENT
 from compress.errors import PocketGANError, UsageError
 from compress.files.atomic import remove, remove_leftovers, replace_text
@@ -193,7 +194,10 @@ def _is_damaged_file(path: Path) -> bool:
 
 
 def _execute(stage: Stage, out: Path) -> float:
-    """Run a stage's command, whose output and errors go straight to the terminal; return how long it took, seconds."""
+    """Run a stage's command, whose progress goes straight to the terminal; return how long it took, seconds.
+
+    What it prints of its result is in its files and, in short, at the run's end; `--verbose` shows it.
+    """
     started = time.monotonic()
     written = ("--out", str(out / stage.output), "--overwrite")
     command = [sys.executable, "-P", "-m", "compress", *stage.command, *stage.cache_flags, *written]
@@ -211,8 +215,9 @@ def _run_to_end(command: list[str]) -> int:
     ends this process means the stage, which would otherwise go on by itself. A signal's exit code is a shell's.
     """
     environment = os.environ | {PARENT: str(os.getpid())}
+    results = sys.stderr if os.environ.get(VERBOSE) else subprocess.DEVNULL
     with (
-        subprocess.Popen(command, stdout=sys.stderr, stderr=sys.stderr, env=environment) as process,
+        subprocess.Popen(command, stdout=results, stderr=sys.stderr, env=environment) as process,
         _ended_with(process),
     ):
         try:

@@ -223,3 +223,19 @@ def _wait_for_number(path: Path) -> int:
             return int(text)
         time.sleep(0.05)
     raise AssertionError("the stage did not start")
+
+
+_TALKS = "import sys; print('a result'); print('progress', file=sys.stderr)"
+_RUNS = f"from compress.run import stages; stages._run_to_end([__import__('sys').executable, '-c', {_TALKS!r}])"
+
+
+@pytest.mark.parametrize(
+    ("verbose", "said"), [({}, "progress\n"), ({"POCKETGAN_VERBOSE": "1"}, "a result\nprogress\n")]
+)
+def test_a_stage_shows_its_progress_and_its_result_only_where_asked(verbose: dict[str, str], said: str) -> None:
+    quiet = {name: value for name, value in os.environ.items() if name != "POCKETGAN_VERBOSE"}
+    ended = subprocess.run(
+        [sys.executable, "-c", _RUNS], capture_output=True, text=True, check=True, env=quiet | verbose
+    )
+    assert sorted(ended.stderr.splitlines()) == sorted(said.splitlines())
+    assert ended.stdout == ""
