@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from compress import console
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
-from export.inspect.delegates import DelegateName
+from export.delegates.table import DelegateName
 
 Switch = Annotated[bool, Parameter(negative="")]
 """A flag that is given or not: no --no- form in the help."""

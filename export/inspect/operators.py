@@ -8,14 +8,11 @@ from typing import Any
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from export.inspect.delegates import DELEGATES
-from export.interpreter.open_file import fill_inputs
+from export.delegates.operators import holds_data, present_inputs, read_operators
+from export.delegates.table import DELEGATES
 from export.tflite.delegation import delegate_coverage
 from export.tflite.file import pack_model
 
-_CODES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
-_TYPES = {value: name.lower() for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
-_FLOAT16 = "float16"
 _RUNS, _ENOUGH_MS = 15, 200.0
 """An operator's time is the least of `_RUNS` runs, or of fewer that take `_ENOUGH_MS`. It is the calling thread's time
 on the processor: an operator that takes longer than a turn of the scheduler would never run without other work in
@@ -57,30 +54,24 @@ def list_operators(content: bytes, *, timed: bool = False) -> list[Operator]:
     # LiteRT first: it refuses a torn file, where the schema's classes would read on.
     undelegated = set(delegate_coverage(content).undelegated_positions)
     model = schema.ModelT.InitFromPackedBuf(content)
-    graph = model.subgraphs[0]
-    constant = {index for index, tensor in enumerate(graph.tensors) if _holds_data(model, tensor)}
     found = []
-    for position, operator in enumerate(graph.operators):
-        code = model.operatorCodes[operator.opcodeIndex]
-        name = _CODES[max(code.builtinCode, code.deprecatedBuiltinCode)]
-        written = graph.tensors[operator.outputs[0]]
-        dtype = _TYPES[written.type]
-        at_load = _reads_constants(operator, constant)
-        half = at_load and name == "DEQUANTIZE" and _TYPES[graph.tensors[operator.inputs[0]].type] == _FLOAT16
-        refusals = {each.name: each.refusal(name, code.version, dtype=dtype, fp16_constant=half) for each in DELEGATES}
-        runs_in = {"xnnpack": position not in undelegated}
+    for operator in read_operators(model):
+        refusals = {each.name: operator.refusal(each) for each in DELEGATES}
+        runs_in = {"xnnpack": operator.position not in undelegated}
         runs_in |= {delegate: reason is None for delegate, reason in refusals.items()}
         found.append(
             Operator(
-                position=position,
-                code=name,
-                version=code.version,
-                dtype=dtype,
-                shape=tuple(map(int, written.shape)),
+                position=operator.position,
+                code=operator.code,
+                version=operator.version,
+                dtype=operator.dtype,
+                shape=operator.shape,
                 runs_in=runs_in,
                 refused_by={delegate: reason for delegate, reason in refusals.items() if reason is not None},
-                at_load=at_load,
-                latency_ms=_time(extract_operator(model, position)) if timed and not at_load else None,
+                at_load=operator.at_load,
+                latency_ms=_time(extract_operator(model, operator.position))
+                if timed and not operator.at_load
+                else None,
             )
         )
     return found
@@ -95,7 +86,7 @@ def extract_operator(model: Any, position: int) -> bytes:
     """
     graph = model.subgraphs[0]
     wanted = graph.operators[position]
-    constant = {index for index, tensor in enumerate(graph.tensors) if _holds_data(model, tensor)}
+    constant = {index for index, tensor in enumerate(graph.tensors) if holds_data(model, tensor)}
     unpacking = [
         operator
         for operator in graph.operators[:position]
@@ -103,10 +94,10 @@ def extract_operator(model: Any, position: int) -> bytes:
     ]
     computed = {index for operator in unpacking for index in operator.outputs}
     operators = [*unpacking, wanted]
-    tensors = sorted({index for operator in operators for index in [*_inputs(operator), *operator.outputs]})
+    tensors = sorted({index for operator in operators for index in [*present_inputs(operator), *operator.outputs]})
     piece = schema.SubGraphT()
     piece.name, piece.operators = "main", []
-    piece.inputs = [tensors.index(index) for index in _inputs(wanted) if index not in constant | computed]
+    piece.inputs = [tensors.index(index) for index in present_inputs(wanted) if index not in constant | computed]
     piece.outputs = [tensors.index(index) for index in wanted.outputs]
     cut = schema.ModelT()
     cut.version, cut.subgraphs, cut.operatorCodes = model.version, [piece], model.operatorCodes
@@ -120,18 +111,8 @@ def extract_operator(model: Any, position: int) -> bytes:
     return pack_model(cut)
 
 
-def _inputs(operator: Any) -> list[int]:
-    """Return an operator's inputs without optional ones that are left out."""
-    return [int(index) for index in operator.inputs if index >= 0]
-
-
-def _holds_data(model: Any, tensor: Any) -> bool:
-    data = model.buffers[tensor.buffer].data
-    return data is not None and len(data) > 0
-
-
 def _reads_constants(operator: Any, constant: Iterable[int]) -> bool:
-    return set(_inputs(operator)) <= set(constant)
+    return set(present_inputs(operator)) <= set(constant)
 
 
 def _moved(tensor: Any, *, buffer: int) -> Any:

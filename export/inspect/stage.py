@@ -9,8 +9,8 @@ from compress.artifact import Artifact, is_artifact, open_artifact
 from compress.errors import GateFailed, UsageError
 from compress.files.atomic import atomic_write_bytes, refuse_existing
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig, require_teacher_file
+from export.delegates.table import DelegateName
 from export.inspect.coreml import format_package, inspect_package, read_package_facts
-from export.inspect.delegates import DelegateName
 from export.inspect.facts import format_facts, size_on_disk
 from export.inspect.generator import format_conventions, format_layers, read_generator_facts
 

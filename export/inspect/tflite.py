@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 from compress.errors import UnusableModel
 from compress.printable import printable_name
 from compress.text_table import format_columns
-from export.inspect.delegates import DELEGATES, DelegateName
+from export.delegates.table import DELEGATES, DelegateName
 from export.inspect.facts import size_on_disk
 from export.inspect.operators import Operator, list_operators
 from export.interpreter.checked_file import check_file

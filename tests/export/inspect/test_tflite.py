@@ -12,8 +12,8 @@ from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
 from compress.errors import UnusableModel
+from export.delegates.table import DELEGATES, find_delegate
 from export.graph.operations import Convolution, Graph, TransposedConvolution
-from export.inspect.delegates import DELEGATES, find_delegate
 from export.inspect.operators import extract_operator, list_operators
 from export.inspect.operators_chart import BARS, make_bars
 from export.inspect.tflite import inspect_tflite

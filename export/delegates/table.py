@@ -1,7 +1,7 @@
 """Tables of the operators that the delegates of phones take, from LiteRT's sources: not measured, since none runs here.
 
 XNNPACK does run here and is asked itself (`export.tflite.delegation`). An operator that a source lists can still be
-refused for its shape or its parameters. `delegate_sources` writes the tables from a clone; the report names the commit.
+refused for its shape or its parameters. `sources` writes the tables from a clone; the report names the commit.
 """
 
 import json
@@ -50,7 +50,7 @@ class Delegate:
 
 
 def _read_tables() -> tuple[Delegate, ...]:
-    table = json.loads(Path(__file__).with_name("delegates.json").read_text(encoding="utf-8"))
+    table = json.loads(Path(__file__).with_name("table.json").read_text(encoding="utf-8"))
     origin = f"{table['repository']} at {table['commit'][:12]}"
     delegates = []
     for name in get_args(DelegateName):

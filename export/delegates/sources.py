@@ -1,6 +1,6 @@
-"""Reader of LiteRT's own sources: which operators, in which versions, each delegate takes; writes `delegates.json`.
+"""Reader of LiteRT's own sources: which operators, in which versions, each delegate takes; writes `table.json`.
 
-Run as `python -m export.inspect.delegate_sources CLONE [--commit HEAD]` over a clone of google-ai-edge/LiteRT. Only
+Run as `python -m export.delegates.sources CLONE [--commit HEAD]` over a clone of google-ai-edge/LiteRT. Only
 what the code lists is read: an operator on the list can still be refused for its shape or its parameters.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 from ai_edge_litert import schema_py_generated as schema
 
 REPOSITORY = "google-ai-edge/LiteRT"
-TABLE = Path(__file__).with_name("delegates.json")
+TABLE = Path(__file__).with_name("table.json")
 Operators = dict[str, int | None]
 """By operator, the newest version that is taken; None where no version is refused."""
 _NAMES = {
@@ -148,7 +148,7 @@ SOURCES: Mapping[str, Source] = {
 
 
 def build_table(show: Callable[[str], str], commit: str) -> dict[str, Any]:
-    """Return the content of `delegates.json`.
+    """Return the content of `table.json`.
 
     Args:
         show: Returns the text of a file of the repository.

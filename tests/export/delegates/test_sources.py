@@ -3,7 +3,7 @@
 import json
 import re
 
-from export.inspect import delegate_sources as sources
+from export.delegates import sources
 
 GPU = """
 class PoolParser : public TFLiteOperationParser {
