@@ -13,7 +13,6 @@ from cyclopts.config import Dict
 
 from compress import console
 from compress.config import to_mapping
-from compress.data.config import AvatarsConfig, CelebaConfig, PhotosConfig
 from compress.distill.config import DiscriminatorConfig, DistillConfig, LossConfig, TrainConfig
 from compress.errors import UsageError
 from compress.prune.config import PruneConfig
@@ -56,8 +55,7 @@ app = console.new_app(
     "A trained 44 MB CycleGAN generator becomes a 250 kB student for phones, measured against the original.",
     version=lambda: metadata.version("pocketgan"),
 )
-data_app = App(name="data", help="Image folders to work on.")
-app.command(data_app)
+app.command("compress.data.cli:app", name="data", help="Image folders to work on.")
 app.command("export.cli:app", name="export", help="Write what arrives on the phone: .tflite.")
 app.command(
     "export.cli:quantize",
@@ -71,6 +69,7 @@ app.command(
     help="Show what a generator is, what it costs, and what will not run on a phone and why.",
 )
 app.command("export.cli:translate", name="translate", help="Run any artifact or model file over photos.")
+app.command("export.lens.cli:app", name="lens", help="Translate the faces in photos, in their place.")
 app.command("eval.cli:app", name="eval", help="Score folders of images and report.")
 app.command("benchmarks.cli:app", name="bench", help="Time models where they run.")
 
@@ -78,72 +77,6 @@ app.command("benchmarks.cli:app", name="bench", help="Time models where they run
 def main() -> None:
     """Run the program."""
     raise SystemExit(console.run(app))
-
-
-@data_app.command
-def avatars(
-    *,
-    out: Path,
-    config: Annotated[AvatarsConfig, Flags] | None = None,
-    overwrite: Switch = False,
-    json: Switch = False,
-) -> None:
-    """Draw cartoon men and women as a CycleGAN data set, with the true pair of every test image beside it.
-
-    Args:
-        out: The data set's folder.
-        overwrite: Replace `out` if it exists.
-        json: Print JSON.
-    """
-    from compress.data.avatars import draw_avatars
-
-    console.show(draw_avatars(config or AvatarsConfig(), out, overwrite=overwrite), as_json=json)
-
-
-@data_app.command
-def celeba(
-    *,
-    images: Path,
-    attributes: Path,
-    out: Path,
-    config: Annotated[CelebaConfig, Parameter(name="*", negative_iterable=())],
-    overwrite: Switch = False,
-    json: Switch = False,
-) -> None:
-    """Lay out CelebA's images as a CycleGAN data set, with domains and population chosen by attribute.
-
-    Args:
-        images: The folder of CelebA's images; it may hold a part of them.
-        attributes: list_attr_celeba.txt, or Kaggle's list_attr_celeba.csv.
-        out: The data set's folder.
-        overwrite: Replace `out` if it exists.
-        json: Print JSON.
-    """
-    from compress.data.celeba import prepare_celeba
-
-    console.show(prepare_celeba(images, attributes, config, out, overwrite=overwrite), as_json=json)
-
-
-@data_app.command
-def photos(
-    data: Path,
-    *,
-    out: Path,
-    config: Annotated[PhotosConfig, Flags] | None = None,
-    overwrite: Switch = False,
-    json: Switch = False,
-) -> None:
-    """Lay out a split's photos as a model sees them: cropped, resized, PNG, one folder.
-
-    Args:
-        data: A folder with trainA, trainB, testA, testB.
-        out: The folder to write.
-        overwrite: Replace `out` if it exists.
-        json: Print JSON.
-    """
-    from compress.data.photos import prepare_photos
-
-    console.show(prepare_photos(data, config or PhotosConfig(), out, overwrite=overwrite), as_json=json)
 
 
 def _load_recipe(name: str, settings: tuple[str, ...] = ()) -> Recipe:

@@ -20,6 +20,7 @@ from compress import images, teachers
 from compress.artifact import TEACHER_READING, Artifact, find_trained_with, is_artifact, open_artifact
 from compress.data.config import Domain
 from compress.errors import UnsupportedLayer, UnusableArtifact, UnusableModel, UsageError
+from compress.faces.template import AlignmentTemplate, read_template, record_template
 from compress.image_size import resolve_size
 from compress.teachers.check import trial_size
 from compress.teachers.description import GeneratorDescription
@@ -57,6 +58,8 @@ class SourceGenerator:
     """Operations that `compress quantize` has chosen to compute in float, each by the tensor that it writes."""
     trained_with: str | None = None
     """Pretrained network that its training saw images through."""
+    template: AlignmentTemplate | None = None
+    """Where faces lie in the images that it was trained on, where that is known."""
     read: Mapping[str, Any] = field(default_factory=dict)
     """How its teacher's file, or its own, was read: an entry of a manifest's configuration, or nothing."""
 
@@ -70,7 +73,7 @@ class SourceGenerator:
     def origin(self) -> dict[str, Any]:
         """Return what an export's manifest records of the training, beside its own configuration."""
         seen = {} if self.trained_with is None else {"trained_with": self.trained_with}
-        return {"domain": self.domain, **seen, **self.read}
+        return {"domain": self.domain, **seen, **self.read, **record_template(self.template)}
 
     def image_size(self, image_size_px: int | None) -> tuple[int, int]:
         """Return the height and width to work at, pixels.
@@ -169,6 +172,7 @@ def _load_file(path: Path, reading: ReadingConfig) -> SourceGenerator:
         fingerprint=fingerprint,
         domain=_domain(config),
         trained_with=find_trained_with(config),
+        template=read_template(config, origin=path),
         read=_recorded_reading(config) or record_reading(description, reading),
     )
 
@@ -192,6 +196,7 @@ def _load_artifact(path: Path, reading: ReadingConfig) -> SourceGenerator:
         scales=_scales(artifact),
         float_ops=tuple(artifact.manifest.float_ops),
         trained_with=artifact.manifest.trained_with,
+        template=read_template(artifact.manifest.config, origin=path),
         read=_recorded_reading(artifact.manifest.config),
     )
 

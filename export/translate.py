@@ -52,7 +52,7 @@ def translate(
     refuse_existing(out, overwrite=overwrite)
     paths = list_photos_to_translate(images)
     require_distinct_stems(paths)
-    run, size = _open_translator(model, config, reading)
+    run, size = open_translator(model, config, reading)
     written = 0
     with atomic_dir(out, overwrite=overwrite) as scratch:
         for path, photo in progress(read_images(paths, size), total=len(paths), name="translate", unit="image"):
@@ -78,9 +78,16 @@ def _trained_with(model: Path) -> str | None:
     return find_trained_with(read_packed_config(model))
 
 
-def _open_translator(
-    model: Path, config: TranslateConfig, reading: ReadingConfig
-) -> tuple[Translator, tuple[int, int]]:
+def open_translator(model: Path, config: TranslateConfig, reading: ReadingConfig) -> tuple[Translator, tuple[int, int]]:
+    """Open any artifact or model file.
+
+    Returns:
+        What translates a photo, and the height and width of the photos that it takes, pixels.
+
+    Raises:
+        UsageError: If the image size does not fit the model or is missing.
+        UnusableInput: If the model cannot be used.
+    """
     if is_artifact(model):
         artifact = open_artifact(model)
         if artifact.manifest.format == "tflite":

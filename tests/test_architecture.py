@@ -24,6 +24,7 @@ BASIS = {
         "config",
         "console",
         "errors",
+        "faces",
         "files",
         "image_size",
         "images",

@@ -20,12 +20,11 @@ from PIL import Image
 
 from compress.config import require_at_least, to_mapping
 from compress.console.progress import progress
-from compress.data.config import AvatarsConfig, SingleDomain
+from compress.data.config import NOTE_NAME, AvatarsConfig, SingleDomain
 from compress.errors import UsageError
 from compress.files.atomic import atomic_dir
 from compress.images import write_png
 
-NOTE_NAME = "NOTE.json"
 SMALLEST_PX, LARGEST_PX = 16, 4096
 
 _HAIR = (

@@ -24,9 +24,9 @@ import numpy as np
 from compress import images
 from compress.config import require_at_least, to_mapping
 from compress.console.progress import progress
-from compress.data.avatars import LARGEST_PX, NOTE_NAME, SMALLEST_PX
+from compress.data.avatars import LARGEST_PX, SMALLEST_PX
 from compress.data.celeba_attributes import AttributeList, read_attributes
-from compress.data.config import CelebaConfig, SingleDomain
+from compress.data.config import NOTE_NAME, CelebaConfig, SingleDomain
 from compress.errors import UnusableData, UsageError
 from compress.files.apart import require_apart
 from compress.files.atomic import atomic_dir, refuse_existing

@@ -3,9 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from compress.config import require_at_least
+from compress.errors import UsageError
+
 SingleDomain = Literal["A", "B"]
 Domain = Literal["A", "B", "both"]
 Split = Literal["train", "test"]
+NOTE_NAME = "NOTE.json"
+"""File in a data set that tells how it was made."""
 
 
 def opposite(domain: Domain) -> SingleDomain | None:
@@ -42,6 +47,23 @@ class PhotosConfig:
     """Side of the square that photos are cropped and resized to."""
     paired: bool = False
     """Write the photos' paired images instead, under the photos' names: from testA_paired and so on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FacesConfig:
+    """Size of the faces that are cut out, and which of a photo's faces are."""
+
+    image_size_px: int = 256
+    """Side of the square that a face is cut out as."""
+    all: bool = False
+    """Cut out all faces of a photo, each to a file; else the largest."""
+    nth: int | None = None
+    """Cut out the Nth largest face of each photo, from 1, instead."""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, image_size_px=16, nth=1)
+        if self.all and self.nth is not None:
+            raise UsageError(f"nth = {self.nth} takes one face, and all takes every one. Leave one of them out.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from compress.distill.fine_tuning import TuneConfig, fine_tuning_config
 from compress.distill.perceptual import require_perceptual_network
 from compress.distill.training_data.real_images import list_real_images
 from compress.errors import UnusableArtifact
+from compress.faces.template import read_template, record_template
 from compress.files.apart import require_apart
 from compress.files.training_folder import refuse_existing_output
 from compress.teachers.interpretation.record import inherit_reading, record_reading
@@ -52,9 +53,13 @@ class StageInputs(Generic[_Config]):
     """Images of the target domain for the discriminator; none without one."""
 
     def recorded_config(self) -> dict[str, Any]:
-        """Return the `config` of the manifest: the stage's own, the inherited losses, how the teacher was read."""
+        """Return the `config` of the manifest: the stage's own, the inherited losses, how the teacher was read.
+
+        Where the student's faces were aligned by a template, that is inherited, too.
+        """
         own = to_mapping(self.fit_config) | to_mapping(self.config)
-        return own | record_reading(self.description, self.reading)
+        template = read_template(self.student.manifest.config, origin=self.student.path)
+        return own | record_reading(self.description, self.reading) | record_template(template)
 
     def identity(self) -> str:
         """Return the hash that tells this run from others, see `checkpoint.run_identity`."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from compress import artifact, images, teachers
 from compress.artifact import Artifact, ImageSpec, Manifest
 from compress.config import to_mapping
+from compress.data.faces import read_alignment
 from compress.data.folders import list_photos
 from compress.distill.config import HISTORY, INIT_FINGERPRINT, DistillConfig
 from compress.distill.perceptual import require_perceptual_network
@@ -148,7 +149,7 @@ def distill_into(
     fingerprint = artifact.file_fingerprint(teacher)
     files = [checkpoint.identify_files(listed) for listed in (paths, real_paths, sorted(held_back))]
     run_identity = checkpoint.run_identity(dict(recorded), description.fingerprint, files)
-    read = record_reading(description, reading)
+    read = record_reading(description, reading) | read_alignment(data)
 
     def train(work: Path) -> FittedStudent:
         # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.

@@ -5,26 +5,28 @@ In memory an image is `(height, width, 3)` uint8 sRGB. A generator sees float32 
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from compress.errors import UnusableData
 from compress.images import colour
-from compress.images.decoding import Size, decode_file, decode_layers, open_image, read_image_size
+from compress.images.decoding import Layers, Size, decode_file, decode_layers, open_image, read_image_size
 from compress.images.folder import list_images, require_distinct_stems
 from compress.images.sheet import contact_sheet
 
 __all__ = [
     "BROKEN_TOLERANCE",
+    "Layers",
     "Size",
     "contact_sheet",
     "has_colours_to_convert",
     "list_images",
     "psnr_db",
+    "read_each_layers",
     "read_image",
     "read_image_size",
     "read_images",
@@ -39,6 +41,7 @@ BROKEN_TOLERANCE = 0.01
 """Share of broken files in a folder that are skipped, each named in the log; more is an error."""
 
 _BROKEN_NAMED = 10
+_Read = TypeVar("_Read")
 _log = logging.getLogger(__name__)
 _faults_said: set[str] = set()
 """What was said of colour profiles."""
@@ -65,19 +68,18 @@ def read_image(path: Path, size: Size | None = None) -> np.ndarray:
     return image
 
 
-def read_layers(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+def read_layers(path: Path) -> Layers:
     """Read one image as `read_image` does, whole, its transparency apart instead of on white.
 
     Returns:
-        `(height, width, 3)` uint8 colours and `(height, width)` uint8 transparency, 0 where nothing is seen; None where
-        the file has none.
+        Its colours and its transparency; None where the file has none.
 
     Raises:
         UnusableData: See `read_image`.
     """
-    colours, transparency, fault = decode_layers(path)
+    layers, fault = decode_layers(path)
     _say_once(path, fault)
-    return colours, transparency
+    return layers
 
 
 def _say_once(path: Path, fault: str | None) -> None:
@@ -102,12 +104,27 @@ def read_images(paths: Sequence[Path], size: Size | None = None) -> Iterator[tup
         UnusableData: As soon as more than `BROKEN_TOLERANCE` of them are broken, naming those found so far; with fewer
             than two hundred files, if more than one is. A single file has to be whole.
     """
+    return _read_each(paths, lambda path: decode_file(path, size))
+
+
+def read_each_layers(paths: Sequence[Path]) -> Iterator[tuple[Path, Layers]]:
+    """Yield each path with what `read_layers` returns; broken files are skipped as `read_images` does.
+
+    Raises:
+        UnusableData: See `read_images`.
+    """
+    return _read_each(paths, decode_layers)
+
+
+def _read_each(
+    paths: Sequence[Path], decode: Callable[[Path], tuple[_Read, str | None]]
+) -> Iterator[tuple[Path, _Read]]:
     allowed = max(1, int(len(paths) * BROKEN_TOLERANCE)) if len(paths) > 1 else 0
     broken: list[UnusableData] = []
     faults: list[str] = []
     for path in paths:
         try:
-            image, fault = decode_file(path, size)
+            image, fault = decode(path)
         except UnusableData as error:
             broken.append(error)
             if len(broken) > allowed:

@@ -23,6 +23,8 @@ from compress.images.memory import LARGEST_DECODED_BYTES, LARGEST_FILE_BYTES
 
 Size = int | tuple[int, int]
 """Side of a square, or `(height, width)`; pixels."""
+Layers = tuple[np.ndarray, np.ndarray | None]
+"""`(height, width, 3)` uint8 colours; `(height, width)` uint8 transparency, 0 where nothing is seen, or None."""
 
 _LIMIT = f"at most {LARGEST_DECODED_BYTES / 1e6:.0f} MB of memory are taken for an image. Scale it down."
 _TILE_PX = 512
@@ -53,13 +55,13 @@ def decode_file(path: Path, size: Size | None) -> tuple[np.ndarray, str | None]:
     return np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS), dtype=np.uint8), fault
 
 
-def decode_layers(path: Path) -> tuple[np.ndarray, np.ndarray | None, str | None]:
-    """Return an image's colours, not laid on white, its transparency, if it has any, and `decode_file`'s fault."""
+def decode_layers(path: Path) -> tuple[Layers, str | None]:
+    """Return an image's colours and transparency as `images.read_layers` does, and `decode_file`'s fault."""
     with open_image(path) as opened:
         image, fault = _decode(opened, None, path)
-    if image.mode != "RGBA":
-        return _to_array(image), None, fault
-    return _to_array(image.convert("RGB")), np.array(image.getchannel("A")), fault
+        if image.mode != "RGBA":
+            return (_to_array(image), None), fault
+        return (_to_array(image.convert("RGB")), np.array(image.getchannel("A"))), fault
 
 
 def read_image_size(path: Path) -> tuple[int, int]:

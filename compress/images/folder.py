@@ -22,8 +22,8 @@ LEFT_OUT_TOLERANCE = 0.01
 _NAMED = 3
 _NO_FOLDERS_OF_PHOTOS = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
 _OF_THE_SYSTEM = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
-_OURS = frozenset({"translation.json", "flicker.json"})
-"""What `compress translate` and `compress eval perturb` write beside pictures."""
+_OURS = frozenset({"translation.json", "flicker.json", "note.json"})
+"""What `compress translate`, `compress eval perturb` and `compress data` write beside pictures; in lower case."""
 
 _log = logging.getLogger(__name__)
 _said: set[str] = set()

@@ -1,0 +1,1 @@
+"""The lens: a face in a photo, translated in its place. `compress lens`."""

@@ -1,0 +1,77 @@
+"""`compress lens`: the faces in photos, translated in their place."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from compress import console
+from compress.errors import UnusableData, UnusableModel
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
+from export.lens.config import LensConfig
+
+Flags = Parameter(name="*", negative_iterable=())
+Switch = Annotated[bool, Parameter(negative="")]
+
+app = console.new_app("lens", "Translate the faces in photos, in their place.")
+
+
+@app.command
+def photo(
+    model: Path,
+    photo: Path,
+    *,
+    out: Path,
+    config: Annotated[LensConfig, Flags] | None = None,
+    reading: Annotated[ReadingConfig, Flags] | None = None,
+    overwrite: Switch = False,
+    json: Switch = False,
+) -> None:
+    """Translate the face in a photo, in its place; everything else stays as it is.
+
+    Args:
+        model: An artifact, a .tflite file, or a teacher's file (.h5, .keras, .pth, SavedModel).
+        photo: The photo.
+        out: The .png file to write.
+        overwrite: Replace `out` if it exists.
+        json: Print JSON.
+    """
+    _check_exists(model)
+    if not photo.exists():
+        raise UnusableData(f"{photo} does not exist; expected a photo.")
+    from export.lens.stage import translate_photo
+
+    chosen, said = config or LensConfig(), reading or AS_FOUND
+    console.show(translate_photo(model, photo, out, chosen, reading=said, overwrite=overwrite), as_json=json)
+
+
+@app.command
+def folder(
+    model: Path,
+    photos: Path,
+    *,
+    out: Path,
+    config: Annotated[LensConfig, Flags] | None = None,
+    reading: Annotated[ReadingConfig, Flags] | None = None,
+    overwrite: Switch = False,
+    json: Switch = False,
+) -> None:
+    """Translate the face in each photo of a folder, in its place; everything else stays as it is.
+
+    Args:
+        model: An artifact, a .tflite file, or a teacher's file (.h5, .keras, .pth, SavedModel).
+        photos: A folder of photos, or a data set with testA.
+        out: The folder to write, of PNG files.
+        overwrite: Replace `out` if it exists.
+        json: Print JSON.
+    """
+    _check_exists(model)
+    from export.lens.stage import translate_folder
+
+    chosen, said = config or LensConfig(), reading or AS_FOUND
+    console.show(translate_folder(model, photos, out, chosen, reading=said, overwrite=overwrite), as_json=json)
+
+
+def _check_exists(model: Path) -> None:
+    if not model.exists():
+        raise UnusableModel(f"{model} does not exist; expected an artifact or a model file.")
