@@ -54,7 +54,8 @@ def new_app(name: str, purpose: str, **options: Any) -> "App":
         help_format="plaintext",
         help_epilogue=(
             "Every command also takes --wait: wait for another that writes at the same place; --verbose: show what "
-            f"libraries write, which else goes to {log_path()}; and --device auto|cpu|gpu|gpu:N: where it trains."
+            f"libraries write, which else goes to {log_path()}, and what each stage of a run prints; and --device "
+            "auto|cpu|gpu|gpu:N: where it trains."
         ),
         # Errors and Ctrl-C arrive at `run`, which knows their exit codes.
         exit_on_error=False,
