@@ -19,7 +19,6 @@ from inputs import (
 
 _IMAGES = ("compress.images",)
 _LITERT = (*_IMAGES, "ai_edge_litert.interpreter")
-_TORCH = ("torch", "torch_fidelity")
 _OUT, _OVERWRITE = ("--out", "out"), ("--out", "out", "--overwrite")
 _KEPT = ("out.training", "cache")
 _PHOTOS = ("data", "photos", "data", "--image-size-px", "16")
@@ -66,35 +65,35 @@ SLOW = (
         varies=("bench.json",),
         loads=_LITERT,
     ),
-    Case("eval score", photos, _SCORE, timed=("scores.json",), loads=_TORCH),
+    Case("eval score", photos, _SCORE, timed=("scores.json",), loads=_LITERT),
     Case(
         "eval score --cache",
         photos,
         (*_SCORE, "--cache", "cache"),
         timed=("scores.json",),
         keeps=("cache",),
-        loads=_TORCH,
+        loads=_LITERT,
     ),
     Case(
         "eval score --overwrite",
         replacing_record(photos, "scores.json"),
         (*_SCORE, "--overwrite"),
         timed=("scores.json",),
-        loads=_TORCH,
+        loads=_LITERT,
     ),
     Case(
         "eval gate",
         candidate,
         (*_GATE, "--baseline", "teacher", *_OUT),
-        loads=_TORCH,
+        loads=_LITERT,
     ),
     Case(
         "eval gate --overwrite",
         replacing_folder(candidate),
         (*_GATE, "--baseline", "teacher", *_OVERWRITE),
-        loads=_TORCH,
+        loads=_LITERT,
     ),
-    Case("eval accept", candidate, ("eval", "accept", *_GATE[2:], "--out", "baseline.json"), loads=_TORCH),
+    Case("eval accept", candidate, ("eval", "accept", *_GATE[2:], "--out", "baseline.json"), loads=_LITERT),
     Case("export tflite", models, ("export", "tflite", "student", *_OUT), loads=KERAS),
     Case(
         "export tflite int8",
