@@ -10,6 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from export.delegates.operators import holds_data, present_inputs, read_operators
 from export.delegates.table import DELEGATES
+from export.interpreter.open_file import fill_inputs
 from export.tflite.delegation import delegate_coverage
 from export.tflite.file import pack_model
 
