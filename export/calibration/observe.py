@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from compress.console.progress import progress
 from compress.data.config import Domain
@@ -100,8 +101,10 @@ def calibrate_and_quantize(
                 f"the manifest keeps {', '.join(unknown)} in float, which its model does not have; quantize it anew."
             )
         return quantize_with_scales(graph, scales, float_ops)
-    ranges = observe_ranges(graph, progress(images, name="calibrate", unit="image"))
-    return correct_biases(quantize_graph(graph, ranges), images)
+    # The layers of a student are so small that more threads of BLAS wait for each other: twice the processor's time.
+    with threadpool_limits(1, user_api="blas"):
+        ranges = observe_ranges(graph, progress(images, name="calibrate", unit="image"))
+        return correct_biases(quantize_graph(graph, ranges), images)
 
 
 def observe_ranges(graph: Graph, images: Iterable[np.ndarray]) -> dict[str, Range]:

@@ -14,8 +14,12 @@ _BAND_VALUES = 1 << 22
 
 
 def pad(features: np.ndarray, margins: Margins, *, value: float = 0.0) -> np.ndarray:
-    """Put a constant around the image."""
-    return np.pad(features, ((0, 0), *margins, (0, 0)), constant_values=value)
+    """Put a constant around the image; several times as fast as `np.pad` on what a student holds."""
+    (top, bottom), (left, right) = margins
+    batch, height, width, channels = features.shape
+    padded = np.full((batch, top + height + bottom, left + width + right, channels), value, dtype=features.dtype)
+    padded[:, top : top + height, left : left + width] = features
+    return padded
 
 
 def view_windows(
@@ -52,8 +56,9 @@ def convolve_depthwise(
     view = view_windows(padded, kernel.shape[:2], strides, dilation)
     batch, rows, columns, _, _, channels = view.shape
     total = np.zeros((batch, rows, columns, channels, kernel.shape[3]), dtype=padded.dtype)
+    product = np.empty_like(total)
     for row, column in np.ndindex(kernel.shape[:2]):
-        total += view[:, :, :, row, column, :, np.newaxis] * kernel[row, column]
+        total += np.multiply(view[:, :, :, row, column, :, np.newaxis], kernel[row, column], out=product)
     return total.reshape(batch, rows, columns, -1)
 
 
