@@ -9,6 +9,7 @@ from compress.errors import UsageError
 
 Precision = Literal["fp32", "fp16", "dynamic", "int8"]
 IoType = Literal["float", "int8", "uint8"]
+Target = Literal["cpu", "gpu", "npu-mediatek", "npu-qualcomm", "npu-google", "mediapipe", "lens-studio"]
 CoremlPrecision = Literal["fp32", "fp16", "int8_weights", "palette8", "palette6", "int8"]
 OnnxPrecision = Literal["fp32", "fp16", "int8"]
 OnnxIoType = Literal["float", "rgb255"]
@@ -32,6 +33,9 @@ class TfliteConfig:
     of images."""
     io_type: IoType = "float"
     """Type of an int8 file's input and output: float in [-1, 1], int8, or uint8 camera bytes."""
+    target: Target = "cpu"
+    """What runs the file, and what is rewritten for it: cpu; gpu, npu-mediatek, npu-qualcomm, npu-google (LiteRT's
+    delegates, by the tables of their sources); mediapipe (its image tasks); lens-studio (Snap)."""
     image_size_px: int | None = None
     """Side of the square that the file takes; the source's own size when not given."""
     other_sizes_px: tuple[int, ...] = ()
@@ -57,6 +61,7 @@ class TfliteConfig:
                 f"io_type = {self.io_type} belongs to precision int8, but precision is {self.precision}. "
                 "Pass --precision int8, or leave --io-type out."
             )
+        _check_target(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +161,22 @@ class TranslateConfig:
 
     def __post_init__(self) -> None:
         require_at_least(self, image_size_px=1, threads=1)
+
+
+def _check_target(config: TfliteConfig) -> None:
+    """Check that a target can take what the other flags ask for."""
+    if config.target in ("mediapipe", "lens-studio") and config.other_sizes_px:
+        raise UsageError(
+            f"other_sizes_px = {config.other_sizes_px[0]}, but --target {config.target} runs a file's usual size "
+            "alone. Leave --other-sizes-px out, and write a file for each size."
+        )
+    if config.target == "mediapipe" and config.io_type == "int8":
+        raise UsageError("io_type = int8, but --target mediapipe takes uint8 or float. Pass --io-type uint8.")
+    if config.target == "lens-studio" and config.precision != "fp32":
+        raise UsageError(
+            f"precision = {config.precision}, but Snap's list for --target lens-studio has no DEQUANTIZE, which holds "
+            "it. Use --precision fp32."
+        )
 
 
 def _check_other_sizes(sizes: tuple[int, ...]) -> None:

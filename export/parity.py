@@ -63,6 +63,7 @@ def measure_parity(
     *,
     material: str,
     quantized: QuantizedGraph | None = None,
+    integer_ends: bool = False,
 ) -> Parity:
     """Run a loaded file and compare its pictures with the source's.
 
@@ -72,14 +73,18 @@ def measure_parity(
         expected: The float source's picture of each, `(height, width, 3)` float in [-1, 1].
         material: `photos` or `synthetic`.
         quantized: The graph that an int8 file was written from, at that size.
+        integer_ends: Whether its bytes are its integers and 128, see `emitter.INTEGER_BYTE_SCALE`.
     """
     height, width, _ = photos[0].shape
     sized = generator.at_size((height, width))
     outputs = [sized.run(photo) for photo in photos]
-    compared = compute_parity([sized.to_picture(output) for output in outputs], expected, material=material)
+    pictures = [sized.to_picture(output) for output in outputs]
+    compared = compute_parity(pictures, expected, material=material)
     if quantized is None:
         return compared
-    return replace(compared, share_within_a_step=_share_within_a_step(photos, outputs, quantized))
+    if outputs[0].dtype.kind == "f":
+        outputs = pictures
+    return replace(compared, share_within_a_step=_share_within_a_step(photos, outputs, quantized, integer_ends))
 
 
 def compute_parity(pictures: Sequence[np.ndarray], expected: Sequence[np.ndarray], *, material: str) -> Parity:
@@ -156,13 +161,18 @@ def synthetic_photos(size: tuple[int, int], *, count: int, seed: int) -> list[np
 
 
 def _share_within_a_step(
-    photos: Sequence[np.ndarray], outputs: Sequence[np.ndarray], quantized: QuantizedGraph
+    photos: Sequence[np.ndarray], outputs: Sequence[np.ndarray], quantized: QuantizedGraph, integer_ends: bool
 ) -> float:
     first, last = (quantized.tensors[name] for name in (quantized.graph.input, quantized.graph.output))
     shares = []
     for photo, output in zip(photos, outputs, strict=True):
-        exact = numpy_int8.run_int8_graph(quantized, first.quantize(to_float(photo))[np.newaxis])[0]
-        steps = np.abs(output.astype(np.int16) - exact) if output.dtype == np.int8 else _steps(output, exact, last)
+        as_bytes = integer_ends and output.dtype == np.uint8
+        taken = (photo.astype(np.int16) - 128).astype(np.int8) if as_bytes else first.quantize(to_float(photo))
+        exact = numpy_int8.run_int8_graph(quantized, taken[np.newaxis])[0]
+        if as_bytes:
+            steps = np.abs(output.astype(np.int16) - 128 - exact)
+        else:
+            steps = np.abs(output.astype(np.int16) - exact) if output.dtype == np.int8 else _steps(output, exact, last)
         shares.append(float((steps <= 1).mean()))
     return float(np.mean(shares))
 

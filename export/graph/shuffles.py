@@ -1,4 +1,4 @@
-"""The pass that writes pixel shuffles as convolutions, for runtimes that have no such operator.
+"""The passes for runtimes that lack an operator: pixel shuffles as convolutions, activations by themselves.
 
 Each kernel holds a single 1 for each output, so a value is multiplied by one and zeros are added: the same bits.
 Where the kernels go, their bytes go: `block^2 x channels x output channels` weights for a shuffle.
@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from export.graph.operations import (
+    Activate,
     Convolution,
     DepthToSpace,
     Graph,
@@ -21,6 +22,25 @@ from export.graph.operations import (
 def shuffles_as_convolutions(graph: Graph) -> Graph:
     """Write every DepthToSpace as a transposed convolution, and every SpaceToDepth as a convolution with strides."""
     return replace(graph, operations=tuple(_as_convolution(operation, graph) for operation in graph.operations))
+
+
+def separate_activations(graph: Graph) -> Graph:
+    """Write the ReLU that is fused into a transposed convolution as an operation of its own, with the same bits.
+
+    TFLite's version 4 of TRANSPOSE_CONV brought the fused form, which the GPU's delegate does not take.
+    """
+    operations: list[Operation] = []
+    for operation in graph.operations:
+        if isinstance(operation, TransposedConvolution) and operation.activation != "none":
+            sums = f"{operation.output}/sums"
+            operations.append(replace(operation, output=sums, activation="none"))
+            function = operation.activation
+            operations.append(
+                Activate(inputs=(sums,), output=operation.output, shape=operation.shape, function=function)
+            )
+        else:
+            operations.append(operation)
+    return replace(graph, operations=tuple(operations))
 
 
 def _as_convolution(operation: Operation, graph: Graph) -> Operation:

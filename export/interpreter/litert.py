@@ -39,13 +39,14 @@ class TfliteGenerator:
         content: The file's bytes.
         name: The file as errors call it.
         threads: Threads to run on.
+        unit_output: Whether a float output lies in 0..1, as `export tflite --target mediapipe` writes it.
 
     Raises:
         UnusableModel: If it is no `.tflite` file, or no generator of one image from one image.
     """
 
-    def __init__(self, content: bytes, *, name: str = "the file", threads: int = 2) -> None:
-        self._name = name
+    def __init__(self, content: bytes, *, name: str = "the file", threads: int = 2, unit_output: bool = False) -> None:
+        self._name, self._unit_output = name, unit_output
         try:
             self.interpreter = Interpreter(model_content=content, num_threads=threads)
             self.interpreter.allocate_tensors()
@@ -58,10 +59,10 @@ class TfliteGenerator:
         """Height and width of each image that it takes, pixels, the usual one first."""
 
     @classmethod
-    def open(cls, path: Path, *, threads: int = 2) -> "TfliteGenerator":
+    def open(cls, path: Path, *, threads: int = 2, unit_output: bool = False) -> "TfliteGenerator":
         """Load a file from disk, which a child process has opened and run before."""
         check_file(path)
-        return cls(path.read_bytes(), name=str(path), threads=threads)
+        return cls(path.read_bytes(), name=str(path), threads=threads, unit_output=unit_output)
 
     def at_size(self, size: tuple[int, int]) -> "TfliteGenerator":
         """Return the same loaded file, running at one of its sizes.
@@ -140,7 +141,7 @@ class TfliteGenerator:
             return to_float(output)
         if output.dtype == np.int8:
             return TensorScale(*self._output["quantization"]).dequantize(output)
-        return output.astype(np.float32)
+        return output.astype(np.float32) * 2 - 1 if self._unit_output else output.astype(np.float32)
 
 
 def _details(found: Any) -> list[Any]:

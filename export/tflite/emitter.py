@@ -1,6 +1,7 @@
 """A deploy graph becomes a `.tflite` file: fp32, fp16 or int8 weights, or full int8."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -17,6 +18,9 @@ BYTE_SCALE = TensorScale(1 / 127.5, 128)
 step higher, where no integer zero point can be; the file adds that half step, so that it computes the same as with a
 float input and output."""
 _HALF_STEP = 0.5 / 127.5
+INTEGER_BYTE_SCALE = TensorScale(1 / 128, 128)
+"""Scale of uint8 ends that integer arithmetic alone reaches: byte b stands for the integer b - 128, without the half
+step. For NPUs, to which a float ADD at either end is an island."""
 PIXEL_RANGES: Mapping[IoType, tuple[float, float]] = {
     "float": (-1.0, 1.0),
     "int8": (-128.0, 127.0),
@@ -26,12 +30,22 @@ PIXEL_RANGES: Mapping[IoType, tuple[float, float]] = {
 DEFAULT_METADATA = ModelMetadata()
 
 
+@dataclass(frozen=True)
+class _Ends:
+    """The type of a file's input and output, and how they are reached; see `float_file` and `int8_file`."""
+
+    io_type: IoType
+    integer: bool = False
+    unit_output: bool = False
+
+
 def float_file(
     graph: Graph,
     weights: FloatWeights = "fp32",
     metadata: ModelMetadata = DEFAULT_METADATA,
     *,
     others: Sequence[Graph] = (),
+    unit_output: bool = False,
 ) -> bytes:
     """Emit a graph whose activations are float.
 
@@ -41,14 +55,19 @@ def float_file(
             file; or int8, for kernels that quantise each image's activations on the way ("dynamic").
         metadata: Texts about the file.
         others: The same generator at other sizes, each under a signature of its own, see `signature_of`.
+        unit_output: Whether the output lies in 0..1, as MediaPipe's tasks read a float image.
     """
     file = TfliteFile()
     for each in (graph, *others):
         context = EmitContext(_add_subgraph(file, each, graph), each, weights=weights)
         for operation in each.operations:
             emit(operation, context)
-        context.file.close({each.input: context.tensor(each.input)}, {each.output: context.tensor(each.output)})
-    return file.finish(metadata.description, _metadata_buffer([graph, *others], "float", metadata))
+        made = context.tensor(each.output)
+        if unit_output:
+            made = _add_unit_output(context, made)
+        context.file.close({each.input: context.tensor(each.input)}, {each.output: made})
+    ends = _Ends("float", unit_output=unit_output)
+    return file.finish(metadata.description, _metadata_buffer([graph, *others], ends, metadata))
 
 
 def int8_file(
@@ -57,19 +76,31 @@ def int8_file(
     metadata: ModelMetadata = DEFAULT_METADATA,
     *,
     others: Sequence[QuantizedGraph] = (),
+    integer_ends: bool = False,
+    unit_output: bool = False,
 ) -> bytes:
-    """Emit a quantised graph whose input and output are float, int8 or uint8; `others` as in `float_file`."""
+    """Emit a quantised graph whose input and output are float, int8 or uint8; `others` as in `float_file`.
+
+    Args:
+        quantized: The graph at the usual size.
+        io_type: Type of input and output.
+        metadata: Texts about the file.
+        others: The same generator at other sizes.
+        integer_ends: Whether uint8 ends are reached by QUANTIZE alone, see `INTEGER_BYTE_SCALE`.
+        unit_output: Whether a float output lies in 0..1, as in `float_file`.
+    """
+    ends = _Ends(io_type, integer=integer_ends, unit_output=unit_output and io_type == "float")
     file = TfliteFile()
     for each in (quantized, *others):
         graph = each.graph
         subgraph = _add_subgraph(file, graph, quantized.graph)
         context = EmitContext(subgraph, graph, quantized=each, suffix="" if io_type == "int8" else "_int8")
-        image = _add_input(context, io_type)
+        image = _add_input(context, ends)
         for operation in graph.operations:
             emit(operation, context)
-        subgraph.close({graph.input: image}, {graph.output: _add_output(context, io_type)})
+        subgraph.close({graph.input: image}, {graph.output: _add_output(context, ends)})
     graphs = [each.graph for each in (quantized, *others)]
-    return file.finish(metadata.description, _metadata_buffer(graphs, io_type, metadata))
+    return file.finish(metadata.description, _metadata_buffer(graphs, ends, metadata))
 
 
 def signature_of(graph: Graph) -> str:
@@ -82,7 +113,7 @@ def _add_subgraph(file: TfliteFile, graph: Graph, usual: Graph) -> Subgraph:
     return file.add_subgraph(SIGNATURE if graph is usual else signature_of(graph))
 
 
-def _add_input(context: EmitContext, io_type: IoType) -> int:
+def _add_input(context: EmitContext, ends: _Ends) -> int:
     """Add the tensor that a caller fills, and the operators that turn it into int8; return that tensor.
 
     Bytes become float on the way: XNNPACK takes both of these operators, but no QUANTIZE from uint8 to int8. The same
@@ -90,9 +121,13 @@ def _add_input(context: EmitContext, io_type: IoType) -> int:
     """
     file, name = context.file, context.graph.input
     inside = context.tensor(name)
-    if io_type == "int8":
+    if ends.io_type == "int8":
         return inside
-    if io_type == "float":
+    if ends.io_type == "uint8" and ends.integer:
+        filled = _add_bytes(context, name, INTEGER_BYTE_SCALE)
+        file.add_operator("QUANTIZE", 1, [filled], inside)
+        return filled
+    if ends.io_type == "float":
         filled = real = _add_float(context, name)
     else:
         filled, shifted = _add_bytes(context, name), _add_float(context, f"{name}_shifted", like=name)
@@ -103,20 +138,35 @@ def _add_input(context: EmitContext, io_type: IoType) -> int:
     return filled
 
 
-def _add_output(context: EmitContext, io_type: IoType) -> int:
+def _add_output(context: EmitContext, ends: _Ends) -> int:
     """Add the tensor that a caller reads, and the operators that make it from int8; return that tensor."""
     file, name = context.file, context.graph.output
     inside = context.tensor(name)
-    if io_type == "int8":
+    if ends.io_type == "int8":
         return inside
-    real = _add_float(context, name if io_type == "float" else f"{name}_float", like=name)
+    if ends.io_type == "uint8" and ends.integer:
+        read = _add_bytes(context, name, INTEGER_BYTE_SCALE)
+        file.add_operator("QUANTIZE", 1, [inside], read)
+        return read
+    plain = ends.io_type == "float" and not ends.unit_output
+    real = _add_float(context, name if plain else f"{name}_float", like=name)
     file.add_operator("DEQUANTIZE", 2, [inside], real)
-    if io_type == "float":
-        return real
+    if ends.io_type == "float":
+        return _add_unit_output(context, real) if ends.unit_output else real
     shifted, read = _add_float(context, f"{name}_shifted", like=name), _add_bytes(context, name)
     _shift(file, real, -_HALF_STEP, shifted)
     file.add_operator("QUANTIZE", 1, [shifted], read)
     return read
+
+
+def _add_unit_output(context: EmitContext, real: int) -> int:
+    """Add the operators that turn a picture in -1..1 into one in 0..1; return their tensor."""
+    file, name = context.file, context.graph.output
+    half = file.add_constant("half", np.array(0.5, dtype=np.float32))
+    halved, shifted = (_add_float(context, f"{name}_{role}", like=name) for role in ("halved", "unit"))
+    file.add_operator("MUL", 1, [real, half], halved, schema.MulOptionsT())
+    file.add_operator("ADD", 1, [halved, half], shifted, schema.AddOptionsT())
+    return shifted
 
 
 def _shift(file: Subgraph, source: int, by: float, target: int) -> None:
@@ -129,27 +179,33 @@ def _add_float(context: EmitContext, name: str, *, like: str | None = None) -> i
     return context.file.add_tensor(name, (1, *context.graph.shapes[like or name]), np.float32)
 
 
-def _add_bytes(context: EmitContext, name: str) -> int:
-    parameters = quantization_parameters([BYTE_SCALE.scale], [BYTE_SCALE.zero_point])
+def _add_bytes(context: EmitContext, name: str, scale: TensorScale = BYTE_SCALE) -> int:
+    parameters = quantization_parameters([scale.scale], [scale.zero_point])
     return context.file.add_tensor(name, (1, *context.graph.shapes[name]), np.uint8, parameters)
 
 
-def _metadata_buffer(graphs: Sequence[Graph], io_type: IoType, metadata: ModelMetadata) -> dict[str, bytes]:
-    return {ENTRY: build_metadata(metadata, [_image_metadata(graph, io_type) for graph in graphs])}
+def _metadata_buffer(graphs: Sequence[Graph], ends: _Ends, metadata: ModelMetadata) -> dict[str, bytes]:
+    return {ENTRY: build_metadata(metadata, [_image_metadata(graph, ends) for graph in graphs])}
 
 
-def _image_metadata(graph: Graph, io_type: IoType) -> tuple[ImageMetadata, ImageMetadata]:
+def _image_metadata(graph: Graph, ends: _Ends) -> tuple[ImageMetadata, ImageMetadata]:
     """Describe how bytes become the file's input, and its output becomes bytes."""
     # For uint8, normalisation and the tensor's own scale must give the byte back: its zero is half a step off.
-    middle = float(BYTE_SCALE.zero_point) if io_type == "uint8" else 127.5
-    least, greatest = PIXEL_RANGES[io_type]
+    middle = float(BYTE_SCALE.zero_point) if ends.io_type == "uint8" else 127.5
+    half = 128.0 if ends.io_type == "uint8" and ends.integer else 127.5
+    back = (0.0, 1 / 255) if ends.unit_output else (-middle / half, 1 / half)
     taken, returned = (
         ImageMetadata(
             name=name, description=text, shape=graph.shapes[name], mean=mean, std=std, least=least, greatest=greatest
         )
-        for name, text, mean, std in (
-            (graph.input, "RGB photo.", middle, 127.5),
-            (graph.output, "RGB picture; (value - mean) / std is a byte.", -middle / 127.5, 1 / 127.5),
+        for name, text, (mean, std), (least, greatest) in (
+            (graph.input, "RGB photo.", (middle, half), PIXEL_RANGES[ends.io_type]),
+            (
+                graph.output,
+                "RGB picture; (value - mean) / std is a byte.",
+                back,
+                (0.0, 1.0) if ends.unit_output else PIXEL_RANGES[ends.io_type],
+            ),
         )
     )
     return taken, returned

@@ -21,12 +21,11 @@ from export.calibration.photos import PARITY_IMAGES, draw_photos, parity_sheet, 
 from export.config import IoType, TfliteConfig
 from export.cost import measure_described_cost
 from export.graph.operations import Graph
-from export.graph.passes import TFLITE, apply_passes
 from export.graph.quantized import QuantizedGraph, quantize_like
 from export.interpreter.litert import TfliteGenerator
 from export.sample_project import check_place
 from export.source import SourceGenerator, load_source
-from export.tflite import emitter
+from export.tflite import emitter, targets
 from export.tflite.app import write_app
 from export.tflite.delegation import Coverage, read_coverage
 from export.tflite.metadata import ModelMetadata
@@ -69,7 +68,7 @@ def export_tflite(
     Raises:
         UsageError: If `out` or `app` exists, or the image size does not fit the model.
         UnusableInput: If the model or the photos cannot be used.
-        UnsupportedLayer: If a layer cannot be expressed.
+        UnsupportedLayer: If a layer cannot be expressed, or the target does not take an operator.
         ParityError: If the file does something else than its source; nothing is written then.
     """
     refuse_existing(out, overwrite=overwrite)
@@ -78,8 +77,9 @@ def export_tflite(
     generator = load_source(source, reading=reading)
     graphs = _lower(generator, config)
     content = _emit(graphs, config, _metadata(config, generator))
+    targets.require_taken(content, config.target)
     # The finished file is opened once: for its checks, the delegate's share and the samples.
-    exported = TfliteGenerator(content)
+    exported = TfliteGenerator(content, unit_output=targets.RULES[config.target].unit_output)
     checked = _check(exported, graphs, config)
     coverage = read_coverage(exported.interpreter)
     _log_undelegated(coverage)
@@ -105,28 +105,34 @@ def _lower(generator: SourceGenerator, config: TfliteConfig) -> list[_SizedGraph
     photos = draw_photos(config, generator, size)
     lowered = generator.lower(size)
     others = sizes.lower_other_sizes(config, generator, lowered)
-    graph, quantized = apply_passes(lowered, TFLITE), None
+    graph, quantized = targets.rewrite_float(lowered, config), None
     if config.precision == "int8":
-        quantized = calibrate_and_quantize(graph, photos, generator.scales, generator.float_ops)
+        chosen = calibrate_and_quantize(graph, photos, generator.scales, generator.float_ops)
+        quantized = targets.rewrite_int8(chosen, config.target)
+        graph = quantized.graph
     parity_photos = photos[:PARITY_IMAGES]
     expected = generator.translate_each(parity_photos)
     usual = _SizedGraph(graph=graph, quantized=quantized, photos=parity_photos, expected=expected)
-    return [usual, *(_quantize_other(other, quantized) for other in others)]
+    return [usual, *(_quantize_other(other, quantized, config) for other in others)]
 
 
-def _quantize_other(other: sizes.OtherSize, usual: QuantizedGraph | None) -> _SizedGraph:
-    graph = apply_passes(other.graph, TFLITE)
-    quantized = None if usual is None else quantize_like(graph, usual)
+def _quantize_other(other: sizes.OtherSize, usual: QuantizedGraph | None, config: TfliteConfig) -> _SizedGraph:
+    graph, quantized = targets.rewrite_float(other.graph, config), None
+    if usual is not None:
+        quantized = targets.rewrite_int8(quantize_like(graph, usual), config.target)
+        graph = quantized.graph
     return _SizedGraph(graph=graph, quantized=quantized, photos=other.photos, expected=other.expected)
 
 
 def _emit(graphs: Sequence[_SizedGraph], config: TfliteConfig, metadata: ModelMetadata) -> bytes:
+    rules = targets.RULES[config.target]
     integers = [sized.quantized for sized in graphs if sized.quantized is not None]
     if integers:
-        return emitter.int8_file(integers[0], config.io_type, metadata, others=integers[1:])
+        ends = {"integer_ends": rules.integer_ends, "unit_output": rules.unit_output}
+        return emitter.int8_file(integers[0], config.io_type, metadata, others=integers[1:], **ends)
     graph, *others = (sized.graph for sized in graphs)
     weights = "fp32" if config.precision == "int8" else config.precision
-    return emitter.float_file(graph, weights, metadata, others=others)
+    return emitter.float_file(graph, weights, metadata, others=others, unit_output=rules.unit_output)
 
 
 def _check(exported: TfliteGenerator, graphs: Sequence[_SizedGraph], config: TfliteConfig) -> dict[str, parity.Parity]:
@@ -142,7 +148,12 @@ def _check(exported: TfliteGenerator, graphs: Sequence[_SizedGraph], config: Tfl
     for sized in graphs:
         name = sizes.size_name(sized.graph)
         checked[name] = parity.measure_parity(
-            exported, sized.photos, sized.expected, material=photo_kind(config), quantized=sized.quantized
+            exported,
+            sized.photos,
+            sized.expected,
+            material=photo_kind(config),
+            quantized=sized.quantized,
+            integer_ends=targets.RULES[config.target].integer_ends,
         )
         parity.require_parity(checked[name], config.precision, at=f" at {name}" if len(graphs) > 1 else "")
     return checked
