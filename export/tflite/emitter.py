@@ -21,6 +21,8 @@ _HALF_STEP = 0.5 / 127.5
 INTEGER_BYTE_SCALE = TensorScale(1 / 128, 128)
 """Scale of uint8 ends that integer arithmetic alone reaches: byte b stands for the integer b - 128, without the half
 step. For NPUs, to which a float ADD at either end is an island."""
+UNIT_BYTE_SCALE = TensorScale(1 / 255, 0)
+"""Scale of a uint8 output whose real values lie in 0..1."""
 PIXEL_RANGES: Mapping[IoType, tuple[float, float]] = {
     "float": (-1.0, 1.0),
     "int8": (-128.0, 127.0),
@@ -87,9 +89,9 @@ def int8_file(
         metadata: Texts about the file.
         others: The same generator at other sizes.
         integer_ends: Whether uint8 ends are reached by QUANTIZE alone, see `INTEGER_BYTE_SCALE`.
-        unit_output: Whether a float output lies in 0..1, as in `float_file`.
+        unit_output: Whether the output's real values lie in 0..1, as in `float_file`.
     """
-    ends = _Ends(io_type, integer=integer_ends, unit_output=unit_output and io_type == "float")
+    ends = _Ends(io_type, integer=integer_ends, unit_output=unit_output)
     file = TfliteFile()
     for each in (quantized, *others):
         graph = each.graph
@@ -151,8 +153,15 @@ def _add_output(context: EmitContext, ends: _Ends) -> int:
     plain = ends.io_type == "float" and not ends.unit_output
     real = _add_float(context, name if plain else f"{name}_float", like=name)
     file.add_operator("DEQUANTIZE", 2, [inside], real)
+    if ends.unit_output:
+        unit = _add_unit_output(context, real)
+        if ends.io_type == "float":
+            return unit
+        read = _add_bytes(context, name, UNIT_BYTE_SCALE)
+        file.add_operator("QUANTIZE", 1, [unit], read)
+        return read
     if ends.io_type == "float":
-        return _add_unit_output(context, real) if ends.unit_output else real
+        return real
     shifted, read = _add_float(context, f"{name}_shifted", like=name), _add_bytes(context, name)
     _shift(file, real, -_HALF_STEP, shifted)
     file.add_operator("QUANTIZE", 1, [shifted], read)
@@ -193,7 +202,10 @@ def _image_metadata(graph: Graph, ends: _Ends) -> tuple[ImageMetadata, ImageMeta
     # For uint8, normalisation and the tensor's own scale must give the byte back: its zero is half a step off.
     middle = float(BYTE_SCALE.zero_point) if ends.io_type == "uint8" else 127.5
     half = 128.0 if ends.io_type == "uint8" and ends.integer else 127.5
-    back = (0.0, 1 / 255) if ends.unit_output else (-middle / half, 1 / half)
+    back = (-middle / half, 1 / half)
+    if ends.unit_output:
+        # For uint8, again, the tensor's own scale and these must give the byte back.
+        back = (0.0, 1 / 255)
     taken, returned = (
         ImageMetadata(
             name=name, description=text, shape=graph.shapes[name], mean=mean, std=std, least=least, greatest=greatest
@@ -204,7 +216,7 @@ def _image_metadata(graph: Graph, ends: _Ends) -> tuple[ImageMetadata, ImageMeta
                 graph.output,
                 "RGB picture; (value - mean) / std is a byte.",
                 back,
-                (0.0, 1.0) if ends.unit_output else PIXEL_RANGES[ends.io_type],
+                (0.0, 1.0) if ends.unit_output and ends.io_type == "float" else PIXEL_RANGES[ends.io_type],
             ),
         )
     )

@@ -43,7 +43,7 @@ class TargetRules:
     integer_ends: bool = False
     """Whether uint8 ends are reached without float arithmetic."""
     unit_output: bool = False
-    """Whether a float output lies in 0..1."""
+    """Whether the output's real values lie in 0..1."""
 
 
 _SHUFFLES = {"float_passes": SHUFFLES_AS_CONVOLUTIONS, "int8": (int8_shuffles_as_convolutions,)}

@@ -50,6 +50,21 @@ def test_pixels_of_every_target_are_those_of_the_cpu_file(student, as_artifact, 
             assert apart <= (2e-6 if precision == "fp32" else 2e-7)
 
 
+def test_bytes_for_mediapipe_stand_for_0_to_1(small_artifact, int8, photos, tmp_path):
+    pictures = []
+    for target in ("cpu", "mediapipe"):
+        settings = replace(int8, io_type="uint8", target=target)
+        pictures.append(
+            TfliteGenerator(export_tflite(small_artifact, settings, tmp_path / target).model_path.read_bytes())
+        )
+    output = pictures[1].output
+    assert (output.dtype, output.zero_point) == ("uint8", 0)
+    assert output.scale == pytest.approx(1 / 255)
+    for photo in photos:
+        apart = pictures[1].run(photo).astype(int) - pictures[0].run(photo)
+        assert np.abs(apart).max() <= 1
+
+
 @pytest.mark.parametrize("target", ["npu-mediatek", "npu-qualcomm"])
 def test_bytes_reach_an_npu_without_float_arithmetic(small_artifact, int8, photos, tmp_path, target: Target):
     as_bytes = export_tflite(small_artifact, replace(int8, io_type="uint8", target=target), tmp_path / "uint8")
