@@ -1,24 +1,20 @@
-"""Lens Studio's rules for an ONNX file, and the note beside it on what to type at its import.
+"""Lens Studio's rules for the operators of an ONNX file.
 
 Sources: "Compatibility" in Snap's guide to SnapML, a table of layers in alphabetical order, of which the rows from
 Absolute to Eltwise Div could be read here; its import guide (static NCHW shape, opset 11, no Reshape to five
-dimensions); its limits of 10 MB for a model and 8 MB for a lens. Lens Studio has no Linux build: nothing was tried.
+dimensions). Lens Studio has no Linux build: nothing was tried in it.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import onnx
 
-from compress.errors import UnsupportedLayer, UnusableModel, UsageError
-from compress.files.ownership import CARD_SIGNATURE
-from compress.model_card import escape
-from export.config import OnnxConfig, OnnxIoType
-from export.onnx.emitter import PIXEL_RANGES
+from compress.errors import UnsupportedLayer, UsageError
+from export.config import OnnxConfig
+from export.lens_studio import require_size
 
-NOTE_NAME = "lens_studio.md"
 OPSET = 11
-MODEL_BYTES, LENS_BYTES = 10_000_000, 8_000_000
 LISTED = frozenset({"Add", "BatchNormalization", "Concat", "Conv", "ConvTranspose", "Div"})
 """Operators whose rows in Snap's table were read."""
 UNREAD = frozenset(
@@ -65,11 +61,7 @@ def require_lens_studio(content: bytes) -> list[str]:
         UnusableModel: If it is too large.
         UnsupportedLayer: If an operator, or the way it is used, is not on the list; all are named.
     """
-    if len(content) > min(MODEL_BYTES, LENS_BYTES):
-        raise UnusableModel(
-            f"the file has {len(content) / 1e6:.1f} MB; Snap takes models of {MODEL_BYTES / 1e6:.0f} MB and lenses of "
-            f"{LENS_BYTES / 1e6:.0f} MB, the model within. Distil into a student (compress distill)."
-        )
+    require_size(len(content))
     nodes = onnx.load_model_from_string(content).graph.node
     found = Counter(problem for node in nodes for problem in _problems(node))
     if found:
@@ -92,53 +84,3 @@ def _problems(node: onnx.NodeProto) -> Iterator[str]:
             yield f"{code} with more padding than its kernel is large (use a smaller dilation)"
     if code == "Concat" and attributes["axis"] != _CHANNELS:
         yield "Concat of height or width (join channels alone)"
-
-
-def write_note(
-    size: tuple[int, int],
-    io_type: OnnxIoType,
-    *,
-    name: str,
-    size_bytes: int,
-    ends: tuple[str, str],
-    unread: Sequence[str],
-) -> str:
-    """Return `lens_studio.md`: what to type into the import dialog, and what is not known.
-
-    Args:
-        size: Height and width of the image, pixels.
-        io_type: Values that the file's input and output hold.
-        name: The generator's name.
-        size_bytes: Of the file.
-        ends: Names of the file's input and output.
-        unread: From `require_lens_studio`.
-    """
-    height, width = size
-    low, high = PIXEL_RANGES[io_type]
-    scale, back = (high - low) / 255, 255 / (high - low)
-    unknown = ", ".join(unread) or "none"
-    return f"""# {escape(name)} in Lens Studio
-
-{CARD_SIGNATURE}
-
-**Not tried in Lens Studio**, which has no build for Linux: what follows is read from Snap's guides and computed from
-the file. Look at the first picture that it makes before anything else.
-
-Drag `model.onnx` ({size_bytes / 1e3:,.0f} kB) into the project's resources and set in its import dialog:
-
-| | input `{ends[0]}` | output `{ends[1]}` |
-|---|---|---|
-| shape (batch, channels, height, width) | 1 x 3 x {height} x {width} | 1 x 3 x {height} x {width} |
-| values of a black and of a white pixel | {low:g} and {high:g} | {low:g} and {high:g} |
-| scale, for each of the three channels | {scale:.9g} | {back:.9g} |
-| bias, for each of the three channels | {low:g} | {abs(low) * back:g} |
-
-The dialog's scale and bias turn a texture's 0 to 255 into the input's values, and the output's values into 0 to 255.
-Let the output's transform follow the input, so that the picture lies where the photo was.
-
-- The photo is a square crop, red green blue. A model of faces wants the crop that it was trained on: a face, upright.
-- A model may have {MODEL_BYTES / 1e6:.0f} MB, a lens {LENS_BYTES / 1e6:.0f} MB.
-- Pixel shuffles are written as convolutions with a 1 in each kernel, since Snap's list has no such layer.
-- Operators whose row in Snap's list we could not read: {unknown}.
-  See "Compatibility" in Snap's guide to SnapML.
-"""

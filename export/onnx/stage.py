@@ -23,6 +23,7 @@ from export.graph.operations import Graph
 from export.graph.passes import SHUFFLES_AS_CONVOLUTIONS, apply_passes
 from export.graph.quantized import QuantizedGraph
 from export.interpreter.numpy_int8 import run_int8_graph
+from export.lens_studio import NOTE_NAME, write_note
 from export.onnx import emitter, lens_studio
 from export.onnx.extra import check_onnx
 from export.onnx.runner import OnnxGenerator
@@ -90,7 +91,7 @@ def export_onnx(
         if config.data is not None:
             images.write_png(scratch / "samples.png", parity_sheet(lowered.photos, lowered.expected, pictures))
         if unread is not None:
-            (scratch / lens_studio.NOTE_NAME).write_text(_note(generator, lowered, config, content, unread), "utf-8")
+            (scratch / NOTE_NAME).write_text(_note(generator, lowered, config, content, unread), "utf-8")
         scores |= {"ran_in": exported.engine} | ({} if unread is None else {"not_in_snaps_list_as_read": unread})
         write_manifest(scratch, _manifest(out.name, config, generator, lowered, len(content), scores))
         (scratch / CARD_NAME).write_text(export_card(open_artifact(scratch)), encoding="utf-8")
@@ -163,13 +164,14 @@ def _check_integers(
 
 
 def _note(generator: SourceGenerator, lowered: _Lowered, config: OnnxConfig, content: bytes, unread: list[str]) -> str:
-    graph = lowered.graph
-    return lens_studio.write_note(
-        graph.input_shape[:2],
-        config.resolved_io_type,
+    height, width, channels = lowered.graph.input_shape
+    return write_note(
+        (1, channels, height, width),
+        emitter.PIXEL_RANGES[config.resolved_io_type],
         name=generator.name,
+        file=MODEL_NAMES["onnx"],
         size_bytes=len(content),
-        ends=(graph.input, graph.output),
+        ends=(lowered.graph.input, lowered.graph.output),
         unread=unread,
     )
 

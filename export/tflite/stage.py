@@ -23,6 +23,7 @@ from export.cost import measure_described_cost
 from export.graph.operations import Graph
 from export.graph.quantized import QuantizedGraph, quantize_like
 from export.interpreter.litert import TfliteGenerator
+from export.lens_studio import NOTE_NAME, require_size, write_note
 from export.sample_project import check_place
 from export.source import SourceGenerator, load_source
 from export.tflite import emitter, targets
@@ -78,6 +79,8 @@ def export_tflite(
     graphs = _lower(generator, config)
     content = _emit(graphs, config, _metadata(config, generator))
     targets.require_taken(content, config.target)
+    if config.target == "lens-studio":
+        require_size(len(content))
     # The finished file is opened once: for its checks, the delegate's share and the samples.
     exported = TfliteGenerator(content, unit_output=targets.RULES[config.target].unit_output)
     checked = _check(exported, graphs, config)
@@ -89,6 +92,8 @@ def export_tflite(
         if config.data is not None:
             pictures = map(exported.translate, usual.photos)
             images.write_png(scratch / "samples.png", parity_sheet(usual.photos, usual.expected, pictures))
+        if config.target == "lens-studio":
+            (scratch / NOTE_NAME).write_text(_note(content, usual.graph, generator), encoding="utf-8")
         scores = parity.as_scores(checked) | {"xnnpack": coverage.as_json()}
         write_manifest(scratch, _manifest(out.name, config, generator, usual, len(content), scores))
         (scratch / CARD_NAME).write_text(export_card(open_artifact(scratch)), encoding="utf-8")
@@ -164,6 +169,18 @@ def _metadata(config: TfliteConfig, generator: SourceGenerator) -> ModelMetadata
         config.description or f"PocketGAN generator {generator.name}, {config.precision}: RGB image to RGB image."
     )
     return ModelMetadata(name=generator.name, description=description, author=config.author, license=config.license)
+
+
+def _note(content: bytes, graph: Graph, generator: SourceGenerator) -> str:
+    return write_note(
+        (1, *graph.input_shape),
+        emitter.PIXEL_RANGES["float"],
+        name=generator.name,
+        file=MODEL_NAMES["tflite"],
+        size_bytes=len(content),
+        ends=(graph.input, graph.output),
+        unread=targets.find_unread(content),
+    )
 
 
 def _log_undelegated(coverage: Coverage) -> None:

@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from compress.errors import UnsupportedLayer
 from export.config import Target, TfliteConfig
-from export.delegates.operators import read_operators
+from export.delegates.operators import FileOperator, read_operators
 from export.delegates.table import DelegateName, find_delegate
 from export.graph.operations import Graph
 from export.graph.passes import SEPARATE_ACTIVATIONS, SHUFFLES_AS_CONVOLUTIONS, TFLITE, Pass, apply_passes
@@ -25,6 +25,16 @@ _WAYS_OUT: Mapping[str, str] = {
     "QUANTIZE": "use --io-type int8, or a student without a ReLU that stands alone",
     "RELU6": "distil into a student, which uses ReLU",
 }
+_SNAP_LISTED = frozenset({"ADD", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "DIV", "TRANSPOSE_CONV"})
+"""Operators whose rows in Snap's list of layers were read, see `export.onnx.lens_studio`."""
+_SNAP_UNREAD = frozenset(
+    {
+        "AVERAGE_POOL_2D", "LEAKY_RELU", "LOGISTIC", "MAX_POOL_2D", "MEAN", "MIRROR_PAD", "MUL", "PAD", "RELU",
+        "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "RSQRT", "SQRT", "SQUARED_DIFFERENCE", "STRIDED_SLICE", "SUB",
+        "TANH",
+    }
+)  # fmt: skip
+"""Operators that would stand in the part of the list that could not be read."""
 _OTHERWISE = "distil into a student, or use --target cpu"
 
 
@@ -73,23 +83,29 @@ def rewrite_int8(quantized: QuantizedGraph, target: Target) -> QuantizedGraph:
 
 
 def require_taken(content: bytes, target: Target) -> None:
-    """Hold a file against the table of its target's delegate.
+    """Hold a file against the table of its target's delegate, or Snap's list.
 
     Raises:
         UnsupportedLayer: If an operator is not taken; all are named, with the way out.
     """
-    name = RULES[target].delegate
-    if name is None:
-        return
-    delegate = find_delegate(name)
     model: Any = schema.ModelT.InitFromPackedBuf(content)
-    refused = Counter(
-        (operator.code, reason)
-        for operator in read_operators(model)
-        if (reason := operator.refusal(delegate)) is not None
-    )
-    if refused:
+    reasons = Counter((one.code, reason) for one in read_operators(model) if (reason := _refusal(one, target)))
+    if reasons:
         listed = "; ".join(
-            f"{count} {code}: {reason} ({_WAYS_OUT.get(code, _OTHERWISE)})" for (code, reason), count in refused.items()
+            f"{count} {code}: {reason} ({_WAYS_OUT.get(code, _OTHERWISE)})" for (code, reason), count in reasons.items()
         )
         raise UnsupportedLayer(f"--target {target} does not take what this model needs: {listed}.")
+
+
+def _refusal(operator: FileOperator, target: Target) -> str | None:
+    if target == "lens-studio":
+        known = operator.code in _SNAP_LISTED | _SNAP_UNREAD
+        return None if known else f"Snap's list of layers does not have {operator.code}"
+    name = RULES[target].delegate
+    return None if name is None else operator.refusal(find_delegate(name))
+
+
+def find_unread(content: bytes) -> list[str]:
+    """Return the operators of a file that stand in the part of Snap's list that could not be read, sorted."""
+    model: Any = schema.ModelT.InitFromPackedBuf(content)
+    return sorted({one.code for one in read_operators(model)} & _SNAP_UNREAD)

@@ -65,6 +65,6 @@ def test_settings_that_snap_does_not_take_are_refused(small_artifact, tmp_path, 
 
 
 def test_too_large_a_model_is_refused(small_artifact, tmp_path, monkeypatch):
-    monkeypatch.setattr(lens_studio, "LENS_BYTES", 1000)
+    monkeypatch.setattr("export.lens_studio.LENS_BYTES", 1000)
     with pytest.raises(UnusableModel, match="Snap takes models of 10 MB"):
         export_onnx(small_artifact, TARGET, tmp_path / "out")

@@ -36,7 +36,8 @@ def test_pixels_of_every_target_are_those_of_the_cpu_file(student, as_artifact, 
     source = as_artifact(student)
     settings = int8 if precision == "int8" else TfliteConfig()
     usual = TfliteGenerator(export_tflite(source, settings, tmp_path / "cpu").model_path.read_bytes())
-    for target in (*DELEGATED, "mediapipe"):
+    of_floats: tuple[Target, ...] = ("lens-studio",) if precision == "fp32" else ()
+    for target in (*DELEGATED, "mediapipe", *of_floats):
         exported = export_tflite(source, replace(settings, target=target), tmp_path / target)
         content = exported.model_path.read_bytes()
         name = RULES[target].delegate
@@ -165,3 +166,14 @@ def test_mediapipes_picture_in_0_to_1_translates_as_any_other(small_artifact, ph
     for path in (tmp_path / "cpu_pictures").glob("*.png"):
         other = read_image(tmp_path / "mediapipe_pictures" / path.name)
         np.testing.assert_allclose(other.astype(int), read_image(path), atol=1)
+
+
+def test_lens_studio_gets_a_note_and_snaps_layers_alone(small_artifact, chain, as_artifact, tmp_path):
+    artifact = export_tflite(small_artifact, TfliteConfig(target="lens-studio"), tmp_path / "out")
+    assert not {"DEPTH_TO_SPACE", "SPACE_TO_DEPTH"} & set(codes_of(artifact.model_path.read_bytes()))
+    note = (artifact.path / "lens_studio.md").read_text()
+    assert "| shape (batch, height, width, channels) | 1 x 32 x 32 x 3 | 1 x 32 x 32 x 3 |" in note
+    assert "| scale, for each of the three channels | 0.00784313725 | 127.5 |" in note
+    alone = as_artifact(chain([layers.ReLU(max_value=6), layers.Conv2D(3, 1)], (32, 32, 3)), "alone")
+    with pytest.raises(UnsupportedLayer, match=r"1 RELU6: Snap's list of layers does not have RELU6"):
+        export_tflite(alone, TfliteConfig(target="lens-studio"), tmp_path / "refused")
