@@ -92,6 +92,42 @@ def photo_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def draw_face() -> Callable[[int], np.ndarray]:
+    """Draw a face that detectors take for one: `(side, side, 3)` uint8; eyes at (41, 48) and (59, 48), nose at
+    (50, 60), mouth at (50, 67), hundredths of the side.
+    """
+    from PIL import Image, ImageDraw, ImageFilter
+
+    def draw(side: int) -> np.ndarray:
+        image = Image.new("RGB", (side, side), (90, 120, 150))
+        pen = ImageDraw.Draw(image)
+        for x, y, half_width, half_height, colour in _FACE_ELLIPSES:
+            box = [(x - half_width), (y - half_height), (x + half_width), (y + half_height)]
+            pen.ellipse([value * side / 100 for value in box], fill=colour)
+        return np.asarray(image.filter(ImageFilter.GaussianBlur(side / 200)))
+
+    return draw
+
+
+_SKIN, _DARK = (224, 172, 140), (60, 40, 30)
+_FACE_ELLIPSES = (
+    (50, 100, 34, 26, (60, 70, 110)),
+    (50, 44, 27, 32, _DARK),
+    (50, 74, 8, 9, (205, 150, 120)),
+    (50, 50, 22, 28, _SKIN),
+    *((x, 52, 3, 6, _SKIN) for x in (28, 72)),
+    *((x, 42, 6, 1.4, _DARK) for x in (41, 59)),
+    *((x, 48, 4.2, 2.4, (245, 240, 235)) for x in (41, 59)),
+    *((x, 48, 2.1, 2.2, (40, 25, 15)) for x in (41, 59)),
+    (50, 57, 2.5, 4, (208, 150, 120)),
+    *((x, 60, 1.2, 0.9, (150, 90, 70)) for x in (47.5, 52.5)),
+    (50, 67, 8, 2.6, (180, 80, 80)),
+    (50, 66.7, 7.5, 0.6, (120, 40, 40)),
+)
+"""Centre, half width, half height and colour of the parts of a face, in hundredths of the picture's side."""
+
+
+@pytest.fixture(scope="session")
 def convolution_chain() -> Callable[..., bytes]:
     """Write small `.tflite` files: chains of 3x3 convolutions from and to a 32x32 image, in float."""
     from export.graph.operations import Convolution, Graph, Operation, Pad

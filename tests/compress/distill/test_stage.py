@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,15 @@ from compress.distill.stage import distill
 from compress.distill.training_data import build
 from compress.distill.training_data.build import build_training_data
 from compress.errors import UnusableData, UnusableModel, UsageError
+from compress.faces.template import AlignmentTemplate, read_template, record_template
 from compress.files.training_folder import training_folder
 from compress.training import kid
 
 CONFIG = DistillConfig(
     domain="both", image_size_px=16, width=8, blocks=1, steps=4, batch_size=2, sample_every=2, checkpoint_every=2
 )
+
+TEMPLATE = AlignmentTemplate(eyes_y=0.4)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,8 +39,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def student(teacher_file: Path, photo_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """One finished student; training even a tiny one takes seconds, so the tests share it."""
-    return distill(teacher_file, photo_folders, CONFIG, tmp_path_factory.mktemp("stage") / "student")
+    """One finished student; training even a tiny one takes seconds, so the tests share it.
+
+    It learns from a copy of the photos, beside which it is noted how their faces were aligned.
+    """
+    data = tmp_path_factory.mktemp("aligned") / "photos"
+    shutil.copytree(photo_folders, data)
+    (data / "NOTE.json").write_text(json.dumps(record_template(TEMPLATE)))
+    return distill(teacher_file, data, CONFIG, tmp_path_factory.mktemp("stage") / "student")
 
 
 def _weights(student: Artifact) -> list[np.ndarray]:
@@ -50,6 +60,7 @@ def test_a_student_is_one_model_with_a_manifest_that_reads_back(student: Artifac
     manifest = student.manifest
     assert (manifest.stage, manifest.parent, manifest.seed) == ("distill", artifact.file_fingerprint(teacher_file), 0)
     assert manifest.config["width"] == 8
+    assert read_template(manifest.config, origin=student.path) == TEMPLATE
     assert manifest.cost.params > 0
     assert manifest.scores["held_back_photos"] == 2
     assert manifest.scores["held_back_psnr_db"] > 0

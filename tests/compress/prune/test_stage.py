@@ -15,6 +15,7 @@ from compress.artifact import Artifact, ImageSpec, Manifest
 from compress.config import to_mapping
 from compress.distill.config import DistillConfig, FitConfig
 from compress.errors import UnusableArtifact, UsageError
+from compress.faces.template import AlignmentTemplate, read_template, record_template
 from compress.files.atomic import atomic_dir
 from compress.files.training_folder import make_training_folder
 from compress.prune.config import PruneConfig
@@ -33,6 +34,8 @@ CONFIG = PruneConfig(
     precision="float32",
 )
 """The student below is predicted to take 18.7 kB."""
+TEMPLATE = AlignmentTemplate(eyes_y=0.4)
+"""Where its faces lay."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,7 +56,7 @@ def student(make_student, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
         spec, measured = ImageSpec(shape=(SIZE_PX, SIZE_PX, 3)), cost.measure_cost(model)
         manifest = Manifest(
             name="student", format="keras", stage="distill", parent=None, input=spec, cost=measured,
-            config={"domain": "B"},
+            config={"domain": "B", **record_template(TEMPLATE)},
         )  # fmt: skip
         artifact.write_manifest(scratch, manifest)
     return artifact.open_artifact(out)
@@ -80,6 +83,7 @@ def test_a_pruned_student_is_one_model_with_a_manifest_that_reads_back(student: 
     ]  # fmt: skip
     manifest = pruned.manifest
     assert (manifest.stage, manifest.parent, manifest.seed) == ("prune", student.fingerprint, 0)
+    assert read_template(manifest.config, origin=pruned.path) == TEMPLATE
     assert manifest.config["predicted_int8_bytes"] <= CONFIG.max_bytes
     assert manifest.cost.params < student.manifest.cost.params
     assert manifest.cost.macs is not None
