@@ -2,7 +2,7 @@
 # The report is then runs/demo/report.html. Any other command: docker run --rm -v "$PWD:/data" pocketgan compress doctor
 #
 # The base is pinned by its tag, which may move with patches of Debian and Python; every package below by uv.lock, with
-# its hash. The image takes some 2 GB, most of it TensorFlow.
+# its hash. The image takes some 3 GB, most of it TensorFlow.
 FROM python:3.11-slim-bookworm
 
 RUN apt-get update \
