@@ -31,6 +31,19 @@ def is_convolution(parameters: Parameters) -> bool:
     return "weight" in parameters and parameters["weight"].ndim == 4
 
 
+def unfit_tensors(place: str, parameters: Parameters) -> UnusableModel:
+    """Return the error for tensors that make no layer: what is missing is named where it is known.
+
+    Args:
+        place: The layer, such as `its layer 4`.
+        parameters: Its tensors by name.
+    """
+    names = ", ".join(sorted(parameters))
+    if "weight" not in parameters and "bias" in parameters:
+        return UnusableModel(f"{place} holds {names} but no weight: the file lacks a tensor; save the state dict anew.")
+    return UnusableModel(f"{place} holds {names}, which no layer here has.")
+
+
 def is_norm(parameters: Parameters) -> bool:
     """Check whether parameters are of a norm."""
     return "running_mean" in parameters or ("weight" in parameters and parameters["weight"].ndim == 1)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compress.errors import UnusableModel
-from compress.teachers.pytorch.layers import Parameters, is_convolution, is_norm
+from compress.teachers.pytorch.layers import Parameters, is_convolution, is_norm, unfit_tensors
 
 Block = dict[tuple[int, ...], Parameters]
 """Layers of a residual block, by their places within it."""
@@ -96,7 +96,7 @@ class _Walk:
                 self._enter(number, width=1)
                 self.blur = member["filt"]
             else:
-                raise UnusableModel(f"its layer {number} holds {', '.join(sorted(member))}, which no layer here has.")
+                raise unfit_tensors(f"its layer {number}", member)
         return self.steps
 
     def _enter(self, number: int, width: int) -> None:

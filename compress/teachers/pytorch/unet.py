@@ -22,6 +22,7 @@ from compress.teachers.pytorch.layers import (
     judge_norms,
     make_rgb,
     take_rgb,
+    unfit_tensors,
 )
 from compress.teachers.pytorch.networks import Layers
 from compress.teachers.pytorch.unseen import UnseenLayers
@@ -114,7 +115,7 @@ def _level(layers: Layers, depth: int) -> _Level:
         elif is_norm(parameters):
             level.down_norm = parameters
         else:
-            raise UnusableModel(f"its level {depth} holds {', '.join(sorted(parameters))}, which no layer here has.")
+            raise unfit_tensors(f"its level {depth}", parameters)
     within = {place[depth - 1] for place in layers if len(place) > depth} or {convolutions[0] + 1}
     level.numbers = (convolutions[0], within.pop(), convolutions[1])
     return level

@@ -73,6 +73,7 @@ def test_generator_is_found_in_what_training_loops_save(references, name):
         ("pickled", "state_dict"),
         ("classifier", "fc.weight"),
         ("nan", "NaN"),
+        ("lacking", "its layer 1 holds bias but no weight: the file lacks a tensor"),
         ("stretched", "larger than the file"),
         ("bomb", "many times its size"),
         ("claims_64_gb", "larger than the file"),

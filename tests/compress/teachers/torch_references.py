@@ -124,6 +124,7 @@ def write_variants(folder, generator):
     torch.save(generator, folder / "pickled.pth")
     torch.save({"fc.weight": torch.zeros(10, 10)}, folder / "classifier.pth")
     torch.save(state | {"model.1.weight": state["model.1.weight"] * float("nan")}, folder / "nan.pth")
+    torch.save({name: one for name, one in state.items() if name != "model.1.weight"}, folder / "lacking.pth")
     torch.save(state | {"model.1.weight": torch.zeros(1).expand(4, 3, 2**14, 2**14)}, folder / "stretched.pth")
     with zipfile.ZipFile(folder / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", b"\x80\x02}q\x00.")
