@@ -40,6 +40,7 @@ class BenchEntry:
     threads: Count | None = None
     latency_ms: Measures | None = None
     over_first_threads: Measures | None = None
+    compiled_model: Measures | None = None
     macs: Measures | int | None = None
     gmacs_per_s: Amount | None = None
     share_of_peak: Amount | None = None

@@ -21,6 +21,9 @@ class HostConfig:
     """Rounds; in each, every model has its turn."""
     warmup: int = 3
     """Runs of each model before the first round, which are not timed."""
+    compiled_model: bool = False
+    """Time each file through LiteRT's CompiledModel too, in the same rounds, check that it returns the same bits, and
+    ask litert-benchmark for a second opinion."""
 
     def __post_init__(self) -> None:
         require_at_least(self, runs=1, warmup=0)

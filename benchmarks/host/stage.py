@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from ai_edge_litert.interpreter import Interpreter
 
+from benchmarks.host.compiled import CompiledRunner, ask_litert_benchmark
 from benchmarks.host.config import HostConfig
 from benchmarks.host.roofline import PeakLayer, compare_with_peak, count_macs, find_peaks, open_peak_layers
 from benchmarks.timing.machine import read_machine
@@ -58,6 +59,13 @@ class _InterpreterSet:
     threads: int
     interpreters: list[Interpreter]
     layers: list[PeakLayer]
+    compiled: list[CompiledRunner]
+    """The same models in CompiledModel, where that was asked for."""
+
+    @property
+    def runnables(self) -> list[Runnable]:
+        """All that takes turns, in the order of the columns of rounds."""
+        return [*self.interpreters, *self.layers, *self.compiled]
 
 
 def bench_host(config: HostConfig) -> dict[str, Any]:
@@ -72,7 +80,8 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
         `measure_start`, `ops_total`, `ops_delegated`, `partitions` and `op_counts`. On further counts of threads, all
         models follow anew, each with its count in its name: their speed-ups are over the baseline on as many, their
         rates are compared with the peak on as many, and `over_first_threads` is the `summarize_speedup` over the same
-        model on `threads`, with a `withheld` of its own.
+        model on `threads`, with a `withheld` of its own. With `compiled_model`, each entry has what `_compare_compiled`
+        returns under that name.
 
     Raises:
         UnusableModel: If a file is missing or cannot be run.
@@ -84,14 +93,15 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
     coverage = [_count_operators(content) for content in contents]
     macs = [count_macs(content) for content in contents]
     machine = read_machine()
-    sets = [_open_interpreters(models, threads) for threads in config.threads]
+    sets = [_open_interpreters(models, threads, compiled=config.compiled_model) for threads in config.threads]
     _warn_of_different_inputs(models, sets[0].interpreters)
     rounds, waiting = _time_watched(sets, config)
     entries, peaks = [], []
-    columns = len(models) + len(sets[0].layers)
+    columns = len(sets[0].runnables)
+    behind_layers = len(models) + len(sets[0].layers)
     for number, interpreter_set in enumerate(sets):
         own = [latencies[number * columns : (number + 1) * columns] for latencies in rounds]
-        peaks.append(find_peaks(interpreter_set.layers, [latencies[len(models) :] for latencies in own]))
+        peaks.append(find_peaks(interpreter_set.layers, [latencies[len(models) : behind_layers] for latencies in own]))
         for position, model in enumerate(models):
             summary = summarize_model(own, position)
             gain = None
@@ -111,6 +121,11 @@ def bench_host(config: HostConfig) -> dict[str, Any]:
                     **compare_with_peak(macs[position], summary["latency_ms"]["min"], peaks[number]),
                     **asdict(starts[number][position]),
                     **coverage[position],
+                    **(
+                        {"compiled_model": _compare_compiled(interpreter_set, models, position, own, waiting, config)}
+                        if config.compiled_model
+                        else {}
+                    ),
                 }
             )
     return {
@@ -197,14 +212,42 @@ def _count_operators(content: bytes) -> dict[str, Any]:
     }
 
 
-def _open_interpreters(models: Sequence[TimedModel], threads: int) -> _InterpreterSet:
+def _open_interpreters(models: Sequence[TimedModel], threads: int, *, compiled: bool) -> _InterpreterSet:
     interpreters = [open_filled_file(model.file, threads=threads) for model in models]
-    return _InterpreterSet(threads=threads, interpreters=interpreters, layers=open_peak_layers(threads=threads))
+    pairs = zip(models, interpreters, strict=True) if compiled else ()
+    return _InterpreterSet(
+        threads=threads,
+        interpreters=interpreters,
+        layers=open_peak_layers(threads=threads),
+        compiled=[CompiledRunner(model.file, filled, threads=threads) for model, filled in pairs],
+    )
+
+
+def _compare_compiled(
+    interpreter_set: _InterpreterSet,
+    models: Sequence[TimedModel],
+    position: int,
+    rounds: Sequence[Sequence[float]],
+    waiting: float | None,
+    config: HostConfig,
+) -> dict[str, Any]:
+    """Return `latency_ms` in CompiledModel, its speed-up over Interpreter, `bit_equal`, and `litert_benchmark`."""
+    column = len(models) + len(interpreter_set.layers) + position
+    gain = summarize_speedup([latencies[position] / latencies[column] for latencies in rounds])
+    return {
+        "latency_ms": summarize_values([latencies[column] for latencies in rounds]),
+        **gain,
+        "withheld": withheld_reason(gain["noise"], waiting=waiting),
+        "bit_equal": interpreter_set.compiled[position].equals(interpreter_set.interpreters[position]),
+        "litert_benchmark": ask_litert_benchmark(
+            models[position].file, threads=interpreter_set.threads, runs=config.runs
+        ),
+    }
 
 
 def _time_watched(sets: Sequence[_InterpreterSet], config: HostConfig) -> tuple[list[list[float]], float | None]:
     """Let models take turns, and watch how much of that time their threads waited for a processor, as a share."""
-    models = [model for one in sets for model in (*one.interpreters, *one.layers)]
+    models = [model for one in sets for model in one.runnables]
     started, waited = time.perf_counter(), sum_waited_s()
     rounds = time_rounds(models, runs=config.runs, warmup=config.warmup)
     took, waited_in_all = time.perf_counter() - started, sum_waited_s()
@@ -237,7 +280,7 @@ def _find_file(path: Path) -> tuple[str, Path]:
         artifact = open_artifact(path)
         if artifact.manifest.format != "tflite":
             raise UnusableArtifact(
-                f"{path} holds a {artifact.manifest.format} model, but this times .tflite; "
+                f"{path} holds {artifact.model_path.name}, but this times .tflite; "
                 "run `compress export tflite` on it first."
             )
         check_file(artifact.model_path)

@@ -17,7 +17,21 @@ def format_table(record: Mapping[str, Any]) -> str:
         rows.append(
             (*format_measurement(entry), rate, format_start(entry), f"{memory:.1f} MB", *format_delegation(entry))
         )
-    return "\n".join([*format_columns(rows), *format_conditions(record)])
+    return "\n".join([*format_columns(rows), *_format_compiled(record["entries"]), *format_conditions(record)])
+
+
+def _format_compiled(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Format what CompiledModel and litert-benchmark say, a line for each model; none where nobody asked."""
+    lines = []
+    for entry in entries:
+        if (compiled := entry.get("compiled_model")) is None:
+            continue
+        second, bits = compiled["litert_benchmark"], "the same bits" if compiled["bit_equal"] else "OTHER BITS"
+        lines.append(
+            f"{entry['name']} in CompiledModel: {compiled['latency_ms']['median']:.2f} ms, {format_speedup(compiled)} "
+            f"of Interpreter, {bits}; litert-benchmark: {second['median_ms']:.2f} ms"
+        )
+    return lines
 
 
 def format_measurement(entry: Mapping[str, Any]) -> tuple[str, ...]:

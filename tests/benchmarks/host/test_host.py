@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 
+from benchmarks.host.compiled import CompiledRunner
 from benchmarks.host.config import HostConfig
 from benchmarks.host.stage import TURN_INVOKES, bench_host, find_models, time_rounds
+from benchmarks.host.table import format_table
 from compress.artifact import Cost, ImageSpec, Manifest, write_manifest
+from compress.bench_record import parse_bench
 from compress.errors import UnusableArtifact, UnusableModel, UsageError
 from export.graph.operations import Activate, Graph
+from export.interpreter.open_file import open_filled_file
 from export.tflite.emitter import float_file
 
 
@@ -159,3 +163,30 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_numbers_out_of_range_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="expected at least"):
         HostConfig(baseline=Path("a"), candidate=(Path("b"),), **change)
+
+
+def test_compiled_model_returns_the_same_bits_and_is_timed_beside(models: Path) -> None:
+    paths = models / "narrow.tflite", models / "mirrored.tflite"
+    config = HostConfig(baseline=paths[0], candidate=paths[1:], runs=2, warmup=0, compiled_model=True)
+    record = bench_host(config)
+    parse_bench(json.loads(json.dumps(record)))
+    for entry in record["entries"]:
+        compiled = entry["compiled_model"]
+        assert compiled["bit_equal"] is True
+        assert compiled["latency_ms"]["median"] > 0
+        assert compiled["speedup"] > 0
+        assert compiled["litert_benchmark"]["median_ms"] > 0
+    fully = [entry["compiled_model"]["litert_benchmark"]["fully_accelerated"] for entry in record["entries"]]
+    assert fully == [True, False]
+    table = format_table(record)
+    assert "narrow in CompiledModel" in table
+    assert "the same bits" in table
+
+
+def test_other_bits_of_compiled_model_would_show(models: Path) -> None:
+    filled = open_filled_file(models / "narrow.tflite", threads=1)
+    runner = CompiledRunner(models / "narrow.tflite", filled, threads=1)
+    assert runner.equals(filled)
+    detail = filled.get_input_details()[0]
+    filled.set_tensor(detail["index"], filled.get_tensor(detail["index"]) + 1)
+    assert not runner.equals(filled)
