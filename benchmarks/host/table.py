@@ -28,8 +28,8 @@ def _format_compiled(entries: Sequence[Mapping[str, Any]]) -> list[str]:
             continue
         second, bits = compiled["litert_benchmark"], "the same bits" if compiled["bit_equal"] else "OTHER BITS"
         lines.append(
-            f"{entry['name']} in CompiledModel: {compiled['latency_ms']['median']:.2f} ms, {format_speedup(compiled)} "
-            f"of Interpreter, {bits}; litert-benchmark: {second['median_ms']:.2f} ms"
+            f"{entry['name']} in CompiledModel: {compiled['latency_ms']['median']:.2f} ms, speed-up over Interpreter "
+            f"{format_speedup(compiled)}, {bits}; litert-benchmark: {second['median_ms']:.2f} ms"
         )
     return lines
 

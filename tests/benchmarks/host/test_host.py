@@ -148,7 +148,7 @@ def test_an_artifact_of_another_format_names_the_export(models: Path, tmp_path: 
     manifest = artifact / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"tflite"', '"keras"'))
     (artifact / "model.keras").touch()
-    with pytest.raises(UnusableArtifact, match=r"holds a keras model.*run `compress export tflite`"):
+    with pytest.raises(UnusableArtifact, match=r"holds model\.keras.*run `compress export tflite`"):
         find_models([artifact])
 
 
