@@ -92,6 +92,23 @@ def test_one_wrong_zero_point_is_caught_in_int8(quantized, photos, expected):
         parity.require_parity(checked, "int8")
 
 
+@pytest.mark.parametrize(("photos_off", "refused"), [(1, False), (2, True)])
+def test_one_photo_that_a_rounded_half_throws_off_is_no_wrong_file(
+    quantized, photos, expected, monkeypatch: pytest.MonkeyPatch, photos_off: int, refused: bool
+):
+    run, seen = parity.numpy_int8.run_int8_graph, []
+
+    def otherwise(graph, images):
+        seen.append(images)
+        exact = run(graph, images)
+        return exact if len(seen) > photos_off else np.clip(exact.astype(int) + 4, -128, 127).astype(np.int8)
+
+    monkeypatch.setattr(parity.numpy_int8, "run_int8_graph", otherwise)
+    checked = _measure(emitter.int8_file(quantized, "int8"), photos[:3], expected[:3], quantized=quantized)
+    assert checked.share_within_a_step is not None
+    assert (checked.share_within_a_step < parity.LEAST_SHARE_WITHIN_A_STEP) == refused
+
+
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "dynamic", "int8"])
 def test_nan_misses_every_bound(precision: Precision):
     checked = parity.Parity(images=1, material="photos", psnr_db=float("nan"), largest_difference=0.0)
