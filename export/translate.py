@@ -91,8 +91,7 @@ def open_translator(model: Path, config: TranslateConfig, reading: ReadingConfig
     if is_artifact(model):
         artifact = open_artifact(model)
         if artifact.manifest.format == "tflite":
-            unit_output = artifact.manifest.config.get("target") == "mediapipe"
-            return _open_tflite(artifact.model_path, config, reading, unit_output=unit_output)
+            return _open_tflite(artifact.model_path, config, reading)
         if artifact.manifest.format == "onnx":
             return _open_source(artifact.model_path, config, reading)
         if artifact.manifest.format == "mlpackage":
@@ -102,13 +101,11 @@ def open_translator(model: Path, config: TranslateConfig, reading: ReadingConfig
     return _open_source(model, config, reading)
 
 
-def _open_tflite(
-    path: Path, config: TranslateConfig, reading: ReadingConfig, *, unit_output: bool = False
-) -> tuple[Translator, tuple[int, int]]:
+def _open_tflite(path: Path, config: TranslateConfig, reading: ReadingConfig) -> tuple[Translator, tuple[int, int]]:
     require_teacher_file(path, reading)
     from export.interpreter.litert import TfliteGenerator
 
-    generator = TfliteGenerator.open(path, threads=config.threads, unit_output=unit_output)
+    generator = TfliteGenerator.open(path, threads=config.threads)
     wanted = config.image_size_px
     if wanted is not None and generator.size != (wanted, wanted):
         if (wanted, wanted) not in generator.sizes:

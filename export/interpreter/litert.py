@@ -14,6 +14,9 @@ from compress.images import to_float
 from export.graph.quantized import TensorScale
 from export.interpreter.checked_file import check_file
 
+UNIT_SUFFIX = "_unit"
+"""End of the name of a float output whose values lie in 0..1, as `export tflite --target mediapipe` writes it."""
+
 
 @dataclass(frozen=True)
 class ImageTensor:
@@ -39,7 +42,6 @@ class TfliteGenerator:
         content: The file's bytes.
         name: The file as errors call it.
         threads: Threads to run on.
-        unit_output: Whether a float output lies in 0..1, as `export tflite --target mediapipe` writes it.
 
     Raises:
         UnusableModel: If it is no `.tflite` file, or no generator of one image from one image.
@@ -59,10 +61,10 @@ class TfliteGenerator:
         """Height and width of each image that it takes, pixels, the usual one first."""
 
     @classmethod
-    def open(cls, path: Path, *, threads: int = 2, unit_output: bool = False) -> "TfliteGenerator":
+    def open(cls, path: Path, *, threads: int = 2) -> "TfliteGenerator":
         """Load a file from disk, which a child process has opened and run before."""
         check_file(path)
-        return cls(path.read_bytes(), name=str(path), threads=threads, unit_output=unit_output)
+        return cls(path.read_bytes(), name=str(path), threads=threads)
 
     def at_size(self, size: tuple[int, int]) -> "TfliteGenerator":
         """Return the same loaded file, running at one of its sizes.
@@ -141,7 +143,8 @@ class TfliteGenerator:
             return to_float(output)
         if output.dtype == np.int8:
             return TensorScale(*self._output["quantization"]).dequantize(output)
-        return output.astype(np.float32) * 2 - 1 if self._unit_output else output.astype(np.float32)
+        picture = output.astype(np.float32)
+        return picture * 2 - 1 if self._output["name"].endswith(UNIT_SUFFIX) else picture
 
 
 def _details(found: Any) -> list[Any]:

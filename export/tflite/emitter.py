@@ -9,6 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 from export.config import IoType
 from export.graph.operations import Graph
 from export.graph.quantized import QuantizedGraph, TensorScale
+from export.interpreter.litert import UNIT_SUFFIX
 from export.tflite.file import SIGNATURE, Subgraph, TfliteFile, quantization_parameters
 from export.tflite.metadata import ENTRY, ImageMetadata, ModelMetadata, build_metadata
 from export.tflite.operators import EmitContext, FloatWeights, emit
@@ -172,7 +173,8 @@ def _add_unit_output(context: EmitContext, real: int) -> int:
     """Add the operators that turn a picture in -1..1 into one in 0..1; return their tensor."""
     file, name = context.file, context.graph.output
     half = file.add_constant("half", np.array(0.5, dtype=np.float32))
-    halved, shifted = (_add_float(context, f"{name}_{role}", like=name) for role in ("halved", "unit"))
+    halved = _add_float(context, f"{name}_halved", like=name)
+    shifted = _add_float(context, f"{name}{UNIT_SUFFIX}", like=name)
     file.add_operator("MUL", 1, [real, half], halved, schema.MulOptionsT())
     file.add_operator("ADD", 1, [halved, half], shifted, schema.AddOptionsT())
     return shifted

@@ -12,6 +12,7 @@ import numpy as np
 from compress import images
 from compress.artifact import MODEL_NAMES, Artifact, Cost, ImageSpec, Manifest, open_artifact, write_manifest
 from compress.config import to_mapping
+from compress.errors import UsageError
 from compress.files.atomic import atomic_dir, refuse_existing
 from compress.model_card import CARD_NAME, export_card
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
@@ -67,7 +68,7 @@ def export_tflite(
         overwrite: Whether `out` and `app` may exist.
 
     Raises:
-        UsageError: If `out` or `app` exists, or the image size does not fit the model.
+        UsageError: If `out` or `app` exists, the image size does not fit the model, or the target has no app.
         UnusableInput: If the model or the photos cannot be used.
         UnsupportedLayer: If a layer cannot be expressed, or the target does not take an operator.
         ParityError: If the file does something else than its source; nothing is written then.
@@ -75,6 +76,11 @@ def export_tflite(
     refuse_existing(out, overwrite=overwrite)
     if app is not None:
         check_place(app, out, source, flag="--app", overwrite=overwrite)
+        if config.target == "mediapipe":
+            raise UsageError(
+                f"--app {app}: the sample app runs LiteRT by itself, and a file for mediapipe returns values for "
+                "MediaPipe's tasks. Leave --app out, or use --target cpu."
+            )
     generator = load_source(source, reading=reading)
     graphs = _lower(generator, config)
     content = _emit(graphs, config, _metadata(config, generator))
@@ -82,7 +88,7 @@ def export_tflite(
     if config.target == "lens-studio":
         require_size(len(content))
     # The finished file is opened once: for its checks, the delegate's share and the samples.
-    exported = TfliteGenerator(content, unit_output=targets.RULES[config.target].unit_output)
+    exported = TfliteGenerator(content)
     checked = _check(exported, graphs, config)
     coverage = read_coverage(exported.interpreter)
     _log_undelegated(coverage)

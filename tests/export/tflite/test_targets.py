@@ -44,7 +44,7 @@ def test_pixels_of_every_target_are_those_of_the_cpu_file(student, as_artifact, 
         operators = list(read_operators(schema.ModelT.InitFromPackedBuf(content)))
         if name is not None:
             assert [one.refusal(find_delegate(name)) for one in operators] == [None] * len(operators)
-        generator = TfliteGenerator(content, unit_output=RULES[target].unit_output)
+        generator = TfliteGenerator(content)
         for photo in photos:
             apart = np.abs(generator.translate(photo) - usual.translate(photo)).max()
             # A transposed convolution's kernel adds zeros in another order; two roundings at MediaPipe's end.
@@ -177,3 +177,8 @@ def test_lens_studio_gets_a_note_and_snaps_layers_alone(small_artifact, chain, a
     alone = as_artifact(chain([layers.ReLU(max_value=6), layers.Conv2D(3, 1)], (32, 32, 3)), "alone")
     with pytest.raises(UnsupportedLayer, match=r"1 RELU6: Snap's list of layers does not have RELU6"):
         export_tflite(alone, TfliteConfig(target="lens-studio"), tmp_path / "refused")
+
+
+def test_mediapipes_file_gets_no_sample_app(small_artifact, tmp_path):
+    with pytest.raises(UsageError, match="Leave --app out"):
+        export_tflite(small_artifact, TfliteConfig(target="mediapipe"), tmp_path / "out", app=tmp_path / "app")
