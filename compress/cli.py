@@ -25,9 +25,10 @@ Switch = Annotated[bool, Parameter(negative="")]
 """Type of a flag without a --no- form."""
 
 _COMMON = (
-    "student", "teacher", "data", "out", "recipe", "max_bytes", "max_macs", "method", "image_size_px", "image_width_px",
-    "steps", "batch_size", "family", "width", "filters", "blocks", "domain", "importance", "channel_multiple", "ranges",
-    "symmetric", "float_ops", "sensitivity", "calibration_images", "seed", "overwrite", "json",
+    "student", "teacher", "data", "pairs", "out", "recipe", "max_bytes", "max_macs", "method", "image_size_px",
+    "image_width_px", "steps", "batch_size", "family", "width", "filters", "blocks", "domain", "importance",
+    "channel_multiple", "ranges", "symmetric", "float_ops", "sensitivity", "calibration_images", "seed", "overwrite",
+    "json",
 )  # fmt: skip
 HEADINGS = {
     "Parameters": _COMMON,
@@ -152,8 +153,9 @@ def teach(
 @app.command(config=_DISTILL_RECIPE, help_formatter=console.Headings(HEADINGS))
 def distill(
     *,
-    teacher: Path,
-    data: Path,
+    teacher: Path | None = None,
+    data: Path | None = None,
+    pairs: Path | None = None,
     out: Path,
     recipe: str | None = None,
     config: Annotated[DistillConfig, Flags] | None = None,
@@ -165,7 +167,8 @@ def distill(
 
     Args:
         teacher: A CycleGAN generator: .h5, .keras, .pth, SavedModel or artifact.
-        data: A folder with trainA, trainB.
+        data: A folder with trainA, trainB, or of photos.
+        pairs: Instead of both: a folder with inputs and targets, of the same names.
         out: The student's artifact.
         recipe: A recipe's name or .toml file; flags given beside it win. Chosen by the teacher's images if not given.
         overwrite: Replace `out` if it exists.
@@ -175,10 +178,29 @@ def distill(
     from compress.run.suited import suit_config
 
     config, given = config or DistillConfig(), _DISTILL_RECIPE.given
-    if recipe is None:
-        config = suit_config(config, given, teacher, data, out, overwrite=overwrite, reading=reading or AS_FOUND)
-    student = run_stage(teacher, data, config, out, overwrite=overwrite, reading=reading or AS_FOUND)
+    if pairs is not None:
+        others = {"--teacher": teacher, "--data": data, "a flag on how a teacher is read": reading}
+        student = _distill_pairs(pairs, others, config, out, recipe, overwrite=overwrite)
+    elif teacher is None or data is None:
+        raise UsageError("--teacher and --data are not both given. Pass them, or --pairs.")
+    else:
+        if recipe is None:
+            config = suit_config(config, given, teacher, data, out, overwrite=overwrite, reading=reading or AS_FOUND)
+        student = run_stage(teacher, data, config, out, overwrite=overwrite, reading=reading or AS_FOUND)
     console.show(_summary(student), as_json=json)
+
+
+def _distill_pairs(
+    pairs: Path, others: dict[str, Any], config: DistillConfig, out: Path, recipe: str | None, *, overwrite: bool
+) -> Any:
+    from compress.distill.stage import distill_pairs
+    from compress.run.suited import suit_config_to_pairs
+
+    if given := [name for name, value in others.items() if value is not None]:
+        raise UsageError(f"--pairs {pairs} is all that a student is made from; leave out {' and '.join(given)}.")
+    if recipe is None:
+        config = suit_config_to_pairs(config, _DISTILL_RECIPE.given, pairs, out, overwrite=overwrite)
+    return distill_pairs(pairs, config, out, overwrite=overwrite)
 
 
 @app.command(help_formatter=console.Headings(HEADINGS))

@@ -90,6 +90,8 @@ def train_candidates(
             source.model, training_data, inputs.config, inputs.fit_config, work, inputs.identity()
         )
         cache = cache_folder(inputs.description.fingerprint, inputs.image_size_px)
+        # `resolve_inputs` was given a teacher's file.
+        assert training_data.teacher is not None
         translate = TeacherImages(training_data.teacher.predict_on_batch, cache)
         pictures = translate(photos)
         translate.finish()

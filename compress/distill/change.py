@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from compress import images, teachers
 from compress.data.folders import list_photos
 from compress.distill.config import CROP_STEP_PX, SMALLEST_DISCRIMINATOR_PX, DistillConfig
 from compress.distill.stage import require_teacher_size
+from compress.distill.training_data.given_pairs import GivenPairs
 from compress.distill.training_data.teacher_images import TeacherImages, Translate, cache_folder
 from compress.teachers.description import GeneratorDescription
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
@@ -92,8 +93,28 @@ def choose_recipe(teacher: Path, data: Path, config: DistillConfig, reading: Rea
 
     translate = TeacherImages(_built_when_called(description), cache_folder(description.fingerprint, size))
     photos = [photo for _, photo in images.read_images([paths[place] for place in sorted(chosen)], size)]
-    change = measure_change(np.stack(photos), np.stack(translate(photos)))
+    targets = translate(photos)
     translate.finish()
+    return _say_recipe(photos, targets)
+
+
+def choose_recipe_for_pairs(given: GivenPairs, image_size_px: int) -> ChangeRecipe:
+    """Choose the recipe for pairs by a few of them, and say why.
+
+    Args:
+        given: The pairs.
+        image_size_px: Side of the square that they are cropped and resized to.
+
+    Raises:
+        UnusableData: If one of them is broken.
+    """
+    chosen = sorted(np.random.default_rng(0).permutation(len(given.photos))[:PHOTOS])
+    halves = ([paths[place] for place in chosen] for paths in (given.photos, given.targets))
+    return _say_recipe(*([images.read_image(path, image_size_px) for path in half] for half in halves))
+
+
+def _say_recipe(photos: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> ChangeRecipe:
+    change = measure_change(np.stack(photos), np.stack(targets))
     _log.info("%s: --recipe %s", change, change.recipe)
     return change.recipe
 

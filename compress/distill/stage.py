@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,17 +22,20 @@ from compress.data.folders import list_photos
 from compress.distill.config import HISTORY, INIT_FINGERPRINT, DistillConfig
 from compress.distill.perceptual import require_perceptual_network
 from compress.distill.start.earlier import EarlierStudent, copy_weights, read_earlier
+from compress.distill.training_data.given_pairs import list_given_pairs, load_given_pairs, require_no_teacher
 from compress.distill.training_data.real_images import list_real_images
-from compress.distill.watch.reference import watch_held_back
-from compress.files.training_folder import refuse_existing_output, run_training
+from compress.distill.watch.reference import Watch, watch_held_back
+from compress.files.training_folder import make_training_folder, refuse_existing_output, run_training
 from compress.teachers.interpretation.record import record_reading
 from compress.teachers.interpretation.sizes import require_keeps_size
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
+from compress.training import kid
 
 if TYPE_CHECKING:
     import keras
 
     from compress.distill.fit import FittedStudent
+    from compress.distill.training_data.build import TrainingData
     from compress.teachers.description import GeneratorDescription
 
 _log = logging.getLogger(__name__)
@@ -139,25 +143,106 @@ def distill_into(
     description = teachers.describe(teacher, reading=reading)
     require_teacher_size(description, teacher, config)
 
+    def build(work: Path) -> TrainingData:
+        from compress.distill.training_data.build import build_training_data
+
+        return build_training_data(paths, real_paths, description, config, work, config.image_size_px)
+
+    material = _Material(
+        build=build,
+        identity=description.fingerprint,
+        files=(paths, real_paths, sorted(held_back)),
+        fingerprint=artifact.file_fingerprint(teacher),
+        recorded={**recorded, **record_reading(description, reading), **read_alignment(data)},
+    )
+    return _train_into(start, recorded, material, config, out, watch=watch, overwrite=overwrite, check=check)
+
+
+def distill_pairs(pairs: Path, config: DistillConfig, out: Path, *, overwrite: bool = False) -> Artifact:
+    """Train a student on pairs of photos and what any generator made of them, whose file nobody needs to have.
+
+    Equal to `distill` with the teacher that made the targets, on the same photos and without real images.
+
+    Args:
+        pairs: A folder that holds `inputs` and `targets`, of the same names.
+        config: The student and its training; nothing in it may need the teacher itself.
+        out: The artifact to write.
+        overwrite: Whether `out` may exist.
+
+    Raises:
+        UsageError: If `out` exists, or something needs the teacher; else as `distill`.
+        UnusableData: If pairs are missing or broken.
+    """
+    config = dataclasses.replace(config, kernel_size=config.trunk_kernel_size, upsampler=config.chosen_upsampler)
+    refuse_existing_output(out, overwrite=overwrite)
+    require_no_teacher(config)
+    require_perceptual_network(config)
+    given = list_given_pairs(pairs)
+    if config.watch_kid:
+        kid.check_scoring_available()
+    watch = Watch((), config.patience if config.stop_when_converged else None) if config.watch_kid else None
+    earlier = None if config.init is None else read_earlier(config.init)
+    recorded = to_mapping(config) | ({} if earlier is None else {INIT_FINGERPRINT: earlier.fingerprint})
+    start = partial(untrained, config) if earlier is None else partial(_start_from, earlier, config)
+
+    def build(work: Path) -> TrainingData:
+        from compress.distill.training_data.build import TrainingData
+
+        make_training_folder(work)
+        return TrainingData(load_given_pairs(given, work, config.image_size_px), None, None)
+
+    material = _Material(
+        build=build,
+        identity="pairs",
+        files=(given.photos, given.targets),
+        fingerprint=given.fingerprint(),
+        recorded=recorded,
+    )
+    return _train_into(start, recorded, material, config, out, watch=watch, overwrite=overwrite)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Material:
+    """What a student learns from: a teacher's images of photos, or pairs."""
+
+    build: Callable[[Path], TrainingData]
+    """Builds the training data in a run's folder."""
+    identity: str
+    """Tells the teacher, and how it is read, from others."""
+    files: Sequence[Sequence[Path]]
+    """Images that the training depends on."""
+    fingerprint: str
+    """Hash of the teacher's file, which the student names as its parent."""
+    recorded: Mapping[str, Any]
+    """The `config` of the student's manifest."""
+
+
+def _train_into(
+    start: Callable[[keras.Model | None], keras.Model],
+    recorded: Mapping[str, Any],
+    material: _Material,
+    config: DistillConfig,
+    out: Path,
+    *,
+    watch: Watch | None,
+    overwrite: bool,
+    check: Callable[[], object] | None = None,
+) -> Artifact:
     # From here on Keras and its backend are needed.
     from compress.distill.fit import fit
-    from compress.distill.training_data.build import build_training_data
     from compress.training import checkpoint
     from compress.training.device import require_device
 
     require_device()
-    fingerprint = artifact.file_fingerprint(teacher)
-    files = [checkpoint.identify_files(listed) for listed in (paths, real_paths, sorted(held_back))]
-    run_identity = checkpoint.run_identity(dict(recorded), description.fingerprint, files)
-    read = record_reading(description, reading) | read_alignment(data)
+    files = [checkpoint.identify_files(listed) for listed in material.files]
+    run_identity = checkpoint.run_identity(dict(recorded), material.identity, files)
 
     def train(work: Path) -> FittedStudent:
         # Asked before the photos are translated and anything in the folder is replaced: it may belong to another run.
         checkpoint.has_checkpoint(work, run_identity)
         if check is not None:
             check()
-        side = config.image_size_px
-        training_data = build_training_data(paths, real_paths, description, config, work, side)
+        training_data = material.build(work)
         return fit(
             training_data,
             config,
@@ -170,7 +255,7 @@ def distill_into(
 
     def write(scratch: Path, fitted: FittedStudent) -> None:
         write_student(scratch, fitted)
-        artifact.write_manifest(scratch, _manifest(out.name, fitted, config, {**recorded, **read}, fingerprint))
+        artifact.write_manifest(scratch, _manifest(out.name, fitted, config, material.recorded, material.fingerprint))
 
     run_training(out, run_identity, train, write, overwrite=overwrite)
     return artifact.open_artifact(out)

@@ -5,10 +5,12 @@ from collections.abc import Collection
 from dataclasses import fields, replace
 from pathlib import Path
 
-from compress import teachers
+from compress import images, teachers
 from compress.config import from_mapping
-from compress.distill.change import choose_recipe, with_recipe
+from compress.distill.change import choose_recipe, choose_recipe_for_pairs, with_recipe
 from compress.distill.config import DistillConfig, LossConfig
+from compress.distill.training_data.given_pairs import list_given_pairs
+from compress.errors import UsageError
 from compress.files.training_folder import refuse_existing_output
 from compress.run.recipe import read_recipe
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
@@ -48,7 +50,36 @@ def suit_config(
         return config
     if "image_size_px" not in given:
         config = _at_teachers_size(config, teacher, reading)
-    name = choose_recipe(teacher, data, config, reading)
+    return _with_named(config, choose_recipe(teacher, data, config, reading), given)
+
+
+def suit_config_to_pairs(
+    config: DistillConfig, given: Collection[str], pairs: Path, out: Path, *, overwrite: bool = False
+) -> DistillConfig:
+    """Fill what was not asked for from the recipe that suits what pairs change, at the targets' own size.
+
+    Args:
+        config: What was asked for.
+        given: Names of its fields that were asked for; see `with_recipe`.
+        pairs: A folder that holds `inputs` and `targets`.
+        out: Where the student will be written: asked about before the pairs are read.
+        overwrite: Whether `out` may exist.
+
+    Raises:
+        UsageError: If `out` exists.
+        UnusableData: If pairs are missing, or one of those that are looked at is broken.
+    """
+    refuse_existing_output(out, overwrite=overwrite)
+    listed = list_given_pairs(pairs)
+    if "image_size_px" not in given:
+        height, width = images.read_image(listed.targets[0]).shape[:2]
+        if height != width:
+            raise UsageError(f"{listed.targets[0]} is {height}x{width} pixels, no square. Pass --image-size-px.")
+        config = replace(config, image_size_px=height)
+    return _with_named(config, choose_recipe_for_pairs(listed, config.image_size_px), given)
+
+
+def _with_named(config: DistillConfig, name: str, given: Collection[str]) -> DistillConfig:
     recipe = from_mapping(DistillConfig, read_recipe(name)["distill"], origin=f"{name} [distill]")
     return with_recipe(config, recipe, given)
 

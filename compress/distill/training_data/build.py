@@ -29,8 +29,8 @@ class TrainingData:
     """Training data and the teacher: all that `fit` needs beside the student."""
 
     pairs: Pairs
-    teacher: keras.Model
-    """The frozen teacher, for losses that use its features."""
+    teacher: keras.Model | None
+    """The frozen teacher, for losses that use its features; None where pairs are all there is."""
     real: np.ndarray | None
     """Real images of the target domain, `(count, height, width, 3)` uint8; None without any, or a discriminator."""
     teacher_precision: Policy = "float32"

@@ -39,13 +39,13 @@ def test_the_help_of_distill_fits_two_screens_under_headings(help_text) -> None:
     lines = help_text("distill")
     assert len(lines) <= 138
     assert _headings(lines) == ["Parameters", "Network", "Training", "Losses", "Teacher", "Discriminator"]
-    assert lines[0].startswith("Usage: compress distill --teacher")
+    assert lines[0].startswith("Usage: compress distill --out")
 
 
 def test_the_common_flags_come_first(help_text) -> None:
-    assert _flags(help_text("distill"))[:14] == [
-        "--teacher", "--data", "--out", "--recipe", "--image-size-px", "--steps", "--batch-size", "--family", "--width",
-        "--blocks", "--domain", "--seed", "--overwrite", "--json",
+    assert _flags(help_text("distill"))[:15] == [
+        "--teacher", "--data", "--pairs", "--out", "--recipe", "--image-size-px", "--steps", "--batch-size", "--family",
+        "--width", "--blocks", "--domain", "--seed", "--overwrite", "--json",
     ]  # fmt: skip
 
 

