@@ -1,14 +1,16 @@
 """Snap's limits for a lens's model, and the note beside it on what to type at Lens Studio's import.
 
-Sources: Snap's guides to SnapML and its limits of 10 MB for a model and 8 MB for a lens. Lens Studio has no Linux
-build: nothing was tried in it.
+Sources: Snap's guides to SnapML, of whose table "Compatibility" the rows of convolutions and of joining were read, and
+its limits of 10 MB for a model and 8 MB for a lens. Lens Studio has no Linux build: nothing was tried in it.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
-from compress.errors import UnusableModel
+from compress.errors import UnsupportedLayer, UnusableModel
 from compress.files.ownership import CARD_SIGNATURE
 from compress.model_card import escape
+from export.graph.operations import Concatenate, Graph, Operation, TransposedConvolution, Weighted, margins_of
 
 NOTE_NAME = "lens_studio.md"
 MODEL_BYTES, LENS_BYTES = 10_000_000, 8_000_000
@@ -25,6 +27,37 @@ def require_size(size_bytes: int) -> None:
             f"the file has {size_bytes / 1e6:.1f} MB; Snap takes models of {MODEL_BYTES / 1e6:.0f} MB and lenses of "
             f"{LENS_BYTES / 1e6:.0f} MB, the model within. Distil into a student (compress distill)."
         )
+
+
+def require_uses(graph: Graph) -> None:
+    """Check how a graph uses convolutions and joins images, which Snap's table limits.
+
+    Raises:
+        UnsupportedLayer: If a use is not on it; all are named.
+    """
+    found = Counter(problem for operation in graph.operations for problem in _problems(operation, graph))
+    if found:
+        listed = "; ".join(f"{count} {problem}" for problem, count in found.items())
+        raise UnsupportedLayer(f"Snap's list of layers for Lens Studio does not have what this model needs: {listed}.")
+
+
+def _problems(operation: Operation, graph: Graph) -> Iterator[str]:
+    """Yield what of an operation's use is not on the list, in words."""
+    if isinstance(operation, Weighted):
+        kernel = operation.kernel.shape[0], operation.kernel.shape[1]
+        kind = "transposed convolution" if isinstance(operation, TransposedConvolution) else "convolution"
+        sides = {"strides": operation.strides, "dilation": operation.dilation}
+        if isinstance(operation, TransposedConvolution):
+            sides["kernel"] = kernel
+        else:
+            margins = margins_of(operation, graph.shapes[operation.inputs[0]][:2], kernel)
+            if max(max(pair) for pair in margins) > max(kernel):
+                yield f"{kind} with more padding than its kernel is large (use a smaller dilation)"
+        for name, (down, across) in sides.items():
+            if down != across:
+                yield f"{kind} with another {name} in height than in width (use a square one)"
+    if isinstance(operation, Concatenate) and operation.axis != "channels":
+        yield f"joining of images along their {operation.axis} (join channels alone)"
 
 
 def write_note(

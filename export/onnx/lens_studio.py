@@ -6,13 +6,14 @@ dimensions). Lens Studio has no Linux build: nothing was tried in it.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import onnx
 
 from compress.errors import UnsupportedLayer, UsageError
 from export.config import OnnxConfig
-from export.lens_studio import require_size
+from export.graph.operations import Graph
+from export.lens_studio import require_size, require_uses
 
 OPSET = 11
 LISTED = frozenset({"Add", "BatchNormalization", "Concat", "Conv", "ConvTranspose", "Div"})
@@ -30,7 +31,6 @@ _WAYS_OUT: Mapping[str, str] = {
     "DequantizeLinear": "use --precision fp32",
     "QuantizeLinear": "use --precision fp32",
 }
-_CHANNELS = 1
 
 
 def require_settings(config: OnnxConfig) -> None:
@@ -48,11 +48,12 @@ def require_settings(config: OnnxConfig) -> None:
         raise UsageError(f"opset = {config.resolved_opset}, but --target lens-studio takes {OPSET}. Leave --opset out.")
 
 
-def require_lens_studio(content: bytes) -> list[str]:
+def require_lens_studio(content: bytes, graph: Graph) -> list[str]:
     """Check a file against Snap's limits and list.
 
     Args:
         content: The ONNX file.
+        graph: The graph that it was written from.
 
     Returns:
         Its operators that stand in the unread part of the list, sorted.
@@ -62,25 +63,13 @@ def require_lens_studio(content: bytes) -> list[str]:
         UnsupportedLayer: If an operator, or the way it is used, is not on the list; all are named.
     """
     require_size(len(content))
+    require_uses(graph)
     nodes = onnx.load_model_from_string(content).graph.node
-    found = Counter(problem for node in nodes for problem in _problems(node))
+    found = Counter(node.op_type for node in nodes if node.op_type not in LISTED | UNREAD)
     if found:
-        listed = "; ".join(f"{count} {problem}" for problem, count in found.items())
+        listed = "; ".join(
+            f"{count} {code} ({_WAYS_OUT.get(code, 'distil into a student of another family')})"
+            for code, count in found.items()
+        )
         raise UnsupportedLayer(f"Snap's list of layers for Lens Studio does not have what this model needs: {listed}.")
     return sorted({node.op_type for node in nodes} & UNREAD)
-
-
-def _problems(node: onnx.NodeProto) -> Iterator[str]:
-    """Yield what of a node is not on the list, in words."""
-    code = node.op_type
-    attributes = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
-    if code not in LISTED | UNREAD:
-        yield f"{code} ({_WAYS_OUT.get(code, 'distil into a student of another family')})"
-    if code in ("Conv", "ConvTranspose"):
-        for name in ("strides", "dilations", *(["kernel_shape"] if code == "ConvTranspose" else [])):
-            if len(set(attributes.get(name, ()))) > 1:
-                yield f"{code} with other {name} in height than in width (use a square one)"
-        if max(attributes.get("pads", [0])) > max(attributes["kernel_shape"]):
-            yield f"{code} with more padding than its kernel is large (use a smaller dilation)"
-    if code == "Concat" and attributes["axis"] != _CHANNELS:
-        yield "Concat of height or width (join channels alone)"

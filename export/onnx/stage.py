@@ -82,7 +82,9 @@ def export_onnx(
     generator = load_source(source, reading=reading)
     lowered = _lower(generator, config)
     content = _emit(lowered, config, generator)
-    unread = lens_studio.require_lens_studio(content) if config.target == "lens-studio" else None
+    unread = None
+    if config.target == "lens-studio":
+        unread = lens_studio.require_lens_studio(content, lowered.graph)
     exported = OnnxGenerator(content, config.resolved_io_type)
     pictures = [exported.translate(photo) for photo in lowered.photos]
     scores = _check(pictures, lowered, config)

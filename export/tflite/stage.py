@@ -24,7 +24,7 @@ from export.cost import measure_described_cost
 from export.graph.operations import Graph
 from export.graph.quantized import QuantizedGraph, quantize_like
 from export.interpreter.litert import TfliteGenerator
-from export.lens_studio import NOTE_NAME, require_size, write_note
+from export.lens_studio import NOTE_NAME, require_size, require_uses, write_note
 from export.sample_project import check_place
 from export.source import SourceGenerator, load_source
 from export.tflite import emitter, targets
@@ -87,6 +87,7 @@ def export_tflite(
     targets.require_taken(content, config.target)
     if config.target == "lens-studio":
         require_size(len(content))
+        require_uses(graphs[0].graph)
     # The finished file is opened once: for its checks, the delegate's share and the samples.
     exported = TfliteGenerator(content)
     checked = _check(exported, graphs, config)

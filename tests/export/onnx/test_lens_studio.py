@@ -7,11 +7,12 @@ from keras import layers
 
 from compress.errors import UnsupportedLayer, UnusableModel, UsageError
 from compress.images import to_float
-from export.config import OnnxConfig
+from export.config import OnnxConfig, TfliteConfig
 from export.onnx import lens_studio
 from export.onnx.runner import OnnxGenerator
 from export.onnx.stage import export_onnx
 from export.source import load_source
+from export.tflite.stage import export_tflite
 
 TARGET = OnnxConfig(target="lens-studio")
 
@@ -46,15 +47,27 @@ def test_note_says_what_to_type_and_that_nobody_tried(small_artifact, tmp_path):
     ("layer", "named"),
     [
         (lambda: layers.ReLU(max_value=6), r"1 Clip \(use a student with ReLU"),
-        (lambda: layers.Conv2D(8, 3, dilation_rate=(1, 2), padding="same"), "1 Conv with other dilations"),
-        (lambda: layers.Conv2DTranspose(8, (3, 2), padding="same"), "1 ConvTranspose with other kernel_shape"),
-        (lambda: layers.Conv2D(8, 3, dilation_rate=4, padding="same"), "1 Conv with more padding than its kernel"),
+        (
+            lambda: layers.Conv2D(8, 3, dilation_rate=(1, 2), padding="same"),
+            "1 convolution with another dilation in height",
+        ),
+        (
+            lambda: layers.Conv2DTranspose(8, (3, 2), padding="same"),
+            "1 transposed convolution with another kernel in height",
+        ),
+        (
+            lambda: layers.Conv2D(8, 3, dilation_rate=4, padding="same"),
+            "1 convolution with more padding than its kernel",
+        ),
     ],
 )
 def test_what_is_not_on_the_list_is_named_and_nothing_written(chain, as_artifact, tmp_path, layer, named):
     source = as_artifact(chain([layer(), layers.Conv2D(3, 1)], (32, 32, 3)))
     with pytest.raises(UnsupportedLayer, match=named):
         export_onnx(source, TARGET, tmp_path / "out")
+    if "convolution" in named:
+        with pytest.raises(UnsupportedLayer, match=named):
+            export_tflite(source, TfliteConfig(target="lens-studio"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
