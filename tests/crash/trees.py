@@ -48,7 +48,8 @@ def identify(folder: Path, varies: tuple[str, ...], timed: tuple[str, ...]) -> s
             content = os.readlink(path).encode()
         elif not path.is_file():
             content = b"/"
-        elif name.endswith(".lock") or ".tfevents." in name or (varies and name.endswith(varies)):
+        elif name.endswith((".lock", ".npy")) or ".tfevents." in name or (varies and name.endswith(varies)):
+            # Arrays are filled anew by every run, beside a thread that writes what they are filled with.
             content = path.read_bytes()[:1]
         elif name.endswith("ended.json"):
             # The hash of an output that says how long it took.
