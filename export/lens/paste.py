@@ -1,8 +1,8 @@
 """Pasting a square's translation back into the photo, turned and resized, along a soft edge.
 
-Only the pixels that the square covers are touched, and of them those outside its mask stay as they are. A square that is
-enlarged is turned at its own size and then resized along the axes: Pillow takes a fifth of the time that it takes to turn
-it at the photo's size.
+Only the pixels that the square covers are touched, and of them those outside its mask stay as they are. A square that
+is enlarged is turned at its own size and then resized along the axes: Pillow takes a fifth of the time that it takes to
+turn it at the photo's size.
 """
 
 from dataclasses import dataclass
