@@ -260,7 +260,10 @@ def run(
     from compress.run.pipeline import run_recipe
 
     said = reading or AS_FOUND
-    chosen = _suited_recipe(teacher, data, out, settings, said) if recipe is None else _load_recipe(recipe, settings)
+    if recipe is None:
+        chosen = _suited_recipe(teacher, data, out, settings, said)
+    else:
+        chosen = _fitted_recipe(_load_recipe(recipe, settings), teacher, settings, said)
     result = run_recipe(teacher, data, chosen, out, reading=said, overwrite=overwrite)
     _show_run(result, out, as_json=json)
 
@@ -275,6 +278,14 @@ def _suited_recipe(
     from compress.run.own_teacher import suit_recipe
 
     return suit_recipe(teacher, data, out, _classes_above(), settings, reading)
+
+
+def _fitted_recipe(recipe: Recipe, teacher: Path | None, settings: tuple[str, ...], reading: ReadingConfig) -> Recipe:
+    if teacher is None:
+        return recipe
+    from compress.run.own_teacher import fit_to_teacher
+
+    return fit_to_teacher(recipe, teacher, settings, reading)
 
 
 @app.command(name="recipe")

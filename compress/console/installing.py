@@ -1,10 +1,12 @@
 """How to install an extra that is missing, as every message tells it."""
 
+import shutil
 import sys
 from pathlib import Path
 
 PROJECT = "pocketgan"
 """Name of the package."""
+_OWN_UV = ".tools/bin/uv"
 
 
 def install_command(extra: str) -> str:
@@ -12,7 +14,9 @@ def install_command(extra: str) -> str:
     checkout = find_checkout()
     if checkout is None:
         return f"{sys.executable} -m pip install '{PROJECT}[{extra}]'"
-    return f"cd {checkout} && uv sync --inexact --extra {extra}, or pip install -e '.[{extra}]'"
+    # `make` keeps its own uv beside the code where there is none.
+    uv = "uv" if shutil.which("uv") or not (checkout / _OWN_UV).is_file() else _OWN_UV
+    return f"cd {checkout} && {uv} sync --inexact --no-default-groups --extra {extra}, or pip install -e '.[{extra}]'"
 
 
 def find_checkout() -> Path | None:

@@ -1,5 +1,6 @@
 """Progress of what takes long: a bar on a terminal, and elsewhere, as in the log of a CI job, a line now and then."""
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -33,12 +34,20 @@ def progress(
         scaled: Whether counts are written as 1.5M.
     """
     shown = {"desc": name, "unit": unit, "total": total, "initial": done, "leave": stays, "unit_scale": scaled}
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and _has_columns():
         return tqdm(items, file=sys.stderr, **shown)
     line = _LINE if total is not None or hasattr(items, "__len__") else None
     return _Lines(
         items, file=sys.stderr, mininterval=LINE_EVERY_S, miniters=1, delay=LINE_EVERY_S, bar_format=line, **shown
     )
+
+
+def _has_columns() -> bool:
+    """Check that the terminal says how wide it is; a bar on one of no columns is invisible."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns > 0
+    except (OSError, ValueError):
+        return True
 
 
 class _Lines(tqdm):

@@ -36,10 +36,10 @@ class CycleGanFolders:
         """
         wanted = self.root / f"{split}{domain}"
         if not self.root.is_dir():
-            raise UnusableData(f"{self.root} is no folder; expected one that holds {_join(LAYOUT)}.")
+            raise UnusableData(f"{self.root} is no folder; expected one of photos, or one that holds {_join(LAYOUT)}.")
         if not wanted.is_dir():
             raise UnusableData(
-                f"{self.root} has no folder {wanted.name}; expected CycleGAN's layout, {_join(LAYOUT)}.\n"
+                f"{self.root} has no folder {wanted.name}; expected CycleGAN's layout, {_join(LAYOUT)}, or photos.\n"
                 f"It holds {_contents(self.root)}. Rename or link a folder of images to {wanted.name}."
             )
         return wanted

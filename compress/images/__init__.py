@@ -5,7 +5,7 @@ In memory an image is `(height, width, 3)` uint8 sRGB. A generator sees float32 
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -41,6 +41,8 @@ BROKEN_TOLERANCE = 0.01
 """Share of broken files in a folder that are skipped, each named in the log; more is an error."""
 
 _BROKEN_NAMED = 10
+_LOOKED_THROUGH = 2000
+"""Images of a folder with too many broken ones that are looked through for more."""
 _Read = TypeVar("_Read")
 _log = logging.getLogger(__name__)
 _faults_said: set[str] = set()
@@ -122,12 +124,14 @@ def _read_each(
     allowed = max(1, int(len(paths) * BROKEN_TOLERANCE)) if len(paths) > 1 else 0
     broken: list[UnusableData] = []
     faults: list[str] = []
-    for path in paths:
+    for place, path in enumerate(paths):
         try:
             image, fault = decode(path)
         except UnusableData as error:
             broken.append(error)
             if len(broken) > allowed:
+                rest = paths[place + 1 : place + 1 + _LOOKED_THROUGH]
+                broken += _find_broken(rest, decode)
                 raise UnusableData(_too_many_broken(broken, len(paths))) from error
             _log.warning("skipped: %s", error)
             continue
@@ -171,6 +175,15 @@ def psnr_db(difference: np.ndarray, *, peak: float = 2.0) -> float:
 def write_png(path: Path | BinaryIO, image: np.ndarray) -> None:
     """Write a `(height, width, 3)` uint8 image as PNG."""
     Image.fromarray(image).save(path, format="PNG", compress_level=1)
+
+
+def _find_broken(paths: Iterable[Path], decode: Callable[[Path], object]) -> Iterator[UnusableData]:
+    """Find all broken images at once, or whoever deletes one meets the next."""
+    for path in paths:
+        try:
+            decode(path)
+        except UnusableData as error:
+            yield error
 
 
 def _too_many_broken(broken: Sequence[UnusableData], total: int) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 from compress import teachers
 from compress.data.config import Domain, SingleDomain, opposite
 from compress.data.folders import is_single_folder
+from compress.distill.change import with_recipe
+from compress.distill.config import DistillConfig
 from compress.errors import UsageError
 from compress.run.recipe import Kinds, Recipe, check_recipe, with_settings
 from compress.run.suited import suit_config
@@ -58,16 +60,40 @@ def suit_recipe(
     return replace(checked, distill=config)
 
 
+def fit_to_teacher(recipe: Recipe, teacher: Path, settings: Sequence[str], reading: ReadingConfig) -> Recipe:
+    """Return a recipe for images of the size that a teacher takes, where it takes one and nothing else was set.
+
+    Args:
+        recipe: Of any size.
+        teacher: A generator file that `compress.teachers.load` reads.
+        settings: What was set of the recipe, see `with_settings`.
+        reading: What the user says about the teacher's file.
+
+    Raises:
+        UsageError: If the teacher's images are not square.
+        UnusableModel: If the teacher cannot be read.
+    """
+    config = recipe.distill
+    if config is None or "image_size_px" in with_settings({}, settings).get("distill", {}):
+        return recipe
+    side = _find_side(teacher, merge_readings(recipe.reading, reading), otherwise=config.image_size_px)
+    if side == config.image_size_px:
+        return recipe
+    _log.info("%s takes %dx%d images, and so will the student", teacher.name, side, side)
+    fitted = with_recipe(DistillConfig(image_size_px=side), config, {"image_size_px"})
+    return replace(recipe, distill=fitted)
+
+
 def _uint8(export: Any) -> dict[str, str]:
     """Return what an int8 file takes and makes where nothing is said: bytes, as cameras give them."""
     return {"io_type": "uint8"} if export.get("precision", "int8") == "int8" else {}
 
 
-def _find_side(teacher: Path, reading: ReadingConfig) -> int:
+def _find_side(teacher: Path, reading: ReadingConfig, *, otherwise: int = DEFAULT_SIDE_PX) -> int:
     height, width = teachers.describe(teacher, reading=reading).input_shape[:2]
     if height != width:
         raise UsageError(f"{teacher} takes {height}x{width} images; students are made for square ones.")
-    return height or DEFAULT_SIDE_PX
+    return height or otherwise
 
 
 def _find_domain(data: Path) -> Domain:

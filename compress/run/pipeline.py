@@ -183,7 +183,7 @@ class _Run:
         yield Stage("bench.json", ("bench", "host", *timed, *effort))
         yield Stage("report.html", ("eval", "report", *self._report_flags(scored)))
         card = ("eval", "card", *self._card_flags(candidates[-1]))
-        yield Stage(CARD_NAME, card, inputs=(*self._teacher_read, *self._photos_read.values()))
+        yield Stage(CARD_NAME, card, inputs=(*self._teacher_read, *self._photos_read.values()), is_written_on=True)
 
     def _card_flags(self, shipped: str) -> list[str]:
         students = [stage.output for stage in self._student_stages()]

@@ -44,6 +44,8 @@ class Stage:
     """Fingerprints of what no stage wrote and that may change under the same path; recorded with the command."""
     trains: bool = False
     """Whether it trains something, which is not replaced unless that is asked for."""
+    is_written_on: bool = False
+    """Whether its output is a text that the user may go on writing, which is kept."""
 
     @property
     def asked(self) -> list[str]:
@@ -90,6 +92,8 @@ def run_stages(stages: Iterable[Stage], out: Path, *, record: str, overwrite: bo
             _log.info("%s is there", place)
             continue
         _log.info("%s%s", place, f", anew: {change}" if known else "")
+        if known and stage.is_written_on:
+            _keep_writing(out / stage.output, known)
         if known and _is_damaged_file(out / stage.output):
             # This run made it, and it is damaged beyond what --overwrite would know for its own.
             remove(out / stage.output)
@@ -111,7 +115,7 @@ def _require_nothing_trained_is_lost(
 ) -> None:
     """Check that no stage that trains is to be repeated because of what the user changed.
 
-    What is gone or damaged is made anew without a question: nothing is lost by it.
+    What is gone, or damaged and quickly made, is made anew without a question: nothing is lost by it.
 
     Raises:
         UsageError: With what has changed, and what repeating it would cost.
@@ -121,7 +125,9 @@ def _require_nothing_trained_is_lost(
         if known is None or not known["asked"] or _find_change(stage, known, out) is None:
             continue
         if (change := _explain_change(stage, known["asked"])) is None:
-            return
+            if not stage.trains or not (out / stage.output).exists():
+                return
+            change = f"{stage.output} was changed or damaged since it was trained"
         stale = [one for one in stages[position:] if one.output in ended and (out / one.output).exists()]
         if lost := [one for one in stale if one.trains]:
             raise UsageError(
@@ -185,7 +191,17 @@ def _find_change(stage: Stage, known: Mapping[str, Any] | None, out: Path) -> st
         return "it was made by another command"
     if known["asked"][len(command) :] != inputs:
         return "what it was made from has changed"
-    return None if known["made"] == fingerprint_written(path) else "it was changed or damaged since"
+    if stage.is_written_on or known["made"] == fingerprint_written(path):
+        return None
+    return "it was changed or damaged since"
+
+
+def _keep_writing(path: Path, known: Mapping[str, Any]) -> None:
+    """Put a text that the user went on writing beside what is made anew in its place."""
+    if path.is_file() and known["made"] != fingerprint_written(path):
+        kept = path.with_name(f"{path.stem}.yours{path.suffix}")
+        os.replace(path, kept)
+        _log.info("%s was changed since it was made: it is %s now", path, kept.name)
 
 
 def _is_damaged_file(path: Path) -> bool:

@@ -178,10 +178,15 @@ def _restore(model: keras.Model, path: Path) -> None:
 def _write_arrays(path: Path, arrays: Mapping[str, Any]) -> Path:
     """Write arrays beside a file, to be renamed to it; one that a killed run left there is overwritten."""
     partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as stream:
-        np.savez(stream, **arrays)
-        stream.flush()
-        os.fsync(stream.fileno())
+    try:
+        with partial.open("wb") as stream:
+            np.savez(stream, **arrays)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        # On a full disk it would take the room that the next try needs.
+        partial.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
     return partial
 
 

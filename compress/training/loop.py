@@ -96,6 +96,8 @@ def train(
 
     work.mkdir(parents=True, exist_ok=True)
     first_step = restore_checkpoint(model, work, run_identity)
+    if first_step:
+        _logger.info("%s: goes on after step %d of %d", name, first_step, plan.steps)
     logs = Writer(str(work / "tensorboard"))
     done, durations = first_step, deque[float](maxlen=_LOG_EVERY)
     bar = None

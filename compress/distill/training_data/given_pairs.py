@@ -9,6 +9,7 @@ import numpy as np
 from compress import images
 from compress.artifact import file_fingerprint
 from compress.console.progress import progress
+from compress.data.arrays import new_array
 from compress.distill.config import DistillConfig
 from compress.distill.training_data.pairs import MINIMUM_PHOTOS, Pairs
 from compress.errors import UnusableData, UsageError
@@ -98,9 +99,7 @@ def load_given_pairs(given: GivenPairs, work: Path, image_size_px: int) -> Pairs
 
 
 def _load(paths: Sequence[Path], file: Path, image_size_px: int) -> np.ndarray:
-    pixels = np.lib.format.open_memmap(
-        file, mode="w+", dtype=np.uint8, shape=(len(paths), image_size_px, image_size_px, 3)
-    )
+    pixels = new_array(file, (len(paths), image_size_px, image_size_px, 3))
     broken = []
     for place, path in enumerate(progress(paths, name=file.stem, unit="image")):
         try:

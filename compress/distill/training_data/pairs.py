@@ -10,6 +10,7 @@ import numpy as np
 
 from compress import images
 from compress.console.progress import progress
+from compress.data.arrays import new_array
 from compress.distill.training_data.teacher_images import BATCH_SIZE, TeacherImages
 from compress.errors import UnusableData
 
@@ -83,10 +84,7 @@ def collect_pairs(paths: Sequence[Path], translate: TeacherImages, *, work: Path
         UnusableData: If too many photos are broken, or fewer than two are left.
     """
     shape = (len(paths), image_size_px, image_size_px, 3)
-    arrays = [
-        np.lib.format.open_memmap(work / f"{name}.npy", mode="w+", dtype=np.uint8, shape=shape)
-        for name in ("photos", "targets")
-    ]
+    arrays = [new_array(work / f"{name}.npy", shape) for name in ("photos", "targets")]
     count = 0
     with progress(total=len(paths), name="teacher's images", unit="image") as bar:
         for photos in _read_ahead(paths, image_size_px):

@@ -35,7 +35,9 @@ def test_both_is_a_then_b_with_equal_names_kept(data: Path) -> None:
 
 
 def test_missing_root_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UnusableData, match="nowhere is no folder; expected one that holds trainA, trainB"):
+    with pytest.raises(
+        UnusableData, match="nowhere is no folder; expected one of photos, or one that holds trainA, trainB"
+    ):
         list_photos(tmp_path / "nowhere", "A", "train")
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import keras
 import pytest
 
 from compress import cli
@@ -80,3 +81,16 @@ def test_a_run_of_nothing_says_what_is_missing(command, photo_folders: Path, tmp
     ended = command("run", "--data", photo_folders, "--out", tmp_path / "out")
     assert ended.returncode == 2
     assert "neither --teacher nor a recipe is given" in ended.stderr
+
+
+def test_a_recipe_takes_the_size_of_a_teacher_that_has_one(tmp_path: Path) -> None:
+    image = keras.Input((48, 48, 3))
+    painted = keras.layers.Conv2D(3, 7, padding="same", activation="tanh")(image)
+    keras.Model(image, painted).save(tmp_path / "g.h5")
+    texture = cli._load_recipe("texture")
+    fitted = own_teacher.fit_to_teacher(texture, tmp_path / "g.h5", [], AS_FOUND)
+    assert texture.require_distill().crop_px == 128
+    assert (fitted.require_distill().image_size_px, fitted.require_distill().crop_px) == (48, 48)
+    assert fitted.require_distill().adversarial_weight == texture.require_distill().adversarial_weight
+    kept = own_teacher.fit_to_teacher(texture, tmp_path / "g.h5", ["distill.image_size_px=256"], AS_FOUND)
+    assert kept is texture

@@ -239,3 +239,28 @@ def test_a_stage_shows_its_progress_and_its_result_only_where_asked(verbose: dic
     )
     assert sorted(ended.stderr.splitlines()) == sorted(said.splitlines())
     assert ended.stdout == ""
+
+
+def test_a_training_that_was_damaged_is_not_repeated_unasked(executed: list[str], tmp_path: Path) -> None:
+    trained = replace(FIRST, trains=True)
+    run_stages([trained, SECOND], tmp_path, record="done.json")
+    (tmp_path / "first").write_text("torn")
+    with pytest.raises(UsageError, match=r"first was changed or damaged since it was trained\. first and 1 after it"):
+        run_stages([trained, SECOND], tmp_path, record="done.json")
+    assert executed == ["first", "second"]
+    run_stages([trained, SECOND], tmp_path, record="done.json", overwrite=True)
+    assert executed == ["first", "second"] * 2
+    (tmp_path / "first").unlink()
+    run_stages([trained, SECOND], tmp_path, record="done.json")
+    assert executed == ["first", "second"] * 3
+
+
+def test_what_a_user_went_on_writing_is_kept(executed: list[str], tmp_path: Path) -> None:
+    card = Stage("card.md", ("make", "card"), is_written_on=True)
+    run_stages([FIRST, card], tmp_path, record="done.json")
+    (tmp_path / "card.md").write_text("done, and my licence")
+    run_stages([FIRST, card], tmp_path, record="done.json")
+    assert (tmp_path / "card.md").read_text() == "done, and my licence"
+    run_stages([replace(FIRST, inputs=("other",)), card], tmp_path, record="done.json")
+    assert (tmp_path / "card.md").read_text() == "done"
+    assert (tmp_path / "card.yours.md").read_text() == "done, and my licence"

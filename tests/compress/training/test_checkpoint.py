@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from compress.errors import UnusableArtifact, UsageError
+from compress.training import checkpoint
 from compress.training.checkpoint import (
     checkpoint_steps,
     has_checkpoint,
@@ -168,3 +169,17 @@ def test_saved_weights_come_back_as_they_were_and_leave_no_partial_file(tmp_path
     for one, other in zip(saved.get_weights(), restored.get_weights(), strict=True):
         np.testing.assert_array_equal(other, one)
     assert [path.name for path in tmp_path.iterdir()] == ["weights.npz"]
+
+
+def test_a_checkpoint_that_finds_no_room_leaves_the_room_that_it_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(stream: Any, **_: Any) -> None:
+        stream.write(b"half a checkpoint")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space left") as raised:
+        checkpoint._write_arrays(tmp_path / "checkpoint.npz", {})
+    assert raised.value.filename == str(tmp_path / "checkpoint.npz")
+    assert list(tmp_path.iterdir()) == []

@@ -292,4 +292,4 @@ def test_without_torch_the_extra_is_named_and_its_threads_would_wait_quietly(
         [sys.executable, "-c", _LOAD], capture_output=True, text=True, check=True, env=quiet | set_by_user
     ).stdout
     assert said.startswith(f"{policy} --extractor torch-fidelity needs more packages")
-    assert "uv sync --inexact --extra torch, or pip install -e '.[torch]'" in said
+    assert "sync --inexact --no-default-groups --extra torch, or pip install -e '.[torch]'" in said

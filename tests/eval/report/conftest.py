@@ -17,7 +17,7 @@ from benchmarks.browser.chromium import find_browser
 from compress.artifact import user_cache
 from compress.errors import UsageError
 
-_LIMIT_S = 60
+_LIMIT_S = 120
 _FLAGS = ("--headless=new", "--no-first-run", "--disable-extensions", "--disable-dev-shm-usage", "--disable-gpu")
 _READ, _WRITE = 3, 4
 """File numbers that Chromium expects its orders at and answers on.
