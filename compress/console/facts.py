@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from compress.printable import printable_name
+
 _UNITS = ("db", "bytes", "ms", "px")
 _SPELLED = {"psnr": "PSNR", "ssim": "SSIM", "kid": "KID", "fd": "FD", "fid": "FID", "macs": "MACs"}
 
@@ -51,7 +53,8 @@ def _format_value(key: str, value: Any) -> str:
         case int() | float():
             return _format_number(key, value)
         case _:
-            return str(value)
+            # A name may hold a line feed; what is shown of it may not.
+            return printable_name(str(value))
 
 
 def _format_item(key: str, value: Any) -> str:

@@ -79,7 +79,7 @@ def fit_to_teacher(recipe: Recipe, teacher: Path, settings: Sequence[str], readi
     side = _find_side(teacher, merge_readings(recipe.reading, reading), otherwise=config.image_size_px)
     if side == config.image_size_px:
         return recipe
-    _log.info("%s takes %dx%d images, and so will the student", teacher.name, side, side)
+    _log.info("%s takes %dx%d images, and so will the student", Path(teacher.name), side, side)
     fitted = with_recipe(DistillConfig(image_size_px=side), config, {"image_size_px"})
     return replace(recipe, distill=fitted)
 

@@ -89,5 +89,5 @@ def _at_teachers_size(config: DistillConfig, teacher: Path, reading: ReadingConf
     height, width = teachers.describe(teacher, reading=reading).input_shape[:2]
     if height is None or height != width or height == config.image_size_px:
         return config
-    _log.info("%s takes %dx%d images, and so will the student", teacher.name, height, width)
+    _log.info("%s takes %dx%d images, and so will the student", Path(teacher.name), height, width)
     return replace(config, image_size_px=height)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.artifact import is_artifact, open_artifact
+from compress.printable import printable_name
 
 
 def size_on_disk(path: Path) -> int:
@@ -22,7 +23,8 @@ def format_facts(report: Mapping[str, Any]) -> str:
 
 
 def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
-    facts = [("model", str(report["path"])), ("format", str(report.get("source_format", report["format"])))]
+    name = printable_name(str(report["path"]))
+    facts = [("model", name), ("format", str(report.get("source_format", report["format"])))]
     if "stage" in report:
         facts.append(("stage", report["stage"]))
     facts += _input_facts(report)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from compress.artifact import file_fingerprint, is_artifact
 from compress.errors import UnusableModel
+from compress.printable import printable_name
 from compress.teachers.description import GeneratorDescription
 from compress.teachers.interpretation.apply import apply_reading
 from compress.teachers.interpretation.verify import require_pictures
@@ -51,7 +52,8 @@ def _tell(path: Path, description: GeneratorDescription) -> None:
         return
     assumed = [f"{one.topic} {one.value}" for one in description.conventions if one.basis == "assumed"]
     if assumed:
-        _log_once(f"{path.name}: assumed {', '.join(assumed)}; compress inspect says why, --verify proves it")
+        name = printable_name(path.name)
+        _log_once(f"{name}: assumed {', '.join(assumed)}; compress inspect says why, --verify proves it")
 
 
 @lru_cache(maxsize=64)

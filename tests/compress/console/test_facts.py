@@ -54,3 +54,7 @@ def test_no_kind_of_value_is_shown_as_python_writes_it() -> None:
 
 def test_nothing_is_nothing() -> None:
     assert format_facts({}) == ""
+
+
+def test_a_name_with_a_line_feed_stays_on_its_line() -> None:
+    assert format_facts({"out": "new\nline.png", "images": 2}) == "out:    new\\nline.png\nimages: 2"
