@@ -139,7 +139,7 @@ SLOW = (
         "run RECIPE",
         recipe,
         ("run", "tiny.toml", "--teacher", "g.h5", "--data", "data", *_OUT),
-        varies=("bench.json", ".html"),
+        varies=("bench.json", ".html", "out/model_card.md"),
         timed=(".json",),
         keeps=("out", "cache"),
         loads=KERAS,
