@@ -40,9 +40,11 @@ class BrowserPage:
         flags = [*_FLAGS, *root, "--remote-debugging-pipe", f"--user-data-dir={self._profile.name}", "about:blank"]
         nowhere = os.open(os.devnull, os.O_RDWR)
         moved = [(os.POSIX_SPAWN_DUP2, nowhere, number) for number in range(3)]
-        # Beyond the numbers that are taken, lest one be overwritten before it is moved.
-        moved += [(os.POSIX_SPAWN_DUP2, read_orders, 103), (os.POSIX_SPAWN_DUP2, write_answers, 104)]
-        moved += [(os.POSIX_SPAWN_DUP2, 103, _READ), (os.POSIX_SPAWN_DUP2, 104, _WRITE)]
+        # Beyond the numbers that are taken, lest one be overwritten before it is moved; a process with many mapped files
+        # has taken hundreds.
+        free = max(read_orders, write_answers, nowhere) + 1
+        moved += [(os.POSIX_SPAWN_DUP2, read_orders, free), (os.POSIX_SPAWN_DUP2, write_answers, free + 1)]
+        moved += [(os.POSIX_SPAWN_DUP2, free, _READ), (os.POSIX_SPAWN_DUP2, free + 1, _WRITE)]
         self._pid = os.posix_spawn(browser, [str(browser), *flags], os.environ, file_actions=moved, setsid=True)
         for number in (read_orders, write_answers, nowhere):
             os.close(number)
