@@ -40,8 +40,8 @@ class BrowserPage:
         flags = [*_FLAGS, *root, "--remote-debugging-pipe", f"--user-data-dir={self._profile.name}", "about:blank"]
         nowhere = os.open(os.devnull, os.O_RDWR)
         moved = [(os.POSIX_SPAWN_DUP2, nowhere, number) for number in range(3)]
-        # Beyond the numbers that are taken, lest one be overwritten before it is moved; a process with many mapped files
-        # has taken hundreds.
+        # Beyond the numbers that are taken, lest one be overwritten before it is moved; a process that has mapped many
+        # files has taken hundreds.
         free = max(read_orders, write_answers, nowhere) + 1
         moved += [(os.POSIX_SPAWN_DUP2, read_orders, free), (os.POSIX_SPAWN_DUP2, write_answers, free + 1)]
         moved += [(os.POSIX_SPAWN_DUP2, free, _READ), (os.POSIX_SPAWN_DUP2, free + 1, _WRITE)]
