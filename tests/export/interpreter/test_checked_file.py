@@ -1,7 +1,8 @@
 """A `.tflite` is opened and run in a child process before it is opened here."""
 
 import os
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,14 @@ from export.inspect.tflite import inspect_tflite, read_tflite_facts
 from export.interpreter import checked_file
 from export.interpreter.litert import TfliteGenerator
 from export.tflite.file import pack_model
+
+
+@pytest.fixture(autouse=True)
+def _limits_of_before() -> Iterator[None]:
+    """What limits a child that opens a file is taken back: here it is the tests' own process, which starts browsers."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @pytest.fixture
