@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from compress.console.environment import variables_set
 from compress.errors import UsageError
 
 DEVICE = "POCKETGAN_DEVICE"
@@ -28,17 +29,8 @@ def device_chosen(device: str | None) -> Iterator[None]:
     Raises:
         UsageError: If it is none of these, or no GPU of that number is visible.
     """
-    settings = {} if device is None else _settings(device)
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
+    with variables_set({} if device is None else _settings(device)):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _settings(device: str) -> dict[str, str]:

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from compress.console.environment import variables_set
+
 VERBOSE = "POCKETGAN_VERBOSE"
 """Environment variable that says to show what libraries write; `--verbose` sets it for the processes below, too."""
 _USER = getattr(os, "getuid", int)()
@@ -34,7 +36,7 @@ def library_lines_kept(*, is_verbose: bool) -> Iterator[None]:
         is_verbose: Whether to leave them there instead, in this process and those that it starts.
     """
     if is_verbose or os.environ.get(VERBOSE):
-        with _setting(VERBOSE, "1"):
+        with variables_set({VERBOSE: "1"}):
             yield
         return
     before = sys.stderr
@@ -80,16 +82,3 @@ def _leads_to_stderr(stream: object) -> bool:
         return stream.fileno() == _STDERR  # pyright: ignore[reportAttributeAccessIssue]
     except (AttributeError, OSError, ValueError):
         return False
-
-
-@contextmanager
-def _setting(name: str, value: str) -> Iterator[None]:
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before

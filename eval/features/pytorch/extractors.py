@@ -1,8 +1,7 @@
 """Feature networks as torch-fidelity's feature extractors: its own Inception, and those that come as packages."""
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +13,7 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.registry import register_feature_extractor
 from torch_fidelity.utils import create_feature_extractor
 
+from compress.console.environment import variables_set
 from compress.errors import UnusableModel
 from eval.config import NetworkName
 from eval.features.graphs import efficientnet_lite0, inception, squeezenet
@@ -161,16 +161,6 @@ def _recorded(module: nn.Module, stages: Sequence[str]) -> Iterator[list[torch.T
             hook.remove()
 
 
-@contextmanager
-def _load_weights_only() -> Iterator[None]:
+def _load_weights_only() -> AbstractContextManager[None]:
     """Keep torch-fidelity 0.4.0, which unpickles whatever it is given, from running code inside a weights file."""
-    switch = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-    before = os.environ.get(switch)
-    os.environ[switch] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[switch]
-        else:
-            os.environ[switch] = before
+    return variables_set({"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1"})
