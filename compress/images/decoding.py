@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -26,6 +27,34 @@ Size = int | tuple[int, int]
 Layers = tuple[np.ndarray, np.ndarray | None]
 """`(height, width, 3)` uint8 colours; `(height, width)` uint8 transparency, 0 where nothing is seen, or None."""
 
+
+class _Quiet:
+    """Silences Pillow's warnings of large images and torn metadata; both are handled here, by limits of our own.
+
+    Python keeps its warnings' filters for all threads at once, so they are silent while any thread reads: one that has
+    ended would let those of the others through, and two that end out of order leave the filters of neither.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._readers = Lock(), 0
+        self._filters = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._readers:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.simplefilter("ignore")
+            self._readers += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._readers -= 1
+            if not self._readers:
+                self._filters.__exit__(None, None, None)
+
+
+_QUIET_PILLOW = _Quiet()
 _LIMIT = f"at most {LARGEST_DECODED_BYTES / 1e6:.0f} MB of memory are taken for an image. Scale it down."
 _TILE_PX = 512
 _DEEP_BITS = 16
@@ -82,7 +111,7 @@ def read_image_size(path: Path) -> tuple[int, int]:
 def open_image(path: Path) -> Iterator[ImageFile]:
     """Open an image without decoding it; what Pillow raises, then or later, becomes an error that names the file."""
     try:
-        with _quiet_pillow(), _open(path) as opened:
+        with _QUIET_PILLOW, _open(path) as opened:
             yield opened
     # Pillow's own limit, of header sizes that are above ours in every mode.
     except (Image.DecompressionBombError, MemoryError) as error:
@@ -95,14 +124,6 @@ def open_image(path: Path) -> Iterator[ImageFile]:
 
 def _height_width(size: Size) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else size
-
-
-@contextmanager
-def _quiet_pillow() -> Iterator[None]:
-    """Silence Pillow's warnings of large images and torn metadata; both are handled here, by limits of our own."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Work on other threads, a little ahead of whoever asks for its results: order is kept, memory does not grow."""
 
 import os
-import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -57,8 +56,4 @@ def read_ahead(paths: Iterable[Path], image_size_px: tuple[int, int] | None = No
     Raises:
         UnusableData: If an image is broken.
     """
-    # Reading silences Pillow's warnings, which Python does for all threads at once: one that has ended would let those
-    # of the others through.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield from map_ahead(lambda path: read_image(path, image_size_px), paths)
+    return map_ahead(lambda path: read_image(path, image_size_px), paths)

@@ -4,6 +4,7 @@ import io
 import logging
 import math
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from compress.images import (
     to_uint8,
     write_png,
 )
+from compress.images.decoding import open_image
 from compress.images.sheet import LABEL_PX
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -415,3 +417,17 @@ def test_layers_of_what_is_not_transparent_are_the_image(tmp_path: Path, mode: s
     found, alpha = read_layers(file)
     np.testing.assert_array_equal(found, read_image(file))
     assert alpha is None
+
+
+def test_two_readers_that_end_out_of_order_leave_the_warnings_as_they_were(tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8))
+    before = list(warnings.filters)
+    first, second = open_image(tmp_path / "a.png"), open_image(tmp_path / "a.png")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.warn("of a torn picture", UserWarning, stacklevel=1)
+    assert seen == []
+    second.__exit__(None, None, None)
+    assert warnings.filters == before
