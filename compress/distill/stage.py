@@ -24,18 +24,18 @@ from compress.distill.perceptual import require_perceptual_network
 from compress.distill.start.earlier import EarlierStudent, copy_weights, read_earlier
 from compress.distill.training_data.given_pairs import list_given_pairs, load_given_pairs, require_no_teacher
 from compress.distill.training_data.real_images import list_real_images
-from compress.distill.watch.reference import Watch, watch_held_back
+from compress.distill.watch.reference import watch_held_back
 from compress.files.training_folder import make_training_folder, refuse_existing_output, run_training
 from compress.teachers.interpretation.record import record_reading
 from compress.teachers.interpretation.sizes import require_keeps_size
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
-from compress.training import kid
 
 if TYPE_CHECKING:
     import keras
 
     from compress.distill.fit import FittedStudent
     from compress.distill.training_data.build import TrainingData
+    from compress.distill.watch.reference import Watch
     from compress.teachers.description import GeneratorDescription
 
 _log = logging.getLogger(__name__)
@@ -70,14 +70,42 @@ def distill(
             loss with a weight wants to look at.
         UnusableData: If the photos cannot be used.
     """
+    begun = _begin(config)
+    return distill_into(
+        begun.start,
+        begun.recorded,
+        teacher,
+        data,
+        begun.config,
+        out,
+        overwrite=overwrite,
+        reading=reading,
+        check=begun.check,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Beginning:
+    """What a student's training starts from."""
+
+    config: DistillConfig
+    """What was asked for, with what the family chooses filled in."""
+    start: Callable[..., keras.Model]
+    """Builds the student, from its teacher where that is asked for."""
+    recorded: Mapping[str, Any]
+    """The `config` of the manifest, which tells this student and its training from others."""
+    check: Callable[[], object] | None
+    """Raises what can only be told by Keras."""
+
+
+def _begin(config: DistillConfig) -> _Beginning:
     config = dataclasses.replace(config, kernel_size=config.trunk_kernel_size, upsampler=config.chosen_upsampler)
-    run = partial(distill_into, overwrite=overwrite, reading=reading)
     if config.init is None:
-        return run(partial(untrained, config), to_mapping(config), teacher, data, config, out)
+        return _Beginning(config=config, start=partial(untrained, config), recorded=to_mapping(config), check=None)
     earlier = read_earlier(config.init)
-    recorded = to_mapping(config) | {INIT_FINGERPRINT: earlier.fingerprint}
     start = partial(_start_from, earlier, config)
-    return run(start, recorded, teacher, data, config, out, check=partial(start, None))
+    recorded = to_mapping(config) | {INIT_FINGERPRINT: earlier.fingerprint}
+    return _Beginning(config=config, start=start, recorded=recorded, check=partial(start, None))
 
 
 def _start_from(earlier: EarlierStudent, config: DistillConfig, _: keras.Model | None) -> keras.Model:
@@ -173,32 +201,29 @@ def distill_pairs(pairs: Path, config: DistillConfig, out: Path, *, overwrite: b
         UsageError: If `out` exists, or something needs the teacher; else as `distill`.
         UnusableData: If pairs are missing or broken.
     """
-    config = dataclasses.replace(config, kernel_size=config.trunk_kernel_size, upsampler=config.chosen_upsampler)
     refuse_existing_output(out, overwrite=overwrite)
     require_no_teacher(config)
     require_perceptual_network(config)
     given = list_given_pairs(pairs)
-    if config.watch_kid:
-        kid.check_scoring_available()
-    watch = Watch((), config.patience if config.stop_when_converged else None) if config.watch_kid else None
-    earlier = None if config.init is None else read_earlier(config.init)
-    recorded = to_mapping(config) | ({} if earlier is None else {INIT_FINGERPRINT: earlier.fingerprint})
-    start = partial(untrained, config) if earlier is None else partial(_start_from, earlier, config)
+    watch = watch_held_back(None, config)
+    begun = _begin(config)
 
     def build(work: Path) -> TrainingData:
         from compress.distill.training_data.build import TrainingData
 
         make_training_folder(work)
-        return TrainingData(load_given_pairs(given, work, config.image_size_px), None, None)
+        return TrainingData(load_given_pairs(given, work, config.image_size_px), teacher=None, real=None)
 
     material = _Material(
         build=build,
         identity="pairs",
         files=(given.photos, given.targets),
         fingerprint=given.fingerprint(),
-        recorded=recorded,
+        recorded=begun.recorded,
     )
-    return _train_into(start, recorded, material, config, out, watch=watch, overwrite=overwrite)
+    return _train_into(
+        begun.start, begun.recorded, material, begun.config, out, watch=watch, overwrite=overwrite, check=begun.check
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,11 +24,11 @@ class Watch:
     """Measured KIDs in a row without a better one that end the training; None trains to the end."""
 
 
-def watch_held_back(data: Path, config: DistillConfig) -> Watch | None:
+def watch_held_back(data: Path | None, config: DistillConfig) -> Watch | None:
     """Return how a distillation is watched; None where KID is not to be.
 
     Args:
-        data: A folder with `trainA` and `trainB`.
+        data: A folder with `trainA` and `trainB`; None where there are no real images.
         config: The distillation.
 
     Raises:
@@ -37,7 +37,7 @@ def watch_held_back(data: Path, config: DistillConfig) -> Watch | None:
     if not config.watch_kid:
         return None
     kid.check_scoring_available()
-    real = hold_back_real_images(data, config.domain, config.holdout, config.seed)
+    real = [] if data is None else hold_back_real_images(data, config.domain, config.holdout, config.seed)
     return Watch(real, config.patience if config.stop_when_converged else None)
 
 
