@@ -45,7 +45,7 @@ def tflite(
         json: Print JSON.
     """
     refuse_existing(out, overwrite=overwrite)
-    _check_exists(source)
+    check_exists(source)
     from export.tflite.stage import export_tflite
 
     chosen, said = config or TfliteConfig(), reading or AS_FOUND
@@ -86,7 +86,7 @@ def coreml(
         json: Print JSON.
     """
     refuse_existing(out, overwrite=overwrite)
-    _check_exists(source)
+    check_exists(source)
     from export.coreml.child import check_coremltools
 
     check_coremltools()
@@ -126,10 +126,7 @@ def onnx(
         json: Print JSON.
     """
     refuse_existing(out, overwrite=overwrite)
-    _check_exists(source)
-    from export.onnx.extra import check_onnx
-
-    check_onnx()
+    check_exists(source)
     from export.onnx.stage import export_onnx
 
     chosen, said = config or OnnxConfig(), reading or AS_FOUND
@@ -164,7 +161,7 @@ def keras(
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
-    _check_exists(source)
+    check_exists(source)
     from export.packed import export_keras
 
     console.show(export_keras(source, out, overwrite=overwrite), as_json=json)
@@ -218,14 +215,14 @@ def translate(
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
-    _check_exists(model)
+    check_exists(model)
     from export.translate import translate as run_stage
 
     chosen, said = config or TranslateConfig(), reading or AS_FOUND
     console.show(run_stage(model, images, out, chosen, reading=said, overwrite=overwrite), as_json=json)
 
 
-def _check_exists(model: Path) -> None:
+def check_exists(model: Path) -> None:
     """Check that a model's path exists, before the seconds that a framework takes to load."""
     if not model.exists():
         raise UnusableModel(f"{model} does not exist; expected an artifact or a model file.")

@@ -149,6 +149,11 @@ class OnnxConfig:
         """The values that input and output hold."""
         return self.io_type or ("rgb255" if self.target == "lens-studio" else "float")
 
+    @property
+    def pixel_range(self) -> tuple[float, float]:
+        """Values of a black and of a white pixel in the file's input and output."""
+        return (-1.0, 1.0) if self.resolved_io_type == "float" else (0.0, 255.0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TranslateConfig:

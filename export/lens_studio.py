@@ -5,7 +5,7 @@ its limits of 10 MB for a model and 8 MB for a lens. Lens Studio has no Linux bu
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from compress.errors import UnsupportedLayer, UnusableModel
 from compress.files.ownership import CARD_SIGNATURE
@@ -35,7 +35,18 @@ def require_uses(graph: Graph) -> None:
     Raises:
         UnsupportedLayer: If a use is not on it; all are named.
     """
-    found = Counter(problem for operation in graph.operations for problem in _problems(operation, graph))
+    refuse_unlisted(Counter(problem for operation in graph.operations for problem in _problems(operation, graph)))
+
+
+def refuse_unlisted(found: Mapping[str, int]) -> None:
+    """Refuse what is not on Snap's list.
+
+    Args:
+        found: How often each occurs, in words, with the way out.
+
+    Raises:
+        UnsupportedLayer: If there is any; all are named.
+    """
     if found:
         listed = "; ".join(f"{count} {problem}" for problem, count in found.items())
         raise UnsupportedLayer(f"Snap's list of layers for Lens Studio does not have what this model needs: {listed}.")

@@ -6,8 +6,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from compress import console
-from compress.errors import UnusableData, UnusableModel
+from compress.errors import UnusableData
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
+from export.cli import check_exists
 from export.lens.config import LensConfig
 
 Flags = Parameter(name="*", negative_iterable=())
@@ -36,7 +37,7 @@ def photo(
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
-    _check_exists(model)
+    check_exists(model)
     if not photo.exists():
         raise UnusableData(f"{photo} does not exist; expected a photo.")
     from export.lens.stage import translate_photo
@@ -65,13 +66,8 @@ def folder(
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
-    _check_exists(model)
+    check_exists(model)
     from export.lens.stage import translate_folder
 
     chosen, said = config or LensConfig(), reading or AS_FOUND
     console.show(translate_folder(model, photos, out, chosen, reading=said, overwrite=overwrite), as_json=json)
-
-
-def _check_exists(model: Path) -> None:
-    if not model.exists():
-        raise UnusableModel(f"{model} does not exist; expected an artifact or a model file.")

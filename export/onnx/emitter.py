@@ -11,8 +11,6 @@ from export.onnx.context import EmitContext, FloatWeights
 from export.onnx.file import OnnxFile
 from export.onnx.operators import emit
 
-PIXEL_RANGES: Mapping[OnnxIoType, tuple[float, float]] = {"float": (-1.0, 1.0), "rgb255": (0.0, 255.0)}
-"""Values of a black and of a white pixel in a file's input and output."""
 _HALF = 127.5
 """Half of a byte's range: `byte / 127.5 - 1` is what generators are trained on."""
 

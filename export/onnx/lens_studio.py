@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 import onnx
 
-from compress.errors import UnsupportedLayer, UsageError
+from compress.errors import UsageError
 from export.config import OnnxConfig
 from export.graph.operations import Graph
-from export.lens_studio import require_size, require_uses
+from export.lens_studio import refuse_unlisted, require_size, require_uses
 
 OPSET = 11
 LISTED = frozenset({"Add", "BatchNormalization", "Concat", "Conv", "ConvTranspose", "Div"})
@@ -65,11 +65,8 @@ def require_lens_studio(content: bytes, graph: Graph) -> list[str]:
     require_size(len(content))
     require_uses(graph)
     nodes = onnx.load_model_from_string(content).graph.node
-    found = Counter(node.op_type for node in nodes if node.op_type not in LISTED | UNREAD)
-    if found:
-        listed = "; ".join(
-            f"{count} {code} ({_WAYS_OUT.get(code, 'distil into a student of another family')})"
-            for code, count in found.items()
-        )
-        raise UnsupportedLayer(f"Snap's list of layers for Lens Studio does not have what this model needs: {listed}.")
+    unlisted = (node.op_type for node in nodes if node.op_type not in LISTED | UNREAD)
+    refuse_unlisted(
+        Counter(f"{code} ({_WAYS_OUT.get(code, 'distil into a student of another family')})" for code in unlisted)
+    )
     return sorted({node.op_type for node in nodes} & UNREAD)

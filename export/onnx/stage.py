@@ -24,7 +24,6 @@ from export.graph.passes import SHUFFLES_AS_CONVOLUTIONS, apply_passes
 from export.graph.quantized import QuantizedGraph
 from export.interpreter.numpy_int8 import run_int8_graph
 from export.lens_studio import NOTE_NAME, write_note
-from export.onnx import emitter, lens_studio
 from export.onnx.extra import check_onnx
 from export.onnx.runner import OnnxGenerator
 from export.source import SourceGenerator, load_source
@@ -77,6 +76,9 @@ def export_onnx(
     """
     refuse_existing(out, overwrite=overwrite)
     check_onnx()
+    # From here on the package onnx is needed.
+    from export.onnx import lens_studio
+
     if config.target == "lens-studio":
         lens_studio.require_settings(config)
     generator = load_source(source, reading=reading)
@@ -114,6 +116,8 @@ def _lower(generator: SourceGenerator, config: OnnxConfig) -> _Lowered:
 
 
 def _emit(lowered: _Lowered, config: OnnxConfig, generator: SourceGenerator) -> bytes:
+    from export.onnx import emitter
+
     texts = {
         "description": f"PocketGAN generator {generator.name}, {config.precision}: RGB image to RGB image.",
         "author": config.author,
@@ -169,7 +173,7 @@ def _note(generator: SourceGenerator, lowered: _Lowered, config: OnnxConfig, con
     height, width, channels = lowered.graph.input_shape
     return write_note(
         (1, channels, height, width),
-        emitter.PIXEL_RANGES[config.resolved_io_type],
+        config.pixel_range,
         name=generator.name,
         file=MODEL_NAMES["onnx"],
         size_bytes=len(content),
@@ -194,7 +198,7 @@ def _manifest(
         format="onnx",
         stage="export",
         parent=generator.fingerprint,
-        input=ImageSpec(shape=graph.input_shape, layout="NCHW", range=emitter.PIXEL_RANGES[config.resolved_io_type]),
+        input=ImageSpec(shape=graph.input_shape, layout="NCHW", range=config.pixel_range),
         cost=Cost(params=graph.params, macs=macs, size_bytes=size_bytes),
         config=to_mapping(config) | resolved | generator.origin(),
         seed=config.seed,

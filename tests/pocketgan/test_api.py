@@ -123,3 +123,17 @@ def test_the_demo_teacher_is_that_of_the_demo(tmp_path: Path) -> None:
     half_precision.write_float16(written, tmp_path / "again.h5")
     assert written.stat().st_size > 40e6
     assert (tmp_path / "again.h5").stat().st_size < 22e6
+
+
+def test_a_missing_package_of_an_export_is_named_with_what_installs_it(tmp_path: Path) -> None:
+    program = (
+        "import sys, pocketgan\n"
+        "sys.modules['onnx'] = None\n"
+        "from importlib import util\n"
+        "util.find_spec = lambda name: None\n"
+        "try:\n    pocketgan.export_onnx('student', 'out')\n"
+        "except pocketgan.PocketGANError as error:\n    print(error)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "ONNX files need the package onnx: " in ended.stdout
+    assert "--extra onnx" in ended.stdout
