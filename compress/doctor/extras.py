@@ -15,6 +15,7 @@ PURPOSES: Mapping[str, str] = {
     "score": "score images (compress eval score, gate; the scores of compress run and compress demo)",
     "torch": "score by torch-fidelity's own code, to compare with (--extractor torch-fidelity)",
     "train": "train with a perceptual network (the default losses of compress distill and compress run)",
+    "video": "translate films (compress lens video)",
 }
 """What each extra of the project lets you do."""
 _WHEELS_FOR = {"coreml": ("darwin", "linux/x86_64")}
