@@ -11,6 +11,8 @@ from compress.models.layers import BATCH_NORM_MOMENTUM, DepthToSpace, SpaceToDep
 from compress.models.pocket.config import PocketConfig
 
 _CONTEXT_REDUCTION = 4
+_CHANNELS = 12
+"""RGB of the four pixels that lie in one place of half of the resolution."""
 
 
 class Blocks:
@@ -60,12 +62,28 @@ class Blocks:
 
         With `image_skip` a convolution of the image itself, at first the identity, is added before the last shuffle.
         """
-        shuffled = self.last_conv(features, 12, 3)
+        shuffled = self.last_conv(features, _CHANNELS, 3)
         if self._config.image_skip:
-            # Near-identity start: at first the student returns tanh(image), and only has to learn the difference.
             identity: Any = _identity_kernel
-            through = layers.Conv2D(12, 3, padding="same", use_bias=False, kernel_initializer=identity)
+            through = layers.Conv2D(_CHANNELS, 3, padding="same", use_bias=False, kernel_initializer=identity)
             shuffled = layers.Add()([shuffled, through(SpaceToDepth(2)(image))])
+        return DepthToSpace(2)(shuffled)
+
+    def shuffle_over_gated_image(self, features: Any, image: Any) -> Any:
+        """Turn features at half of the resolution into the image before tanh, over an image that they can take away.
+
+        With `image_skip` the image, x = relu(x) - relu(-x), is at first added as it is. What a 1x1 convolution of the
+        features adds before the two ReLUs closes both, wherever something has to go, such as a beard. That is a gate
+        without a product, which int8 would have to round to steps of the product's own range.
+        """
+        shuffled = self.last_conv(features, _CHANNELS, 3)
+        if self._config.image_skip:
+            identity: Any = _identity_kernel
+            signs = layers.Conv2D(2 * _CHANNELS, 3, padding="same", kernel_initializer=identity)
+            gate = layers.Conv2D(2 * _CHANNELS, 1, use_bias=False, kernel_initializer="zeros")(features)
+            open_signs = layers.ReLU()(layers.Add()([signs(SpaceToDepth(2)(image)), gate]))
+            joined = layers.Conv2D(_CHANNELS, 1, use_bias=False, kernel_initializer=identity)(open_signs)
+            shuffled = layers.Add()([shuffled, joined])
         return DepthToSpace(2)(shuffled)
 
     def last_conv(self, features: Any, filters: int, kernel_size: int) -> Any:
@@ -98,8 +116,16 @@ def global_context(features: Any, width: int) -> Any:
 
 @keras.saving.register_keras_serializable(package="pocketgan", name="identity_kernel")
 def _identity_kernel(shape: Any, dtype: Any = None) -> Any:
-    """Initialise a kernel to return its input: 1 at the centre of each channel's own map."""
-    height, width, _, _ = shape
+    """Initialise a kernel to return its input: 1 at the centre of each channel's own map.
+
+    With twice as many outputs as inputs it returns the input and its negative, with half as many their difference.
+    """
+    height, width, inputs, outputs = shape
     kernel = np.zeros(shape, dtype=np.float32)
-    kernel[height // 2, width // 2] = np.eye(shape[2], shape[3])
+    centre = kernel[height // 2, width // 2]
+    centre += np.eye(inputs, outputs)
+    if outputs == 2 * inputs:
+        centre -= np.eye(inputs, outputs, k=inputs)
+    elif inputs == 2 * outputs:
+        centre -= np.eye(inputs, outputs, k=-outputs)
     return keras.ops.convert_to_tensor(kernel, dtype=dtype)

@@ -2,8 +2,8 @@
 cheap.
 
 Its eight depthwise 5x5 kernels of default size see some 290 pixels wide, its global context the whole image. Detail
-comes back over additive skips at a quarter and at half of the resolution, and over the image itself beside the last
-shuffle.
+comes back over additive skips at a quarter and at half of the resolution, and over the image itself, gated, beside the
+last shuffle.
 
 Source: the shape of Ronneberger et al. 2015, U-Net, arXiv:1505.04597, with sums for skips as Chaurasia and Culurciello
 2017, LinkNet, arXiv:1707.03718: they need no convolution over twice the channels.
@@ -29,4 +29,4 @@ def build_body(image: Any, config: PocketConfig) -> Any:
     for filters, skip in ((width, quarter), (half_width, half)):
         features = layers.ReLU()(layers.Add()([blocks.upsample(features, filters), skip]))
         features = blocks.conv_norm_relu(features, filters, 3)
-    return blocks.shuffle_to_image(features, image)
+    return blocks.shuffle_over_gated_image(features, image)
