@@ -6,6 +6,7 @@ all of them, each under its name.
 """
 
 import ast
+import importlib.util
 import os
 import random
 import struct
@@ -25,6 +26,16 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 CommandLine = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Add the fixtures of `real_browser.py`, which no import reaches: `tests` is no package."""
+    spec = importlib.util.spec_from_file_location("real_browser", Path(__file__).with_name("real_browser.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config.pluginmanager.register(module, "real_browser")
 
 
 @pytest.hookimpl(tryfirst=True)

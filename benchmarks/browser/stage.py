@@ -12,12 +12,12 @@ from typing import Any
 
 from benchmarks.browser.chromium import find_browser, open_browser
 from benchmarks.browser.config import BrowserConfig
-from benchmarks.browser.library import load_library
 from benchmarks.browser.posted import PostedError
 from benchmarks.browser.server import LOCALHOST, BenchServer
 from benchmarks.browser.task import Task
 from compress.errors import UnusableInput, UnusableModel, UsageError
 from compress.printable import printable
+from export.web.library import load_library
 
 _POLL_S = 0.2
 _EVERYWHERE = ("0.0.0.0", "::")

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.browser import library
 from benchmarks.browser.config import BrowserConfig
 from benchmarks.browser.posted import MalformedReport, PostedEntry, PostedReport, parse_posted
 from benchmarks.host.stage import TURN_MS, TimedModel, find_models, summarize_model
@@ -24,6 +23,7 @@ from compress import images
 from compress.errors import UnusableModel
 from export.interpreter.litert import ImageTensor, TfliteGenerator
 from export.parity import synthetic_photos
+from export.web import library
 
 PARITY_SHARE = 0.99
 """Share of values that should lie within 1/255 of the host's; a smaller one is pointed out."""

@@ -1,10 +1,6 @@
-"""Tiny models for a browser, a real one, and programs that stand in for one."""
+"""Tiny models for a browser, and programs that stand in for one."""
 
-import io
-import subprocess
 import sys
-import tarfile
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
@@ -12,10 +8,6 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from benchmarks.browser.chromium import find_browser
-from benchmarks.browser.library import FETCH_LIMIT_S, Package, load_archive, load_library
-from compress.artifact import user_cache
-from compress.errors import UsageError
 from export.calibration.observe import calibrate_and_quantize
 from export.config import IoType
 from export.graph.operations import Activate, Convolution, Graph
@@ -24,20 +16,6 @@ from export.tflite.emitter import float_file, int8_file
 
 SIDE_PX = 16
 FAKE_PAGE = Path(__file__).with_name("fake_page.py")
-
-_CHROMIUM = Package(
-    "@sparticuz/chromium",
-    "sha512-4ZKeAQQa8up2mt675qSitztLdbQrlf8BKdC5naeap+5Mv1OV1OlJdPoU+EJC/p5sQUJUQmN4r+q5+EhaaOUHpQ==",
-    version="147.0.0",
-)
-"""For machines without a browser, such as CI's: a headless one for Linux on x86-64, 68 MB."""
-_START_LIMIT_S = 60
-# Python has no Brotli of its own.
-_UNPACK = """
-const [packed, program] = process.argv.slice(1);
-const content = require("zlib").brotliDecompressSync(require("fs").readFileSync(packed));
-require("fs").writeFileSync(program, content, {mode: 0o755});
-"""
 
 
 @pytest.fixture(scope="session")
@@ -60,16 +38,6 @@ def student_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         paths[io_type] = folder / f"{io_type}_student.tflite"
         paths[io_type].write_bytes(int8_file(quantized, io_type))
     return paths
-
-
-@pytest.fixture(scope="session")
-def real_browser() -> Path:
-    """Chromium or Chrome, where one and LiteRT.js are in the cache or within reach."""
-    try:
-        load_library()
-        return _find_or_fetch_browser()
-    except UsageError as error:
-        pytest.skip(str(error))
 
 
 def _student() -> Graph:
@@ -108,35 +76,3 @@ def fake_browser(tmp_path: Path) -> Callable[[str], Path]:
         return path
 
     return make
-
-
-def _find_or_fetch_browser() -> Path:
-    """The browser on PATH, else one from npm, fetched once.
-
-    Raises:
-        UsageError: If there is none, npm and Node do not bring one, or what they bring does not start here.
-    """
-    try:
-        return find_browser()
-    except UsageError as error:
-        folder = user_cache() / "chromium"
-        program = folder / _CHROMIUM.version / "chromium"
-        try:
-            if not program.exists():
-                _unpack(load_archive(_CHROMIUM, folder), program)
-            # It tells its version where the libraries that it needs are all there.
-            subprocess.run([program, "--version"], capture_output=True, timeout=_START_LIMIT_S, check=True)
-        except (UsageError, OSError, subprocess.SubprocessError) as trouble:
-            raise UsageError(f"{error}\n{_CHROMIUM.name} is no way out here: {trouble}") from trouble
-        return program
-
-
-def _unpack(archive: bytes, program: Path) -> None:
-    program.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=program.parent) as scratch:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
-            packed.extract("package/bin/chromium.br", scratch, filter="data")
-        unpacked = Path(scratch) / "chromium"
-        node = ["node", "-e", _UNPACK, str(Path(scratch) / "package/bin/chromium.br"), str(unpacked)]
-        subprocess.run(node, capture_output=True, timeout=FETCH_LIMIT_S, check=True)
-        unpacked.replace(program)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.browser import library
-from benchmarks.browser.library import Package, load_library
 from compress.errors import UsageError
+from export.web import library
+from export.web.library import Package, load_library
 
 NAME = "@litertjs/core"
 

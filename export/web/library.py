@@ -87,7 +87,7 @@ def _fetch(package: Package, folder: Path) -> bytes:
     npm = shutil.which("npm")
     if npm is None:
         raise UsageError(
-            f"timing in a browser needs {wanted}, and no npm is on PATH to fetch it. Install npm,\n{otherwise}"
+            f"running a model in a browser needs {wanted}, and no npm is on PATH to fetch it. Install npm,\n{otherwise}"
         )
     with tempfile.TemporaryDirectory(prefix="pocketgan-") as scratch:
         command = [npm, "pack", wanted, "--ignore-scripts", "--pack-destination", scratch]
