@@ -19,6 +19,7 @@ CROP_STEP_PX = 8
 """Grid of the squares that a student sees: the largest factor by which one scales its images down."""
 DiscriminatorKind = Literal["patch", "projected"]
 AdversarialLoss = Literal["lsgan", "hinge"]
+Augmentation = Literal["occluders"]
 _FILTERS: dict[DiscriminatorKind, int] = {"patch": 16, "projected": 64}
 _HEAD_START: dict[DiscriminatorKind, float] = {"patch": 1.0, "projected": 0.7}
 """Share of the steps before `turning_step` after which a discriminator begins to learn: an ignorant one would push the
@@ -53,6 +54,9 @@ class TrainConfig:
     """Steps of linear warm-up."""
     flip: bool = True
     """Mirror half of the photos, and the teacher's images with them."""
+    # A discriminator's real images get some of their own, or it would tell the student's images by them.
+    augment: Augmentation | None = None
+    """Draw occluders (glasses, hands, hair, microphones) over half of the photos, and over the teacher's images too."""
     ema_momentum: float = 0.998
     """Average the student's weights exponentially; 0 keeps the last ones."""
     holdout: int = 64

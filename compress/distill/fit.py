@@ -11,11 +11,13 @@ from compress.distill import distiller
 from compress.distill.config import HISTORY, FitConfig, TrainConfig
 from compress.distill.step_inputs import step_inputs, step_pairs
 from compress.distill.training_data.build import TrainingData
+from compress.distill.training_data.occluders.paste import draw_occluders
 from compress.distill.training_data.pairs import Pairs, TargetImages
 from compress.distill.watch.history import History
 from compress.distill.watch.monitor import Monitor
 from compress.distill.watch.pictures import draw_sheet, translate_held_back
 from compress.distill.watch.reference import Watch
+from compress.faces.template import AlignmentTemplate
 from compress.training import checkpoint, loop, schedules
 from compress.training.fast_layers import with_fast_layers
 from compress.training.precision import Policy, dtype_policy_scope, resolve_policy
@@ -81,12 +83,14 @@ def fit(
         # What a run measured that was killed before its first checkpoint may have come from other settings.
         (work / HISTORY).unlink(missing_ok=True)
 
+    alignment = training_data.alignment
+
     def step_batch(step: int) -> loop.Batch:
-        photos, targets = step_pairs(*training_batch(training_pairs, config, step), step, config)
-        return step_inputs(photos, step, config, real), targets
+        photos, targets = step_pairs(*training_batch(training_pairs, config, step, alignment), step, config)
+        return step_inputs(photos, step, config, real, alignment), targets
 
     def whole_photos(step: int) -> np.ndarray:
-        return training_batch(training_pairs, config, step)[0]
+        return training_batch(training_pairs, config, step, alignment)[0]
 
     student = start()
     monitor = Monitor(model, student, whole_photos, held_back, config, work, watch)
@@ -115,11 +119,24 @@ def fit(
     )
 
 
-def training_batch(pairs: Pairs, config: TrainConfig, step: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return photos and targets of a step, as `Pairs.batch` does, mirrored where the configuration says so."""
+def training_batch(
+    pairs: Pairs, config: TrainConfig, step: int, alignment: AlignmentTemplate | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return photos and targets of a step, as `Pairs.batch` does, occluded and mirrored as the configuration says.
+
+    Args:
+        pairs: What the batch is drawn from.
+        config: The seed, the size of a batch, and what is done to its images.
+        step: Number of the step.
+        alignment: Where faces lie in the photos; None where nobody knows.
+    """
     positions = loop.sample_indices(step, count=len(pairs), batch_size=config.batch_size, seed=config.seed)
     mirrored = np.random.default_rng((config.seed, step, 1)).random(config.batch_size) < 0.5
-    return pairs.batch(positions, mirrored if config.flip else None)
+    occluders: list[np.ndarray | None] = []
+    if config.augment == "occluders":
+        seeds = [(config.seed, step, 9, photo) for photo in positions.tolist()]
+        occluders = draw_occluders(seeds, pairs.photos.shape[1], alignment)
+    return pairs.batch(positions, mirrored if config.flip else None, occluders)
 
 
 def training_plan(config: TrainConfig) -> loop.Plan:

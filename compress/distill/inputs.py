@@ -19,7 +19,7 @@ from compress.distill.fine_tuning import TuneConfig, fine_tuning_config
 from compress.distill.perceptual import require_perceptual_network
 from compress.distill.training_data.real_images import list_real_images
 from compress.errors import UnusableArtifact
-from compress.faces.template import read_template, record_template
+from compress.faces.template import AlignmentTemplate, read_template, record_template
 from compress.files.apart import require_apart
 from compress.files.training_folder import refuse_existing_output
 from compress.teachers.interpretation.record import inherit_reading, record_reading
@@ -58,8 +58,11 @@ class StageInputs(Generic[_Config]):
         Where the student's faces were aligned by a template, that is inherited, too.
         """
         own = to_mapping(self.fit_config) | to_mapping(self.config)
-        template = read_template(self.student.manifest.config, origin=self.student.path)
-        return own | record_reading(self.description, self.reading) | record_template(template)
+        return own | record_reading(self.description, self.reading) | record_template(self.alignment())
+
+    def alignment(self) -> AlignmentTemplate | None:
+        """Return the template that the faces of the student's photos were aligned to; None where they were not."""
+        return read_template(self.student.manifest.config, origin=self.student.path)
 
     def identity(self) -> str:
         """Return the hash that tells this run from others, see `checkpoint.run_identity`."""
@@ -77,7 +80,15 @@ class StageInputs(Generic[_Config]):
         """
         from compress.distill.training_data.build import build_training_data
 
-        return build_training_data(self.photos, self.real, self.description, self.fit_config, work, self.image_size_px)
+        return build_training_data(
+            self.photos,
+            self.real,
+            self.description,
+            self.fit_config,
+            work,
+            self.image_size_px,
+            self.alignment(),
+        )
 
 
 def resolve_inputs(

@@ -22,9 +22,10 @@ from compress.data.folders import list_photos
 from compress.distill.config import HISTORY, INIT_FINGERPRINT, DistillConfig
 from compress.distill.perceptual import require_perceptual_network
 from compress.distill.start.earlier import EarlierStudent, copy_weights, read_earlier
-from compress.distill.training_data.given_pairs import list_given_pairs, load_given_pairs, require_no_teacher
+from compress.distill.training_data.given_pairs import INPUTS, list_given_pairs, load_given_pairs, require_no_teacher
 from compress.distill.training_data.real_images import list_real_images
 from compress.distill.watch.reference import watch_held_back
+from compress.faces.template import read_template
 from compress.files.training_folder import make_training_folder, refuse_existing_output, run_training
 from compress.teachers.interpretation.record import record_reading
 from compress.teachers.interpretation.sizes import require_keeps_size
@@ -170,18 +171,20 @@ def distill_into(
     real_paths = [path for path in list_real_images(data, config.domain, config) if path not in held_back]
     description = teachers.describe(teacher, reading=reading)
     require_teacher_size(description, teacher, config)
+    aligned = read_alignment(data)
+    alignment = read_template(aligned, origin=data)
 
     def build(work: Path) -> TrainingData:
         from compress.distill.training_data.build import build_training_data
 
-        return build_training_data(paths, real_paths, description, config, work, config.image_size_px)
+        return build_training_data(paths, real_paths, description, config, work, config.image_size_px, alignment)
 
     material = _Material(
         build=build,
         identity=description.fingerprint,
         files=(paths, real_paths, sorted(held_back)),
         fingerprint=artifact.file_fingerprint(teacher),
-        recorded={**recorded, **record_reading(description, reading), **read_alignment(data)},
+        recorded={**recorded, **record_reading(description, reading), **aligned},
     )
     return _train_into(start, recorded, material, config, out, watch=watch, overwrite=overwrite, check=check)
 
@@ -207,19 +210,22 @@ def distill_pairs(pairs: Path, config: DistillConfig, out: Path, *, overwrite: b
     given = list_given_pairs(pairs)
     watch = watch_held_back(None, config)
     begun = _begin(config)
+    aligned = read_alignment(pairs / INPUTS)
+    alignment = read_template(aligned, origin=pairs)
 
     def build(work: Path) -> TrainingData:
         from compress.distill.training_data.build import TrainingData
 
         make_training_folder(work)
-        return TrainingData(load_given_pairs(given, work, config.image_size_px), teacher=None, real=None)
+        loaded = load_given_pairs(given, work, config.image_size_px)
+        return TrainingData(loaded, teacher=None, real=None, alignment=alignment)
 
     material = _Material(
         build=build,
         identity="pairs",
         files=(given.photos, given.targets),
         fingerprint=given.fingerprint(),
-        recorded=begun.recorded,
+        recorded={**begun.recorded, **aligned},
     )
     return _train_into(
         begun.start, begun.recorded, material, begun.config, out, watch=watch, overwrite=overwrite, check=begun.check

@@ -7,6 +7,8 @@ import numpy as np
 from compress import images
 from compress.distill.config import CROP_STEP_PX, FitConfig
 from compress.distill.discriminators import patch
+from compress.distill.training_data.occluders.paste import draw_occluders, paste_each
+from compress.faces.template import AlignmentTemplate
 from compress.training import image_pool, loop
 
 Inputs = np.ndarray | dict[str, np.ndarray]
@@ -37,7 +39,13 @@ def step_pairs(photos: np.ndarray, targets: np.ndarray, step: int, config: FitCo
     return _squares(photos, corners, side), _squares(targets, corners, side)
 
 
-def step_inputs(photos: np.ndarray, step: int, config: FitConfig, real: RealImages | None) -> Inputs:
+def step_inputs(
+    photos: np.ndarray,
+    step: int,
+    config: FitConfig,
+    real: RealImages | None,
+    alignment: AlignmentTemplate | None = None,
+) -> Inputs:
     """Return the first argument of `train_on_batch`: the photos, with what belongs to the step where anything does.
 
     The discriminator's inputs come only from its first step on. Until then the step that Keras compiles holds no
@@ -49,6 +57,7 @@ def step_inputs(photos: np.ndarray, step: int, config: FitConfig, real: RealImag
         step: Number of the step.
         config: The phases, and the square that is cut.
         real: Real images; None without a discriminator.
+        alignment: Where faces lie in them; None where nobody knows.
     """
     if not config.has_phases and config.discriminator_crop_px is None and config.crop_px is None:
         return photos
@@ -61,16 +70,23 @@ def step_inputs(photos: np.ndarray, step: int, config: FitConfig, real: RealImag
         random = np.random.default_rng((config.seed, step, 6))
         inputs["cut"] = random.integers(0, photos.shape[1] - side + 1, 2, dtype=np.int32)
     if real is not None and step >= config.discriminator_step:
-        inputs |= _discriminator_inputs(step, config, real, min(side or photos.shape[1], photos.shape[1]))
+        judged_px = min(side or photos.shape[1], photos.shape[1])
+        inputs |= _discriminator_inputs(step, config, real, judged_px, alignment)
     return inputs
 
 
-def _discriminator_inputs(step: int, config: FitConfig, real: RealImages, side: int) -> dict[str, Any]:
+def _discriminator_inputs(
+    step: int, config: FitConfig, real: RealImages, side: int, alignment: AlignmentTemplate | None
+) -> dict[str, Any]:
     """Return the entries that the discriminator's `INPUTS` name."""
     count, seed = config.batch_size, config.seed
     # Another seed than the photos': the two orders have nothing to do with each other.
     places = loop.sample_indices(step, count=len(real), batch_size=count, seed=seed + 1)
     whole = real[places]
+    if config.augment == "occluders":
+        # Without occluders of their own, real images would be told from the student's by that alone.
+        seeds = [(seed, step, 10, place) for place in places.tolist()]
+        whole = paste_each(whole, draw_occluders(seeds, whole.shape[1], alignment))
     corners = np.random.default_rng((seed, step, 7)).integers(0, whole.shape[1] - side + 1, (count, 2))
     squares = _squares(whole, corners, side)
     if config.flip:

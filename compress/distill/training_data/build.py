@@ -16,6 +16,7 @@ from compress.distill.training_data.pairs import Pairs, collect_pairs
 from compress.distill.training_data.real_images import load_real_images
 from compress.distill.training_data.teacher_images import TeacherImages, cache_folder
 from compress.distill.training_data.teacher_precision import resolve_teacher_precision
+from compress.faces.template import AlignmentTemplate
 from compress.files.training_folder import make_training_folder
 from compress.teachers.build import build_generator
 from compress.teachers.description import GeneratorDescription
@@ -35,6 +36,8 @@ class TrainingData:
     """Real images of the target domain, `(count, height, width, 3)` uint8; None without any, or a discriminator."""
     teacher_precision: Policy = "float32"
     """Arithmetic that the teacher's images were made in."""
+    alignment: AlignmentTemplate | None = None
+    """Where faces lie in the photos; None where nobody knows."""
 
 
 def build_training_data(
@@ -44,6 +47,7 @@ def build_training_data(
     config: FitConfig,
     work: Path,
     image_size_px: int,
+    alignment: AlignmentTemplate | None = None,
 ) -> TrainingData:
     """Build the training data: translate the photos, or take the teacher's images from the user's cache.
 
@@ -54,6 +58,7 @@ def build_training_data(
         config: Losses and their weights, and the precision of the training.
         work: The run's folder; made if missing.
         image_size_px: Side of the square that photos are cropped and resized to.
+        alignment: Template that the photos' faces were aligned to; None where they were not.
 
     Raises:
         UnusableModel: If the teacher lacks the layers that a loss with a weight compares.
@@ -69,4 +74,4 @@ def build_training_data(
     _log.info("%d photos; the teacher's images are kept in %s", len(paths), cache)
     pairs = collect_pairs(paths, TeacherImages(translate, cache), work=work, image_size_px=image_size_px)
     real = load_real_images(real_paths, work / "real.npy", image_size_px)
-    return TrainingData(pairs, generator, real, precision)
+    return TrainingData(pairs, generator, real, precision, alignment)

@@ -11,6 +11,7 @@ import numpy as np
 from compress import images
 from compress.console.progress import progress
 from compress.data.arrays import new_array
+from compress.distill.training_data.occluders.paste import paste_each
 from compress.distill.training_data.teacher_images import BATCH_SIZE, TeacherImages
 from compress.errors import UnusableData
 
@@ -41,15 +42,22 @@ class Pairs:
         order = self.rows[np.random.default_rng(seed).permutation(len(self))]
         return self._select(order[count:]), self._select(order[:count])
 
-    def batch(self, positions: np.ndarray, mirrored: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def batch(
+        self,
+        positions: np.ndarray,
+        mirrored: np.ndarray | None = None,
+        occluders: Sequence[np.ndarray | None] = (),
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return photos and targets as float32 in [-1, 1].
 
         Args:
             positions: `(batch,)` indices within this selection.
             mirrored: `(batch,)` bool, the pairs to flip left to right; None flips none.
+            occluders: Of each pair, what is pasted over both of its images before they are flipped; see
+                `draw_occluders`. Empty pastes none.
         """
         rows = self.rows[positions]
-        photos, targets = self.photos[rows], self.targets[rows]
+        photos, targets = paste_each(self.photos[rows], occluders), paste_each(self.targets[rows], occluders)
         if mirrored is not None:
             photos[mirrored], targets[mirrored] = photos[mirrored, :, ::-1], targets[mirrored, :, ::-1]
         return images.to_float(photos), images.to_float(targets)

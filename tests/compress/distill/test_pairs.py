@@ -1,5 +1,6 @@
 """Students from pairs of photos and targets, without the file of what made them."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from compress.distill.training_data.given_pairs import list_given_pairs
 from compress.distill.training_data.teacher_images import TeacherImages
 from compress.distill.training_data.teacher_precision import translator
 from compress.errors import UnusableData, UsageError
+from compress.faces.template import AlignmentTemplate, read_template, record_template
 from compress.run.suited import suit_config_to_pairs
 
 CONFIG = DistillConfig(
@@ -36,19 +38,52 @@ def pairs(teacher_file: Path, photo_folders: Path, tmp_path_factory: pytest.Temp
     return folder
 
 
+@pytest.mark.parametrize("config", [CONFIG, replace(CONFIG, augment="occluders")])
 def test_pairs_train_the_student_that_their_teacher_trains_bit_for_bit(
-    pairs: Path, teacher_file: Path, tmp_path: Path, eagerly: None, monkeypatch: pytest.MonkeyPatch
+    pairs: Path,
+    teacher_file: Path,
+    tmp_path: Path,
+    eagerly: None,
+    monkeypatch: pytest.MonkeyPatch,
+    config: DistillConfig,
 ) -> None:
     monkeypatch.setenv("POCKETGAN_CACHE", str(tmp_path / "cache"))
     shutil.copytree(pairs / "inputs", tmp_path / "data/trainA")
-    taught = distill(teacher_file, tmp_path / "data", CONFIG, tmp_path / "taught")
-    given = distill_pairs(pairs, CONFIG, tmp_path / "given")
+    taught = distill(teacher_file, tmp_path / "data", config, tmp_path / "taught")
+    given = distill_pairs(pairs, config, tmp_path / "given")
     for one, other in zip(
         teachers.load(taught.path).get_weights(), teachers.load(given.path).get_weights(), strict=True
     ):
         np.testing.assert_array_equal(one, other)
     assert given.manifest.scores == taught.manifest.scores
     assert given.manifest.parent == list_given_pairs(pairs).fingerprint() != taught.manifest.parent
+
+
+def test_occluders_are_drawn_where_the_note_of_either_kind_of_photos_says_that_faces_lie(
+    pairs: Path, teacher_file: Path, tmp_path: Path, eagerly: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POCKETGAN_CACHE", str(tmp_path / "cache"))
+    template, asked = AlignmentTemplate(eyes_y=0.4), []
+    shutil.copytree(pairs, tmp_path / "pairs")
+    shutil.copytree(pairs / "inputs", tmp_path / "data/trainA")
+    for folder in (tmp_path / "pairs/inputs", tmp_path / "data"):
+        (folder / "NOTE.json").write_text(json.dumps(record_template(template)), encoding="utf-8")
+
+    def draw(seeds: list, size_px: int, alignment: AlignmentTemplate | None) -> list[None]:
+        asked.append(alignment)
+        return [None] * len(seeds)
+
+    monkeypatch.setattr("compress.distill.fit.draw_occluders", draw)
+    monkeypatch.setattr("compress.distill.step_inputs.draw_occluders", draw)
+    config = replace(CONFIG, steps=2, augment="occluders")
+    taught = distill(teacher_file, tmp_path / "data", config, tmp_path / "taught")
+    times = len(asked)
+    given = distill_pairs(tmp_path / "pairs", config, tmp_path / "given")
+    assert times > 0
+    assert asked == 2 * times * [template]
+    for out in (taught, given):
+        assert read_template(out.manifest.config, origin=out.path) == template
+        assert out.manifest.config["augment"] == "occluders"
 
 
 @pytest.mark.parametrize(

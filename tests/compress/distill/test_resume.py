@@ -22,6 +22,7 @@ FLAGS = {
     "--discriminator-filters": 4,
     "--crop-px": 32,
     "--crop-until": 0.5,
+    "--augment": "occluders",
     "--l1-final-scale": 0.1,
     "--ssim-weight": 0,
     "--gradient-weight": 0,
