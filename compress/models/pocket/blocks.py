@@ -74,17 +74,20 @@ class Blocks:
 
         With `image_skip` the image, x = relu(x) - relu(-x), is at first added as it is. What a 1x1 convolution of the
         features adds before the two ReLUs closes both, wherever something has to go, such as a beard. That is a gate
-        without a product, which int8 would have to round to steps of the product's own range.
+        without a product, which int8 would have to round to steps of the product's own range. The two signs are split
+        and joined by kernels that are not trained, since ones and zeros are all that int8 does not round.
         """
         shuffled = self.last_conv(features, _CHANNELS, 3)
         if self._config.image_skip:
-            identity: Any = _identity_kernel
-            signs = layers.Conv2D(2 * _CHANNELS, 3, padding="same", kernel_initializer=identity)
+            signs = self._fixed_identity(SpaceToDepth(2)(image), 2 * _CHANNELS)
             gate = layers.Conv2D(2 * _CHANNELS, 1, use_bias=False, kernel_initializer="zeros")(features)
-            open_signs = layers.ReLU()(layers.Add()([signs(SpaceToDepth(2)(image)), gate]))
-            joined = layers.Conv2D(_CHANNELS, 1, use_bias=False, kernel_initializer=identity)(open_signs)
+            joined = self._fixed_identity(layers.ReLU()(layers.Add()([signs, gate])), _CHANNELS)
             shuffled = layers.Add()([shuffled, joined])
         return DepthToSpace(2)(shuffled)
+
+    def _fixed_identity(self, features: Any, filters: int) -> Any:
+        identity: Any = _identity_kernel
+        return layers.Conv2D(filters, 1, use_bias=False, kernel_initializer=identity, trainable=False)(features)
 
     def last_conv(self, features: Any, filters: int, kernel_size: int) -> Any:
         """Apply the convolution that draws the image; it starts at zero where `add_image` adds the photo to it."""

@@ -84,7 +84,7 @@ _KNOWN = _PLAIN.union(
 def _require_known_classes(config: Any) -> None:
     layers = 0
     for value in _objects(config):
-        if "class_name" not in value or value == _OWN_FUNCTION:
+        if "class_name" not in value or _without_shared_id(value) == _OWN_FUNCTION:
             continue
         module, name = value.get("module"), value["class_name"]
         registered = value.get("registered_name")
@@ -94,6 +94,11 @@ def _require_known_classes(config: Any) -> None:
         layers += name != "__keras_tensor__"
         if layers > 20 * LAYERS_LIMIT:
             raise UnusableModel("it holds more layers than any network read here; the file is damaged.")
+
+
+def _without_shared_id(value: dict[str, Any]) -> dict[str, Any]:
+    """Return an object of a configuration without the number that Keras writes where it occurs again."""
+    return {name: held for name, held in value.items() if name != "shared_object_id"}
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:
