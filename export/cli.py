@@ -11,6 +11,7 @@ from compress.files.atomic import refuse_existing
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 from export.config import CoremlConfig, OnnxConfig, TfliteConfig, TranslateConfig
 from export.quantize.config import QuantizeConfig
+from export.web.config import WebConfig
 
 Flags = Parameter(name="*", negative_iterable=())
 Switch = Annotated[bool, Parameter(negative="")]
@@ -165,6 +166,30 @@ def keras(
     from export.packed import export_keras
 
     console.show(export_keras(source, out, overwrite=overwrite), as_json=json)
+
+
+@app.command
+def web(
+    source: Path,
+    *,
+    out: Path,
+    config: Annotated[WebConfig, Flags] | None = None,
+    overwrite: Switch = False,
+    json: Switch = False,
+) -> None:
+    """Write a page that runs a student in the browser: with the camera, a photo or a film; on the device alone.
+
+    Args:
+        source: A .tflite file or an artifact of one; or a student that is not exported yet, with --data.
+        out: The folder to write; lens.html in it is all of the page, and opens from disk.
+        overwrite: Replace `out` if it exists.
+        json: Print JSON.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    check_exists(source)
+    from export.web.stage import export_web
+
+    console.show(export_web(source, config or WebConfig(), out, overwrite=overwrite), as_json=json)
 
 
 def quantize(

@@ -1,5 +1,6 @@
 """`compress lens`: the faces in photos, translated in their place."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from compress.errors import UnusableData
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 from export.cli import check_exists
 from export.lens.config import LensConfig
+from export.web.config import WebConfig
 
 Flags = Parameter(name="*", negative_iterable=())
 Switch = Annotated[bool, Parameter(negative="")]
@@ -71,3 +73,24 @@ def folder(
 
     chosen, said = config or LensConfig(), reading or AS_FOUND
     console.show(translate_folder(model, photos, out, chosen, reading=said, overwrite=overwrite), as_json=json)
+
+
+@app.command
+def serve(
+    page: Path,
+    *,
+    port: int = 8000,
+    config: Annotated[WebConfig, Flags] | None = None,
+) -> None:
+    """Serve a student's page to browsers of this machine, until Ctrl-C.
+
+    Args:
+        page: A folder that compress export web wrote; or a student, whose page is made for the while.
+        port: Port to serve at; 0 for a free one.
+    """
+    check_exists(page)
+    from export.web.serve import serve_page
+
+    # Ctrl-C is how this is meant to end.
+    with suppress(KeyboardInterrupt):
+        serve_page(page, config, port=port)

@@ -1,0 +1,251 @@
+// The page: its controls, and the way of a picture from its source to the screen.
+
+import { addressOf, readAsset, readText } from "./assets.js";
+import { Engine } from "./engine.js";
+import { Numbers } from "./numbers.js";
+import { Picture } from "./picture.js";
+import { canRecord, nameOf, record } from "./recording.js";
+import { Trouble, closeVideo, followFrames, hasOtherCamera, openCamera, openVideo, readPhoto } from "./sources.js";
+
+const element = (id) => document.getElementById(id);
+const numbers = new Numbers();
+const picture = new Picture(element("picture"));
+let lens;
+let engine;
+let current = null;
+let recording = null;
+let facing = "user";
+
+// Said by a screen reader, so only where something changed.
+function say(text) {
+  if (element("status").textContent !== text) element("status").textContent = text;
+}
+
+function complain(error) {
+  element("trouble").textContent = error instanceof Trouble ? error.message : `Something failed: ${error?.message ?? error}`;
+  element("trouble").hidden = false;
+}
+
+function findMissing() {
+  if (typeof WebAssembly !== "object") {
+    return "This browser runs no WebAssembly, which the model needs. It may be switched off, as in a lockdown mode; "
+      + "switch it on for this page, or open the page in another browser.";
+  }
+  if (typeof Worker !== "function" || typeof OffscreenCanvas !== "function" || typeof createImageBitmap !== "function") {
+    return "This browser is too old for this page: it draws no pictures in the background. Use one of 2023 or later.";
+  }
+  return null;
+}
+
+async function start() {
+  const missing = findMissing();
+  if (missing) throw new Trouble(missing);
+  lens = JSON.parse(await readText("lens.json"));
+  element("name").textContent = lens.name;
+  document.title = `${lens.name} · PocketGAN lens`;
+  const kilobytes = (lens.student.size_bytes / 1000).toFixed(1);
+  numbers.show("model-size", lens.student.size_bytes, `${kilobytes} kB, ${lens.size_px} px`);
+  const begun = performance.now();
+  const { engine: started, facts } = await Engine.start(lens);
+  engine = started;
+  numbers.show("load-ms", performance.now() - begun, `${Math.round(performance.now() - begun)} ms, ${facts.build}`);
+  const { differing, largest, values } = await engine.check(await readAsset("check.bin"));
+  const found = differing ? `${differing} of ${values} values, by ${largest}/255 at most` : `none of ${values} values`;
+  numbers.show("difference", largest, found);
+  for (const id of ["camera", "file"]) element(id).disabled = false;
+  await offerPictures();
+  say("Ready. Start the camera, or choose a picture.");
+  document.documentElement.dataset.state = "ready";
+}
+
+async function offerPictures() {
+  for (const { file, alt } of lens.pictures) {
+    const button = document.createElement("button");
+    const image = document.createElement("img");
+    const address = await addressOf(file, "image/jpeg");
+    [image.src, image.alt] = [address, alt];
+    button.type = "button";
+    button.append(image);
+    button.addEventListener("click", () => attempt(async () => {
+      await showPhoto(new Blob([await readAsset(file)], { type: "image/jpeg" }));
+    }));
+    element("pictures").append(button);
+  }
+}
+
+// Run what a control asks for; what goes wrong is told on the page.
+async function attempt(action) {
+  element("trouble").hidden = true;
+  try {
+    await action();
+  } catch (error) {
+    complain(error);
+  }
+}
+
+// Translate a picture of a source and show it; `seconds` is its time in a film.
+async function translate(source, bitmap, seconds) {
+  const begun = performance.now();
+  const translated = await engine.translate(bitmap, seconds);
+  // Meanwhile another source may have been chosen.
+  if (current !== source) return;
+  picture.show(translated);
+  numbers.addFrame(performance.now() - begun, translated.studentMs);
+  tellWhatIsSeen(translated.patches.length > 0);
+}
+
+function tellWhatIsSeen(isTranslated) {
+  const what = { camera: "The camera's picture", film: "The film", photo: "The picture" }[current.kind];
+  const faces = lens.region === "whole" ? "translated" : "its largest face translated";
+  const text = isTranslated ? `${what}, ${faces}` : `${what}, untouched: no face was found in it`;
+  if (element("picture").getAttribute("aria-label") !== text) element("picture").setAttribute("aria-label", text);
+  say(`${text}.`);
+}
+
+async function stopCurrent() {
+  if (recording) await endRecording();
+  current?.end?.();
+  if (current?.video) closeVideo(current.video);
+  current = null;
+  numbers.restart();
+  element("pause").hidden = true;
+}
+
+async function showPhoto(file) {
+  const bitmap = await readPhoto(file);
+  await stopCurrent();
+  begin({ kind: "photo" }, { isMirrored: false });
+  await translate(current, bitmap, null);
+}
+
+async function showCamera() {
+  // Two streams of one camera are refused on phones.
+  await stopCurrent();
+  const video = await openVideo(await openCamera(facing));
+  begin({ kind: "camera", video }, { isMirrored: facing === "user" });
+  element("other-camera").hidden = !(await hasOtherCamera());
+}
+
+async function showFilm(file) {
+  const video = await openVideo(file);
+  await stopCurrent();
+  begin({ kind: "film", video }, { isMirrored: false });
+  video.addEventListener("ended", () => attempt(async () => {
+    if (recording) await endRecording();
+    showPaused(true);
+  }));
+  showPaused(false);
+  element("pause").hidden = false;
+}
+
+function begin(source, { isMirrored }) {
+  current = source;
+  element("mirror").checked = isMirrored;
+  picture.isMirrored = isMirrored;
+  element("view").hidden = false;
+  element("save").disabled = false;
+  element("record").disabled = source.kind === "photo" || !canRecord();
+  element("other-camera").hidden = true;
+  if (source.video) {
+    source.end = followFrames(source.video, async (video) => {
+      try {
+        await translate(source, await createImageBitmap(video), performance.now() / 1000);
+      } catch (error) {
+        if (current === source) complain(error);
+      }
+    });
+  }
+}
+
+function showPaused(isPaused) {
+  element("pause").textContent = isPaused ? "Play" : "Pause";
+}
+
+async function pause() {
+  const { video } = current;
+  if (video.paused) await video.play();
+  else video.pause();
+  showPaused(video.paused);
+}
+
+async function toggleRecording() {
+  if (recording) {
+    await endRecording();
+    return;
+  }
+  recording = record(element("picture"), current.kind === "film" ? current.video : null);
+  element("record").setAttribute("aria-pressed", "true");
+  element("record").textContent = "Stop recording";
+  element("download").hidden = true;
+}
+
+async function endRecording() {
+  const file = await recording.stop();
+  recording = null;
+  element("record").setAttribute("aria-pressed", "false");
+  element("record").textContent = "Record";
+  offerFile(file, "lens");
+  element("download").dataset.bytes = file.size;
+}
+
+function offerFile(file, name) {
+  const link = element("download");
+  if (link.href) URL.revokeObjectURL(link.href);
+  link.href = URL.createObjectURL(file);
+  link.download = nameOf(file, name);
+  link.hidden = false;
+}
+
+function savePicture() {
+  return new Promise((resolve) => {
+    element("picture").toBlob((file) => {
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(file);
+      link.download = nameOf(file, "lens");
+      link.click();
+      URL.revokeObjectURL(link.href);
+      resolve();
+    });
+  });
+}
+
+function setSplit(percent) {
+  picture.split = Math.min(100, Math.max(0, percent));
+  element("split").value = picture.split;
+  element("split").setAttribute("aria-valuetext", `${Math.round(picture.split)} % untouched`);
+  picture.draw();
+}
+
+function listen() {
+  element("camera").addEventListener("click", () => attempt(showCamera));
+  element("other-camera").addEventListener("click", () => {
+    facing = facing === "user" ? "environment" : "user";
+    attempt(showCamera);
+  });
+  element("file").addEventListener("change", ({ target }) => {
+    const [file] = target.files;
+    if (file) attempt(() => (file.type.startsWith("video/") ? showFilm(file) : showPhoto(file)));
+    // So that the same file can be chosen again.
+    target.value = "";
+  });
+  element("mirror").addEventListener("change", ({ target }) => {
+    picture.isMirrored = target.checked;
+    picture.draw();
+  });
+  element("pause").addEventListener("click", () => attempt(pause));
+  element("record").addEventListener("click", () => attempt(toggleRecording));
+  element("save").addEventListener("click", () => attempt(savePicture));
+  element("split").addEventListener("input", ({ target }) => setSplit(Number(target.value)));
+  element("picture").addEventListener("pointermove", (event) => {
+    if (event.buttons !== 1) return;
+    const { left, width } = element("picture").getBoundingClientRect();
+    setSplit((100 * (event.clientX - left)) / width);
+  });
+}
+
+listen();
+start().catch((error) => {
+  say("This page cannot run here.");
+  complain(error);
+  document.documentElement.dataset.state = "failed";
+});

@@ -1,0 +1,101 @@
+// The worker: pictures in, translated squares out. It owns the networks; the page owns what is seen.
+
+import { anchorsOf, decodeFaces, findFace, mapFace } from "./faces.js";
+import { Network, loadRuntime } from "./networks.js";
+import { matrixOf, placeFace } from "./placement.js";
+import { cutSquare, featheredMask, letterbox, risingMask, tilesOf, toPatch } from "./squares.js";
+import { Steady } from "./steady.js";
+import { comparePixels, drawCheckPicture, toPixels, toTensor } from "./tensors.js";
+
+// A detector reads float values in [-1, 1].
+const DETECTOR_INPUT = { dtype: "float32", black: -1, white: 1 };
+
+let lens;
+let student;
+let mask;
+const detectors = {};
+const steady = new Steady();
+let before = null;
+
+async function load({ places, description, files }) {
+  const started = performance.now();
+  lens = description;
+  const core = await loadRuntime(places);
+  student = await Network.open(core, files[lens.student.file], lens.student.input.shape);
+  for (const [name, { file, side_px: side, anchors }] of Object.entries(lens.detectors)) {
+    const network = await Network.open(core, files[file], [1, side, side, 3]);
+    detectors[name] = { network, side, anchors: anchorsOf(side, anchors) };
+  }
+  mask = featheredMask(lens.size_px, lens.feather);
+  const isRelaxed = places.folder !== undefined && await core.supportsFeature("relaxedSimd");
+  return { loadMs: performance.now() - started, build: isRelaxed ? "relaxed SIMD" : "SIMD" };
+}
+
+// Translate pixels of the model's size; pixels come out.
+async function translatePixels(pixels) {
+  const [values] = await student.run(toTensor(pixels, lens.student.input));
+  return toPixels(values, lens.student.output);
+}
+
+async function check({ expected }) {
+  return comparePixels(await translatePixels(drawCheckPicture(lens.size_px)), new Uint8Array(expected));
+}
+
+// Return the faces that a detector sees in a square of the picture, or in all of it.
+async function look(picture, name, placement, least) {
+  const { network, side, anchors } = detectors[name];
+  const { pixels, back } = placement
+    ? { pixels: cutSquare(picture, placement, side), back: matrixOf(placement, side) }
+    : letterbox(picture, side);
+  const [first, second] = await network.run(toTensor(pixels, DETECTOR_INPUT));
+  const [numbers, logits] = first.length > second.length ? [first, second] : [second, first];
+  return decodeFaces(numbers, logits, anchors, least).map((face) => mapFace(face, back));
+}
+
+// Return where the squares lie that are translated, each with its mask.
+async function placeSquares(picture, { seconds }) {
+  if (lens.region === "whole") {
+    return tilesOf(picture.width, picture.height).map(({ placement, overlap, isWide }) => (
+      { placement, mask: risingMask(lens.size_px, overlap, isWide) }
+    ));
+  }
+  const isFilm = seconds !== null;
+  const shorter = Math.min(picture.width, picture.height);
+  const face = await findFace((...what) => look(picture, ...what), shorter, isFilm ? before : null);
+  before = isFilm ? face : null;
+  if (!face) {
+    steady.forget();
+    return [];
+  }
+  const found = placeFace(face.points, lens.template);
+  return [{ placement: isFilm ? steady.follow(found, seconds) : found, mask }];
+}
+
+async function translate({ picture, seconds }) {
+  const started = performance.now();
+  const squares = await placeSquares(picture, { seconds });
+  const foundMs = performance.now() - started;
+  const patches = [];
+  let studentMs = 0;
+  for (const { placement, mask: shares } of squares) {
+    const pixels = cutSquare(picture, placement, lens.size_px);
+    const begun = performance.now();
+    const translated = await translatePixels(pixels);
+    studentMs += performance.now() - begun;
+    patches.push({ image: toPatch(translated, shares, lens.size_px), matrix: matrixOf(placement, lens.size_px) });
+  }
+  return { picture, patches, foundMs, studentMs };
+}
+
+const TASKS = { load, check, translate };
+
+// Pictures are handed over and back, not copied.
+self.onmessage = async ({ data: { task, number, ...what } }) => {
+  try {
+    const answer = await TASKS[task](what);
+    const handed = answer.patches ? [answer.picture, ...answer.patches.map((patch) => patch.image)] : [];
+    self.postMessage({ number, answer }, handed);
+  } catch (error) {
+    self.postMessage({ number, trouble: error?.message ?? String(error) });
+  }
+};
