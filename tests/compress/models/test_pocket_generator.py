@@ -76,6 +76,27 @@ def test_the_upsampler_enlarges_features(family: Family, enlarged: int) -> None:
     assert shuffles[0] - shuffles[1] == enlarged
 
 
+def test_features_of_a_unet_take_the_photo_away_where_they_want_to() -> None:
+    student = _build("unet")
+    opened = next(layer for layer in reversed(student.layers) if isinstance(layer, layers.ReLU)).input
+    gate = next(
+        one for one in student.layers if one.trainable and one.output is opened._keras_history.operation.input[1]
+    )
+    photos = _photos(16)
+    # Features after a ReLU are nowhere negative, so these weights close both signs wherever a feature is positive.
+    gate.set_weights([np.full(gate.kernel.shape, -1e6, dtype=np.float32)])
+    left = np.asarray(student(photos))
+    assert np.abs(left).mean() < 0.1 * np.abs(np.tanh(photos)).mean()
+
+
+def test_a_unet_splits_the_photos_signs_by_ones_and_zeros_that_are_not_trained() -> None:
+    student = _build("unet")
+    fixed = [layer for layer in student.layers if isinstance(layer, layers.Conv2D) and not layer.trainable]
+    split, joined = (np.asarray(layer.kernel)[0, 0] for layer in fixed)
+    np.testing.assert_array_equal(split, np.concatenate([np.eye(12), -np.eye(12)], axis=1))
+    np.testing.assert_array_equal(joined, split.T)
+
+
 @pytest.mark.parametrize(
     ("values", "named"),
     [
