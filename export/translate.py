@@ -105,8 +105,9 @@ def _open_tflite(path: Path, config: TranslateConfig, reading: ReadingConfig) ->
     require_teacher_file(path, reading)
     from export.interpreter.litert import TfliteGenerator
 
-    generator = TfliteGenerator.open(path, threads=config.threads)
     wanted = config.image_size_px
+    size = None if wanted is None else (wanted, wanted)
+    generator = TfliteGenerator.open(path, threads=config.threads, size=size)
     if wanted is not None and generator.size != (wanted, wanted):
         if (wanted, wanted) not in generator.sizes:
             taken = " or ".join(f"{height}x{width}" for height, width in generator.sizes)

@@ -40,6 +40,7 @@ class HostOutput:
 
     def __init__(self, model: Path, photo: Path) -> None:
         generator = TfliteGenerator.open(model)
+        generator.require_single_images()
         pixels = read_image(photo, generator.size)
         self.input = generator.to_input(pixels)
         self._expected = generator.run(pixels)

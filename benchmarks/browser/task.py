@@ -5,7 +5,7 @@ the host's output to compare with, medians and ratios. So a phone offers the rec
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
 from json import dumps
@@ -21,7 +21,8 @@ from benchmarks.timing.machine import read_machine
 from benchmarks.timing.noise import withheld_reason
 from compress import images
 from compress.errors import UnusableModel
-from export.interpreter.litert import ImageTensor, TfliteGenerator
+from export.interpreter.image_tensor import ImageTensor
+from export.interpreter.litert import TfliteGenerator
 from export.parity import synthetic_photos
 from export.web import library
 
@@ -47,6 +48,8 @@ class PageModel:
     input_bytes: bytes
     picture: np.ndarray
     """The host's output, `(height, width, 3)` float32 in [-1, 1]."""
+    to_picture: Callable[[np.ndarray], np.ndarray]
+    """Makes such a picture of an output."""
 
 
 class Task:
@@ -95,8 +98,10 @@ class Task:
         if len(output) != model.picture.size * dtype.itemsize:
             raise MalformedReport(f"{len(output)} bytes are no output of {model.timed.name}")
         values = np.frombuffer(output, dtype).reshape(model.picture.shape)
-        picture = images.to_float(values) if dtype == np.uint8 else values
-        steps = np.abs(np.nan_to_num(picture, nan=np.inf, posinf=np.inf, neginf=np.inf) - model.picture) * 127.5
+        steps = (
+            np.abs(np.nan_to_num(model.to_picture(values), nan=np.inf, posinf=np.inf, neginf=np.inf) - model.picture)
+            * 127.5
+        )
         return {
             "share_within_1_255": float((steps <= _STEP).mean()),
             "largest_difference": float(np.minimum(steps, 255).max()),
@@ -196,6 +201,7 @@ class Task:
 
 def _prepare_model(timed: TimedModel, config: BrowserConfig) -> PageModel:
     generator = TfliteGenerator.open(timed.file)
+    generator.require_single_images()
     for tensor, verb in ((generator.input, "takes"), (generator.output, "returns")):
         if tensor.dtype not in _RUNNABLE:
             raise UnusableModel(
@@ -213,6 +219,7 @@ def _prepare_model(timed: TimedModel, config: BrowserConfig) -> PageModel:
         output=generator.output,
         input_bytes=generator.to_input(photo).tobytes(),
         picture=generator.translate(photo),
+        to_picture=generator.to_picture,
     )
 
 

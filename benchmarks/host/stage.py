@@ -292,13 +292,18 @@ def _find_file(path: Path) -> tuple[str, Path]:
 
 
 def _warn_of_different_inputs(models: Sequence[TimedModel], interpreters: Sequence[Interpreter]) -> None:
-    shapes = [tuple(interpreter.get_input_details()[0]["shape"][1:3].tolist()) for interpreter in interpreters]
+    shapes = [tuple(interpreter.get_input_details()[0]["shape"][:3].tolist()) for interpreter in interpreters]
     for model, shape in zip(models, shapes, strict=True):
         if shape != shapes[0]:
             _log.warning(
-                "%s takes %s pixels and %s takes %s: their speed-up is not that of equal work.",
+                "%s takes %s and %s takes %s: their speed-up is not that of equal work.",
                 model.name,
-                "x".join(map(str, shape)),
+                _readable_input(shape),
                 models[0].name,
-                "x".join(map(str, shapes[0])),
+                _readable_input(shapes[0]),
             )
+
+
+def _readable_input(shape: Sequence[int]) -> str:
+    images, *sides = shape
+    return "x".join(map(str, sides)) + (f" pixels, {images} images at a time" if images != 1 else " pixels")

@@ -49,7 +49,7 @@ def require_memory(needed_bytes: int, pixels: int) -> None:
     Raises:
         UnusableModel: With both numbers.
     """
-    allowed = max(SMALL_PICTURE_BYTES, BYTES_PER_PIXEL * pixels)
+    allowed = most_bytes(pixels)
     if needed_bytes > allowed:
         raise UnusableModel(
             f"it needs {needed_bytes / 1e9:.1f} GB for a picture of {pixels} pixels, more than any generator "
@@ -60,6 +60,11 @@ def require_memory(needed_bytes: int, pixels: int) -> None:
         raise UnusableModel(
             f"it needs {needed_bytes / 1e9:.1f} GB for one picture, but this machine has {available / 1e9:.1f} GB left."
         )
+
+
+def most_bytes(pixels: int) -> int:
+    """Return the most bytes that any generator may need for a picture of so many pixels."""
+    return max(SMALL_PICTURE_BYTES, BYTES_PER_PIXEL * pixels)
 
 
 def available_bytes() -> int | None:

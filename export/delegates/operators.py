@@ -21,8 +21,10 @@ class FileOperator:
     version: int
     dtype: str
     """Type of the tensor that it writes."""
+    reads: tuple[str, ...]
+    """Types of the tensors that it reads and that are computed."""
     shape: tuple[int, ...]
-    """Shape of the tensor that it writes."""
+    """Shape of the tensor that it writes; -1 for a side that is chosen when the file is run."""
     at_load: bool
     """True where it reads constants alone, which a delegate computes once."""
     unpacks_fp16: bool
@@ -30,7 +32,8 @@ class FileOperator:
 
     def refusal(self, delegate: Delegate) -> str | None:
         """Say why a delegate does not take it; None where it does."""
-        return delegate.refusal(self.code, self.version, dtype=self.dtype, fp16_constant=self.unpacks_fp16)
+        types = (self.dtype, *self.reads)
+        return delegate.refusal(self.code, self.version, types=types, fp16_constant=self.unpacks_fp16)
 
 
 def read_operators(model: Any) -> Iterator[FileOperator]:
@@ -45,14 +48,16 @@ def read_operators(model: Any) -> Iterator[FileOperator]:
         code = model.operatorCodes[operator.opcodeIndex]
         name = _CODES[max(code.builtinCode, code.deprecatedBuiltinCode)]
         written = graph.tensors[operator.outputs[0]]
-        at_load = set(present_inputs(operator)) <= constant
+        computed = [index for index in present_inputs(operator) if index not in constant]
+        at_load = not computed
         unpacks = at_load and name == "DEQUANTIZE"
         yield FileOperator(
             position=position,
             code=name,
             version=code.version,
             dtype=_TYPES[written.type],
-            shape=tuple(map(int, written.shape)),
+            reads=tuple(_TYPES[graph.tensors[index].type] for index in computed),
+            shape=tuple(map(int, written.shape if written.shapeSignature is None else written.shapeSignature)),
             at_load=at_load,
             unpacks_fp16=unpacks and graph.tensors[operator.inputs[0]].type == schema.TensorType.FLOAT16,
         )

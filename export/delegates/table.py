@@ -5,7 +5,7 @@ refused for its shape or its parameters. `sources` writes the tables from a clon
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -28,13 +28,13 @@ class Delegate:
     unpacks_fp16: bool
     """Whether it takes constants in float16 behind a DEQUANTIZE as they are."""
 
-    def refusal(self, code: str, version: int, *, dtype: str, fp16_constant: bool = False) -> str | None:
+    def refusal(self, code: str, version: int, *, types: Iterable[str], fp16_constant: bool = False) -> str | None:
         """Say why it does not take an operator; None where it does.
 
         Args:
             code: The operator.
             version: Its version.
-            dtype: Type of what it writes.
+            types: Types of what it writes, and of what it reads and is computed.
             fp16_constant: Whether it is a DEQUANTIZE that unpacks a constant in float16.
         """
         if fp16_constant and self.unpacks_fp16:
@@ -44,8 +44,9 @@ class Delegate:
         newest = self.operators[code]
         if newest is not None and version > newest:
             return f"its sources take {code} up to version {newest}, and this is version {version}"
-        if self.types is not None and dtype in _INTEGERS and dtype not in self.types:
-            return f"its sources take no {dtype}"
+        for dtype in types:
+            if self.types is not None and dtype in _INTEGERS and dtype not in self.types:
+                return f"its sources take no {dtype}"
         return None
 
 

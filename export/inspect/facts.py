@@ -51,12 +51,19 @@ def _input_facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         return [("input", " x ".join("any" if side is None else str(side) for side in report["input_shape"]))]
     if "input" not in report:
         return []
-    shape = " x ".join(map(str, report["input"]["shape"]))
     also = "".join(f", or {side} x {side}" for side in report.get("other_sizes_px", ()))
-    facts = [("input", f"{shape} {report['input']['dtype']}{also}")]
+    facts = [("input", f"{_readable_tensor(report['input'])}{also}")]
+    facts += [("", _readable_tensor(other)) for other in report.get("other_inputs", ())]
     for name, taken in report.get("other_signatures", {}).items():
         facts.append(("", f"{' x '.join(map(str, taken))} as signature {name}"))
+    if "other_outputs" in report:
+        facts += [("output", _readable_tensor(one)) for one in (report["output"], *report["other_outputs"])]
     return facts
+
+
+def _readable_tensor(tensor: Mapping[str, Any]) -> str:
+    shape = " x ".join("any" if side is None else str(side) for side in tensor["shape"])
+    return f"{shape} {tensor['dtype']}" + (f", {tensor['batch']} at a time" if "batch" in tensor else "")
 
 
 def _readable_macs(macs: int) -> str:

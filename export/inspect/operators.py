@@ -30,7 +30,7 @@ class Operator:
     dtype: str
     """Type of the tensor that it writes."""
     shape: tuple[int, ...]
-    """Shape of the tensor that it writes."""
+    """Shape of the tensor that it writes; -1 for a side that is chosen when the file is run."""
     runs_in: dict[str, bool] = field(default_factory=dict)
     """By delegate, whether it runs the operator: `xnnpack` measured, the others by their sources."""
     refused_by: dict[str, str] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from export.delegates.table import DELEGATES, DelegateName
 from export.inspect.facts import size_on_disk
 from export.inspect.operators import Operator, list_operators
 from export.interpreter.checked_file import check_file
+from export.interpreter.open_file import FREE
 
 _FIXES = {
     "MIRROR_PAD": "export with `compress export tflite`, which writes reflection as slices and concatenations",
@@ -65,12 +66,26 @@ def read_tflite_facts(path: Path) -> dict[str, Any]:
         "size_bytes": size_on_disk(path),
         "input": _tensor_facts(taken),
         "output": _tensor_facts(returned),
+        **({"other_inputs": [_tensor_facts(detail) for detail in inputs[1:]]} if inputs[1:] else {}),
+        **({"other_outputs": [_tensor_facts(detail) for detail in outputs[1:]]} if outputs[1:] else {}),
         **({"other_signatures": signatures} if signatures else {}),
     }
 
 
 def _tensor_facts(detail: Mapping[str, Any]) -> dict[str, Any]:
-    return {"shape": detail["shape"].tolist()[1:], "dtype": detail["dtype"].__name__, "layout": "NHWC"}
+    """Return a tensor's facts: its shape without the batch, None for a free side; how many images, if several."""
+    batch, *sides = detail["shape_signature"].tolist()
+    facts: dict[str, Any] = {
+        "shape": [None if side == FREE else side for side in sides],
+        "dtype": detail["dtype"].__name__,
+        "layout": "NHWC",
+    }
+    if batch > 1:
+        facts["batch"] = batch
+    scales, zero_points = (detail["quantization_parameters"][name].tolist() for name in ("scales", "zero_points"))
+    if scales:
+        facts |= {"scale": scales[0], "zero_point": zero_points[0]}
+    return facts
 
 
 def inspect_tflite(model: Path, *, timed: bool = False, target: DelegateName | None = None) -> dict[str, Any]:
@@ -92,7 +107,7 @@ def inspect_tflite(model: Path, *, timed: bool = False, target: DelegateName | N
     try:
         operators = list_operators(model.read_bytes(), timed=timed)
     except (ValueError, RuntimeError) as error:
-        raise UnusableModel(f"{model} is no .tflite that LiteRT can load: {error}") from error
+        raise UnusableModel(f"{model} cannot be opened and run by LiteRT: {error}") from error
     return {
         "operators": [{**asdict(operator), "shape": list(operator.shape)} for operator in operators],
         "target": target or "xnnpack",

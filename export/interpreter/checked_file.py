@@ -16,8 +16,9 @@ import numpy as np
 from compress.artifact import file_fingerprint
 from compress.console.parent import die_with_parent
 from compress.errors import UnusableModel
+from compress.printable import printable_name
 from compress.teachers.limits import BASE_BYTES, limit_memory, limit_reading
-from compress.teachers.memory import peak_live_bytes, require_memory
+from compress.teachers.memory import most_bytes, peak_live_bytes, require_memory
 from compress.teachers.read import print_reason, require_regular
 from compress.teachers.sandbox import run_in_child
 
@@ -25,32 +26,37 @@ _SIDES_LIMIT = 1 << 16
 _MAGIC, _MAGIC_AT = b"TFL3", 4
 
 
-def check_file(path: Path) -> None:
+def check_file(path: Path, size: tuple[int, int] | None = None) -> None:
     """Check a file in a child process, once as long as it stays the same.
+
+    Args:
+        path: The file.
+        size: Height and width to run a file of any size at, pixels; without, such a file is loaded alone.
 
     Raises:
         UnusableModel: If it is missing, no plain file, LiteRT does not load and run it within the limits of
-            `compress.teachers.limits`, or what it returns is not finite.
+            `compress.teachers.limits`, what it returns is not finite, or it holds several generators of one size.
     """
     if not path.is_file():
         raise UnusableModel(f"{path} does not exist or is no plain file; expected a .tflite file.")
-    _check_once(path, file_fingerprint(path))
+    _check_once(path, file_fingerprint(path), size)
 
 
 @lru_cache(maxsize=64)
-def _check_once(path: Path, content: str) -> None:
-    run_in_child("export.interpreter.checked_file", str(path.resolve()), path=path)
+def _check_once(path: Path, content: str, size: tuple[int, int] | None) -> None:
+    run_in_child("export.interpreter.checked_file", str(path.resolve()), *map(str, size or ()), path=path)
 
 
-def open_and_run(path: Path) -> None:
+def open_and_run(path: Path, size: tuple[int, int] | None = None) -> None:
     """Open a file and run it once on noise, in the process that is to end should the file end one.
 
     Raises:
-        UnusableModel: If LiteRT refuses it, it needs more memory than any generator, or a result is not finite.
+        UnusableModel: If LiteRT refuses it, it needs more memory than any generator, a result is not finite, or two of
+            its signatures make different pictures of one size.
     """
     from ai_edge_litert.interpreter import Interpreter
 
-    from export.interpreter.open_file import fill_inputs
+    from export.interpreter.open_file import choose_size, fill_inputs, has_free_size
 
     content = path.read_bytes()
     if content[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] != _MAGIC:
@@ -58,9 +64,15 @@ def open_and_run(path: Path) -> None:
     try:
         interpreter = Interpreter(model_content=content, num_threads=1)
         needed = _needed_bytes(interpreter)
+        if size is not None and any(map(has_free_size, interpreter.get_input_details())):
+            # How large the tensors within become is known once they are allocated.
+            choose_size(interpreter, size)
+            needed = most_bytes(math.prod(size))
         limit_memory(BASE_BYTES + 2 * needed)
         interpreter.allocate_tensors()
-        if _has_fixed_inputs(interpreter):
+        _needed_bytes(interpreter)
+        _require_one_generator(interpreter)
+        if not any(map(has_free_size, interpreter.get_input_details())):
             fill_inputs(interpreter)
             interpreter.invoke()
             _require_finite_outputs(interpreter)
@@ -90,8 +102,19 @@ def _size_of(detail: Mapping[str, Any]) -> int:
     return math.prod(shape) * np.dtype(detail["dtype"]).itemsize
 
 
-def _has_fixed_inputs(interpreter: Any) -> bool:
-    return all(-1 not in detail["shape_signature"].tolist()[1:] for detail in interpreter.get_input_details())
+def _require_one_generator(interpreter: Any) -> None:
+    """Refuse signatures that take the same input and do not return the same: nobody could say which is meant."""
+    found: dict[Any, tuple[str, Any]] = {}
+    for key in filter(None, interpreter.get_signature_list()):
+        runner = interpreter.get_signature_runner(key)
+        taken = [detail["shape_signature"].tolist() for detail in runner.get_input_details().values()]
+        returned = runner._subgraph_index, sorted(runner._signature_def["outputs"].values())
+        other, same = found.setdefault(str(taken), (key, returned))
+        if same != returned:
+            raise UnusableModel(
+                f"its signatures {printable_name(other)} and {printable_name(key)} are two models that take the same "
+                "input. Write a file of each."
+            )
 
 
 def _require_finite_outputs(interpreter: Any) -> None:
@@ -103,14 +126,14 @@ def _require_finite_outputs(interpreter: Any) -> None:
 
 def main() -> int:
     """Open and run the file of the command line; return the exit code of the process."""
-    parent, path = sys.argv[1:]
+    parent, path, *size = sys.argv[1:]
     die_with_parent(int(parent))
     try:
         size_bytes = require_regular(Path(path))
         import ai_edge_litert.interpreter  # noqa: F401
 
         limit_reading(size_bytes)
-        open_and_run(Path(path))
+        open_and_run(Path(path), (int(size[0]), int(size[1])) if size else None)
     except UnusableModel as error:
         return print_reason(str(error))
     except MemoryError:

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,29 +9,9 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, SignatureRunner
 
 from compress.errors import UnusableModel
-from compress.images import to_float
-from export.graph.quantized import TensorScale
 from export.interpreter.checked_file import check_file
-
-UNIT_SUFFIX = "_unit"
-"""End of the name of a float output whose values lie in 0..1, as `export tflite --target mediapipe` writes it."""
-
-
-@dataclass(frozen=True)
-class ImageTensor:
-    """The tensor of an image that a file reads or returns."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    scale: float
-    """Step of its integers; 0 for a float tensor."""
-    zero_point: int
-
-    @classmethod
-    def from_detail(cls, detail: Mapping[str, Any]) -> "ImageTensor":
-        """Take over the details that LiteRT gives of a tensor."""
-        scale, zero_point = detail["quantization"]
-        return cls(np.dtype(detail["dtype"]).name, tuple(map(int, detail["shape"])), float(scale), int(zero_point))
+from export.interpreter.image_tensor import ImageCode, ImageTensor
+from export.interpreter.open_file import choose_size, format_shape, has_free_size
 
 
 class TfliteGenerator:
@@ -42,15 +21,21 @@ class TfliteGenerator:
         content: The file's bytes.
         name: The file as errors call it.
         threads: Threads to run on.
+        size: Height and width to run a file of any size at, pixels.
 
     Raises:
-        UnusableModel: If it is no `.tflite` file, or no generator of one image from one image.
+        UnusableModel: If it is no `.tflite` file, no generator of one image from one image, or takes images of any size
+            and none is given.
     """
 
-    def __init__(self, content: bytes, *, name: str = "the file", threads: int = 2, unit_output: bool = False) -> None:
-        self._name, self._unit_output = name, unit_output
+    def __init__(
+        self, content: bytes, *, name: str = "the file", threads: int = 2, size: tuple[int, int] | None = None
+    ) -> None:
+        self._name = name
         try:
             self.interpreter = Interpreter(model_content=content, num_threads=threads)
+            if size is not None:
+                choose_size(self.interpreter, size)
             self.interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise UnusableModel(f"{name} cannot be loaded by LiteRT: {error}") from error
@@ -61,10 +46,10 @@ class TfliteGenerator:
         """Height and width of each image that it takes, pixels, the usual one first."""
 
     @classmethod
-    def open(cls, path: Path, *, threads: int = 2) -> "TfliteGenerator":
+    def open(cls, path: Path, *, threads: int = 2, size: tuple[int, int] | None = None) -> "TfliteGenerator":
         """Load a file from disk, which a child process has opened and run before."""
-        check_file(path)
-        return cls(path.read_bytes(), name=str(path), threads=threads)
+        check_file(path, size)
+        return cls(path.read_bytes(), name=str(path), threads=threads, size=size)
 
     def at_size(self, size: tuple[int, int]) -> "TfliteGenerator":
         """Return the same loaded file, running at one of its sizes.
@@ -95,25 +80,48 @@ class TfliteGenerator:
                     f"{self._name} reads or returns {found}; a generator reads and returns [1, height, width, 3]."
                 )
         self._input, self._output = inputs[0], outputs[0]
+        if has_free_size(self._input):
+            raise UnusableModel(
+                f"{self._name} takes images of any size ({format_shape(self._input)}). Choose one with --image-size-px "
+                "where the command has it, or write the file for one size."
+            )
+        try:
+            self._encoding, self._decoding = ImageCode.of_input(self._input), ImageCode.of_output(self._output)
+        except UnusableModel as error:
+            raise UnusableModel(f"{self._name}: {error}") from error
 
     @property
     def input(self) -> ImageTensor:
         """The image that it reads."""
-        return ImageTensor.from_detail(self._input)
+        return self._encoding.tensor
 
     @property
     def output(self) -> ImageTensor:
         """The image that it returns."""
-        return ImageTensor.from_detail(self._output)
+        return self._decoding.tensor
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the image that it runs on, pixels."""
         return _size_of(self._input)
 
+    @property
+    def batch(self) -> int:
+        """How many images it reads at a time; each photo fills all of them."""
+        return int(self._input["shape"][0])
+
+    def require_single_images(self) -> None:
+        """Check that it reads one image at a time, for who feeds it elsewhere.
+
+        Raises:
+            UnusableModel: If it reads several.
+        """
+        if self.batch != 1:
+            raise UnusableModel(f"{self._name} reads {self.batch} images at a time; write it for one.")
+
     def run(self, photo: np.ndarray) -> np.ndarray:
         """Feed a `(height, width, 3)` uint8 photo; return the output `(height, width, 3)` in the file's own type."""
-        values = self.to_input(photo)[np.newaxis]
+        values = self.to_input(photo)[np.newaxis].repeat(self.batch, axis=0)
         if self._signature is not None:
             (name,) = self._signature.get_input_details()
             (output,) = self._signature(**{name: values}).values()
@@ -124,14 +132,7 @@ class TfliteGenerator:
 
     def to_input(self, photo: np.ndarray) -> np.ndarray:
         """Turn a `(height, width, 3)` uint8 photo into what the file reads, in its own type."""
-        dtype = self._input["dtype"]
-        # A uint8 file takes the camera's bytes as they are.
-        if dtype == np.uint8:
-            return photo
-        values = to_float(photo)
-        if dtype == np.int8:
-            return TensorScale(*self._input["quantization"]).quantize(values)
-        return values.astype(dtype)
+        return self._encoding.encode(photo)
 
     def translate(self, photo: np.ndarray) -> np.ndarray:
         """Feed a `(height, width, 3)` uint8 photo; return a float picture in [-1, 1]."""
@@ -139,12 +140,7 @@ class TfliteGenerator:
 
     def to_picture(self, output: np.ndarray) -> np.ndarray:
         """Turn what `run` returned into a float picture in [-1, 1]."""
-        if output.dtype == np.uint8:
-            return to_float(output)
-        if output.dtype == np.int8:
-            return TensorScale(*self._output["quantization"]).dequantize(output)
-        picture = output.astype(np.float32)
-        return picture * 2 - 1 if self._output["name"].endswith(UNIT_SUFFIX) else picture
+        return self._decoding.decode(output)
 
 
 def _details(found: Any) -> list[Any]:

@@ -4,10 +4,15 @@
 memory is measured.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
+
+FREE = -1
+"""Side of a tensor's signature that is chosen when the file is run; until then, LiteRT's own shape says 1."""
 
 
 def open_file(model: Path, *, threads: int) -> Interpreter:
@@ -44,11 +49,35 @@ def fill_inputs(interpreter: Interpreter) -> None:
     """
     generator = np.random.default_rng(0)
     for detail in interpreter.get_input_details():
-        # A free batch, as the TF converter leaves it, runs as a batch of one.
-        if -1 in detail["shape_signature"][1:]:
-            signature = "x".join(map(str, detail["shape_signature"]))
-            raise ValueError(f"its input is {signature}; export it for one size with --image-size-px.")
+        if has_free_size(detail):
+            raise ValueError(f"it takes images of any size ({format_shape(detail)}). Write the file for one size.")
         interpreter.set_tensor(detail["index"], _noise(generator, detail["shape"], np.dtype(detail["dtype"])))
+
+
+def has_free_size(detail: Mapping[str, Any]) -> bool:
+    """Check whether a tensor's size is still to be chosen; a free batch, as the TF converter leaves it, is one image."""
+    return any(
+        side == FREE and held == 1
+        for side, held in zip(detail["shape_signature"][1:], detail["shape"][1:], strict=True)
+    )
+
+
+def format_shape(detail: Mapping[str, Any]) -> str:
+    """Return a tensor's shape for an error, batch first: `1 x any x any x 3`."""
+    shape = [1 if index == 0 and side == FREE else side for index, side in enumerate(detail["shape_signature"])]
+    return " x ".join("any" if side == FREE else str(side) for side in shape)
+
+
+def choose_size(interpreter: Interpreter, size: tuple[int, int]) -> None:
+    """Give a file that takes images of any size one, pixels; the size of a fixed file stays as it is.
+
+    Its tensors are to be allocated afterwards.
+    """
+    for detail in interpreter.get_input_details():
+        if len(detail["shape"]) == 4 and has_free_size(detail):
+            batch, *sides, channels = detail["shape_signature"].tolist()
+            height, width = (wanted if side == FREE else side for side, wanted in zip(sides, size, strict=True))
+            interpreter.resize_tensor_input(detail["index"], [max(batch, 1), height, width, channels])
 
 
 def _noise(generator: np.random.Generator, shape: np.ndarray, dtype: np.dtype) -> np.ndarray:

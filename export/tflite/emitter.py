@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 from export.config import IoType
 from export.graph.operations import Graph
 from export.graph.quantized import QuantizedGraph, TensorScale
-from export.interpreter.litert import UNIT_SUFFIX
+from export.interpreter.image_tensor import UNIT_SUFFIX
 from export.tflite.file import SIGNATURE, Subgraph, TfliteFile, quantization_parameters
 from export.tflite.metadata import ENTRY, ImageMetadata, ModelMetadata, build_metadata
 from export.tflite.operators import EmitContext, FloatWeights, emit

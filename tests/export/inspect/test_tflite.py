@@ -94,13 +94,13 @@ def test_unpacking_of_stored_weights_happens_at_load() -> None:
 
 def test_tables_of_the_delegates_know_types_and_versions() -> None:
     gpu, coreml, mediatek = map(find_delegate, ("gpu", "coreml", "npu-mediatek"))
-    assert gpu.refusal("MIRROR_PAD", 1, dtype="float32") is None
-    assert gpu.refusal("TRANSPOSE_CONV", 3, dtype="int8") is None
-    assert "up to version 3" in (gpu.refusal("TRANSPOSE_CONV", 4, dtype="float32") or "")
-    assert "no int8" in (coreml.refusal("CONV_2D", 1, dtype="int8") or "")
-    assert coreml.refusal("RESIZE_BILINEAR", 1, dtype="float32") is None
-    assert "up to version 1" in (coreml.refusal("RESIZE_BILINEAR", 3, dtype="float32") or "")
-    assert "do not list DEPTH_TO_SPACE" in (mediatek.refusal("DEPTH_TO_SPACE", 2, dtype="int8") or "")
+    assert gpu.refusal("MIRROR_PAD", 1, types=["float32"]) is None
+    assert gpu.refusal("TRANSPOSE_CONV", 3, types=["int8"]) is None
+    assert "up to version 3" in (gpu.refusal("TRANSPOSE_CONV", 4, types=["float32"]) or "")
+    assert "no int8" in (coreml.refusal("CONV_2D", 1, types=["int8"]) or "")
+    assert coreml.refusal("RESIZE_BILINEAR", 1, types=["float32"]) is None
+    assert "up to version 1" in (coreml.refusal("RESIZE_BILINEAR", 3, types=["float32"]) or "")
+    assert "do not list DEPTH_TO_SPACE" in (mediatek.refusal("DEPTH_TO_SPACE", 2, types=["int8"]) or "")
     known = {name for name in vars(schema.BuiltinOperator) if name.isupper()}
     for delegate in DELEGATES:
         assert set(delegate.operators) <= known
