@@ -1,6 +1,7 @@
 """The part of a `.tflite` file that the XNNPACK delegate runs, and the operators that it leaves to slower kernels."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,14 +44,23 @@ def delegate_coverage(content: bytes) -> Coverage:
 
 
 def read_coverage(interpreter: Interpreter) -> Coverage:
-    """Return the delegate's share of a file that is loaded already, its tensors allocated.
+    """Return the delegate's share of a file that is loaded already, its tensors allocated."""
+    outputs = [detail["index"] for detail in interpreter.get_output_details()]
+    return read_listed_coverage(interpreter._get_ops_details(), outputs)
+
+
+def read_listed_coverage(operators: Sequence[Mapping[str, Any]], outputs: Sequence[int]) -> Coverage:
+    """Return the delegate's share of a file from what an interpreter lists.
 
     LiteRT lists replaced operators beside the delegate's own nodes, so what runs is found by walking back from the
     output: a tensor comes from a delegate node where there is one, else from an operator that was not delegated.
+
+    Args:
+        operators: The interpreter's own details of its operators.
+        outputs: The file's output tensors.
     """
-    operators = interpreter._get_ops_details()
     delegates = [operator for operator in operators if operator["op_name"] == _DELEGATE]
-    running = _running(interpreter, operators, delegates)
+    running = _running(operators, delegates, outputs)
     undelegated = [operator for _, operator in sorted(running.items()) if operator["op_name"] != _DELEGATE]
     return Coverage(
         partitions=len(running) - len(undelegated),
@@ -61,12 +71,14 @@ def read_coverage(interpreter: Interpreter) -> Coverage:
     )
 
 
-def _running(interpreter: Interpreter, operators: list[dict], delegates: list[dict]) -> dict[int, dict]:
+def _running(
+    operators: Sequence[Mapping[str, Any]], delegates: Sequence[Mapping[str, Any]], outputs: Sequence[int]
+) -> dict[int, Mapping[str, Any]]:
     """Return the operators and delegate nodes that compute the output, by their index."""
     producers = {tensor: operator for operator in operators for tensor in operator["outputs"]}
     producers |= {tensor: operator for operator in delegates for tensor in operator["outputs"]}
-    pending = [detail["index"] for detail in interpreter.get_output_details()]
-    running: dict[int, dict] = {}
+    pending = list(outputs)
+    running: dict[int, Mapping[str, Any]] = {}
     while pending:
         operator = producers.get(pending.pop())
         if operator is not None and operator["index"] not in running:
