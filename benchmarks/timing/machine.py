@@ -2,14 +2,13 @@
 
 import os
 import platform
-import re
-import subprocess
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-_CPUINFO = Path("/proc/cpuinfo")
+from compress.cache.machine import count_cores, read_processor
+
 _GOVERNORS = Path("/sys/devices/system/cpu")
 """Folder with the frequency governor of each core."""
 _MATTERS = (
@@ -27,10 +26,10 @@ def read_machine() -> dict[str, Any]:
         minute; a load beyond the benchmark's own threads is other work, which makes latencies unsteady) and `governor`
         (of the cores' frequency; several are joined, None where the system shows none, as virtual machines do).
     """
-    name, flags = _processor()
+    name, flags = read_processor()
     return {
         "cpu": name,
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": count_cores(),
         "isa": [flag for flag in _MATTERS if flag in flags],
         "os": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
@@ -40,16 +39,6 @@ def read_machine() -> dict[str, Any]:
     }
 
 
-def _processor() -> tuple[str, set[str]]:
-    """Return the processor's name and the instruction sets that it offers."""
-    if not _CPUINFO.exists():
-        return _ask_sysctl("machdep.cpu.brand_string") or platform.processor(), set()
-    text = _CPUINFO.read_text()
-    name = re.search(r"^(?:model name|Hardware)\s*:\s*(.+)$", text, re.MULTILINE)
-    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
-    return (name[1] if name else platform.machine()), set(flags[1].split() if flags else ())
-
-
 def _governor(folder: Path) -> str | None:
     found = set()
     for file in folder.glob("cpu[0-9]*/cpufreq/scaling_governor"):
@@ -57,8 +46,3 @@ def _governor(folder: Path) -> str | None:
         with suppress(OSError):
             found.add(file.read_text().strip())
     return ", ".join(sorted(found)) or None
-
-
-def _ask_sysctl(key: str) -> str:
-    answer = subprocess.run(["sysctl", "-n", key], capture_output=True, text=True, check=False)
-    return answer.stdout.strip()

@@ -14,6 +14,7 @@ from compress.text_table import format_columns
 _KINDS: Mapping[str, str] = {
     "teacher_images": r"[0-9a-f]{64}\.png",
     "litertjs": r".+\.tgz",
+    "precision": r"[0-9a-f]{64}\.json",
 }
 """Folders of the cache, and the names of the files in them. Features lie where `--cache` says, or in their run."""
 _DAY_S = 24 * 3600

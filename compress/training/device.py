@@ -17,7 +17,7 @@ def require_device() -> None:
     Raises:
         UsageError: If a GPU was asked for and the backend sees none.
     """
-    gpus = _find_gpus()
+    gpus = find_gpus()
     if os.environ.get(DEVICE, "auto").startswith("gpu") and not gpus:
         raise UsageError(
             f"--device {os.environ[DEVICE]}: {keras.backend.backend()} sees no GPU. `compress doctor --deep` tells "
@@ -26,7 +26,7 @@ def require_device() -> None:
     _log.info("training on %s", ", ".join(gpus) if gpus else "the processor")
 
 
-def _find_gpus() -> list[str]:
+def find_gpus() -> list[str]:
     """Return the names of the GPUs that Keras's backend sees."""
     backend = keras.backend.backend()
     if backend == "tensorflow":

@@ -14,10 +14,11 @@ import numpy as np
 from compress.config import TrainingPrecision
 from compress.files.atomic import replace_text
 from compress.files.training_folder import make_training_folder
+from compress.training.kept_outcomes import kept_outcome
 
 Policy = Literal["mixed_bfloat16", "float32"]
 
-_POLICIES: tuple[Policy, ...] = ("float32", "mixed_bfloat16")
+POLICIES: tuple[Policy, ...] = ("float32", "mixed_bfloat16")
 _RECORD = "precision.txt"
 _SIDE_PX = 32
 _CHANNELS = 32
@@ -45,7 +46,7 @@ def remembered(record: Path, choose: Callable[[], Policy]) -> Policy:
         record: File in the run's folder, which is made if missing.
         choose: Called where the file is missing or damaged.
     """
-    if record.exists() and (known := record.read_text(encoding="utf-8", errors="replace").strip()) in _POLICIES:
+    if record.exists() and (known := record.read_text(encoding="utf-8", errors="replace").strip()) in POLICIES:
         return known
     policy = choose()
     make_training_folder(record.parent)
@@ -66,22 +67,27 @@ def dtype_policy_scope(policy: Policy) -> Iterator[None]:
 
 @cache
 def fastest_policy() -> Policy:
+    """Return the policy in which this machine trains a small net faster; tried once, and kept in the user's cache."""
+    return kept_outcome({"trial": "training step"}, POLICIES, _time_policies)
+
+
+def _time_policies() -> Policy:
     """Time training steps of a small net in both policies, in turn, and return the faster policy.
 
     No property of the processor is asked for, since what counts is whether the backend's kernels use it: the same
     convolutions in bfloat16 are half as long as in float32 on one processor, and four times as long on another, which
     has to emulate them.
     """
-    nets: dict[Policy, keras.Model] = {policy: _trial_net(policy) for policy in _POLICIES}
+    nets: dict[Policy, keras.Model] = {policy: _trial_net(policy) for policy in POLICIES}
     images = np.ones((_BATCH_SIZE, _SIDE_PX, _SIDE_PX, _CHANNELS), np.float32)
-    seconds: dict[Policy, list[float]] = {policy: [] for policy in _POLICIES}
+    seconds: dict[Policy, list[float]] = {policy: [] for policy in POLICIES}
     # The first step of each compiles it.
     for _ in range(1 + _TIMED_STEPS):
         for policy, net in nets.items():
             started = time.perf_counter()
             net.train_on_batch(images, images)
             seconds[policy].append(time.perf_counter() - started)
-    fastest: dict[Policy, float] = {policy: min(seconds[policy][1:]) for policy in _POLICIES}
+    fastest: dict[Policy, float] = {policy: min(seconds[policy][1:]) for policy in POLICIES}
     faster = "mixed_bfloat16" if fastest["mixed_bfloat16"] < fastest["float32"] else "float32"
     _log.info("training in %s: a trial step takes %s.", faster, _format_times(fastest))
     return faster

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import keras
@@ -12,16 +12,20 @@ import numpy as np
 from compress import images
 from compress.config import TrainingPrecision
 from compress.distill.training_data.teacher_images import Translate, batch_size
-from compress.teachers.build import build_generator
 from compress.teachers.description import GeneratorDescription
-from compress.training.precision import Policy, dtype_policy_scope, remembered
+from compress.training.fast_layers import copy_to_translate
+from compress.training.kept_outcomes import kept_outcome
+from compress.training.precision import POLICIES, Policy, remembered, resolve_policy
 
 FEWEST_PHOTOS = 100
 """Of fewer photos the images are made before a trial would be over."""
 LEAST_PSNR_DB = 50.0
 """Of the images in bfloat16 to those in float32: closer than one level of 255 on average."""
 _LEAST_GAIN = 1.1
-_TIMED_BATCHES = 2
+_CLEAR_GAIN = 1.3
+"""From which, and below whose inverse, one batch of each says which is faster: a busy machine blurs less than that."""
+_MOST_TIMED = 3
+"""Batches of each that are timed where it is not clear."""
 _RECORD = "teacher_precision.txt"
 
 _log = logging.getLogger(__name__)
@@ -38,10 +42,10 @@ def resolve_teacher_precision(
     """Return the dtype policy in which a teacher translates a run's photos, and the teacher as a function in it.
 
     Args:
-        asked: What was asked for; `auto` is whichever a trial on the first photos finds faster. Anything but float32
-            has to make the same pictures, `LEAST_PSNR_DB` at least on each.
+        asked: What was asked for; `auto` is float32 where the training is in it, or where a trial on the first photos
+            finds that no slower. Anything but float32 has to make the same pictures, `LEAST_PSNR_DB` at least on each.
         generator: The teacher in float32.
-        description: Description of it.
+        description: Description of it, by which the user's cache tells what was found before.
         paths: The photos.
         work: The run's folder, which remembers what was chosen.
         image_size_px: Side of the square that photos are cropped and resized to.
@@ -49,27 +53,25 @@ def resolve_teacher_precision(
     Raises:
         UnusableData: If too many of the first photos are broken.
     """
-    exact = translator(generator)
-    if asked == "float32" or len(paths) < FEWEST_PHOTOS:
-        return "float32", exact
-
-    @cache
-    def short() -> Translate:
-        with dtype_policy_scope("mixed_bfloat16"):
-            return translator(build_generator(description))
+    built = cache(partial(translator, generator))
 
     def choose() -> Policy:
         first = paths[: batch_size(image_size_px, image_size_px)]
         photos = images.to_float(np.stack([photo for _, photo in images.read_images(first, image_size_px)]))
-        return "mixed_bfloat16" if _pays(exact, short(), photos, is_asked=asked != "auto") else "float32"
+        pays = _pays(built("float32"), built("mixed_bfloat16"), photos, is_asked=asked != "auto")
+        return "mixed_bfloat16" if pays else "float32"
 
-    policy = remembered(work / _RECORD, choose)
-    return policy, exact if policy == "float32" else short()
+    policy: Policy = "float32"
+    if len(paths) >= FEWEST_PHOTOS and resolve_policy(asked, work) != "float32":
+        trial = {"trial": "teacher's images", "asked": asked, "teacher": description.fingerprint, "px": image_size_px}
+        policy = remembered(work / _RECORD, lambda: kept_outcome(trial, POLICIES, choose))
+    return policy, lambda photos: built(policy)(photos)
 
 
-def translator(generator: keras.Model) -> Translate:
-    """Return a generator as a function of photos."""
-    return lambda photos: np.asarray(generator.predict_on_batch(photos)).astype(np.float32, copy=False)
+def translator(generator: keras.Model, policy: Policy = "float32") -> Translate:
+    """Return a generator as a function of photos, in a dtype policy."""
+    fast = copy_to_translate(generator, policy)
+    return lambda photos: np.asarray(fast.predict_on_batch(photos)).astype(np.float32, copy=False)
 
 
 def _pays(exact: Translate, short: Translate, photos: np.ndarray, *, is_asked: bool) -> bool:
@@ -81,17 +83,26 @@ def _pays(exact: Translate, short: Translate, photos: np.ndarray, *, is_asked: b
         return False
     if is_asked:
         return True
-    durations: dict[Translate, list[float]] = {exact: [], short: []}
-    for _ in range(_TIMED_BATCHES):
-        for translate, taken in durations.items():
-            started = time.perf_counter()
-            translate(photos)
-            taken.append(time.perf_counter() - started)
-    gain = min(durations[exact]) / min(durations[short])
+    gain = _measure_gain(exact, short, photos)
     pays = gain >= _LEAST_GAIN
     chosen = "bfloat16" if pays else "float32"
     _log.info("the teacher's images in %s: bfloat16 is %.2f times as fast, %.1f dB from float32", chosen, gain, psnr_db)
     return pays
+
+
+def _measure_gain(exact: Translate, short: Translate, photos: np.ndarray) -> float:
+    """Return how many times as fast bfloat16 is, from one batch of each where that is clear, else from a few."""
+    fastest = {exact: float("inf"), short: float("inf")}
+    gain = 1.0
+    for _ in range(_MOST_TIMED):
+        for translate, seconds in fastest.items():
+            started = time.perf_counter()
+            translate(photos)
+            fastest[translate] = min(seconds, time.perf_counter() - started)
+        gain = fastest[exact] / fastest[short]
+        if not 1 / _CLEAR_GAIN < gain < _CLEAR_GAIN:
+            break
+    return gain
 
 
 def _worst_psnr_db(exact: np.ndarray, short: np.ndarray) -> float:

@@ -8,8 +8,16 @@ import pytest
 import tensorflow as tf
 
 from compress.models import pocket_generator
+from compress.models.layers import ReflectionPadding2D
 from compress.models.pocket.config import PocketConfig
-from compress.training.fast_layers import FastBatchNormalization, FastDepthwiseConv2D, with_fast_layers
+from compress.training.fast_layers import (
+    FastBatchNormalization,
+    FastConv2D,
+    FastDepthwiseConv2D,
+    FastReflectionPadding2D,
+    copy_to_translate,
+    with_fast_layers,
+)
 from compress.training.precision import dtype_policy_scope
 
 _RANDOM = np.random.default_rng(0)
@@ -131,3 +139,62 @@ def test_gpus_train_the_layers_of_keras(monkeypatch: pytest.MonkeyPatch) -> None
     model = _model(keras.layers.BatchNormalization())
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
     assert with_fast_layers(model) is model
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_size": 7, "activation": "tanh"},
+        {"kernel_size": (3, 5), "use_bias": False},
+        {"kernel_size": 4},
+        {"kernel_size": 1},
+        {"kernel_size": 3, "strides": 2},
+        {"kernel_size": 3, "dilation_rate": 2},
+        {"kernel_size": 3, "groups": 3},
+    ],
+    ids=str,
+)
+def test_a_convolution_with_few_filters_makes_what_that_of_keras_makes(options: dict[str, Any], padding: str) -> None:
+    theirs = _model(keras.layers.Conv2D(3, padding=padding, **options), (12, 16, 6))
+    ours = copy_to_translate(theirs, "float32")
+    assert type(ours.layers[1]) is FastConv2D
+    photos = _photos((2, 12, 16, 6))
+    expected = theirs.predict_on_batch(photos)
+    np.testing.assert_allclose(ours.predict_on_batch(photos), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("filters", [1, 4, 5])
+@pytest.mark.parametrize("size", [(10, 8), (9, 8), (None, None)])
+def test_convolutions_that_squares_do_not_fit_are_left_to_keras(filters: int, size: Any) -> None:
+    theirs = _model(keras.layers.Conv2D(filters, 3, padding="same"), (*size, 5))
+    photos = _photos((2, size[0] or 7, size[1] or 6, 5))
+    found = copy_to_translate(theirs, "float32").predict_on_batch(photos)
+    np.testing.assert_allclose(found, theirs.predict_on_batch(photos), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(9, 12), (None, None)])
+@pytest.mark.parametrize("margins", [((3, 3), (3, 3)), ((0, 1), (2, 0))])
+def test_a_gathered_border_is_the_mirrored_one(margins: Any, size: Any) -> None:
+    theirs = _model(ReflectionPadding2D(margins), (*size, 5))
+    ours = copy_to_translate(theirs, "float32")
+    assert type(ours.layers[1]) is FastReflectionPadding2D
+    photos = _photos((2, 9, 12, 5))
+    np.testing.assert_array_equal(ours.predict_on_batch(photos), theirs.predict_on_batch(photos))
+
+
+def test_a_copy_to_translate_computes_in_its_policy_and_leaves_the_model_as_it_was() -> None:
+    theirs = _model(keras.layers.Conv2D(3, 3, padding="same"), (8, 8, 6))
+    photos = _photos((2, 8, 8, 6))
+    before = theirs.predict_on_batch(photos)
+    ours = copy_to_translate(theirs, "mixed_bfloat16")
+    assert (ours.layers[1].compute_dtype, ours.layers[1].variable_dtype) == ("bfloat16", "float32")
+    np.testing.assert_allclose(np.float32(ours.predict_on_batch(photos)), before, atol=2**-6 * np.abs(before).max())
+    np.testing.assert_array_equal(theirs.predict_on_batch(photos), before)
+    assert type(theirs.layers[1]) is keras.layers.Conv2D
+
+
+def test_gpus_translate_with_the_layers_of_keras(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = _model(keras.layers.Conv2D(3, 3), (8, 8, 6))
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    assert type(copy_to_translate(model, "float32").layers[1]) is keras.layers.Conv2D

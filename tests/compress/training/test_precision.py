@@ -8,12 +8,14 @@ from typing import Any
 import keras
 import pytest
 
+from compress.cache.usage import measure_usage
 from compress.training import precision
 from compress.training.precision import dtype_policy_scope, fastest_policy, resolve_policy
 
 
 @pytest.fixture(autouse=True)
-def untried() -> Iterator[None]:
+def untried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.setenv("POCKETGAN_CACHE", str(tmp_path / "cache"))
     fastest_policy.cache_clear()
     yield
     fastest_policy.cache_clear()
@@ -48,6 +50,16 @@ def test_what_was_asked_for_is_not_tried(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(precision, "_trial_net", lambda policy: pytest.fail("tried"))
     assert resolve_policy("float32", tmp_path) == "float32"
     assert resolve_policy("mixed_bfloat16", tmp_path) == "mixed_bfloat16"
+
+
+def test_what_a_trial_found_is_kept_for_the_processes_after_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(precision, "_time_policies", lambda: "mixed_bfloat16")
+    assert fastest_policy() == "mixed_bfloat16"
+    fastest_policy.cache_clear()
+    monkeypatch.setattr(precision, "_time_policies", lambda: pytest.fail("tried again"))
+    assert fastest_policy() == "mixed_bfloat16"
+    (usage,) = measure_usage(tmp_path / "cache")
+    assert (usage.folder, usage.files) == ("precision", 1)
 
 
 def test_a_run_that_resumes_keeps_its_policy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Precision of the teacher's images: bfloat16 only where it pays and the pictures are the same."""
 
 import logging
+import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -14,6 +16,19 @@ from compress.distill.training_data import teacher_precision
 from compress.distill.training_data.teacher_images import Translate
 from compress.distill.training_data.teacher_precision import LEAST_PSNR_DB, resolve_teacher_precision, translator
 from compress.teachers.build import build_generator
+from compress.training.precision import Policy
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty cache; a machine that trains in bfloat16."""
+    monkeypatch.setenv("POCKETGAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(teacher_precision, "resolve_policy", _train_in("mixed_bfloat16"))
+    return tmp_path / "cache"
+
+
+def _train_in(policy: Policy) -> Callable[..., Policy]:
+    return lambda asked, work: policy if asked == "auto" else asked
 
 
 @pytest.fixture(scope="module")
@@ -36,24 +51,22 @@ def resolve(teacher_file: Path, photos: list[Path], tmp_path: Path) -> Callable[
     return call
 
 
-def _pretend(monkeypatch: pytest.MonkeyPatch, *, psnr_db: float, gain: float) -> None:
-    """Have bfloat16 differ and take as long as is said."""
+def _pretend(monkeypatch: pytest.MonkeyPatch, *, psnr_db: float, gain: float) -> list[str]:
+    """Have bfloat16 differ and take as long as is said; return the list of policies that batches are translated in."""
     monkeypatch.setattr(teacher_precision, "_worst_psnr_db", lambda exact, short: psnr_db)
-    seconds = {"float32": gain, "bfloat16": 1.0}
-    now = 0.0
+    seconds = {"float32": gain, "mixed_bfloat16": 1.0}
+    called: list[str] = []
 
-    def of_type(generator: keras.Model) -> Translate:
-        name = generator.layers[-1].compute_dtype
-
+    def pretended(generator: keras.Model, policy: Policy = "float32") -> Translate:
         def translate(batch: np.ndarray) -> np.ndarray:
-            nonlocal now
-            now += seconds[name]
+            called.append(policy)
             return batch
 
         return translate
 
-    monkeypatch.setattr(teacher_precision, "translator", of_type)
-    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    monkeypatch.setattr(teacher_precision, "translator", pretended)
+    monkeypatch.setattr(time, "perf_counter", lambda: sum(seconds[policy] for policy in called))
+    return called
 
 
 @pytest.mark.parametrize(
@@ -70,6 +83,47 @@ def test_what_was_chosen_is_remembered_by_the_run(resolve, monkeypatch) -> None:
     assert resolve()[0] == "mixed_bfloat16"
     _pretend(monkeypatch, psnr_db=60, gain=0.5)
     assert resolve()[0] == "mixed_bfloat16"
+
+
+@pytest.mark.parametrize(("gain", "timed"), [(2.0, 1), (0.5, 1), (1.2, 3)])
+def test_batches_are_timed_until_it_is_clear(resolve, monkeypatch, gain: float, timed: int) -> None:
+    called = _pretend(monkeypatch, psnr_db=60, gain=gain)
+    resolve()
+    # One of each compiles it, and is compared.
+    assert {policy: called.count(policy) for policy in called} == dict.fromkeys(
+        ("float32", "mixed_bfloat16"), 1 + timed
+    )
+
+
+def test_another_run_of_the_machine_and_teacher_is_spared_the_trial(resolve, monkeypatch, tmp_path: Path) -> None:
+    _pretend(monkeypatch, psnr_db=60, gain=2)
+    assert resolve()[0] == "mixed_bfloat16"
+    shutil.rmtree(tmp_path / "work")
+    called = _pretend(monkeypatch, psnr_db=0, gain=0.5)
+    assert resolve()[0] == "mixed_bfloat16"
+    assert not called
+
+
+def test_another_teacher_or_a_cleared_cache_has_a_trial(
+    resolve, teacher_file: Path, photos, monkeypatch, cache
+) -> None:
+    _pretend(monkeypatch, psnr_db=60, gain=2)
+    assert resolve()[0] == "mixed_bfloat16"
+    _pretend(monkeypatch, psnr_db=60, gain=0.5)
+    description = teachers.describe(teacher_file)
+    other = replace(description, weights={name: weight / 2 for name, weight in description.weights.items()})
+    generator = build_generator(other)
+    assert resolve_teacher_precision("auto", generator, other, photos, cache / "work", 16)[0] == "float32"
+    shutil.rmtree(cache)
+    shutil.rmtree(cache.parent / "work")
+    assert resolve()[0] == "float32"
+
+
+def test_a_machine_that_trains_in_float32_has_no_trial(resolve, monkeypatch) -> None:
+    monkeypatch.setattr(teacher_precision, "resolve_policy", _train_in("float32"))
+    called = _pretend(monkeypatch, psnr_db=60, gain=2)
+    assert resolve()[0] == "float32"
+    assert not called
 
 
 def test_what_was_asked_for_is_taken_where_the_pictures_are_the_same(resolve, monkeypatch) -> None:
