@@ -87,7 +87,7 @@ class BrowserPage:
         """Do something with the page; return the answer."""
         return self._order(method, self._session, **params)
 
-    def open(self, address: str, *, width: int, height: int) -> None:
+    def open(self, address: str, *, width: int = 1000, height: int = 900) -> None:
         """Open a page in a window of so many pixels and wait until it is there."""
         self.order("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self.order("Page.navigate", url=address)
@@ -111,7 +111,8 @@ class BrowserPage:
         return value
 
     def click(self, selector: str) -> None:
-        """Click at the middle of the first such element, as a mouse would."""
+        """Click at the middle of the first such element, scrolled into view, as a mouse would."""
+        self.run(f"document.querySelector({json.dumps(selector)}).scrollIntoView({{block: 'center'}})")
         box = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
         left, top, width, height = self.run(f"(({{x, y, width, height}}) => [x, y, width, height])({box})")
         place = {"x": left + width / 2, "y": top + height / 2, "button": "left", "clickCount": 1}

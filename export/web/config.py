@@ -19,8 +19,7 @@ class WebConfig:
     feather: float = 0.12
     """Width of the edge along which a face's square fades into the picture, in shares of its side, 0.02 to 0.5."""
     pictures: Path | None = None
-    """A folder of pictures, the first six of which the page offers to who has no camera, with everything that can be
-    seen on them; drawn faces when not given."""
+    """A folder of pictures, the first six of which the page offers to who has no camera; drawn faces when not given."""
     data: Path | None = None
     """Real photos to calibrate int8 on, for a student that is not exported yet: a CycleGAN folder or any folder."""
     calibration_images: int = 64

@@ -21,10 +21,8 @@ _EXPORT = re.compile(r"^export ", re.MULTILINE)
 
 _CORE, _UTILS, _WASM = "@litertjs/core/dist/index.js", "@litertjs/wasm-utils/dist/index.js", "@litertjs/core/wasm/"
 _UTILS_IMPORT = 'import { createWasmLib } from "@litertjs/wasm-utils";\n'
-BUILDS = ("litert_wasm_internal", "litert_wasm_compat_internal")
-"""LiteRT.js with relaxed SIMD and without; of a folder it takes the one that the browser can run."""
-SINGLE_BUILD = "litert_wasm_compat_internal"
-"""The one that runs in every browser: a single file holds one alone."""
+_BUILDS = ("litert_wasm_internal", "litert_wasm_compat_internal")
+"""LiteRT.js with relaxed SIMD and without, where a student takes twice as long; a browser takes the one that it can."""
 
 _POLICY = {
     "default-src": "'none'",
@@ -50,7 +48,9 @@ def read_scripts() -> dict[str, bytes]:
 def take_runtime(library: Mapping[str, bytes]) -> dict[str, bytes]:
     """Return the files of LiteRT.js that a page needs, out of those of its packages: its two builds and its script."""
     files = {
-        f"litert/{build}.{suffix}": library[f"{_WASM}{build}.{suffix}"] for build in BUILDS for suffix in ("js", "wasm")
+        f"litert/{build}.{suffix}": library[f"{_WASM}{build}.{suffix}"]
+        for build in _BUILDS
+        for suffix in ("js", "wasm")
     }
     return files | {"litert/core.js": _inline_utils(library[_CORE].decode(), library[_UTILS].decode()).encode()}
 
@@ -77,7 +77,7 @@ def write_single(files: Mapping[str, bytes]) -> str:
         "style-src": f"'{_hash(style)}'",
         "connect-src": "'none'",
     }
-    packed = [name for name in files if name not in ("style.css", "app.js") and not _is_of_other_build(name)]
+    packed = [name for name in files if name not in ("style.css", "app.js")]
     assets = "\n".join(_pack(name, files[name]) for name in packed)
     return _fill(
         policy, style=f"<style>{style}</style>", script=f'<script type="module">{script}</script>', assets=assets
@@ -114,10 +114,6 @@ def _fill(policy: Mapping[str, str], **parts: str) -> str:
 
 def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _is_of_other_build(name: str) -> bool:
-    return any(name.startswith(f"litert/{build}.") for build in BUILDS if build != SINGLE_BUILD)
 
 
 def _pack(name: str, content: bytes) -> str:

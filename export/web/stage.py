@@ -101,7 +101,6 @@ def _collect(student: Student, config: WebConfig, samples: list[Sample]) -> dict
         },
         "pictures": [{"file": name, "alt": sample.alt} for name, sample in pictures.items()],
         "litert_js": VERSION,
-        "single_build": page.SINGLE_BUILD,
     }
     files[_SIDECAR] = page.as_json(description)
     files[SINGLE] = page.write_single(files).encode()

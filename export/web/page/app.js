@@ -46,9 +46,10 @@ async function start() {
   const kilobytes = (lens.student.size_bytes / 1000).toFixed(1);
   numbers.show("model-size", lens.student.size_bytes, `${kilobytes} kB, ${lens.size_px} px`);
   const begun = performance.now();
-  const { engine: started, facts } = await Engine.start(lens);
+  const { engine: started, isRelaxed } = await Engine.start(lens);
   engine = started;
-  numbers.show("load-ms", performance.now() - begun, `${Math.round(performance.now() - begun)} ms, ${facts.build}`);
+  const loadMs = performance.now() - begun;
+  numbers.show("load-ms", loadMs, `${Math.round(loadMs)} ms, ${isRelaxed ? "relaxed SIMD" : "without relaxed SIMD"}`);
   const { differing, largest, values } = await engine.check(await readAsset("check.bin"));
   const found = differing ? `${differing} of ${values} values, by ${largest}/255 at most` : `none of ${values} values`;
   numbers.show("difference", largest, found);

@@ -7,7 +7,7 @@ export class Engine {
   #last = 0;
   #waiting = new Map();
 
-  // Start the worker and load the networks.
+  // Start the worker and load the networks; `isRelaxed` is whether they run in the faster of LiteRT.js's builds.
   static async start(lens) {
     const engine = new Engine();
     // From an address of the page's own, a worker comes under the page's content security policy wherever the page lies;
@@ -19,9 +19,9 @@ export class Engine {
     const names = [lens.student.file, ...Object.values(lens.detectors).map(({ file }) => file)];
     const contents = await Promise.all(names.map(readAsset));
     const files = Object.fromEntries(names.map((name, index) => [name, contents[index]]));
-    const places = await placesOfRuntime(lens.single_build);
-    const facts = await engine.#ask("load", { places, description: lens, files });
-    return { engine, facts };
+    const places = await placesOfRuntime();
+    await engine.#ask("load", { places, description: lens, files });
+    return { engine, isRelaxed: places.isRelaxed };
   }
 
   // Compare this browser's translation of a drawn picture with Python's.

@@ -18,7 +18,6 @@ const steady = new Steady();
 let before = null;
 
 async function load({ places, description, files }) {
-  const started = performance.now();
   lens = description;
   const core = await loadRuntime(places);
   student = await Network.open(core, files[lens.student.file], lens.student.input.shape);
@@ -27,8 +26,6 @@ async function load({ places, description, files }) {
     detectors[name] = { network, side, anchors: anchorsOf(side, anchors) };
   }
   mask = featheredMask(lens.size_px, lens.feather);
-  const isRelaxed = places.folder !== undefined && await core.supportsFeature("relaxedSimd");
-  return { loadMs: performance.now() - started, build: isRelaxed ? "relaxed SIMD" : "SIMD" };
 }
 
 // Translate pixels of the model's size; pixels come out.
@@ -93,7 +90,7 @@ const TASKS = { load, check, translate };
 self.onmessage = async ({ data: { task, number, ...what } }) => {
   try {
     const answer = await TASKS[task](what);
-    const handed = answer.patches ? [answer.picture, ...answer.patches.map((patch) => patch.image)] : [];
+    const handed = answer?.patches ? [answer.picture, ...answer.patches.map((patch) => patch.image)] : [];
     self.postMessage({ number, answer }, handed);
   } catch (error) {
     self.postMessage({ number, trouble: error?.message ?? String(error) });
