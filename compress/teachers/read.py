@@ -18,7 +18,7 @@ from compress.teachers.description import GeneratorDescription
 from compress.teachers.keras.inferred_padding import infer_padding_amounts, refuse_lambda_layers
 from compress.teachers.limits import limit_reading
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
-from compress.teachers.reading.content import find_content
+from compress.teachers.reading.content import Content, find_content, is_unpacked_keras
 from compress.teachers.reading.value_range import find_value_ranges
 
 CANNOT_WRITE = 74
@@ -85,11 +85,11 @@ def require_regular(path: Path) -> int:
 
 def _read(path: Path, reading: ReadingConfig) -> GeneratorDescription:
     # Readers are imported one by one: h5py alone starts in 0.2 s, TensorFlow in many seconds.
-    if path.is_dir():
+    if path.is_dir() and not is_unpacked_keras(path):
         from compress.teachers.saved_model import reader
 
         return reader.describe(path, reading)
-    content = find_content(path)
+    content: Content = "keras" if path.is_dir() else find_content(path)
     if content == "hdf5":
         from compress.teachers.keras import h5
 
@@ -111,9 +111,9 @@ def _read(path: Path, reading: ReadingConfig) -> GeneratorDescription:
 
 def load_framework(path: Path) -> None:
     """Load what reading a file needs, so that its limits of time and memory count the reading alone."""
-    if path.is_dir():
+    if path.is_dir() and not is_unpacked_keras(path):
         import tensorflow  # noqa: F401
-    elif find_content(path) in ("hdf5", "keras"):
+    elif path.is_dir() or find_content(path) in ("hdf5", "keras"):
         import h5py  # noqa: F401
 
 

@@ -9,6 +9,7 @@ from compress.artifact import Artifact, is_artifact, open_artifact
 from compress.errors import GateFailed, UsageError
 from compress.files.atomic import atomic_write_bytes, refuse_existing
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig, require_teacher_file
+from compress.teachers.reading.content import is_unpacked_keras
 from export.delegates.table import DelegateName
 from export.inspect.coreml import format_package, inspect_package, read_package_facts
 from export.inspect.facts import format_facts, size_on_disk
@@ -109,7 +110,8 @@ def read_facts(path: Path, *, reading: ReadingConfig = AS_FOUND, image_size_px: 
         from export.inspect.tflite import read_tflite_facts
 
         return read_tflite_facts(path)
-    model_format = "saved_model" if path.is_dir() else path.suffix.removeprefix(".")
+    of_folder = "keras" if is_unpacked_keras(path) else "saved_model"
+    model_format = of_folder if path.is_dir() else path.suffix.removeprefix(".")
     facts = read_generator_facts(path, reading=reading, image_size_px=image_size_px)
     return {"path": str(path), "format": model_format, **facts}
 

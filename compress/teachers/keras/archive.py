@@ -1,4 +1,7 @@
-"""Reader of `.keras` files: a zip with `config.json` and `model.weights.h5`, where weights lie by class and number."""
+"""Reader of `.keras` files: a zip with `config.json` and `model.weights.h5`, where weights lie by class and number.
+
+Some systems unpack it into a folder when they download it; that is read as well.
+"""
 
 import io
 import re
@@ -20,8 +23,9 @@ from compress.teachers.keras.config import CONFIG_DEPTH_LIMIT, Call, flatten_mod
 from compress.teachers.keras.layer_writer import Weights
 from compress.teachers.keras.layers import finish_network, write_network
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
+from compress.teachers.reading.content import KERAS_MEMBERS
 
-CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.weights.h5"
+CONFIG_NAME, WEIGHTS_NAME = KERAS_MEMBERS
 _ROOTS = ("layers", "_layer_checkpoint_dependencies")
 """Groups of a model's layers in Keras 3, and in Keras 2.12 to 2.15."""
 
@@ -45,6 +49,9 @@ def open_archive(path: Path) -> Iterator[tuple[Any, h5py.File]]:
     Raises:
         UnusableModel: If a member is missing, damaged, there twice, or unpacks to more than a generator can have.
     """
+    if path.is_dir():
+        yield from _open_unpacked(path)
+        return
     try:
         with zipfile.ZipFile(path) as archive:
             require_whole(archive, {CONFIG_NAME: MOST_BYTES})
@@ -55,6 +62,18 @@ def open_archive(path: Path) -> Iterator[tuple[Any, h5py.File]]:
     except ValueError as error:
         raise UnusableModel(f"the .keras file has no usable {CONFIG_NAME}: {error}.") from error
     with hdf5.open_hdf5(io.BytesIO(weights)) as opened:
+        yield config, opened
+
+
+def _open_unpacked(folder: Path) -> Iterator[tuple[Any, h5py.File]]:
+    written = folder / CONFIG_NAME
+    if written.stat().st_size > MOST_BYTES:
+        raise UnusableModel(f"{CONFIG_NAME} has {written.stat().st_size / 1e6:.0f} MB, more than any generator's.")
+    try:
+        config = parse_json(written.read_bytes(), max_depth=CONFIG_DEPTH_LIMIT)
+    except ValueError as error:
+        raise UnusableModel(f"the .keras folder has no usable {CONFIG_NAME}: {error}.") from error
+    with hdf5.open_hdf5(folder / WEIGHTS_NAME) as opened:
         yield config, opened
 
 

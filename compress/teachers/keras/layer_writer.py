@@ -78,17 +78,29 @@ def spatial_pairs(layer: LayerWriter, amounts: Any) -> list[list[int]]:
 
 
 def write_activation(layer: LayerWriter, activation: Any) -> str:
-    """Write an activation given by name.
+    """Write an activation given by name, or as a function, of which Keras 3 writes name and module.
 
     Raises:
         UnusableModel: If it is no name or not one known here.
     """
+    if isinstance(activation, Mapping) and str(activation.get("module")).startswith("keras."):
+        # A layer has its configuration there, a function its name.
+        activation = activation.get("config") if isinstance(activation.get("config"), str) else activation
     name = _ACTIVATIONS.get(activation) if isinstance(activation, str) else None
     if name is None:
-        raise layer.error(f"has the activation {activation!r}; expected one of {', '.join(sorted(_ACTIVATIONS))}.")
+        given = activation_name(activation)
+        raise layer.error(f"has the activation {given!r}; expected one of {', '.join(sorted(_ACTIVATIONS))}.")
     if name == "leaky_relu":
         return layer.add("LeakyReLU", {"negative_slope": 0.2})
     return layer.add("Activation", {"activation": name})
+
+
+def activation_name(activation: Any) -> str:
+    """Return an activation's name, for messages: of a layer its class, of a function its own."""
+    if not isinstance(activation, Mapping):
+        return str(activation)
+    named = activation.get("config")
+    return named if isinstance(named, str) else str(activation.get("class_name"))
 
 
 # Only those whose meaning did not change between Keras 2 and 3 (hard_sigmoid did).

@@ -10,7 +10,14 @@ from compress.teachers.description import INPUT, GeneratorDescription, LayerKind
 from compress.teachers.graph_writer import GraphWriter
 from compress.teachers.keras.config import Call, Network
 from compress.teachers.keras.inferred_padding import LAMBDA_PADDING
-from compress.teachers.keras.layer_writer import Handler, LayerWriter, Weights, spatial_pairs, write_activation
+from compress.teachers.keras.layer_writer import (
+    Handler,
+    LayerWriter,
+    Weights,
+    activation_name,
+    spatial_pairs,
+    write_activation,
+)
 from compress.teachers.keras.norms import write_batch_norm, write_contrib_norm, write_group_norm, write_instance_norm
 from compress.teachers.keras.operations import (
     is_known_operation,
@@ -257,7 +264,18 @@ def _write_shuffle(layer: LayerWriter) -> str:
 
 
 def _write_activation_layer(layer: LayerWriter) -> str:
-    return write_activation(layer, layer.config["activation"])
+    return _write_given_activation(layer, layer.config["activation"])
+
+
+def _write_given_activation(layer: LayerWriter, activation: Any) -> str:
+    """Write an activation given by name, as a function, or as a layer, such as `LeakyReLU(0.3)`."""
+    kind = activation.get("class_name") if isinstance(activation, Mapping) else None
+    if kind == "PReLU":
+        raise layer.error("has PReLU, with weights of its own, as its activation. Make it a layer behind this one.")
+    if kind not in _ACTIVATION_LAYERS:
+        return write_activation(layer, activation)
+    call = replace(layer.call, class_name=kind, config=activation["config"])
+    return _HANDLERS[kind](replace(layer, call=call, weights=[]))
 
 
 def _with_activation(layer: LayerWriter, written: str) -> str:
@@ -265,7 +283,8 @@ def _with_activation(layer: LayerWriter, written: str) -> str:
     activation = layer.config.get("activation")
     if activation in (None, "linear"):
         return written
-    return write_activation(replace(layer, inputs=(written,), label=f"{layer.label}_{activation}"), activation)
+    label = f"{layer.label}_{activation_name(activation)}"
+    return _write_given_activation(replace(layer, inputs=(written,), label=label), activation)
 
 
 def _write_relu(layer: LayerWriter) -> str:
@@ -297,6 +316,8 @@ _IDENTITIES = (
     "GaussianNoise",
     "ActivityRegularization",
 )
+_ACTIVATION_LAYERS = frozenset({"Activation", "ReLU", "LeakyReLU", "Identity"})
+"""Layers that stand for an activation, too; other ones are named."""
 _WRAPPERS = frozenset({"SpectralNormalization", "WeightNormalization"})
 _HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(_IDENTITIES, _pass_on),

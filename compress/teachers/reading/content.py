@@ -12,6 +12,8 @@ from compress.teachers.reading.protobuf import top_level_fields
 Content = Literal["hdf5", "keras", "torch", "safetensors", "onnx"]
 """Kinds of files that have a reader."""
 
+KERAS_MEMBERS = ("config.json", "model.weights.h5")
+"""Files in a `.keras`: the model's configuration, and its weights."""
 _HEAD_BYTES = 1024
 _HDF5, _TAR = b"\x89HDF\r\n\x1a\n", b"ustar"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
@@ -77,6 +79,11 @@ def find_content(path: Path) -> Content:
         return _find_in_protobuf(path, stream, head, size_bytes)
 
 
+def is_unpacked_keras(path: Path) -> bool:
+    """Check whether a path is a folder into which a `.keras` was unpacked, as some systems do on a download."""
+    return all((path / member).is_file() for member in KERAS_MEMBERS)
+
+
 def _find_in_zip(path: Path, stream: BinaryIO) -> Content:
     try:
         with zipfile.ZipFile(stream) as archive:
@@ -95,7 +102,7 @@ def _find_in_zip(path: Path, stream: BinaryIO) -> Content:
         raise _refusal("a program of torch.export, and code in a file is never run", _SAVE_AGAIN)
     if any(name.endswith("data.pkl") for name in names):
         return "torch"
-    if path.suffix == ".keras" or {"config.json", "model.weights.h5"} & set(names):
+    if path.suffix == ".keras" or set(KERAS_MEMBERS) & set(names):
         return "keras"
     if names and all(name.endswith(".npy") for name in names):
         raise _refusal("a NumPy archive (.npz)", _SAVE_AGAIN)

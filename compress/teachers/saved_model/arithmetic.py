@@ -29,7 +29,8 @@ _SQUARE: Powers = (2, 0, 0)
 _VARIANCE: Mapping[Powers, float] = {_SQUARE: 1.0, (1, 1, 0): -2.0, (0, 2, 0): 1.0}
 """Terms of `(image - mean) ** 2`."""
 _MOST_POWERS = 4
-_HEIGHT_WIDTH, _ALL = ((1, 2), (-3, -2)), ((1, 2, 3), (-3, -2, -1))
+_HEIGHT_WIDTH, _ALL = ((1, 2), (-3, -2), (0, 1, 2), (-4, -3, -2)), ((1, 2, 3), (-3, -2, -1))
+"""Axes of means; that over a batch as well, as BatchNorm takes it in training, is that over the only image in it."""
 _OF_GROUP = ((1, 2, 4), (-4, -3, -1))
 
 Rule = Callable[[SavedOperation], Value]
@@ -73,6 +74,13 @@ def mean(operation: SavedOperation) -> Value:
             return unknown(operation)
         value = Combined(operation.write(value), {IMAGE: np.ones(1)})
     return replace(value, terms={MEAN: np.ones(1)}, statistics=Statistics(groups), written=None)
+
+
+def squeeze(operation: SavedOperation) -> Value:
+    """Pass on a mean or a variance whose height and width of 1 are left out: a number for each channel all the same."""
+    value = operation.inputs[0]
+    is_mean = isinstance(value, Combined) and value.parted is None and all(powers[0] == 0 for powers in value.terms)
+    return value if is_mean or isinstance(value, Spread) else unknown(operation)
 
 
 def combined(value: Value) -> Value:

@@ -13,8 +13,9 @@ from compress.teachers.description import INPUT, LayerKind
 from compress.teachers.graph_writer import GraphWriter
 from compress.teachers.saved_model import arithmetic, sizes
 from compress.teachers.saved_model.arithmetic import fold
+from compress.teachers.saved_model.dilation import batch_to_space, convolve_apart, space_to_batch
 from compress.teachers.saved_model.operation import LayerSizes, SavedOperation
-from compress.teachers.saved_model.values import Image, Unknown, Value
+from compress.teachers.saved_model.values import Image, TakenApart, Unknown, Value
 
 
 @dataclass
@@ -70,6 +71,9 @@ class GraphTranslator:
         if node.op in ("StatefulPartitionedCall", "PartitionedCall"):
             for number, value in enumerate(self._call(node.attr["f"].func.name, inputs)):
                 values[node.name if number == 0 else f"{node.name}:{number}"] = value
+        elif node.op == "IdentityN":
+            for number, value in enumerate(inputs):
+                values[node.name if number == 0 else f"{node.name}:{number}"] = value
         elif node.op in _OPERATIONS:
             values[node.name] = _OPERATIONS[node.op](self._operation(node, inputs))
         else:
@@ -104,8 +108,10 @@ def _window(operation: SavedOperation, kernel: np.ndarray) -> dict[str, Any]:
 
 def _convolution(operation: SavedOperation) -> Value:
     kernel = operation.weight(1)
-    channels = operation.writer.channels(operation.image())
     config = {"filters": kernel.shape[3], **_window(operation, kernel)}
+    if isinstance(apart := operation.inputs[0], TakenApart):
+        return convolve_apart("Conv2D", config, apart, kernel)
+    channels = operation.writer.channels(operation.image())
     if kernel.shape[2] and channels > kernel.shape[2]:
         config["groups"] = channels // kernel.shape[2]
     return operation.add("Conv2D", config, kernel=kernel)
@@ -114,6 +120,8 @@ def _convolution(operation: SavedOperation) -> Value:
 def _depthwise(operation: SavedOperation) -> Value:
     kernel = operation.weight(1)
     config = {"depth_multiplier": kernel.shape[3], **_window(operation, kernel)}
+    if isinstance(apart := operation.inputs[0], TakenApart):
+        return convolve_apart("DepthwiseConv2D", config, apart, kernel)
     return operation.add("DepthwiseConv2D", config, kernel=kernel)
 
 
@@ -206,6 +214,7 @@ _OPERATIONS: dict[str, Callable[[SavedOperation], Value]] = {
     "Add": arithmetic.add,
     "AddV2": arithmetic.add,
     "AvgPool": _pooling("AveragePooling2D"),
+    "BatchToSpaceND": batch_to_space,
     "BiasAdd": _bias,
     "Cast": _cast,
     "ConcatV2": sizes.concatenate,
@@ -243,11 +252,12 @@ _OPERATIONS: dict[str, Callable[[SavedOperation], Value]] = {
     "Selu": _activation("selu"),
     "Shape": sizes.shape_of,
     "Sigmoid": _activation("sigmoid"),
+    "SpaceToBatchND": space_to_batch,
     "SpaceToDepth": _shuffle("SpaceToDepth"),
     "Sqrt": fold(np.sqrt, arithmetic.root),
     "Square": fold(np.square, arithmetic.square),
     "SquaredDifference": arithmetic.squared_difference,
-    "Squeeze": fold(np.squeeze),
+    "Squeeze": fold(np.squeeze, arithmetic.squeeze),
     "StopGradient": _same,
     "StridedSlice": sizes.strided_slice,
     "Sub": fold(np.subtract, arithmetic.subtract),

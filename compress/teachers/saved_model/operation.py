@@ -237,6 +237,10 @@ class SavedOperation:
             return normalised
         return self.write_layer("Add", {}, (self._scaled(value.image, terms[IMAGE], None), normalised))
 
+    def write_convolution(self, kind: LayerKind, config: Mapping[str, Any], image: str, kernel: np.ndarray) -> Image:
+        """Write a convolution without a bias; return its output."""
+        return self._write(kind, config, (image,), kernel=kernel)
+
     def write_layer(self, kind: LayerKind, config: Mapping[str, Any], inputs: tuple[str, ...]) -> str:
         """Write a layer without weights; return it."""
         return self._write(kind, config, inputs).layer

@@ -6,8 +6,11 @@ until an operation needs the image itself, and it becomes layers.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+
+from compress.teachers.description import LayerKind
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,19 @@ class Repeated:
     factor: int = 1
 
 
+@dataclass(frozen=True, eq=False)
+class TakenApart:
+    """Image that is padded and taken apart into smaller ones, for a dilated convolution; or the results of these."""
+
+    image: str
+    block: tuple[int, int]
+    """Pixels in height and width from one of a smaller image to the next."""
+    margins: list[list[int]]
+    """Pixels of zeros before and after, in height and width."""
+    convolution: tuple[LayerKind, dict[str, Any], np.ndarray] | None = None
+    """Kind, configuration and kernel of the layer that convolves the smaller ones, once one does."""
+
+
 @dataclass(frozen=True)
 class Unknown:
     """Result of an unknown operation; harmless until an image depends on it."""
@@ -95,4 +111,6 @@ class Unknown:
     operation: str
 
 
-Value = Image | Combined | SecondMoment | Spread | Dimension | Sizes | Repeated | Unknown | np.ndarray | None
+Value = (
+    Image | Combined | SecondMoment | Spread | Dimension | Sizes | Repeated | TakenApart | Unknown | np.ndarray | None
+)
