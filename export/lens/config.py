@@ -8,6 +8,7 @@ from compress.errors import UsageError
 from export.config import TranslateConfig
 
 Region = Literal["face", "whole"]
+Detail = Literal["none", "local-affine"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,9 @@ class LensConfig:
     """Translate the Nth largest face of each photo, from 1, instead."""
     feather: float = 0.12
     """Width of the edge along which a face's square fades into the photo, in shares of its side, 0.02 to 0.5."""
+    detail: Detail = "local-affine"
+    """Detail beyond the model's size in larger squares: local-affine adds the photo's own where the model changes it
+    alike throughout, none leaves it out."""
     side_by_side: bool = False
     """Write the photo at the left of its translation, in one picture."""
     image_size_px: int | None = None

@@ -18,7 +18,8 @@ from compress.images import to_uint8
 from compress.teachers.packed import read_packed_config
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 from export.lens.config import LensConfig
-from export.lens.paste import Photo, blend, feathered_mask, paste
+from export.lens.detail import local_gain
+from export.lens.paste import Kept, Photo, feathered_mask, lay, paste
 from export.translate import Translator, open_translator
 
 FindFaces = Callable[[np.ndarray], list[Face]]
@@ -52,10 +53,13 @@ class Lens:
         faces = choose_faces(self.find(seen), every=self.config.all, nth=self.config.nth)
         mask = feathered_mask(self.size_px, self.config.feather)
         # All are cut out before any is pasted: neighbours may overlap.
+        if len(faces) > 1:
+            seen = seen.copy()
         placed = [place_face(face, self.template) for face in faces]
         cut_out = [cut(seen, placement, self.size_px) for placement in placed]
         for placement, square in zip(placed, cut_out, strict=True):
-            paste(photo, square, to_uint8(self.translate(square)), placement, mask)
+            made = to_uint8(self.translate(square))
+            paste(photo, square, made, placement, mask, detail=self.config.detail, original=seen)
         return len(faces)
 
     def _translate_whole(self, photo: Photo) -> None:
@@ -63,16 +67,30 @@ class Lens:
         seen = photo.seen().copy()
         height, width = seen.shape[:2]
         side, is_wide = min(height, width), width > height
-        size = (self.size_px, self.size_px)
         last_end = 0
         for start in _starts(max(height, width), side):
             box = (start, 0, start + side, side) if is_wide else (0, start, side, start + side)
-            square = Image.fromarray(seen[box[1] : box[3], box[0] : box[2]]).resize(size, Image.Resampling.LANCZOS)
-            made = Image.fromarray(to_uint8(self.translate(np.asarray(square))))
             ramp = _ramp(side, last_end - start)
             weight = np.broadcast_to(ramp if is_wide else ramp[:, np.newaxis], (side, side))
-            blend(photo, made.resize((side, side), Image.Resampling.BICUBIC), Image.fromarray(weight.copy()), box)
+            self._translate_square(photo, seen, weight, box)
             last_end = start + side
+
+    def _translate_square(
+        self, photo: Photo, original: np.ndarray, weight: np.ndarray, box: tuple[int, int, int, int]
+    ) -> None:
+        """Translate an upright square of a photo, in place; `weight` is the translation's share in it, uint8."""
+        part = original[box[1] : box[3], box[0] : box[2]]
+        square = _resized(part, self.size_px, Image.Resampling.LANCZOS)
+        made = to_uint8(self.translate(square))
+        # What is larger in the photo is enlarged there.
+        size = min(self.size_px, len(part))
+        picture, before, share = (
+            _resized(layer, size, Image.Resampling.BICUBIC).astype(np.int16) for layer in (made, square, weight)
+        )
+        if self.config.detail == "none":
+            lay(photo, box, picture, share)
+        else:
+            lay(photo, box, picture, share, Kept(original, before, local_gain(before, picture)))
 
 
 def open_lens(model: Path, config: LensConfig, *, reading: ReadingConfig = AS_FOUND) -> Lens:
@@ -117,6 +135,10 @@ def _starts(length: int, side: int) -> list[int]:
     """Return where squares begin along the longer side, evenly, from one end to the other."""
     count = 1 + int(np.ceil((length - side) / (side * (1 - _LEAST_OVERLAP))))
     return [round(place) for place in np.linspace(0, length - side, count)]
+
+
+def _resized(picture: np.ndarray, side: int, resampling: Image.Resampling) -> np.ndarray:
+    return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).resize((side, side), resampling))
 
 
 def _ramp(side: int, overlap: int) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Pasting a square's translation back into the photo, turned and resized, along a soft edge.
 
 Only the pixels that the square covers are touched, and of them those outside its mask stay as they are. A square that
-is enlarged is turned at its own size and then resized along the axes: Pillow takes a fifth of the time that it takes to
-turn it at the photo's size.
+is enlarged is turned at its own size and then resized along the axes, row by row: turning it at the photo's size would
+take most of the lens's time.
 """
 
 from dataclasses import dataclass
@@ -12,10 +12,16 @@ from PIL import Image
 
 from compress.faces.cut import bounds
 from compress.faces.template import Placement, apply_map, invert_map
+from export.lens.config import Detail
+from export.lens.detail import UNIT_BITS, local_gain
+from export.lens.resample import BLOCK, Enlarged, turn
 
 _CLEAR_PX = 2
 """Pixels along a mask's border that are clear: a filter mixes what lies outside the square into them."""
 _WHITE = 255
+_LEAST_WITH_DETAIL = 1.2
+"""Side of a square, in the model's, up to which the photo's detail beyond the model's size is kept as it is."""
+_SHARE_BITS = 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +55,21 @@ def feathered_mask(size_px: int, feather: float) -> np.ndarray:
     return np.rint(255 * np.outer(ramp, ramp)).astype(np.uint8)
 
 
-def paste(photo: Photo, cut_out: np.ndarray, translated: np.ndarray, placement: Placement, mask: np.ndarray) -> None:
+def paste(
+    photo: Photo,
+    cut_out: np.ndarray,
+    translated: np.ndarray,
+    placement: Placement,
+    mask: np.ndarray,
+    *,
+    detail: Detail = "none",
+    original: np.ndarray | None = None,
+) -> None:
     """Paste a square's translation into a photo, in place.
 
     Of a square that is no larger in the photo than the model's, the photo's pixels hold more than the cut-out only by
     what resampling loses. There the change is pasted, the translation less the cut-out, both resized: where the model
-    changes nothing, the photo stays as it is.
+    changes nothing, the photo stays as it is. With detail, that is so for every square.
 
     Args:
         photo: The photo.
@@ -62,52 +77,100 @@ def paste(photo: Photo, cut_out: np.ndarray, translated: np.ndarray, placement: 
         translated: `(size, size, 3)` uint8, what it made of it.
         placement: Where it was cut out.
         mask: `(size, size)` uint8, from `feathered_mask`.
+        detail: What becomes of the photo's detail beyond the model's size, in a larger square.
+        original: `(height, width, 3)` uint8, the photo as it was seen before anything was pasted; as it is if None.
     """
     box = _inside(bounds(placement), photo.colours.shape)
     if box is None:
         return
-    picture = _put(translated, placement, box, Image.Resampling.BICUBIC)
-    weight = _put(mask, placement, box, Image.Resampling.BILINEAR)
-    if placement.side_px <= cut_out.shape[0]:
-        before = _put(cut_out, placement, box, Image.Resampling.BICUBIC)
-        _add_change(photo, box, np.asarray(picture).astype(np.int16) - np.asarray(before), weight)
+    magnified = placement.side_px / cut_out.shape[0]
+    if detail == "none" and magnified > 1:
+        turned = _turn([translated, mask], placement, box)
+        lay(photo, box, turned[..., :3], turned[..., 3])
+        return
+    turned = _turn([translated, mask, cut_out, np.zeros_like(mask)], placement, box)
+    picture, weight, before = turned[..., :3], turned[..., 3], turned[..., 4:7]
+    if original is None:
+        original = photo.seen()
+    if magnified <= _LEAST_WITH_DETAIL:
+        lay(photo, box, picture, weight, Kept(original, before))
     else:
-        blend(photo, picture, weight, box)
+        lay(photo, box, picture, weight, Kept(original, before, local_gain(before, picture)))
 
 
-def blend(photo: Photo, picture: Image.Image, weight: Image.Image, box: tuple[int, int, int, int]) -> None:
-    """Blend a picture into a part of a photo, in place.
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What of a photo is added to the picture that is laid over a part of it: what the model did not see."""
+
+    original: np.ndarray
+    """`(height, width, 3)` uint8: all of the photo, on white, before anything was laid over it."""
+    before: np.ndarray
+    """`(height, width, 3)` int16, 0 to 255: the part as the model saw it, of the picture's size."""
+    gain: np.ndarray | None = None
+    """The same of what the difference is multiplied by, from `local_gain`; 1 where None."""
+
+
+def lay(
+    photo: Photo, box: tuple[int, int, int, int], picture: np.ndarray, weight: np.ndarray, kept: Kept | None = None
+) -> None:
+    """Lay a picture over a part of a photo, in place; what is smaller than the part is enlarged.
 
     Args:
         photo: The photo.
-        picture: RGB, of the part's size: the photo's new look, on white where it is transparent.
-        weight: Greyscale, of the part's size: the picture's share, 255 for all.
         box: Left, top, right and bottom of the part, pixels.
+        picture: `(height, width, 3)` int16, 0 to 255: the part's new look, on white where it is transparent.
+        weight: `(height, width)` int16: the picture's share, 255 for all.
+        kept: What of the photo is added to the picture.
     """
     left, top, right, bottom = box
-    part = photo.colours[top:bottom, left:right]
-    if photo.transparency is None:
-        blended = Image.fromarray(part)
-        blended.paste(picture, mask=weight)
-        part[...] = np.asarray(blended)
-        return
-    part_seen = Photo(part, photo.transparency[top:bottom, left:right]).seen()
-    _add_change(photo, box, np.asarray(picture).astype(np.int16) - part_seen, weight)
+    shares = np.repeat((weight[..., np.newaxis] + 1) >> 1, 3, axis=2)
+    height, width = bottom - top, right - left
+    pictures, weights = Enlarged(picture, height, width), Enlarged(shares, height, width)
+    befores = Enlarged(kept.before, height, width) if kept else None
+    gains = Enlarged(kept.gain, height, width) if kept and kept.gain is not None else None
+    for start in range(0, height, BLOCK):
+        stop = min(start + BLOCK, height)
+        rows = np.s_[top + start : top + stop, left:right]
+        new = pictures.rows(start, stop)
+        if kept and befores:
+            factor = gains.rows(start, stop) if gains else None
+            new = _with_detail(new, kept.original[rows], befores.rows(start, stop), factor)
+        part = Photo(photo.colours[rows], None if photo.transparency is None else photo.transparency[rows])
+        _lay_rows(part, new, weights.rows(start, stop))
 
 
-def _add_change(photo: Photo, box: tuple[int, int, int, int], change: np.ndarray, weight: Image.Image) -> None:
-    """Add a change of what is seen, `(height, width, 3)` int16, to a part of a photo.
+def _with_detail(new: np.ndarray, original: np.ndarray, before: np.ndarray, gain: np.ndarray | None) -> np.ndarray:
+    """Return some rows of the picture with the photo's detail: `(rows, 3 * width)` int16, 0 to 255."""
+    detail = original.reshape(new.shape) - before
+    if gain is not None:
+        detail *= gain
+        detail += 1 << (UNIT_BITS - 1)
+        detail >>= UNIT_BITS
+    detail += new
+    return np.clip(detail, 0, _WHITE, out=detail)
 
-    Where the photo is half transparent, its colours have to change twice as much to be seen to change.
+
+def _lay_rows(part: Photo, new: np.ndarray, shares: np.ndarray) -> None:
+    """Blend rows, `(rows, 3 * width)` int16, into a part of a photo, in place; the shares are 0 to 128."""
+    change = new - part.seen().reshape(new.shape)
+    change *= shares
+    if part.transparency is not None:
+        change = _through(part.transparency, change)
+    change += 1 << (_SHARE_BITS - 1)
+    change >>= _SHARE_BITS
+    change += part.colours.reshape(new.shape)
+    part.colours[...] = np.clip(change, 0, _WHITE, out=change).reshape(part.colours.shape)
+
+
+def _through(transparency: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """Return by how much colours have to change for a change to be seen: half transparent ones twice as much.
+
+    Nothing changes that cannot be seen.
     """
-    left, top, right, bottom = box
-    part = photo.colours[top:bottom, left:right]
-    share = np.asarray(weight, dtype=np.float32) / 255
-    if photo.transparency is not None:
-        opacity = photo.transparency[top:bottom, left:right].astype(np.float32) / 255
-        share = np.divide(share, opacity, out=np.zeros_like(share), where=opacity > 0)
-    changed = part + change * share[..., np.newaxis]
-    part[...] = np.clip(np.rint(changed), 0, _WHITE).astype(np.uint8)
+    opacity = np.repeat(transparency, 3, axis=1)
+    largest = _WHITE << _SHARE_BITS
+    needed = change.astype(np.int32) * _WHITE // np.maximum(opacity, 1)
+    return np.clip(needed, -largest, largest).astype(np.int16) * (opacity > 0)
 
 
 def _inside(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
@@ -116,22 +179,27 @@ def _inside(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> tuple[int
     return (left, top, right, bottom) if left < right and top < bottom else None
 
 
-def _put(
-    square: np.ndarray, placement: Placement, box: tuple[int, int, int, int], resampling: Image.Resampling
-) -> Image.Image:
-    """Return what covers a part of the photo when a square is put where it is placed; 0 beside it."""
+def _turn(layers: list[np.ndarray], placement: Placement, box: tuple[int, int, int, int]) -> np.ndarray:
+    """Turn a square's layers to the photo's axes, over a part of the photo.
+
+    Args:
+        layers: Pictures `(size, size, 3)` and masks `(size, size)`, uint8; 4 or 8 channels together.
+        placement: Where the square lies.
+        box: Left, top, right and bottom of the part, pixels.
+
+    Returns:
+        `(height, width, channels)` int16: of the part's size, or smaller by what the square is enlarged in the photo.
+        Beside the square, its border goes on.
+    """
     left, top, right, bottom = box
     width, height = right - left, bottom - top
-    scale = square.shape[0] / placement.side_px
+    scale = layers[0].shape[0] / placement.side_px
     # A square that is enlarged is turned at its own scale, one that is shrunk at the photo's, near which it is brought.
-    turned_at = min(scale, 1.0)
-    across, down = max(1, round(width * turned_at)), max(1, round(height * turned_at))
+    across, down = (max(1, round(side * min(scale, 1.0))) for side in (width, height))
     # From places in the picture turned at the square's own scale to the photo's, and to the square's.
     to_photo = np.array([[width / across, 0, left], [0, height / down, top]])
-    back = invert_map(placement.matrix(square.shape[0]))
+    back = invert_map(placement.matrix(layers[0].shape[0]))
     matrix = np.concatenate([back[:, :2] @ to_photo[:, :2], apply_map(back, to_photo[:, 2:].T).T], axis=1)
-    image = Image.fromarray(square)
     if (shrink := round(scale)) > 1:
-        image, matrix = image.reduce(shrink), matrix / shrink
-    turned = image.transform((across, down), Image.Transform.AFFINE, tuple(matrix.ravel()), resampling)
-    return turned if turned.size == (width, height) else turned.resize((width, height), resampling)
+        layers, matrix = [np.asarray(Image.fromarray(layer).reduce(shrink)) for layer in layers], matrix / shrink
+    return turn(np.dstack(layers), matrix, down, across)

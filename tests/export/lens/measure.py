@@ -18,9 +18,10 @@ from compress.faces.find import find_faces
 from compress.faces.template import AlignmentTemplate, Placement, place_face
 from compress.images import list_images, psnr_db, read_image, to_uint8
 from export.interpreter.litert import TfliteGenerator
+from export.lens.config import LensConfig
 from export.lens.paste import Photo, feathered_mask, paste
 
-SIZE, FEATHER, ROUNDS = 256, 0.12, 60
+SIZE, FEATHER, DETAIL, ROUNDS = 256, LensConfig().feather, LensConfig().detail, 60
 
 
 def measure_found(folders: Iterable[Path]) -> None:
@@ -52,8 +53,8 @@ def _identity(photo: np.ndarray) -> tuple[float, float] | None:
     square, mask = cut(photo, placement, SIZE), feathered_mask(SIZE, FEATHER)
     black, same, inverted = np.zeros_like(photo), photo.copy(), photo.copy()
     paste(Photo(black), np.zeros_like(square), np.full_like(square, 255), placement, mask)
-    paste(Photo(same), square, square, placement, mask)
-    paste(Photo(inverted), square, 255 - square, placement, mask)
+    paste(Photo(same), square, square, placement, mask, detail=DETAIL)
+    paste(Photo(inverted), square, 255 - square, placement, mask, detail=DETAIL)
     inside = black.max(axis=-1) > 0
     for pasted in (same, inverted):
         if (pasted[~inside] != photo[~inside]).any():
