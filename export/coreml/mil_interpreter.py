@@ -38,8 +38,8 @@ class MilGenerator:
         size: Height and width to run it at, one of those that it takes; its usual one when None.
 
     Raises:
-        UnusableModel: If its input and output are no pictures in RGB, it does not take `size`, or an operation is
-            unknown here.
+        UnusableModel: If its input and output are no pictures in RGB, it does not take `size`, an operation is
+            unknown here, or weights are packed twice.
     """
 
     def __init__(self, spec: Any, weights: str, size: HeightWidth | None = None) -> None:
@@ -57,6 +57,7 @@ class MilGenerator:
             _settle_shapes(program, self._input.name, self.size)
         self._main = program.functions["main"]
         packed = [step for step in self._main.operations if step.op_type.startswith("constexpr_")]
+        _require_packed_once(packed)
         self._weights = {step.outputs[0]: step.materialized_val_inference() for step in packed}
         self._steps = [step for step in self._main.operations if step.op_type != "const" and step not in packed]
         self._spent_after = _spent_after(self._steps)
@@ -90,6 +91,15 @@ class MilGenerator:
     def translate(self, photo: np.ndarray) -> np.ndarray:
         """Feed a `(height, width, 3)` uint8 photo; return a float32 picture in [-1, 1]."""
         return self.run(photo) / np.float32(127.5) - 1
+
+
+def _require_packed_once(packed: Sequence[Any]) -> None:
+    """Refuse weights that are packed twice, such as a table of integers with scales: coremltools unpacks one layer."""
+    made = {step.outputs[0]: step.op_type for step in packed}
+    for step in packed:
+        for bound in step.inputs.values():
+            if not isinstance(bound, (list, tuple)) and bound in made:
+                raise UnusableModel(f"the package packs weights twice, by {made[bound]} and {step.op_type}.")
 
 
 def _picture(features: Any) -> Any:

@@ -7,6 +7,16 @@ import coremltools
 import numpy as np
 import pytest
 from coremltools.converters.mil.mil import Builder as mb  # noqa: N813 - as all of Apple's documentation calls it
+from coremltools.optimize.coreml import (
+    OpLinearQuantizerConfig,
+    OpMagnitudePrunerConfig,
+    OpPalettizerConfig,
+    OptimizationConfig,
+    decompress_weights,
+    linear_quantize_weights,
+    palettize_weights,
+    prune_weights,
+)
 from PIL import Image
 
 from compress.errors import UnusableModel
@@ -82,6 +92,63 @@ def test_package_says_what_it_is(path):
         ("generated", 32, 32),
     ]
     assert model.get_spec().specificationVersion == coremltools.target.iOS16
+
+
+def _palette(bits: int, **settings) -> OptimizationConfig:
+    return OptimizationConfig(OpPalettizerConfig(mode="uniform", nbits=bits, weight_threshold=0, **settings))
+
+
+def _integers(**settings) -> OptimizationConfig:
+    return OptimizationConfig(OpLinearQuantizerConfig(weight_threshold=0, **settings))
+
+
+@pytest.fixture
+def of_ios18(tmp_path) -> Path:
+    """A package of one convolution, in which coremltools packs weights in every way that it knows."""
+    kernel = np.random.default_rng(0).normal(0, 1, (32, 3, 3, 3)).astype(np.float16)
+    back = np.random.default_rng(1).normal(0, 1, (3, 32, 1, 1)).astype(np.float16)
+
+    @mb.program(input_specs=[mb.TensorSpec(shape=(1, 3, 8, 8))], opset_version=coremltools.target.iOS18)
+    def mixing(image):
+        half = mb.cast(x=image, dtype="fp16")
+        inner = mb.tanh(x=mb.conv(x=half, weight=kernel, pad_type="same"))
+        return mb.cast(x=mb.conv(x=inner, weight=back), dtype="fp32", name="generated")
+
+    package.write_package(mixing, {}, tmp_path / "plain.mlpackage")
+    return tmp_path / "plain.mlpackage"
+
+
+@pytest.mark.parametrize(
+    ("pack", "config"),
+    [
+        *((palettize_weights, _palette(bits)) for bits in (1, 2, 3, 4, 6, 8)),
+        (palettize_weights, _palette(4, granularity="per_grouped_channel", group_size=1)),
+        (linear_quantize_weights, _integers(mode="linear_symmetric", dtype="int8", granularity="per_channel")),
+        (linear_quantize_weights, _integers(mode="linear_symmetric", dtype="int8", granularity="per_tensor")),
+        (linear_quantize_weights, _integers(mode="linear", dtype="uint8", granularity="per_channel")),
+        (linear_quantize_weights, _integers(mode="linear", dtype="int4", granularity="per_channel")),
+        (prune_weights, OptimizationConfig(OpMagnitudePrunerConfig(target_sparsity=0.6, weight_threshold=0))),
+    ],
+    ids=lambda given: getattr(given, "__name__", ""),
+)
+def test_weights_that_coremltools_packed_are_those_that_it_unpacks(of_ios18, tmp_path, pack, config):
+    packed = pack(coremltools.models.MLModel(str(of_ios18), skip_model_load=True), config)
+    packed.save(str(tmp_path / "packed.mlpackage"))
+    decompress_weights(packed).save(str(tmp_path / "whole.mlpackage"))
+    found, expected = (MilGenerator.open(tmp_path / f"{name}.mlpackage") for name in ("packed", "whole"))
+    assert any(name.startswith("constexpr_") for name in found.operations)
+    assert not any(name.startswith("constexpr_") for name in expected.operations)
+    photo = np.random.default_rng(2).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(found.run(photo), expected.run(photo))
+
+
+def test_weights_that_are_packed_twice_are_refused(of_ios18, tmp_path):
+    scaled = _palette(4, granularity="per_grouped_channel", group_size=1, enable_per_channel_scale=True)
+    palettize_weights(coremltools.models.MLModel(str(of_ios18), skip_model_load=True), scaled).save(
+        str(tmp_path / "twice.mlpackage")
+    )
+    with pytest.raises(UnusableModel, match="packs weights twice, by constexpr_"):
+        MilGenerator.open(tmp_path / "twice.mlpackage")
 
 
 @pytest.mark.skipif(sys.platform != "darwin", reason="Core ML runs on macOS only")
