@@ -15,7 +15,7 @@ _MOST = 6
 _LONGEST_SIDE_PX = 960
 _QUALITY = 85
 _AVATAR_PX, _FRAME_PX = 400, (640, 480)
-_PEOPLE = (("first", "A"), ("second", "A"), ("third", "B"))
+_PEOPLE = (("s8", "A"), ("s13", "A"), ("third", "B"))
 
 
 @dataclass(frozen=True)

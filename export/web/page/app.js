@@ -80,6 +80,7 @@ async function attempt(action) {
   try {
     await action();
   } catch (error) {
+    say("That did not work.");
     complain(error);
   }
 }
@@ -122,6 +123,7 @@ async function showPhoto(file) {
 async function showCamera() {
   // Two streams of one camera are refused on phones.
   await stopCurrent();
+  say("Waiting for the camera.");
   const video = await openVideo(await openCamera(facing));
   begin({ kind: "camera", video }, { isMirrored: facing === "user" });
   element("other-camera").hidden = !(await hasOtherCamera());

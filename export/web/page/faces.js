@@ -80,19 +80,25 @@ export function mapFace(face, matrix) {
 
 // Find the largest face of a picture; null where there is none. A face of the frame before is looked for there first.
 //
-// `look(network, placement, least)` gives the faces in a square of the picture, in the picture's pixels, and without a
-// placement those of the whole picture; `network` is "near" or "far".
+// `look(network, placement)` has a network see a square of the picture, or all of it where there is no placement, and
+// gives a function: the least score in, the faces in the picture's pixels out. `network` is "near" or "far".
 export async function findFace(look, shorterSide, before) {
   if (before) {
     // It was sure enough once: a face that wavers at the bar would come and go.
     const again = await lookAt(look, before, rollOf(before.points), LEAST.confirmedLarge);
     if (again) return again;
   }
-  const far = await look("far", null, LEAST.find);
-  const found = far.length ? far : await look("near", null, LEAST.confirmed);
+  const far = await look("far", null);
+  let near = null;
+  let found = far(LEAST.find);
+  if (!found.length) {
+    near = await look("near", null);
+    found = near(LEAST.confirmed);
+  }
   const sure = await confirmLargest(look, found, LEAST.confirmed);
   if (sure) return sure;
-  const unsure = [...await look("far", null, LEAST.findLarge), ...await look("near", null, LEAST.findLarge)];
+  near ??= await look("near", null);
+  const unsure = [...far(LEAST.findLarge), ...near(LEAST.findLarge)];
   const large = await confirmLargest(look, unsure, LEAST.confirmedLarge);
   return large && sideOf(large) >= LARGE * shorterSide ? large : null;
 }
@@ -118,6 +124,6 @@ async function lookAgain(look, face, least) {
 async function lookAt(look, face, roll, least) {
   const [[left, top], [right, bottom]] = face.box;
   const around = { x: (left + right) / 2, y: (top + bottom) / 2, side: Math.max(AROUND * sideOf(face), 1), roll };
-  const seen = await look("near", around, least);
-  return seen.find((other) => overlap(face.box, other.box) >= SAME_FACE) ?? null;
+  const seen = await look("near", around);
+  return seen(least).find((other) => overlap(face.box, other.box) >= SAME_FACE) ?? null;
 }

@@ -38,15 +38,15 @@ async function check({ expected }) {
   return comparePixels(await translatePixels(drawCheckPicture(lens.size_px)), new Uint8Array(expected));
 }
 
-// Return the faces that a detector sees in a square of the picture, or in all of it.
-async function look(picture, name, placement, least) {
+// Have a detector see a square of the picture, or all of it: see findFace.
+async function look(picture, name, placement) {
   const { network, side, anchors } = detectors[name];
   const { pixels, back } = placement
     ? { pixels: cutSquare(picture, placement, side), back: matrixOf(placement, side) }
     : letterbox(picture, side);
   const [first, second] = await network.run(toTensor(pixels, DETECTOR_INPUT));
   const [numbers, logits] = first.length > second.length ? [first, second] : [second, first];
-  return decodeFaces(numbers, logits, anchors, least).map((face) => mapFace(face, back));
+  return (least) => decodeFaces(numbers, logits, anchors, least).map((face) => mapFace(face, back));
 }
 
 // Return where the squares lie that are translated, each with its mask.

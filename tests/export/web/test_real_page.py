@@ -179,10 +179,11 @@ def test_a_picture_comes_out_as_python_makes_it(plain_page: Any, pages: dict[str
         expected = np.array(image.convert("RGB"))
     assert open_lens(pages["student"], LensConfig()).apply(Photo(expected)) == 1
     assert face_is_negative(canvas)
-    # Canvas and Pillow resample differently; a face found a pixel beside, or a mask left out, makes several times of it.
+    # Canvas and Pillow resample differently, which makes 0.5; a square that is a pixel of 64 off makes 1.5, one without
+    # its mask 5.
     difference = np.abs(canvas.astype(int) - expected)
-    assert difference.mean() < 1.5
-    assert (difference.max(axis=-1) > 40).mean() < 0.01
+    assert difference.mean() < 0.9
+    assert (difference.max(axis=-1) > 40).mean() < 0.002
 
 
 def test_a_whole_picture_is_translated_up_to_its_edges(plain_page: Any, pages: dict[str, Path]) -> None:
