@@ -32,20 +32,36 @@ _TILES_A_SIDE = (2, 4)
 """Tiles along the photo's shorter side, halves overlapping not counted; the finer ones come last."""
 
 
-def find_faces(photo: np.ndarray) -> list[Face]:
+def find_faces(photo: np.ndarray, *, thorough: bool = True) -> list[Face]:
     """Find the faces of a photo.
 
     Args:
         photo: `(height, width, 3)` uint8 sRGB, upright or turned by any angle.
+        thorough: Whether a photo that shows none as it lies is turned, looked at in tiles, and asked for unsure ones.
 
     Returns:
         The faces, the largest first; none where there is none.
     """
+    if not thorough:
+        return _confirm(photo, _as_it_lies(photo), _LEAST_CONFIRMED)
     for views in (_as_it_lies(photo), _turned(photo), _tiles(photo)):
         if found := _confirm(photo, views, _LEAST_CONFIRMED):
             return found
     least_px = _LARGE * min(photo.shape[:2])
     return [face for face in _confirm(photo, _unsure(photo), _LEAST_CONFIRMED_LARGE) if face.side_px >= least_px]
+
+
+def follow_face(photo: np.ndarray, face: Face) -> Face | None:
+    """Find a face of the frame before in this one: only around where it was, by the network for near faces.
+
+    Args:
+        photo: `(height, width, 3)` uint8 sRGB.
+        face: The face as it was.
+
+    Returns:
+        The face as it is; None where it is gone.
+    """
+    return _look_at(photo, face, face.roll_rad, _LEAST_CONFIRMED_LARGE)
 
 
 def _confirm(photo: np.ndarray, candidates: Iterable[Face], least_score: float) -> list[Face]:

@@ -6,6 +6,7 @@ lost when it is moved.
 
 import json
 import os
+import struct
 import zipfile
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from compress.strict_json import SEAL
 MARKER = ".pocketgan"
 """Name of the file that marks a folder as written by this tool."""
 GENERATOR = "PocketGAN"
-"""Name under which this tool signs files: HTML's `generator`, PNG's `Software`."""
+"""Name under which this tool signs files: HTML's `generator`, PNG's `Software`, MP4's comment."""
 CARD_SIGNATURE = f"<!-- generator: {GENERATOR} -->"
 """Line of a Markdown file that says who wrote it."""
 _SIGNATURES = {
@@ -31,6 +32,8 @@ _OF_ARTIFACTS = frozenset(
 )
 """What artifacts hold."""
 _LARGEST_READ_BYTES = 64 << 20
+_BOX_HEAD = struct.Struct(">I4s")
+"""A box of an MP4 file begins with its size, this head counted, and its kind."""
 
 
 def mark_folder(folder: Path) -> None:
@@ -87,6 +90,8 @@ def is_ours(path: Path) -> bool:
         return (path / MARKER).is_file() or _is_unmarked_artifact(path) or is_empty(path)
     if not path.is_file():
         return False
+    if path.suffix.lower() == ".mp4":
+        return _film_says_so(path)
     size = path.stat().st_size
     return size == 0 or (size <= _LARGEST_READ_BYTES and _says_so(path))
 
@@ -106,6 +111,25 @@ def _says_so(path: Path) -> bool:
         return _is_packed(path)
     signature = _SIGNATURES.get(suffix)
     return signature is not None and signature in path.read_bytes()[: 1 << 16]
+
+
+def _film_says_so(path: Path) -> bool:
+    """Check what the index of an MP4 file says, which lies behind the pictures, however large they are."""
+    left = path.stat().st_size
+    with path.open("rb") as stream:
+        while left >= _BOX_HEAD.size:
+            size, kind = _BOX_HEAD.unpack(stream.read(_BOX_HEAD.size))
+            # A size of 1 says that it follows in 64 bits, where it did not fit.
+            read = _BOX_HEAD.size
+            if size == 1 and left >= 16:
+                size, read = int.from_bytes(stream.read(8)), 16
+            if not read <= size <= left:
+                return False
+            if kind == b"moov":
+                return size <= _LARGEST_READ_BYTES and GENERATOR.encode() in stream.read(size - read)
+            stream.seek(size - read, os.SEEK_CUR)
+            left -= size
+    return path.stat().st_size == 0
 
 
 def _read_json(path: Path) -> object:

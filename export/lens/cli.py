@@ -1,4 +1,4 @@
-"""`compress lens`: the faces in photos, translated in their place."""
+"""`compress lens`: the faces in photos and films, translated in their place."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +16,7 @@ from export.web.config import WebConfig
 Flags = Parameter(name="*", negative_iterable=())
 Switch = Annotated[bool, Parameter(negative="")]
 
-app = console.new_app("lens", "Translate the faces in photos, in their place.")
+app = console.new_app("lens", "Translate the faces in photos and films, in their place.")
 
 
 @app.command
@@ -94,3 +94,30 @@ def serve(
     # Ctrl-C is how this is meant to end.
     with suppress(KeyboardInterrupt):
         serve_page(page, config, port=port)
+
+
+@app.command
+def video(
+    model: Path,
+    film: Path,
+    *,
+    out: Path,
+    config: Annotated[LensConfig, Flags] | None = None,
+    reading: Annotated[ReadingConfig, Flags] | None = None,
+    overwrite: Switch = False,
+    json: Switch = False,
+) -> None:
+    """Translate the face in a film, in its place; sound, times and size stay. After a kill, the same command goes on.
+
+    Args:
+        model: An artifact, a .tflite file, or a teacher's file (.h5, .keras, .pth, SavedModel).
+        film: The film: MP4, MOV, MKV, WebM, AVI and the like.
+        out: The .mp4 file to write.
+        overwrite: Replace `out` if it exists.
+        json: Print JSON.
+    """
+    check_exists(model)
+    from export.lens.video import translate_film
+
+    chosen, said = config or LensConfig(), reading or AS_FOUND
+    console.show(translate_film(model, film, out, chosen, reading=said, overwrite=overwrite), as_json=json)

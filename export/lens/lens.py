@@ -1,7 +1,7 @@
 """The lens itself: a loaded model and a template; a photo in, the photo with its faces translated out."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from compress.errors import UsageError
 from compress.faces.cut import cut
 from compress.faces.face import Face, choose_faces
 from compress.faces.find import find_faces
-from compress.faces.template import AlignmentTemplate, place_face, read_template
+from compress.faces.template import AlignmentTemplate, Placement, place_face, read_template
 from compress.images import to_uint8
 from compress.teachers.packed import read_packed_config
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
@@ -47,22 +47,25 @@ class Lens:
             How many faces were translated, or 1 for a whole photo; where it is 0, the photo is as it was.
         """
         if self.config.region == "whole":
-            self._translate_whole(photo)
+            self.translate_whole(photo)
             return 1
-        seen = photo.seen()
-        faces = choose_faces(self.find(seen), every=self.config.all, nth=self.config.nth)
-        mask = feathered_mask(self.size_px, self.config.feather)
-        # All are cut out before any is pasted: neighbours may overlap.
-        if len(faces) > 1:
-            seen = seen.copy()
-        placed = [place_face(face, self.template) for face in faces]
-        cut_out = [cut(seen, placement, self.size_px) for placement in placed]
-        for placement, square in zip(placed, cut_out, strict=True):
-            made = to_uint8(self.translate(square))
-            paste(photo, square, made, placement, mask, detail=self.config.detail, original=seen)
+        faces = choose_faces(self.find(photo.seen()), every=self.config.all, nth=self.config.nth)
+        self.translate_squares(photo, [place_face(face, self.template) for face in faces])
         return len(faces)
 
-    def _translate_whole(self, photo: Photo) -> None:
+    def translate_squares(self, photo: Photo, placed: Sequence[Placement]) -> None:
+        """Translate the squares of a photo in which faces lie, in place."""
+        seen = photo.seen()
+        # Neighbours may overlap: none is cut out of what was pasted.
+        if len(placed) > 1:
+            seen = seen.copy()
+        mask = feathered_mask(self.size_px, self.config.feather)
+        for placement in placed:
+            square = cut(seen, placement, self.size_px)
+            made = to_uint8(self.translate(square))
+            paste(photo, square, made, placement, mask, detail=self.config.detail, original=seen)
+
+    def translate_whole(self, photo: Photo) -> None:
         """Translate a photo in squares of its shorter side, each fading into the one before where they overlap."""
         seen = photo.seen().copy()
         height, width = seen.shape[:2]

@@ -1,0 +1,79 @@
+"""Steadying where a face is laid from frame to frame: slow moves are smoothed, quick ones followed.
+
+Source: Casiez et al. 2012, 1€ Filter: A Simple Speed-based Low-pass Filter for Noisy Input in Interactive Systems,
+CHI 2012, section 3.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from compress.faces.template import Placement
+
+_SLOWEST_HZ = 0.6
+"""Cut-off frequency for a head that keeps still."""
+_HZ_PER_SPEED = 8.0
+"""What it rises by for each side of the square that the head moves in a second; likewise for turning and growing."""
+_SPEED_HZ = 1.0
+"""Cut-off frequency of the speed itself, as in the paper."""
+_JUMP = (0.2, 0.2, 0.25, 0.35)
+"""Change within a frame that is a cut: of x and y in sides, of the side's logarithm, of the roll in radians."""
+_ROLL = 3
+
+
+@dataclass
+class PlacementFilter:
+    """One-Euro filter of a square's centre, the logarithm of its side, and its roll; a jump begins it anew."""
+
+    time_s: float = 0.0
+    values: list[float] = field(default_factory=list)
+    """x and y in pixels, logarithm of the side, roll in radians; empty before the first frame."""
+    speeds: list[float] = field(default_factory=list)
+    """Of each, in sides or radians a second."""
+
+    def __call__(self, placement: Placement, time_s: float) -> Placement:
+        """Return the smoothed square of a frame.
+
+        Args:
+            placement: The square as it was found.
+            time_s: When the frame is shown, seconds; later than the frame before, else the square is taken as it is.
+        """
+        found = np.array([placement.x, placement.y, math.log(placement.side_px), placement.roll_rad])
+        step_s = time_s - self.time_s
+        self.time_s = time_s
+        if not self.values or step_s <= 0:
+            return self._begin(found)
+        before = np.array(self.values)
+        change = found - before
+        # The short way round.
+        change[_ROLL] = math.remainder(change[_ROLL], math.tau)
+        unit = np.array([placement.side_px, placement.side_px, 1.0, 1.0])
+        if (np.abs(change / unit) > _JUMP).any():
+            return self._begin(found)
+        speed = np.array(self.speeds)
+        speed += _weight(np.full(4, _SPEED_HZ), step_s) * (change / unit / step_s - speed)
+        after = before + _weight(_SLOWEST_HZ + _HZ_PER_SPEED * np.abs(speed), step_s) * change
+        self.values, self.speeds = after.tolist(), speed.tolist()
+        return _placement(self.values)
+
+    def _begin(self, found: np.ndarray) -> Placement:
+        self.values, self.speeds = found.tolist(), [0.0] * len(found)
+        return _placement(self.values)
+
+    def to_record(self) -> dict[str, Any]:
+        """Return its state as JSON has it."""
+        return {"time_s": self.time_s, "values": self.values, "speeds": self.speeds}
+
+
+def _weight(cutoff_hz: np.ndarray, step_s: float) -> np.ndarray:
+    """Return the share of the newest value in a low-pass filter of a cut-off frequency."""
+    turned = math.tau * cutoff_hz * step_s
+    return turned / (turned + 1)
+
+
+def _placement(values: Sequence[float]) -> Placement:
+    x, y, log_side, roll_rad = values
+    return Placement(x=x, y=y, side_px=math.exp(log_side), roll_rad=roll_rad)
