@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -68,8 +68,13 @@ class Browser:
 
 
 @contextmanager
-def open_browser(browser: Path, address: str) -> Iterator[Browser]:
+def open_browser(browser: Path, address: str, *, flags: Sequence[str] = ()) -> Iterator[Browser]:
     """Open a page in a browser, which is ended with all its children on leaving.
+
+    Args:
+        browser: The program.
+        address: The page's.
+        flags: Further flags of the browser.
 
     Raises:
         UsageError: If it cannot be started.
@@ -77,11 +82,11 @@ def open_browser(browser: Path, address: str) -> Iterator[Browser]:
     # A child that is just being killed may still write into the profile.
     with tempfile.TemporaryDirectory(prefix="pocketgan-browser-", ignore_cleanup_errors=True) as scratch:
         log = Path(scratch) / "stderr.txt"
-        flags = [*_FLAGS, f"--user-data-dir={Path(scratch) / 'profile'}"]
+        own = [*_FLAGS, f"--user-data-dir={Path(scratch) / 'profile'}"]
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             # Chromium's sandbox refuses root, as which CI often runs; the only page it sees is ours.
-            flags.append("--no-sandbox")
-        process = _start([str(browser), *flags, address], log)
+            own.append("--no-sandbox")
+        process = _start([str(browser), *own, *flags, address], log)
         try:
             yield Browser(process, log)
         finally:

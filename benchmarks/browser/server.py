@@ -24,10 +24,9 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import PurePosixPath
 from queue import Full, Queue
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from benchmarks.browser.posted import LARGEST_POST_BYTES, MalformedReport, PostedError, parse_posted
-from benchmarks.browser.task import Task
 from compress.printable import printable_name
 
 LOCALHOST = "127.0.0.1"
@@ -64,6 +63,26 @@ class Refused(Exception):
         self.status = status
 
 
+class PageTask(Protocol):
+    """What a page is served for: it takes outputs, and makes a record of the page's report."""
+
+    def output_bytes(self, index: int) -> int:
+        """Return the number of bytes of a model's output."""
+        ...
+
+    def compare(self, index: int, output: bytes) -> Mapping[str, Any]:
+        """Take an output; return what the page is told of it."""
+        ...
+
+    def build_record(self, content: bytes) -> dict[str, Any]:
+        """Turn a report into the record of the run."""
+        ...
+
+    def name_of(self, index: int | None) -> str | None:
+        """Return a model's name; None where `index` is no model's."""
+        ...
+
+
 class BenchServer(ThreadingHTTPServer):
     """Serves one task.
 
@@ -75,7 +94,7 @@ class BenchServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, task: Task, files: Mapping[str, bytes], *, host: str = LOCALHOST) -> None:
+    def __init__(self, task: PageTask, files: Mapping[str, bytes], *, host: str = LOCALHOST) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, 0), _Handler)
         self.task = task

@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.browser.chromium import find_browser, open_browser
 from benchmarks.browser.config import BrowserConfig
 from benchmarks.browser.posted import PostedError
-from benchmarks.browser.server import LOCALHOST, BenchServer
+from benchmarks.browser.server import LOCALHOST, BenchServer, PageTask
 from benchmarks.browser.task import Task
 from compress.errors import UnusableInput, UnusableModel, UsageError
 from compress.printable import printable
@@ -110,7 +110,7 @@ def _await_record(server: BenchServer, browser: Path, address: str, timeout_s: i
         )
 
 
-def _format_failure(task: Task, error: PostedError) -> str:
+def _format_failure(task: PageTask, error: PostedError) -> str:
     name = task.name_of(error.model)
     what = f"{name} does not run in the browser" if name else "the page failed"
     return "\n".join([f"{what}: {error.message}", *(["its console:", *error.console] if error.console else [])])
