@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A signature's outputs, in the alphabet's order or in the file's.
 #
-# Guess: a model that returns a picture and a mask returns them in that order, whoever is asked: the names of its signature
+# Guess: a model that returns a picture and a mask returns them in that order, whoever is asked: names of its signature
 # and the tensors of its interpreter can be zipped.
 #
 # Seen with ai-edge-litert 2.3.0: Interpreter.get_signature_list and the dictionary that a SignatureRunner returns are in the
