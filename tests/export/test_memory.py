@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 # A process counts the memory of who starts it as its own, so that one as large as a test's must not start it.
@@ -36,3 +38,33 @@ def test_inspecting_a_44_mb_teacher_takes_less_than_150_mb(teacher: Path) -> Non
 def test_exporting_a_44_mb_teacher_takes_less_than_300_mb(teacher: Path, tmp_path: Path) -> None:
     """Measured: 276 MB: the weights, the file, LiteRT's copy of its kernels, and what a picture needs."""
     assert _peak_bytes("export", "tflite", str(teacher), "--out", str(tmp_path / "out")) < 300e6
+
+
+def test_exporting_a_44_mb_teacher_of_pytorch_takes_less_than_300_mb(
+    write_pth: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Measured: 289 MB; 308 before what threads had freed was returned to the system."""
+    teacher = write_pth(tmp_path / "cyclegan.pth", _cyclegan())
+    assert teacher.stat().st_size > 44e6
+    command = ("export", "tflite", str(teacher), "--image-size-px", "128", "--out", str(tmp_path / "out"))
+    assert _peak_bytes(*command) < 300e6
+
+
+def _cyclegan() -> dict[str, np.ndarray]:
+    """Return a state dict of a CycleGAN generator with nine blocks, its weights as drawn before training."""
+    blocks = {f"{10 + block}.conv_block.{place}": (256, 256, 3, 3) for block in range(9) for place in (1, 5)}
+    kernels = {
+        "1": (64, 3, 7, 7),
+        "4": (128, 64, 3, 3),
+        "7": (256, 128, 3, 3),
+        **blocks,
+        "19": (256, 128, 3, 3),
+        "22": (128, 64, 3, 3),
+        "26": (3, 64, 7, 7),
+    }
+    random, state = np.random.default_rng(0), {}
+    for place, shape in kernels.items():
+        filters = shape[1] if place in ("19", "22") else shape[0]
+        state[f"model.{place}.weight"] = random.normal(0, 0.02, shape).astype(np.float32)
+        state[f"model.{place}.bias"] = np.zeros(filters, np.float32)
+    return state
