@@ -5,6 +5,7 @@ segment is one file: a line of JSON and the packets' bytes, one behind the other
 """
 
 import heapq
+import io
 import json
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from compress.files.ownership import GENERATOR, MARKER, is_empty
 from export.lens.film import AHEAD, FilmFacts, Frame, open_film
 
 if TYPE_CHECKING:
-    from av.container import OutputContainer
+    from av.container import InputContainer, OutputContainer
     from av.packet import Packet
     from av.stream import Stream
     from av.video.codeccontext import VideoCodecContext
@@ -172,16 +173,37 @@ def join(film: Path, segments: Sequence[Path], encoding: Encoding, out: Path) ->
         stream = joined.add_stream(_CODEC, rate=encoding.facts.rate, options=_OPTIONS)
         encoding.set_up(stream.codec_context)
         stream.time_base = encoding.facts.time_base
-        sounds = {}
-        for sound in container.streams.audio:
-            try:
-                sounds[sound.index] = joined.add_stream_from_template(sound)
-            except (ValueError, av.error.FFmpegError) as error:
-                raise UsageError(
-                    f"{film}: its sound is {sound.codec_context.name}, which an MP4 file does not hold. Turn it into "
-                    "AAC first."
-                ) from error
+        sounds = _add_sounds(joined, container, film)
         _mux(joined, [_picture_packets(segments, stream), _sound_packets(container, sounds)])
+
+
+def check_sound(film: Path) -> None:
+    """Check that a film's sound can be copied, before any work is spent on its frames.
+
+    Raises:
+        UsageError: If it cannot go into an MP4 file.
+        UnusableData: See `open_film`.
+    """
+    import av
+
+    with open_film(film) as (container, _), av.open(io.BytesIO(), "w", format="mp4") as tried:
+        _add_sounds(tried, container, film)
+
+
+def _add_sounds(joined: "OutputContainer", container: "InputContainer", film: Path) -> dict[int, "Stream"]:
+    """Add the streams of sound of a film to another; return them by their number in the film."""
+    import av
+
+    sounds: dict[int, Stream] = {}
+    for sound in container.streams.audio:
+        try:
+            sounds[sound.index] = joined.add_stream_from_template(sound)
+        except (ValueError, av.error.FFmpegError) as error:
+            raise UsageError(
+                f"{film}: its sound is {sound.codec_context.name}, which an MP4 file does not hold. Turn it into AAC "
+                "first."
+            ) from error
+    return sounds
 
 
 def _mux(joined: "OutputContainer", sources: list[Iterator[tuple[Fraction, "Packet"]]]) -> None:

@@ -19,13 +19,14 @@ from compress.files.locks import absolute, locked
 from compress.files.ownership import mark_folder
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 from export.lens.config import LensConfig
-from export.lens.film import FilmFacts, Frame, check_av, open_film, read_ahead, read_facts, read_frames
+from export.lens.film import FilmFacts, Frame, check_av, read_ahead, read_facts, read_frames
 from export.lens.lens import Lens, open_lens
 from export.lens.paste import Photo
 from export.lens.segments import (
     FRAMES,
     Encoding,
     SegmentWriter,
+    check_sound,
     join,
     list_segments,
     read_state,
@@ -71,8 +72,7 @@ def translate_film(
     if out.suffix.lower() != ".mp4":
         raise UsageError(f"--out {out}: expected a name that ends in .mp4.")
     check_av()
-    with open_film(film):
-        pass
+    check_sound(film)
     place = absolute(out)
     with locked(place):
         folder = segments_folder(place)

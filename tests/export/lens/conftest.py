@@ -1,7 +1,9 @@
 """Models that do what can be told by eye: nothing, or the negative; as `.tflite` files of 64x64 images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,3 +70,85 @@ def portrait(draw_face: Callable[[int], np.ndarray]) -> np.ndarray:
     photo = np.random.default_rng(0).integers(100, 140, (240, 320, 3), dtype=np.uint8)
     photo[20:180, 100:260] = draw_face(160)
     return photo
+
+
+TICKS_PER_S = 90_000
+TONE_HZ, SAMPLES_PER_S = 440, 44_100
+
+
+def draw_film(
+    path: Path,
+    pictures: Iterable[np.ndarray],
+    *,
+    times: Sequence[int],
+    rotation: int = 0,
+    sound: str | None = "aac",
+    pixel_format: str = "yuv420p",
+    **metadata: Any,
+) -> Path:
+    """Write a film, with a tone as long as it.
+
+    Args:
+        path: The file.
+        pictures: `(height, width, 3)` uint8 each.
+        times: When each is shown, in ticks.
+        rotation: By how many degrees, counterclockwise, players have to turn it.
+        sound: The sound's codec; None for a silent film.
+        pixel_format: As FFmpeg names it.
+        metadata: Attributes of the encoder, such as its matrix of colours.
+    """
+    import av
+
+    with av.open(str(path), "w") as film:
+        stream = None
+        tone = film.add_stream(sound, rate=SAMPLES_PER_S, layout="mono") if sound else None
+        for picture, time in zip(pictures, times, strict=True):
+            if stream is None:
+                stream = film.add_stream("libx264", rate=30, options={"crf": "12", "preset": "ultrafast"})
+                stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], pixel_format
+                stream.codec_context.time_base = stream.time_base = Fraction(1, TICKS_PER_S)
+                for name, value in metadata.items():
+                    setattr(stream.codec_context, name, value)
+                if rotation:
+                    stream.set_display_rotation(rotation)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, TICKS_PER_S)
+            film.mux(stream.encode(frame))
+        if stream is not None:
+            film.mux(stream.encode(None))
+        if tone is not None:
+            _sing(film, tone, times[-1] / TICKS_PER_S if times else 1.0)
+    return path
+
+
+def _sing(film: Any, tone: Any, seconds: float) -> None:
+    import av
+
+    moments = np.arange(int(seconds * SAMPLES_PER_S)) / SAMPLES_PER_S
+    samples = (8000 * np.sin(2 * np.pi * TONE_HZ * moments)).astype(np.int16)
+    for start in range(0, len(samples), 1024):
+        frame = av.AudioFrame.from_ndarray(samples[np.newaxis, start : start + 1024], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = SAMPLES_PER_S, start, Fraction(1, SAMPLES_PER_S)
+        film.mux(tone.encode(frame))
+    film.mux(tone.encode(None))
+
+
+@pytest.fixture
+def make_film() -> Callable[..., Path]:
+    """Write a film: see `draw_film`."""
+    return draw_film
+
+
+@pytest.fixture
+def walk(draw_face: Callable[[int], np.ndarray]) -> Callable[[int], Iterable[np.ndarray]]:
+    """Draw frames of 160x120 in which a face of 100 pixels walks to the right and back."""
+
+    def draw(count: int) -> Iterable[np.ndarray]:
+        face = draw_face(100)
+        for index in range(count):
+            frame = np.full((120, 160, 3), (120, 130, 110), np.uint8)
+            left = 30 + round(25 * np.sin(index / 20))
+            frame[10:110, left : left + 100] = face
+            yield frame
+
+    return draw
