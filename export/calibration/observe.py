@@ -104,7 +104,7 @@ def calibrate_and_quantize(
     # The layers of a student are so small that more threads of BLAS wait for each other: twice the processor's time.
     with threadpool_limits(1, user_api="blas"):
         ranges = observe_ranges(graph, progress(images, name="calibrate", unit="image"))
-        return correct_biases(quantize_graph(graph, ranges), images)
+        return correct_biases(quantize_graph(graph, ranges, alike_sums=True), images)
 
 
 def observe_ranges(graph: Graph, images: Iterable[np.ndarray]) -> dict[str, Range]:

@@ -32,6 +32,7 @@ from export.graph.operations import (
     Weighted,
 )
 from export.graph.passes import apply_passes, mixed_precision
+from export.graph.sum_scales import widen_for_sums
 
 Range = tuple[float, float]
 
@@ -137,13 +138,17 @@ class QuantizedGraph:
         return {name: {"scale": tensor.scale, "zero_point": tensor.zero_point} for name, tensor in self.tensors.items()}
 
 
-def quantize_graph(graph: Graph, ranges: Mapping[str, Range], *, symmetric: bool = False) -> QuantizedGraph:
+def quantize_graph(
+    graph: Graph, ranges: Mapping[str, Range], *, symmetric: bool = False, alike_sums: bool = False
+) -> QuantizedGraph:
     """Choose integers for a graph.
 
     Args:
         graph: A float graph.
         ranges: The least and greatest value of each tensor, as `observe_ranges` saw them.
         symmetric: Whether ranges are centred on zero, so that their zero point is 0, see `scale_groups`.
+        alike_sums: Whether ranges of additions grow so far that every runtime adds alike, see `widen_for_sums`; not
+            those that a training has learnt to round to.
 
     Raises:
         UnsupportedLayer: If an operation has no integer kernel worth shipping.
@@ -158,6 +163,8 @@ def quantize_graph(graph: Graph, ranges: Mapping[str, Range], *, symmetric: bool
                 "Its weights are torn or training diverged; export an earlier checkpoint."
             )
     settled = _settle(graph, ranges, symmetric=symmetric)
+    if alike_sums:
+        settled = _widen_for_sums(graph, settled, symmetric=symmetric)
     return quantize_with_scales(graph, {name: _tensor_scale(bounds) for name, bounds in settled.items()})
 
 
@@ -224,6 +231,17 @@ def _settle(graph: Graph, ranges: Mapping[str, Range], *, symmetric: bool) -> di
     while settled != (settled := {name: group.settle(widened) for group in groups for name in group.members}):
         widened |= _widen_outputs(graph, settled)
     return settled
+
+
+def _widen_for_sums(graph: Graph, settled: Mapping[str, Range], *, symmetric: bool) -> dict[str, Range]:
+    groups = scale_groups(graph, symmetric=symmetric)
+    scales = {name: _tensor_scale(bounds).scale for name, bounds in settled.items()}
+    fixed = {name for group in groups if group.fixed is not None for name in group.members}
+    factors = widen_for_sums(graph, [group.members for group in groups], scales, fixed)
+    return {
+        name: (least * factors.get(name, 1.0), greatest * factors.get(name, 1.0))
+        for name, (least, greatest) in settled.items()
+    }
 
 
 def scale_groups(graph: Graph, *, symmetric: bool = False) -> list[ScaleGroup]:

@@ -1,7 +1,9 @@
 """The file that operations are written to: which value stands for each tensor, and how its numbers are stored.
 
 In int8 every tensor is rounded where it is written: QuantizeLinear, then DequantizeLinear. What lies between such pairs
-is written as float operators, which a runtime joins into integer ones; that is ONNX's form QDQ.
+is written as float operators, which a runtime joins into integer ones; that is ONNX's form QDQ. Activations are uint8,
+the `.tflite`'s integers and 128: of int8, onnxruntime on x86 turns some into uint8 and then leaves what has both in
+float.
 """
 
 from collections.abc import Callable
@@ -19,6 +21,8 @@ FloatWeights = Literal["fp32", "fp16"]
 Layout = Callable[[np.ndarray], np.ndarray]
 """Turns a kernel of the graph into ONNX's order of axes."""
 _RELU6_BOUNDS = (0.0, 6.0)
+_TO_BYTES = 128
+"""What is added to an int8 integer for uint8, and to its zero point."""
 
 
 class EmitContext:
@@ -97,10 +101,10 @@ class EmitContext:
         tensor = self._quantized.tensors[name]
         constants = [
             self.file.add_constant(f"{name}/scale", np.array(tensor.scale, np.float32)),
-            self.file.add_constant(f"{name}/zero_point", np.array(tensor.zero_point, np.int8)),
+            self.file.add_constant(f"{name}/zero_point", np.array(tensor.zero_point + _TO_BYTES, np.uint8)),
         ]
-        self.file.add_node("QuantizeLinear", [real, *constants], f"{name}/int8")
-        inputs = [f"{name}/int8", *constants]
+        self.file.add_node("QuantizeLinear", [real, *constants], f"{name}/uint8")
+        inputs = [f"{name}/uint8", *constants]
         self.file.add_node("DequantizeLinear", inputs, self.value(name), name=f"{name}/dequantized")
 
     def weights(self, operation: Weighted, layout: Layout, *, axis: int) -> tuple[str, str]:

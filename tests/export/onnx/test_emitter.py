@@ -1,9 +1,13 @@
 """A written file passes `onnx.checker` and does in onnxruntime what the graph does in NumPy, operator by operator."""
 
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from keras import layers
 from onnx.reference import ReferenceEvaluator
@@ -17,9 +21,11 @@ from compress.models.layers import (
     ReplicationPadding2D,
     SpaceToDepth,
 )
+from compress.models.pocket.config import Family, PocketConfig
+from compress.models.pocket_generator import build_student
 from export.calibration.observe import calibrate_and_quantize
 from export.graph.lower import lower
-from export.graph.operations import Graph, Resize
+from export.graph.operations import Add, Graph, Resize
 from export.graph.passes import TFLITE, apply_passes
 from export.interpreter.numpy_float import run_graph
 from export.interpreter.numpy_int8 import run_int8_graph
@@ -172,3 +178,32 @@ def test_bytes_in_and_out_are_scaled_by_operators_before_any_padding(chain, phot
 
 def _initializers(content: bytes):
     return onnx.load_model_from_string(content).graph.initializer
+
+
+def _optimized_operators(content: bytes, folder: Path) -> Counter[str]:
+    """Return the operators that onnxruntime makes of a file."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.optimized_model_filepath = str(folder / "optimized.onnx")
+    onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return Counter(node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node)
+
+
+@pytest.mark.parametrize("family", ["unet", "pixel_shuffle"])
+def test_a_students_int8_file_is_integers_throughout_and_the_reference_to_the_bit(tmp_path: Path, family: Family):
+    keras.utils.set_random_seed(0)
+    model = build_student(PocketConfig(family=family, image_size_px=32, width=8, blocks=2))
+    graph = lower(model, input_shape=(32, 32, 3))
+    photos = list(np.random.default_rng(2).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8))
+    quantized = calibrate_and_quantize(graph, photos)
+    content = int8_file(quantized, opset=13)
+    found = _optimized_operators(content, tmp_path)
+    assert found["QLinearConv"] > 5
+    assert found["QLinearAdd"] == sum(isinstance(one, Add) for one in graph.operations)
+    assert not {"Conv", "Add", "Mul", "GlobalAveragePool"} & set(found)
+    generator, first, last = (
+        OnnxGenerator(content, "float"), quantized.tensors["image"], quantized.tensors[graph.output],
+    )  # fmt: skip
+    for photo in photos:
+        exact = run_int8_graph(quantized, first.quantize(to_float(photo)[np.newaxis]))[0]
+        np.testing.assert_array_equal(last.quantize(generator.translate(photo)), exact)
