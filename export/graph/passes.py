@@ -11,7 +11,7 @@ from functools import partial
 from export.graph.border_pad import expand_border_pads
 from export.graph.mixed_precision import insert_quantize_dequantize
 from export.graph.operations import Graph
-from export.graph.shuffles import separate_activations, shuffles_as_convolutions
+from export.graph.shuffles import separate_activations, shuffles_as_convolutions, split_wide_shuffles
 from export.graph.simplify import (
     cast_to_float32,
     fold_gains,
@@ -34,7 +34,7 @@ GENERAL: tuple[Pass, ...] = (
 """Passes of every generator."""
 TFLITE: tuple[Pass, ...] = (expand_border_pads,)
 """Further passes of a graph that becomes a `.tflite` file."""
-SHUFFLES_AS_CONVOLUTIONS: tuple[Pass, ...] = (shuffles_as_convolutions,)
+SHUFFLES_AS_CONVOLUTIONS: tuple[Pass, ...] = (split_wide_shuffles, shuffles_as_convolutions)
 """Further passes for a runtime without pixel shuffles."""
 SEPARATE_ACTIVATIONS: tuple[Pass, ...] = (separate_activations,)
 """Further passes for a runtime without activations fused into transposed convolutions."""

@@ -10,7 +10,7 @@ from onnx import helper, numpy_helper
 from compress.errors import UnusableModel
 
 PRODUCER = "PocketGAN"
-_SMALL_BYTES = 1 << 12
+_SMALL_BYTES = 1 << 16
 """Tensors up to this size are stored once where they are equal, whatever they belong to."""
 
 
