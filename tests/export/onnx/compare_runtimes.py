@@ -71,8 +71,9 @@ if __name__ == "__main__":
     parser.add_argument("student", type=Path)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--precision", choices=["fp32", "int8"], action="append")
     chosen = parser.parse_args()
     student = load_source(chosen.student)
-    for precision in ("fp32", "int8"):
+    for precision in chosen.precision or ("fp32", "int8"):
         settings = OnnxConfig(precision=precision, data=chosen.data)
         print(json.dumps({"precision": precision, **compare(student, settings, chosen.count)}), flush=True)
