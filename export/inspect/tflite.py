@@ -16,6 +16,7 @@ from export.inspect.facts import size_on_disk
 from export.inspect.operators import Operator, list_operators
 from export.interpreter.checked_file import check_file
 from export.interpreter.open_file import FREE
+from export.tflite.differences import find_differences
 
 _FIXES = {
     "MIRROR_PAD": "export with `compress export tflite`, which writes reflection as slices and concatenations",
@@ -98,20 +99,23 @@ def inspect_tflite(model: Path, *, timed: bool = False, target: DelegateName | N
 
     Returns:
         JSON-ready: `operators`, each with its type, shape, `runs_in` by delegate and `refused_by`; `target`;
-        `fallbacks`, each with `why` and `what_to_do`; the delegates' `sources`.
+        `fallbacks`, each with `why` and `what_to_do`; `differences`, what runtimes compute otherwise, see
+        `find_differences`; the delegates' `sources`.
 
     Raises:
         UnusableModel: If LiteRT cannot load the file.
     """
     check_file(model)
     try:
-        operators = list_operators(model.read_bytes(), timed=timed)
+        content = model.read_bytes()
+        operators = list_operators(content, timed=timed)
     except (ValueError, RuntimeError) as error:
         raise UnusableModel(f"{model} cannot be opened and run by LiteRT: {error}") from error
     return {
         "operators": [{**asdict(operator), "shape": list(operator.shape)} for operator in operators],
         "target": target or "xnnpack",
         "fallbacks": _fallbacks(operators) if target is None else _refusals(operators, target),
+        "differences": find_differences(content),
         "sources": {"xnnpack": "measured on this machine"} | {each.name: each.source for each in DELEGATES},
     }
 
@@ -162,7 +166,8 @@ def format_tflite(report: Mapping[str, Any]) -> str:
         runs = [_share(members, name) for name in names]
         spent = sum(operator["latency_ms"] or 0.0 for operator in members)
         rows.append((str(len(members)), code, dtype, *runs, *([f"{spent:.3f}"] if is_timed else [])))
-    return "\n".join([*format_columns(rows), "", *_fallback_lines(report["fallbacks"], report["target"])])
+    fallbacks = _fallback_lines(report["fallbacks"], report["target"])
+    return "\n".join([*format_columns(rows), "", *fallbacks, *_difference_lines(report["differences"])])
 
 
 def _share(members: Sequence[Mapping[str, Any]], delegate: str) -> str:
@@ -180,5 +185,15 @@ def _fallback_lines(fallbacks: Sequence[Mapping[str, Any]], target: str) -> list
         lines += [
             f"  {fallback['count']:>4}  {fallback['op']}: {fallback['why']}",
             f"        -> {fallback['what_to_do']}",
+        ]
+    return lines
+
+
+def _difference_lines(differences: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = ["otherwise on some runtimes"] if differences else []
+    for difference in differences:
+        lines += [
+            f"  {difference['count']:>4}  {difference['op']}, {difference['runtime']}: {difference['why']}",
+            f"        -> {difference['what_to_do']}",
         ]
     return lines

@@ -30,6 +30,7 @@ from export.source import SourceGenerator, load_source
 from export.tflite import emitter, targets
 from export.tflite.app import write_app
 from export.tflite.delegation import Coverage, read_coverage
+from export.tflite.differences import find_differences
 from export.tflite.metadata import ModelMetadata
 
 _DTYPES: dict[IoType, Literal["float32", "int8", "uint8"]] = {"float": "float32", "int8": "int8", "uint8": "uint8"}
@@ -93,6 +94,7 @@ def export_tflite(
     checked = _check(exported, graphs, config)
     coverage = read_coverage(exported.interpreter)
     _log_undelegated(coverage)
+    _warn_of_differences(content)
     usual = graphs[0]
     with atomic_dir(out, overwrite=overwrite) as scratch:
         (scratch / MODEL_NAMES["tflite"]).write_bytes(content)
@@ -194,6 +196,13 @@ def _log_undelegated(coverage: Coverage) -> None:
     if coverage.undelegated:
         counts = ", ".join(f"{count} {kind}" for kind, count in Counter(coverage.undelegated).items())
         _log.info("XNNPACK leaves %s to slower kernels", counts)
+
+
+def _warn_of_differences(content: bytes) -> None:
+    """Tell of operators with which some runtimes spoil pictures; how ends are passed is the caller's choice."""
+    for each in find_differences(content):
+        if each["spoils"] and each["op"].isupper():
+            _log.warning("%s on %s: %s; %s", each["op"], each["runtime"], each["why"], each["what_to_do"])
 
 
 def _manifest(
