@@ -12,7 +12,7 @@ from compress.faces.blazeface.detector import FULL_RANGE, SHORT_RANGE
 from compress.faces.template import AlignmentTemplate
 from compress.files.apart import require_apart
 from compress.files.atomic import atomic_dir, refuse_existing
-from export.web import page
+from export.web import page_files
 from export.web.config import WebConfig
 from export.web.library import VERSION, load_library
 from export.web.pictures import Sample, load_samples
@@ -79,7 +79,7 @@ def check_picture(side_px: int) -> np.ndarray:
 def _collect(student: Student, config: WebConfig, samples: list[Sample]) -> dict[str, bytes]:
     """Return all files of a page by name."""
     detectors = _DETECTORS if config.region == "face" else {}
-    files = page.read_scripts() | page.take_runtime(load_library())
+    files = page_files.read_scripts() | page_files.take_runtime(load_library())
     files |= {network.file: _read_blazeface(network.file) for network in detectors.values()}
     pictures = {f"pictures/{number}.jpg": sample for number, sample in enumerate(samples)}
     files |= {name: sample.content for name, sample in pictures.items()}
@@ -102,9 +102,9 @@ def _collect(student: Student, config: WebConfig, samples: list[Sample]) -> dict
         "pictures": [{"file": name, "alt": sample.alt} for name, sample in pictures.items()],
         "litert_js": VERSION,
     }
-    files[_SIDECAR] = page.as_json(description)
-    files[SINGLE] = page.write_single(files).encode()
-    return files | {INDEX: page.write_index().encode()}
+    files[_SIDECAR] = page_files.as_json(description)
+    files[SINGLE] = page_files.write_single(files).encode()
+    return files | {INDEX: page_files.write_index().encode()}
 
 
 def _read_blazeface(name: str) -> bytes:

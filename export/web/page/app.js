@@ -90,7 +90,10 @@ async function translate(source, bitmap, seconds) {
   const begun = performance.now();
   const translated = await engine.translate(bitmap, seconds);
   // Meanwhile another source may have been chosen.
-  if (current !== source) return;
+  if (current !== source) {
+    translated.picture.close();
+    return;
+  }
   picture.show(translated);
   numbers.addFrame(performance.now() - begun, translated.studentMs);
   tellWhatIsSeen(translated.patches.length > 0);
@@ -110,7 +113,19 @@ async function stopCurrent() {
   if (current?.video) closeVideo(current.video);
   current = null;
   numbers.restart();
-  element("pause").hidden = true;
+  showCameraState(false);
+  for (const id of ["pause", "other-camera"]) element(id).hidden = true;
+  element("record").disabled = true;
+}
+
+function showCameraState(isOn) {
+  showSwitch("camera", isOn, isOn ? "Stop the camera" : "Camera");
+}
+
+// Show a button that starts and stops something: by what it says, and by its colour.
+function showSwitch(id, isOn, text) {
+  element(id).classList.toggle("on", isOn);
+  element(id).textContent = text;
 }
 
 async function showPhoto(file) {
@@ -120,12 +135,19 @@ async function showPhoto(file) {
   await translate(current, bitmap, null);
 }
 
+async function toggleCamera() {
+  if (current?.kind !== "camera") return showCamera();
+  await stopCurrent();
+  return say("The camera is off.");
+}
+
 async function showCamera() {
   // Two streams of one camera are refused on phones.
   await stopCurrent();
   say("Waiting for the camera.");
   const video = await openVideo(await openCamera(facing));
   begin({ kind: "camera", video }, { isMirrored: facing === "user" });
+  showCameraState(true);
   element("other-camera").hidden = !(await hasOtherCamera());
 }
 
@@ -148,7 +170,6 @@ function begin(source, { isMirrored }) {
   element("view").hidden = false;
   element("save").disabled = false;
   element("record").disabled = source.kind === "photo" || !canRecord();
-  element("other-camera").hidden = true;
   if (source.video) {
     source.end = followFrames(source.video, async (video) => {
       try {
@@ -177,16 +198,14 @@ async function toggleRecording() {
     return;
   }
   recording = record(element("picture"), current.kind === "film" ? current.video : null);
-  element("record").setAttribute("aria-pressed", "true");
-  element("record").textContent = "Stop recording";
+  showSwitch("record", true, "Stop recording");
   element("download").hidden = true;
 }
 
 async function endRecording() {
   const file = await recording.stop();
   recording = null;
-  element("record").setAttribute("aria-pressed", "false");
-  element("record").textContent = "Record";
+  showSwitch("record", false, "Record");
   offerFile(file, "lens");
   element("download").dataset.bytes = file.size;
 }
@@ -220,7 +239,7 @@ function setSplit(percent) {
 }
 
 function listen() {
-  element("camera").addEventListener("click", () => attempt(showCamera));
+  element("camera").addEventListener("click", () => attempt(toggleCamera));
   element("other-camera").addEventListener("click", () => {
     facing = facing === "user" ? "environment" : "user";
     attempt(showCamera);

@@ -1,8 +1,9 @@
 """Measure a student's page in Chromium with a drawn camera, and take its picture.
 
 `python tests/export/web/measure.py STUDENT [--region whole] [--picture page.jpg]`: STUDENT is what `compress export
-web` takes. A swinging avatar of 1280x720 is the camera. Prints JSON: sizes in bytes; for the folder and the single file in
-turns, milliseconds to load and, of frames, the median and the model's share; and the difference to Python.
+web` takes. A swinging avatar of 1280x720 is the camera. Prints JSON: sizes in bytes; for the folder and the single file
+in turns, milliseconds to load and, of frames, the median and the model's share; the difference to Python; and beside
+each, the milliseconds of the same student in Python, on one thread.
 """
 
 import argparse
@@ -13,18 +14,21 @@ import os
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from compress.data.avatars import draw_avatar
+from export.interpreter.litert import TfliteGenerator
 from export.web.config import WebConfig
 from export.web.server import opened
-from export.web.stage import SINGLE, export_web
+from export.web.stage import SINGLE, check_picture, export_web
 
-ROUNDS, FRAMES = 3, 60
+ROUNDS, FRAMES = 3, 40
 SIZE, AVATAR_PX, FRAMES_OF_FILM = (1280, 720), 660, 60
 LIMIT_S = 300
 
@@ -48,7 +52,11 @@ def main() -> None:
             with opened(folder, 0) as server:
                 threading.Thread(target=server.serve_forever, daemon=True).start()
                 places = {"folder": server.address, "single_file": (folder / SINGLE).as_uri()}
-                rounds = [{name: measure(page, address) for name, address in places.items()} for _ in range(ROUNDS)]
+                student = TfliteGenerator.open(folder / "student.tflite", threads=1)
+                rounds = [
+                    {name: measure(page, address) | time_in_python(student) for name, address in places.items()}
+                    for _ in range(ROUNDS)
+                ]
                 if given.picture is not None:
                     take_picture(page, server.address, given.picture)
                 server.shutdown()
@@ -90,6 +98,16 @@ def measure(page: Any, address: str) -> dict[str, float]:
     page.wait_for(f"Number(document.getElementById('frames').textContent) >= {FRAMES}", limit_s=LIMIT_S)
     names = ("load-ms", "frame-ms", "student-ms", "rate", "difference")
     return {name: round(float(page.run(f"document.getElementById('{name}').dataset.value")), 1) for name in names}
+
+
+def time_in_python(student: TfliteGenerator) -> dict[str, float]:
+    """Return the median milliseconds of the student here."""
+    photo, times = check_picture(student.size[0]), []
+    for _ in range(FRAMES):
+        started = time.perf_counter()
+        student.run(photo)
+        times.append(1000 * (time.perf_counter() - started))
+    return {"python-ms": round(median(times), 1)}
 
 
 def take_picture(page: Any, address: str, out: Path) -> None:

@@ -116,6 +116,7 @@ def test_the_camera_shows_the_face_translated_in_its_place(
     real_browser: Path, open_browser: Callable[..., Any], pages: dict[str, Path], film: Path
 ) -> None:
     page = open_browser(real_browser, *CAMERA, f"--use-file-for-fake-video-capture={film}")
+    page.order("Page.addScriptToEvaluateOnNewDocument", source=_KEEP_LAST_FILE)
     try:
         with shown(page, pages["face"]) as address:
             assert page.run("document.getElementById('difference').textContent") == "none of 12288 values"
@@ -133,11 +134,40 @@ def test_the_camera_shows_the_face_translated_in_its_place(
             wait_for_frames(page, FRAMES + 3)
             assert not face_is_negative(read_canvas(page))
             record(page)
+            page.click("#camera")
+            page.wait_for("document.getElementById('status').textContent === 'The camera is off.'")
+            assert page.run("document.getElementById('camera').textContent") == "Camera"
+            set_split(page, 0)
+            play_the_recording(page)
             own = (address, f"blob:{address}", "data:,", "about:blank")
             assert [one for one in page.requests if not one.startswith(own)] == []
             assert any(one.endswith(".wasm") for one in page.requests)
     finally:
         page.close()
+
+
+_KEEP_LAST_FILE = """
+const make = URL.createObjectURL;
+URL.createObjectURL = (file) => { window.lastFile = file; return make.call(URL, file); };
+"""
+_CHOOSE = """(() => {
+  const files = new DataTransfer();
+  files.items.add(new File([%s], "%s", { type: "%s" }));
+  document.getElementById("file").files = files.files;
+  document.getElementById("file").dispatchEvent(new Event("change"));
+})()"""
+
+
+def play_the_recording(page: Any) -> None:
+    """Choose the recording, which shows untouched faces, as a film from disk; stop it, and let it go on."""
+    page.run(_CHOOSE % ("window.lastFile", "film", "video/webm"))
+    page.wait_for("document.getElementById('status').textContent === 'The film, its largest face translated.'")
+    wait_for_frames(page, 1)
+    assert face_is_negative(read_canvas(page))
+    page.click("#pause")
+    page.wait_for("document.getElementById('pause').textContent === 'Play'")
+    page.click("#pause")
+    page.wait_for("document.getElementById('pause').textContent === 'Pause'")
 
 
 def set_split(page: Any, percent: int) -> None:
@@ -148,7 +178,7 @@ def set_split(page: Any, percent: int) -> None:
 def record(page: Any) -> None:
     """Record a few frames and look at the file that the page offers."""
     page.click("#record")
-    assert page.run("document.getElementById('record').getAttribute('aria-pressed')") == "true"
+    page.wait_for("document.getElementById('record').textContent === 'Stop recording'")
     wait_for_frames(page, int(number(page, "frames")) + FRAMES)
     page.click("#record")
     page.wait_for("!document.getElementById('download').hidden", limit_s=LIMIT_S)
@@ -304,6 +334,16 @@ def test_a_camera_that_does_not_come_is_told_in_words(
         plain_page.click("#pictures button")
         wait_for_frames(plain_page, 1)
         assert plain_page.run("document.getElementById('trouble').hidden") is True
+
+
+@pytest.mark.parametrize(("name", "kind"), [("note.png", "image/png"), ("note.mp4", "video/mp4")])
+def test_a_file_that_is_no_picture_is_told_by_name(
+    plain_page: Any, pages: dict[str, Path], name: str, kind: str
+) -> None:
+    with shown(plain_page, pages["whole"]):
+        plain_page.run(_CHOOSE % ("'no picture'", name, kind))
+        plain_page.wait_for("!document.getElementById('trouble').hidden")
+        assert name in plain_page.run("document.getElementById('trouble').textContent")
 
 
 _UNNAMED = """[...document.querySelectorAll("button, input, a, canvas, img, section, [role=group]")]

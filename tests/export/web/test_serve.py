@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from compress.errors import UnusableArtifact, UsageError
+from export.graph.operations import Graph
 from export.web.config import WebConfig
 from export.web.serve import serve_page
 from export.web.server import PageServer, opened
@@ -110,6 +111,22 @@ def test_what_is_no_page_is_refused(folder: Path, tmp_path: Path) -> None:
         serve_page(folder, WebConfig(region="whole"), port=0)
     with pytest.raises(UsageError, match="port = 70000, expected 0 to 65535"):
         serve_page(folder, None, port=70000)
+
+
+def test_a_students_page_is_made_for_the_while(
+    no_library: None, write_student: Callable[..., Path], two_layers: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[Path] = []
+
+    def interrupt(server: PageServer) -> None:
+        served.append(server.folder)
+        assert (server.folder / "index.html").is_file()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PageServer, "serve_forever", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        serve_page(write_student(two_layers), WebConfig(region="whole"), port=0)
+    assert [folder.exists() for folder in served] == [False]
 
 
 def test_the_command_serves_until_ctrl_c_and_ends_well(folder: Path) -> None:

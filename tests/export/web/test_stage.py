@@ -17,7 +17,7 @@ from compress.faces import find
 from compress.faces.template import AlignmentTemplate
 from export.graph.operations import Graph
 from export.interpreter.litert import TfliteGenerator
-from export.web import page
+from export.web import page_files
 from export.web.config import WebConfig
 from export.web.stage import check_picture, export_web
 
@@ -94,7 +94,7 @@ def test_the_same_student_gives_the_same_page(
 
 def test_joined_scripts_are_whole() -> None:
     """Joining takes imports and exports out, so a name may be defined once alone in a script."""
-    for name, content in page.read_scripts().items():
+    for name, content in page_files.read_scripts().items():
         if name.endswith(".js"):
             text = content.decode()
             assert not re.search(r"^(import|export)\b", text, re.MULTILINE), name
@@ -103,14 +103,14 @@ def test_joined_scripts_are_whole() -> None:
 
 
 def test_each_module_imports_what_stands_before_it_in_its_script() -> None:
-    for modules in (page._APP, page._WORKER):
+    for modules in (page_files._APP, page_files._WORKER):
         for place, name in enumerate(modules):
-            imported = re.findall(r'from "\./(\w+)\.js"', page._read(f"{name}.js"))
+            imported = re.findall(r'from "\./(\w+)\.js"', page_files._read(f"{name}.js"))
             assert set(imported) <= set(modules[:place]), name
 
 
 def test_the_page_takes_a_face_for_one_where_python_does() -> None:
-    faces = page._read("faces.js")
+    faces = page_files._read("faces.js")
     least = dict(re.findall(r"(\w+): ([\d.]+)", re.findall(r"LEAST = \{(.*?)\}", faces)[0]))
     assert {name: float(value) for name, value in least.items()} == {
         "find": find._LEAST_FIND,
