@@ -62,7 +62,8 @@ class FolderScorer:
     def score_distances(self, paths: Sequence[Path]) -> dict[str, Any]:
         """Return the distances of a folder to the reference, its precision and its recall, by `metric_name`.
 
-        Under `intervals`, the range in which 95 % of other choices of as many inputs would put both distances.
+        Under `intervals`, ranges that hold, for 95 % of choices of inputs, what as many score on average. Of the kernel
+        distance that is what any number would; the Fréchet distance of few images is biased, and its range is, too.
 
         Args:
             paths: At least four images; those of another size than `image_size_px` are cut and resized to it.
@@ -142,7 +143,8 @@ class FolderScorer:
         return [
             f"{self.kid_name}: mean and standard deviation over {SUBSETS} subsets of {size} images, {because}.",
             f"intervals: 95 %, from {RESAMPLES} bootstrap resamples of the generated images; the reference is fixed.",
-            f"{self.fd_name}: biased upward at {fewest} images; it compares only with scores of the same key.",
+            f"{self.fd_name}: biased upward at {fewest} images, and so is its interval: it holds what as many others "
+            "would score, not what thousands would; it compares only with scores of the same key.",
             f"precision and recall: {NEIGHBOURS} nearest neighbours among {fewest} images, so in steps of 1/{fewest}.",
         ]
 
