@@ -30,7 +30,9 @@ class PlacementFilter:
 
     time_s: float = 0.0
     values: list[float] = field(default_factory=list)
-    """x and y in pixels, logarithm of the side, roll in radians; empty before the first frame."""
+    """x and y in pixels, logarithm of the side, roll in radians, smoothed; empty before the first frame."""
+    found: list[float] = field(default_factory=list)
+    """The same as they were found in the frame before."""
     speeds: list[float] = field(default_factory=list)
     """Of each, in sides or radians a second."""
 
@@ -47,25 +49,31 @@ class PlacementFilter:
         if not self.values or step_s <= 0:
             return self._begin(found)
         before = np.array(self.values)
-        change = found - before
-        # The short way round.
-        change[_ROLL] = math.remainder(change[_ROLL], math.tau)
+        # Speeds are those of what was found: what is smoothed lags behind, the more the fewer frames there are.
+        change, step = _difference(found, before), _difference(found, np.array(self.found))
         unit = np.array([placement.side_px, placement.side_px, 1.0, 1.0])
-        if (np.abs(change / unit) > _JUMP).any():
+        if (np.abs(step / unit) > _JUMP).any():
             return self._begin(found)
         speed = np.array(self.speeds)
-        speed += _weight(np.full(4, _SPEED_HZ), step_s) * (change / unit / step_s - speed)
+        speed += _weight(np.full(4, _SPEED_HZ), step_s) * (step / unit / step_s - speed)
         after = before + _weight(_SLOWEST_HZ + _HZ_PER_SPEED * np.abs(speed), step_s) * change
-        self.values, self.speeds = after.tolist(), speed.tolist()
+        self.values, self.found, self.speeds = after.tolist(), found.tolist(), speed.tolist()
         return _placement(self.values)
 
     def _begin(self, found: np.ndarray) -> Placement:
-        self.values, self.speeds = found.tolist(), [0.0] * len(found)
+        self.values, self.found, self.speeds = found.tolist(), found.tolist(), [0.0] * len(found)
         return _placement(self.values)
 
     def to_record(self) -> dict[str, Any]:
         """Return its state as JSON has it."""
-        return {"time_s": self.time_s, "values": self.values, "speeds": self.speeds}
+        return {"time_s": self.time_s, "values": self.values, "found": self.found, "speeds": self.speeds}
+
+
+def _difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return how one square lies to another, the roll the short way round."""
+    difference = one - other
+    difference[_ROLL] = math.remainder(difference[_ROLL], math.tau)
+    return difference
 
 
 def _weight(cutoff_hz: np.ndarray, step_s: float) -> np.ndarray:
