@@ -88,6 +88,4 @@ def _measure(case: Case, told: dict[str, Any], output: Path) -> dict[str, Any]:
 def _count_left(told: dict[str, Any]) -> dict[str, int] | None:
     if "operators" not in told:
         return told.get("left")
-    coverage = read_listed_coverage(told["operators"], told["outputs"])
-    # Without a delegate nothing is left behind by one.
-    return coverage.as_json()["undelegated"] if coverage.partitions else None
+    return read_listed_coverage(told["operators"], told["outputs"]).as_json()["undelegated"]

@@ -1,4 +1,4 @@
-"""What runtimes compute otherwise: each rule on a file that it names, and on one that LiteRT's own kernels compute alike."""
+"""What runtimes compute otherwise: each rule on a file that it names and on another, run by LiteRT's own kernels."""
 
 import logging
 from pathlib import Path
