@@ -1,7 +1,6 @@
 """Precision of training: mixed bfloat16 where this machine is faster in it, else float32."""
 
 import logging
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -14,6 +13,7 @@ import numpy as np
 from compress.config import TrainingPrecision
 from compress.files.atomic import replace_text
 from compress.files.training_folder import make_training_folder
+from compress.training.device import choose_trial_clock
 from compress.training.kept_outcomes import kept_outcome
 
 Policy = Literal["mixed_bfloat16", "float32"]
@@ -79,14 +79,15 @@ def _time_policies() -> Policy:
     has to emulate them.
     """
     nets: dict[Policy, keras.Model] = {policy: _trial_net(policy) for policy in POLICIES}
+    clock = choose_trial_clock()
     images = np.ones((_BATCH_SIZE, _SIDE_PX, _SIDE_PX, _CHANNELS), np.float32)
     seconds: dict[Policy, list[float]] = {policy: [] for policy in POLICIES}
     # The first step of each compiles it.
     for _ in range(1 + _TIMED_STEPS):
         for policy, net in nets.items():
-            started = time.perf_counter()
+            started = clock()
             net.train_on_batch(images, images)
-            seconds[policy].append(time.perf_counter() - started)
+            seconds[policy].append(clock() - started)
     fastest: dict[Policy, float] = {policy: min(seconds[policy][1:]) for policy in POLICIES}
     faster = "mixed_bfloat16" if fastest["mixed_bfloat16"] < fastest["float32"] else "float32"
     _log.info("training in %s: a trial step takes %s.", faster, _format_times(fastest))

@@ -1,7 +1,6 @@
 """Precision of the teacher's images: bfloat16 where this machine is faster in it and it makes the same pictures."""
 
 import logging
-import time
 from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from compress import images
 from compress.config import TrainingPrecision
 from compress.distill.training_data.teacher_images import Translate, batch_size
 from compress.teachers.description import GeneratorDescription
+from compress.training.device import choose_trial_clock
 from compress.training.fast_layers import copy_to_translate
 from compress.training.kept_outcomes import kept_outcome
 from compress.training.precision import POLICIES, Policy, remembered, resolve_policy
@@ -92,13 +92,14 @@ def _pays(exact: Translate, short: Translate, photos: np.ndarray, *, is_asked: b
 
 def _measure_gain(exact: Translate, short: Translate, photos: np.ndarray) -> float:
     """Return how many times as fast bfloat16 is, from one batch of each where that is clear, else from a few."""
+    clock = choose_trial_clock()
     fastest = {exact: float("inf"), short: float("inf")}
     gain = 1.0
     for _ in range(_MOST_TIMED):
         for translate, seconds in fastest.items():
-            started = time.perf_counter()
+            started = clock()
             translate(photos)
-            fastest[translate] = min(seconds, time.perf_counter() - started)
+            fastest[translate] = min(seconds, clock() - started)
         gain = fastest[exact] / fastest[short]
         if not 1 / _CLEAR_GAIN < gain < _CLEAR_GAIN:
             break

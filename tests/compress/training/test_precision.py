@@ -9,13 +9,15 @@ import keras
 import pytest
 
 from compress.cache.usage import measure_usage
-from compress.training import precision
+from compress.training import device, precision
 from compress.training.precision import dtype_policy_scope, fastest_policy, resolve_policy
 
 
 @pytest.fixture(autouse=True)
 def untried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setenv("POCKETGAN_CACHE", str(tmp_path / "cache"))
+    # Waiting stands for work.
+    monkeypatch.setattr(precision, "choose_trial_clock", lambda: time.perf_counter)
     fastest_policy.cache_clear()
     yield
     fastest_policy.cache_clear()
@@ -100,3 +102,12 @@ def test_the_policy_ends_with_the_block_even_when_it_fails() -> None:
         fail()
     assert inside == ["mixed_bfloat16"]
     assert keras.config.dtype_policy() == before
+
+
+def test_waiting_is_not_counted_where_processors_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = device.choose_trial_clock()
+    before = clock()
+    time.sleep(0.2)
+    assert clock() - before < 0.15
+    monkeypatch.setattr(device, "find_gpus", lambda: ["GPU:0"])
+    assert device.choose_trial_clock() is time.perf_counter

@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +64,11 @@ def _pretend(monkeypatch: pytest.MonkeyPatch, *, psnr_db: float, gain: float) ->
         return translate
 
     monkeypatch.setattr(teacher_precision, "translator", pretended)
-    monkeypatch.setattr(time, "perf_counter", lambda: sum(seconds[policy] for policy in called))
+
+    def clock() -> float:
+        return sum(seconds[policy] for policy in called)
+
+    monkeypatch.setattr(teacher_precision, "choose_trial_clock", lambda: clock)
     return called
 
 
