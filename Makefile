@@ -12,11 +12,12 @@ SYNC := $(UV) sync --frozen --compile-bytecode $(shell test -t 2 || echo --quiet
 # pyright comes whole from the registry; without this it also asks the network whether it is the newest.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help sync sync-demo check test demo download-size audit
+.PHONY: help sync sync-demo check test speed demo download-size audit
 
 help:
 	@echo "make demo    compress the demo teacher, export it and write runs/demo/report.html"
 	@echo "make test    run the tests"
+	@echo "make speed   time the start, inspect and export, as multiples of a start of Python"
 	@echo "make check   lint, formatting and types"
 	@echo "make download-size    how much make sync will download and put on disk"
 	@echo "make sync    install what all of these need into .venv, not only the demo"
@@ -42,6 +43,10 @@ check: sync
 # Two processes, whole files each: most tests keep one core busy, and what a file sets up is set up once.
 test: sync
 	$(RUN) pytest --numprocesses 2 --dist loadfile
+
+# Printed, not held: single runs on a machine that others use differ by a fifth.
+speed: sync
+	$(RUN) python -m benchmarks.toolkit --short --runs 1
 
 demo: sync-demo
 	$(RUN) compress demo --out runs/demo

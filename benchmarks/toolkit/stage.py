@@ -61,7 +61,7 @@ def bench_toolkit(config: ToolkitConfig) -> dict[str, Any]:
         children.run_python(
             ["-P", "-m", "benchmarks.toolkit.inputs", inputs], children.child_environment(folder / "cache")
         )
-        wanted = build_suites(inputs)
+        wanted = build_suites(inputs, short=config.short)
         skipped = {one.name: missing for suite in wanted for one in suite.workloads if (missing := one.find_missing())}
         present = [
             Suite(
@@ -95,7 +95,7 @@ def measure_workloads(wanted: Sequence[Suite], scratch: Path, config: ToolkitCon
     Args:
         wanted: The suites to time; those without workloads are left out.
         scratch: An existing folder for the outputs of the commands, which are removed again.
-        config: The number of rounds.
+        config: The number of rounds, and whether a turn is a single run.
 
     Returns:
         `waiting` (share of the time in which other work held the processor), `calibrators` and `entries`. Each has
@@ -104,12 +104,12 @@ def measure_workloads(wanted: Sequence[Suite], scratch: Path, config: ToolkitCon
         as `bench host` has them, and no size, so that `size_bytes` is None.
     """
     pairs = [(suite.calibrator, one) for suite in wanted for one in suite.workloads]
-    waiting_time = WaitingTime()
+    waiting_time, turn_s = WaitingTime(), 0.0 if config.short else TURN_S
     turns: dict[str, list[tuple[float, float]]] = {one.name: [] for _, one in pairs}
     for number in progress(range(config.runs), name="rounds", unit="round"):
         for offset in range(len(pairs)):
             calibrator, one = pairs[(number + offset) % len(pairs)]
-            turns[one.name].append(_take_turn((calibrator, one), scratch, waiting_time))
+            turns[one.name].append(_take_turn((calibrator, one), scratch, waiting_time, turn_s))
     return {
         "waiting": waiting_time.waiting,
         "calibrators": [_calibrator(suite, turns) for suite in wanted if suite.workloads],
@@ -119,11 +119,13 @@ def measure_workloads(wanted: Sequence[Suite], scratch: Path, config: ToolkitCon
     }
 
 
-def _take_turn(pair: tuple[Workload, Workload], scratch: Path, waiting_time: WaitingTime) -> tuple[float, float]:
+def _take_turn(
+    pair: tuple[Workload, Workload], scratch: Path, waiting_time: WaitingTime, turn_s: float
+) -> tuple[float, float]:
     """Run both repeatedly, always the one that has had less time, and return the median seconds of each."""
     counted: tuple[list[float], list[float]] = ([], [])
     took = [0.0, 0.0]
-    while not all(counted) or min(took) < TURN_S:
+    while not all(counted) or min(took) < turn_s:
         turn = took.index(min(took))
         one = pair[turn]
         with tempfile.TemporaryDirectory(dir=scratch) as folder:

@@ -50,13 +50,17 @@ class Suite:
     workloads: tuple[Workload, ...]
 
 
-def build_suites(inputs: Path) -> tuple[Suite, ...]:
-    """Return all suites.
+def build_suites(inputs: Path, *, short: bool = False) -> tuple[Suite, ...]:
+    """Return all suites, or a short one of the commands that everyone waits for.
 
     Args:
         inputs: The folder that `benchmarks.toolkit.inputs` wrote.
+        short: Whether to leave out all but the start, inspecting and exporting for LiteRT.
     """
     python = Workload(name="a start of Python", command=lambda out: ["-I", "-S", "-c", _STANDARD_LIBRARY])
+    if short:
+        quick = [one for one in _commands(inputs) if one.name.startswith(("inspect", "export tflite"))]
+        return (Suite(calibrator=python, workloads=(_starts()[0], *quick)),)
     product = Workload(
         name="a matrix product",
         command=lambda out: ["-m", "benchmarks.toolkit.arithmetic"],

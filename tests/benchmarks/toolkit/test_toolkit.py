@@ -111,6 +111,27 @@ def test_a_command_and_what_it_is_compared_with_mingle_and_get_as_much_time(
     assert measured["entries"][0]["speedup"] == pytest.approx(5.5 / 2)
 
 
+def test_a_short_turn_is_one_run_of_each(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    first, second = (program(f"open({str(log)!r}, 'a').write({name!r})", name=name) for name in "ab")
+    config = ToolkitConfig(runs=1, short=True)
+    measured = stage.measure_workloads([Suite(calibrator=first, workloads=(second,))], tmp_path, config)
+    assert log.read_text() == "ab"
+    assert measured["entries"][0]["name"] == "b"
+
+
+def test_the_short_suite_neither_trains_nor_scores_nor_needs_an_extra(tmp_path: Path) -> None:
+    (suite,) = build_suites(tmp_path, short=True)
+    assert [one.name for one in suite.workloads] == [
+        "compress --help",
+        "inspect, .tflite",
+        "inspect, teacher",
+        "export tflite, student",
+        "export tflite, teacher",
+    ]
+    assert not any(one.needs for one in suite.workloads)
+
+
 def test_every_command_goes_with_what_it_is_compared_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "TURN_S", 0)
     log = tmp_path / "log"
