@@ -4,9 +4,9 @@
 # Guess: Resize of a uint8 picture by mode linear is the float result rounded to the nearest: on average it is neither
 # darker nor brighter than the picture.
 #
-# Seen with onnxruntime 1.32.0 on x86-64: the result is cut off, not rounded, in uint8 and in int8: nearly half of the values are a
-# step lower, a uint8 picture is half a step of 255 darker each time that it is enlarged, and an int8 one loses contrast. Between
-# a DequantizeLinear and a QuantizeLinear, whether graphs are optimised or not, the same Resize rounds.
+# Seen with onnxruntime 1.32.0 on x86-64: the result is cut off, not rounded, in uint8 and in int8. Nearly half of all
+# values are a step lower: a uint8 picture is half a step of 255 darker each time that it is enlarged, and an int8 one
+# loses contrast. Between a DequantizeLinear and a QuantizeLinear the same Resize rounds.
 #
 #   uint8: cut off in 47% of values, -0.47 steps on average; as float between the casts: 0%
 #   int8: cut off in 47% of values, -0.04 steps on average; as float between the casts: 0%
