@@ -56,6 +56,8 @@ class Kind:
     outputs: int = 1
     signatures: tuple[str, ...] = ("serving_default",)
     """The first is the convolution; each other one is a subgraph of its own that returns the photo."""
+    signed: bool = True
+    """False of files of before 2021, which have no signatures."""
 
 
 KINDS = {
@@ -65,9 +67,9 @@ KINDS = {
     "int8, 0..1": Kind(dtype="int8", scale=1 / 255, zero_point=-128),
     "int8, 0..255": Kind(dtype="int8", scale=1.0, zero_point=-128),
     "int8, one scale of the kernel": Kind(dtype="int8", scale=1 / 127.5, zero_point=-1, per_channel=False),
-    "uint8 of 2019, -1..1": Kind(dtype="uint8", scale=1 / 128, zero_point=128, per_channel=False),
-    "uint8 of 2019, 0..1": Kind(dtype="uint8", scale=1 / 255, per_channel=False),
-    "uint8 of 2019, 0..255": Kind(dtype="uint8", scale=1.0, per_channel=False),
+    "uint8 of 2019, -1..1": Kind(dtype="uint8", scale=1 / 128, zero_point=128, per_channel=False, signed=False),
+    "uint8 of 2019, 0..1": Kind(dtype="uint8", scale=1 / 255, per_channel=False, signed=False),
+    "uint8 of 2019, 0..255": Kind(dtype="uint8", scale=1.0, per_channel=False, signed=False),
     "uint8 as calibrated": Kind(dtype="uint8", scale=2.12 / 255, zero_point=130, per_channel=False),
     "int16": Kind(dtype="int16", scale=1 / 32768),
     "int16 as calibrated": Kind(dtype="int16", scale=1.05 / 32768),
@@ -163,6 +165,8 @@ def write_file(kind: Kind, path: Path) -> Path:
     writer.graph(kind.signatures[0], lambda graph: mix_colours(writer, graph, kind))
     for key in kind.signatures[1:]:
         writer.graph(key, lambda graph: (place := end(writer, graph, "photo", kind), [place]))
+    if not kind.signed:
+        writer.model.signatureDefs = None
     path.write_bytes(pack_model(writer.model))
     return path
 
