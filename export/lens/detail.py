@@ -10,6 +10,8 @@ also put the fit itself in the translation's place, and so smear whatever the mo
 
 import numpy as np
 
+from export.lens.resample import BLOCK
+
 UNIT_BITS = 6
 """A gain of 1 is 64 in what `local_gain` returns; 255 times the largest of them fits 16 bits."""
 _RADIUS_PX = 2
@@ -31,21 +33,36 @@ def local_gain(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     Returns:
         `(height, width, 3)` int16, in 64ths, -2 to 2: 1 where the model changes nothing.
     """
-    pictures = before.astype(np.int32), after.astype(np.int32)
-    one, other = ((picture, _window_sums(picture, _RADIUS_PX)) for picture in pictures)
-    variance, shared = _covariance(one, one), _covariance(one, other)
+    around = _RADIUS_PX + _SMOOTHING_PX
+    padded = [
+        np.pad(picture.astype(np.int32), [(around, around)] * 2 + [(0, 0)], mode="edge") for picture in (before, after)
+    ]
+    one, other = (picture.reshape(len(picture), -1) for picture in padded)
+    gains = np.empty(before.shape, np.int16)
+    for start in range(0, len(gains), BLOCK):
+        block = gains[start : start + BLOCK]
+        rows = slice(start, start + len(block) + 2 * around)
+        block[...] = _block_gain(one[rows], other[rows]).reshape(block.shape)
+    return gains
+
+
+def _block_gain(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the gains of some rows, of `(rows, 3 * width)` int32 with as much around them as windows reach."""
+    sums = _window_sums(one, _RADIUS_PX), _window_sums(other, _RADIUS_PX)
+    variance, shared = _covariance(one, one, sums[0], sums[0]), _covariance(one, other, *sums)
     gain = (shared + np.float32(_FLAT)) / (variance + np.float32(_FLAT))
-    misfit = _covariance(other, other) - gain * (2 * shared - gain * variance)
+    misfit = _covariance(other, other, sums[1], sums[1]) - gain * (2 * shared - gain * variance)
     sure = np.exp(np.maximum(misfit, 0) * np.float32(-1 / _MISFIT))
     kept = np.clip(gain, -_LARGEST, _LARGEST) * sure
-    smooth = _window_sums(kept, _SMOOTHING_PX) * np.float32((1 << UNIT_BITS) / _pixels(_SMOOTHING_PX))
-    return np.rint(smooth).astype(np.int16)
+    return np.rint(_window_sums(kept, _SMOOTHING_PX) * np.float32((1 << UNIT_BITS) / _pixels(_SMOOTHING_PX)))
 
 
-def _covariance(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """Return the covariance in each window of two pictures, each with its windows' sums: exact until it is divided."""
+def _covariance(left: np.ndarray, right: np.ndarray, left_sums: np.ndarray, right_sums: np.ndarray) -> np.ndarray:
+    """Return the covariance in each window of two pictures, of whose windows the sums are given.
+
+    It is exact until it is divided: equal pictures have equal ones.
+    """
     count = _pixels(_RADIUS_PX)
-    (left, left_sums), (right, right_sums) = one, other
     numerator = count * _window_sums(left * right, _RADIUS_PX) - left_sums * right_sums
     return numerator.astype(np.float32) * np.float32(1 / count**2)
 
@@ -55,14 +72,12 @@ def _pixels(radius: int) -> int:
 
 
 def _window_sums(values: np.ndarray, radius: int) -> np.ndarray:
-    """Sum `(height, width, 3)` over windows around each pixel; the edge goes on outside."""
-    for axis in (0, 1):
-        length = values.shape[axis]
-        padding = [(radius, radius) if each == axis else (0, 0) for each in range(values.ndim)]
-        padded = np.pad(values, padding, mode="edge")
-        parts = (slice(start, start + length) for start in range(2 * radius + 1))
-        first, *others = (padded[part] if axis == 0 else padded[:, part] for part in parts)
-        values = first.copy()
-        for part in others:
-            values += part
-    return values
+    """Sum `(rows, 3 * width)` over the windows that lie inside: fewer rows and columns by twice the radius."""
+    height, width = len(values) - 2 * radius, values.shape[1] - 6 * radius
+    columns = values[:height].copy()
+    for start in range(1, 2 * radius + 1):
+        columns += values[start : start + height]
+    sums = columns[:, :width].copy()
+    for start in range(1, 2 * radius + 1):
+        sums += columns[:, 3 * start : 3 * start + width]
+    return sums

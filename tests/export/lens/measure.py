@@ -3,25 +3,31 @@
 python tests/export/lens/measure.py found FOLDER…      photos without a face, and with several
 python tests/export/lens/measure.py identity FOLDER…   what an identity student leaves of the photo
 python tests/export/lens/measure.py time MODEL PHOTO   the lens's parts beside the student, one thread, at 1080p
+python tests/export/lens/measure.py flicker MODEL PHOTO…
+                                                       how much a still head flickers through the lens, in films of it
 """
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from compress.faces.blazeface.detector import FULL_RANGE, SHORT_RANGE, Network, load_network
 from compress.faces.cut import cut
-from compress.faces.find import find_faces
-from compress.faces.template import AlignmentTemplate, Placement, place_face
+from compress.faces.face import Face
+from compress.faces.find import find_faces, follow_face
+from compress.faces.template import AlignmentTemplate, place_face
 from compress.images import list_images, psnr_db, read_image, to_uint8
 from export.interpreter.litert import TfliteGenerator
 from export.lens.config import LensConfig
+from export.lens.lens import Lens, open_lens
 from export.lens.paste import Photo, feathered_mask, paste
+from export.lens.tracking import Tracker
 
-SIZE, FEATHER, DETAIL, ROUNDS = 256, LensConfig().feather, LensConfig().detail, 60
+SIZE, FEATHER, DETAIL, ROUNDS, FRAMES = 256, LensConfig().feather, LensConfig().detail, 60, 45
 
 
 def measure_found(folders: Iterable[Path]) -> None:
@@ -65,39 +71,88 @@ def _identity(photo: np.ndarray) -> tuple[float, float] | None:
 def measure_time(model: Path, portrait: Path) -> None:
     """Print the processor's time of each part, ms, for a portrait at three sizes in a frame of 1920x1080."""
     generator = TfliteGenerator.open(model, threads=1)
-    for side in (1000, 600, 300):
+    for side in (1000, 600, 400):
         frame = np.full((1080, 1920, 3), 128, np.uint8)
         frame[40 : 40 + side, 400 : 400 + side] = np.asarray(Image.fromarray(read_image(portrait)).resize((side, side)))
-        placement, times = Placement(x=0, y=0, side_px=1), []
+        face = find_faces(frame)[0]
+        parts = _parts(generator, frame, face)
+        times = {name: [] for name in parts}
         for _ in range(ROUNDS):
-            placement, taken = _time_once(generator, frame.copy())
-            times.append(taken)
-        find, cutting, student, pasting = 1000 * np.median(times, axis=0)
+            for name, part in parts.items():
+                start = time.thread_time()
+                part()
+                times[name].append(1000 * (time.thread_time() - start))
+        took = {name: float(np.median(values)) for name, values in times.items()}
+        said = ", ".join(f"{name} {value:.1f}" for name, value in took.items())
+        around = took["cut"] + took["paste"]
         print(
-            f"square of {placement.side_px:.0f} px: find {find:.1f}, cut {cutting:.1f}, paste {pasting:.1f}; student "
-            f"{student:.1f} ms: {(find + cutting + pasting) / student:.1f} times the student"
+            f"square of {place_face(face, AlignmentTemplate()).side_px:.0f} px: {said} ms; in photos "
+            f"{(around + took['find']) / took['student']:.1f} times the student, in films "
+            f"{(around + took['follow']) / took['student']:.1f}"
         )
 
 
-def _time_once(generator: TfliteGenerator, frame: np.ndarray) -> tuple[Placement, list[float]]:
+def _parts(generator: TfliteGenerator, frame: np.ndarray, face: Face) -> dict[str, Callable[[], object]]:
+    """What is timed, in turns."""
     size = generator.size[0]
-    mask = feathered_mask(size, FEATHER)
-    marks = [time.thread_time()]
-    placement = place_face(find_faces(frame)[0], AlignmentTemplate())
-    marks.append(time.thread_time())
+    mask, placement = feathered_mask(size, FEATHER), place_face(face, AlignmentTemplate())
     square = cut(frame, placement, size)
-    marks.append(time.thread_time())
-    made = to_uint8(generator.translate(square))
-    marks.append(time.thread_time())
-    paste(Photo(frame), square, made, placement, mask)
-    marks.append(time.thread_time())
-    return placement, np.diff(marks).tolist()
+    made, scratch = to_uint8(generator.translate(square)), frame.copy()
+    near, far = (np.zeros((network.side_px, network.side_px, 3), np.uint8) for network in (SHORT_RANGE, FULL_RANGE))
+    return {
+        "find": lambda: find_faces(frame),
+        "its networks alone": lambda: (_run(SHORT_RANGE, near), _run(FULL_RANGE, far)),
+        "follow": lambda: follow_face(frame, face),
+        "cut": lambda: cut(frame, placement, size),
+        "paste": lambda: paste(Photo(scratch), square, made, placement, mask),
+        "paste with detail": lambda: paste(Photo(scratch), square, made, placement, mask, detail="local-affine"),
+        "student": lambda: to_uint8(generator.translate(square)),
+    }
+
+
+def _run(network: Network, square: np.ndarray) -> object:
+    return load_network(network).detect(square, least_score=0.999)
+
+
+def measure_flicker(model: Path, *photos: Path) -> None:
+    """Print how much a still head changes from frame to frame inside its square, in parts of what the film itself does.
+
+    The film is the portrait with noise of 4 of 255, as of a sensor, anew in each frame.
+    """
+    for detail in ("none", "local-affine"):
+        lens = open_lens(model, LensConfig(threads=1, detail=detail))
+        found = {"as found": [], "steadied": []}
+        for photo in photos:
+            still = read_image(photo).astype(np.float32)
+            noise = np.random.default_rng(0)
+            film = [np.clip(still + noise.normal(0, 4, still.shape), 0, 255).astype(np.uint8) for _ in range(FRAMES)]
+            for name, ratios in found.items():
+                ratios.append(_flicker(lens, film, steadied=name == "steadied"))
+        for name, ratios in found.items():
+            print(f"--detail {detail}, {name}: mean {np.mean(ratios):.2f}, most {max(ratios):.2f}, {len(ratios)} heads")
+
+
+def _flicker(lens: Lens, film: list[np.ndarray], *, steadied: bool) -> float:
+    tracker, made = Tracker(lens.template), []
+    for index, frame in enumerate(film):
+        placed = (tracker if steadied else Tracker(lens.template)).place(frame, index / 30)
+        made.append(frame.copy())
+        lens.translate_squares(Photo(made[-1]), placed)
+    square = place_face(find_faces(film[0])[0], lens.template)
+    half = 0.35 * square.side_px
+    rows, columns = (slice(max(round(at - half), 0), round(at + half)) for at in (square.y, square.x))
+
+    def change(frames: list[np.ndarray]) -> float:
+        late = np.stack([frame[rows, columns] for frame in frames[FRAMES // 3 :]]).astype(np.float32)
+        return float(np.abs(np.diff(late, axis=0)).mean())
+
+    return change(made) / change(film)
 
 
 def main(what: str, *paths: str) -> None:
     """Run what the command line names."""
-    if what == "time":
-        measure_time(*map(Path, paths))
+    if what in ("time", "flicker"):
+        {"time": measure_time, "flicker": measure_flicker}[what](*map(Path, paths))
     else:
         {"found": measure_found, "identity": measure_identity}[what](map(Path, paths))
 
