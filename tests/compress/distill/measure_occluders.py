@@ -65,12 +65,11 @@ def _error(pictures: np.ndarray, expected: np.ndarray) -> np.ndarray:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("students", type=Path, nargs="+")
-    parser.add_argument("--teacher", type=Path, required=True)
+    parser.add_argument("--teacher", type=Path, required=True, help="its file, or a folder of its images of testA")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1000)
     parser.add_argument("--sheet", type=Path, help="PNG of photo, occluded photo, and each student's image of it")
     chosen = parser.parse_args()
-    models = {str(path): translator(teachers.load(path)) for path in chosen.students}
     side = teachers.describe(chosen.students[0]).input_shape[0]
     if side is None:
         parser.error(f"{chosen.students[0]} takes images of any size; pass a student of one size first")
@@ -79,11 +78,19 @@ if __name__ == "__main__":
     def in_batches(model: Translate) -> Translate:
         return lambda batch: np.concatenate([model(batch[first : first + 20]) for first in range(0, len(batch), 20)])
 
-    taught = in_batches(translator(teachers.load(chosen.teacher)))(clean)
+    def load(path: Path) -> Translate:
+        model = translator(teachers.load(path))
+        return in_batches(lambda batch: images.to_uint8(model(images.to_float(batch))))
+
+    if chosen.teacher.is_dir():
+        taught = np.stack([image for _, image in images.read_images(sorted(chosen.teacher.iterdir()), side)])
+    else:
+        taught = load(chosen.teacher)(clean)
+    models = {str(path): load(path) for path in chosen.students}
     drawn = draw_layers(len(clean), side, chosen.seed)
     print(json.dumps({"student": "the photo", **measure(lambda batch: batch, clean, taught, drawn)}), flush=True)
     for name, model in models.items():
-        print(json.dumps({"student": name, **measure(in_batches(model), clean, taught, drawn)}), flush=True)
+        print(json.dumps({"student": name, **measure(model, clean, taught, drawn)}), flush=True)
     if chosen.sheet:
         rows = []
         for number, layers in enumerate(drawn.values()):
