@@ -55,7 +55,7 @@ def fill_inputs(interpreter: Interpreter) -> None:
 
 
 def has_free_size(detail: Mapping[str, Any]) -> bool:
-    """Check whether a tensor's size is still to be chosen; a free batch, as the TF converter leaves it, is one photo."""
+    """Check whether a tensor's size is still to be chosen; a free batch, as the TF converter leaves it, is one."""
     return any(
         side == FREE and held == 1
         for side, held in zip(detail["shape_signature"][1:], detail["shape"][1:], strict=True)
