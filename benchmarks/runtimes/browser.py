@@ -16,7 +16,7 @@ from benchmarks.browser.chromium import find_browser, open_browser
 from benchmarks.browser.posted import MalformedReport, parse_posted
 from benchmarks.browser.server import BenchServer
 from benchmarks.runtimes.answers import measure
-from benchmarks.runtimes.cases import Case
+from benchmarks.runtimes.cases import Case, Group
 from benchmarks.runtimes.environments import Unavailable
 from compress.errors import UsageError
 from compress.strict_json import Length
@@ -37,7 +37,13 @@ class BrowserRuntime:
     """What LiteRT.js is loaded from: a folder, of which it takes the build that suits the browser, or one build."""
     flags: tuple[str, ...] = ()
     """Further flags of the browser."""
+    left_out: tuple[Group, ...] = ()
+    """Files that it is not asked to run."""
     version: str = VERSION
+
+    def takes(self, case: Case) -> bool:
+        """Check whether it is asked to run a file."""
+        return case.format == "tflite" and case.group not in self.left_out
 
 
 BROWSER_RUNTIMES: Sequence[BrowserRuntime] = (
@@ -48,6 +54,8 @@ BROWSER_RUNTIMES: Sequence[BrowserRuntime] = (
         accelerator="webgpu",
         # Chromium's own renderer stands for a GPU, which servers have none of.
         flags=("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"),
+        # It takes minutes an image there.
+        left_out=("teacher",),
     ),
 )
 

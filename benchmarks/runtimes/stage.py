@@ -41,7 +41,7 @@ def compare_runtimes(config: RuntimesConfig) -> dict[str, Any]:
     cases = list(list_cases(config))
     runtimes, rows = [], []
     for runtime in progress(chosen, name="runtimes", unit="runtime"):
-        asked = [case for case in cases if _takes(runtime, case)]
+        asked = [case for case in cases if runtime.takes(case)]
         started = time.monotonic()
         facts: dict[str, Any] = {"name": runtime.name, "unavailable": None, "version": None}
         try:
@@ -87,10 +87,6 @@ def least_size(family: Family, at_least_px: int) -> int:
         with suppress(UsageError):
             return PocketConfig(family=family, image_size_px=side).image_size_px
     raise AssertionError("count has no end")
-
-
-def _takes(runtime: Runtime | BrowserRuntime, case: Case) -> bool:
-    return case.format == "tflite" if isinstance(runtime, BrowserRuntime) else runtime.takes(case)
 
 
 def _run(

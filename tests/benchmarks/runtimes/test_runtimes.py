@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.browser.posted import MalformedReport
 from benchmarks.runtimes import environments
 from benchmarks.runtimes.answers import run_cases
+from benchmarks.runtimes.browser import BROWSER_RUNTIMES, OutputTask, run_in_browser
 from benchmarks.runtimes.cases import Case, operator_cases, student_cases
 from benchmarks.runtimes.config import RuntimesConfig
 from benchmarks.runtimes.environments import RUNTIMES, Runtime, Unavailable, find_python
@@ -210,6 +212,32 @@ def test_the_command_writes_both_tables(command: Any, tmp_path: Path) -> None:
     assert len({row["subject"] for row in record["rows"]}) == 4
     assert "DEPTH_TO_SPACE" in (tmp_path / "out" / "table.md").read_text()
     assert command(*arguments, module="benchmarks.runtimes").returncode == 2
+
+
+def test_a_browser_posts_outputs_that_are_measured(operators: list[Case]) -> None:
+    cases = [case for case in operators if BROWSER_RUNTIMES[0].takes(case)][:3]
+    task = OutputTask(BROWSER_RUNTIMES[0], cases)
+    files = task.files()
+    assert files["models/1.tflite"] == cases[1].content
+    assert files["inputs/2.bin"] == cases[2].input.tobytes()
+    assert json.loads(files["cases.json"])["cases"][1] == {"dtype": "int8", "shape": [1, 24, 20, 16], "signature": None}
+    assert task.output_bytes(0) == cases[0].expected.nbytes
+    task.compare(0, cases[0].expected.tobytes())
+    with pytest.raises(MalformedReport, match="are no output of file 2"):
+        task.compare(2, b"short")
+    with pytest.raises(MalformedReport, match="there is no file 3"):
+        task.output_bytes(3)
+    told = [{"error": None}, {"error": "INT8 is not supported"}, {"error": None}]
+    report = {"told": told, "gpu": None, "relaxed_simd": True, "user_agent": "a browser"}
+    first, second, third = task.build_record(json.dumps(report).encode())["measured"]
+    assert (first["largest"], second["error"], third["error"]) == (0, "INT8 is not supported", "it returned nothing")
+    with pytest.raises(MalformedReport, match="2 answers to 3 files"):
+        task.build_record(json.dumps(report | {"told": told[:2]}).encode())
+
+
+def test_without_a_browser_its_rows_say_so(operators: list[Case], tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="is no program that can be started"):
+        run_in_browser(BROWSER_RUNTIMES[0], operators[:1], tmp_path / "none", timeout_s=1)
 
 
 def test_int8_files_are_kept_from_runtimes_that_read_none(operators: list[Case]) -> None:
