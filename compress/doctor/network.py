@@ -17,7 +17,7 @@ def places() -> dict[str, tuple[str, str]]:
     return {
         "package registry": (registry, "uv sync and pip install"),
         "GitHub": ("https://github.com/", "the FID Inception network's weights, without which there is no FID"),
-        "npm registry": ("https://registry.npmjs.org/", "LiteRT.js, for compress bench browser"),
+        "npm registry": ("https://registry.npmjs.org/", "LiteRT.js, for compress export web and bench browser"),
     }
 
 
