@@ -13,10 +13,15 @@ import numpy as np
 
 from compress.faces.template import Placement
 
-_SLOWEST_HZ = 0.6
+_SLOWEST_HZ = 0.02
 """Cut-off frequency for a head that keeps still."""
-_HZ_PER_SPEED = 8.0
+_HZ_PER_SPEED = 0.5
 """What it rises by for each side of the square that the head moves in a second; likewise for turning and growing."""
+_HZ_PER_LAG = 200.0
+"""What it rises by for each side that the square lags behind, beyond `_REST`; the paper's filter has no such term. By
+speed alone, it would follow what the detectors see in noise, or lag behind a slow head."""
+_REST = (0.012, 0.012, 0.03, 0.03)
+"""Lag that is left alone, of x, y, the side's logarithm and the roll: three to six times what noise of 4 of 255 does."""
 _SPEED_HZ = 1.0
 """Cut-off frequency of the speed itself, as in the paper."""
 _JUMP = (0.2, 0.2, 0.25, 0.35)
@@ -26,7 +31,7 @@ _ROLL = 3
 
 @dataclass
 class PlacementFilter:
-    """One-Euro filter of a square's centre, the logarithm of its side, and its roll; a jump begins it anew."""
+    """One-Euro filter, with a rest, of a square's centre, the logarithm of its side, and its roll; a jump begins it anew."""
 
     time_s: float = 0.0
     values: list[float] = field(default_factory=list)
@@ -56,7 +61,9 @@ class PlacementFilter:
             return self._begin(found)
         speed = np.array(self.speeds)
         speed += _weight(np.full(4, _SPEED_HZ), step_s) * (step / unit / step_s - speed)
-        after = before + _weight(_SLOWEST_HZ + _HZ_PER_SPEED * np.abs(speed), step_s) * change
+        lag = np.maximum(np.abs(change / unit) - _REST, 0)
+        cutoff_hz = _SLOWEST_HZ + _HZ_PER_SPEED * np.abs(speed) + _HZ_PER_LAG * lag
+        after = before + _weight(cutoff_hz, step_s) * change
         self.values, self.found, self.speeds = after.tolist(), found.tolist(), speed.tolist()
         return _placement(self.values)
 

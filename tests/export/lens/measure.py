@@ -27,7 +27,7 @@ from export.lens.lens import Lens, open_lens
 from export.lens.paste import Photo, feathered_mask, paste
 from export.lens.tracking import Tracker
 
-SIZE, FEATHER, DETAIL, ROUNDS, FRAMES = 256, LensConfig().feather, LensConfig().detail, 60, 45
+SIZE, FEATHER, DETAIL, ROUNDS, FRAMES = 256, LensConfig().feather, LensConfig().detail, 60, 36
 
 
 def measure_found(folders: Iterable[Path]) -> None:
