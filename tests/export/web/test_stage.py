@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -166,6 +167,25 @@ def test_what_is_exported_takes_no_photos(
 ) -> None:
     with pytest.raises(UsageError, match=r"is exported already; --data is for what is not"):
         export_web(write_student(two_layers), WebConfig(region="whole", data=photo_folders), tmp_path / "page")
+
+
+def test_faults_end_with_their_exit_code_and_a_line(
+    command: Callable[..., subprocess.CompletedProcess[str]],
+    write_student: Callable[..., Path],
+    two_layers: Graph,
+    teacher_file: Path,
+    tmp_path: Path,
+) -> None:
+    for source, exit_code, message in (
+        (tmp_path / "missing.tflite", 3, "does not exist"),
+        (write_student(two_layers, "int8"), 3, "--io-type uint8"),
+        (teacher_file, 2, "Pass --data"),
+    ):
+        finished = command("export", "web", source, "--out", tmp_path / "page")
+        assert finished.returncode == exit_code, finished.stderr
+        assert message in finished.stderr
+        assert "Traceback" not in finished.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_page_replaces_nothing_unasked(
