@@ -65,26 +65,26 @@ class Runtime:
 _OPENVINO = ("openvino==2026.4.1", "numpy==2.4.6")
 _OPENCV = ("opencv-python-headless==4.13.0.92",)
 RUNTIMES: Sequence[Runtime] = (
-    Runtime(name="LiteRT, XNNPACK", kind="ai_edge_litert.interpreter:xnnpack", package="ai-edge-litert"),
-    Runtime(name="LiteRT, own kernels", kind="ai_edge_litert.interpreter:own", package="ai-edge-litert"),
-    Runtime(name="LiteRT, reference kernels", kind="ai_edge_litert.interpreter:reference", package="ai-edge-litert"),
+    Runtime(name="LiteRT, XNNPACK", kind="ai_edge_litert:xnnpack", package="ai-edge-litert"),
+    Runtime(name="LiteRT, own kernels", kind="ai_edge_litert:own", package="ai-edge-litert"),
+    Runtime(name="LiteRT, reference kernels", kind="ai_edge_litert:reference", package="ai-edge-litert"),
     Runtime(name="LiteRT, CompiledModel", kind="compiled_model", package="ai-edge-litert"),
-    Runtime(name="TensorFlow Lite, XNNPACK", kind="tensorflow.lite.python.interpreter:xnnpack", package="tensorflow"),
+    Runtime(name="TensorFlow Lite, XNNPACK", kind="tensorflow:xnnpack", package="tensorflow"),
     Runtime(
         name="LiteRT 1.4, XNNPACK",
-        kind="ai_edge_litert.interpreter:xnnpack",
+        kind="ai_edge_litert:xnnpack",
         package="ai-edge-litert",
         pins=("ai-edge-litert==1.4.0", "numpy==2.4.6"),
     ),
     Runtime(
         name="LiteRT 1.0, XNNPACK",
-        kind="ai_edge_litert.interpreter:xnnpack",
+        kind="ai_edge_litert:xnnpack",
         package="ai-edge-litert",
         pins=("ai-edge-litert==1.0.1", "numpy<2"),
     ),
     Runtime(
         name="tflite-runtime 2.14",
-        kind="tflite_runtime.interpreter:xnnpack",
+        kind="tflite_runtime:xnnpack",
         package="tflite-runtime",
         pins=("tflite-runtime==2.14.0", "numpy<2"),
     ),

@@ -93,7 +93,7 @@ def _pivot(rows: Sequence[Row], key: Callable[[Row], str], show: Callable[[Seque
         f"**{letter}** {' = '.join(group)}" for letter, group in zip(letters, alike.values(), strict=True)
     )
     lines = [(one, *column) for one, column in zip(keys, zip(*alike, strict=True), strict=True)]
-    equal = [one for one, *column in lines if set(column) <= {"0", "", "refused"}]
+    equal = [one for one, *column in lines if {"0"} <= set(column) <= {"0", "", "refused"}]
     told = [f"Equal wherever it runs: {'; '.join(equal)}."] if equal else []
     table = format_markdown([("", *letters), *(line for line in lines if line[0] not in equal)])
     return [f"{legend}.", table, *told]

@@ -7,7 +7,6 @@ lists them, or `left`, the number of each kind that it computes in float. A runt
 file: whoever started it begins anew behind that.
 """
 
-import importlib
 import json
 import sys
 from collections import Counter
@@ -22,7 +21,7 @@ LONGEST_ERROR = 400
 def run_tflite(kind, file, signature, values):
     """LiteRT's Interpreter, and those of its earlier names."""
     module, kernels = kind.split(":")
-    tflite = importlib.import_module(module)
+    tflite = find_interpreter(module)
     names = {"xnnpack": "AUTO", "own": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "reference": "BUILTIN_REF"}
     resolver = getattr(tflite.OpResolverType, names[kernels])
     interpreter = tflite.Interpreter(model_path=str(file), num_threads=1, experimental_op_resolver_type=resolver)
@@ -38,6 +37,17 @@ def run_tflite(kind, file, signature, values):
     # Without a delegate, nothing is left behind by one.
     told = {"operators": list_operators(interpreter), "outputs": [output]} if kernels == "xnnpack" else {}
     return interpreter.get_tensor(output), told
+
+
+def find_interpreter(module):
+    """Return the module with the Interpreter, as each release calls it."""
+    if module == "tflite_runtime":
+        from tflite_runtime import interpreter  # pyright: ignore[reportMissingImports]
+    elif module == "tensorflow":
+        from tensorflow.lite.python import interpreter  # pyright: ignore[reportMissingImports]
+    else:
+        from ai_edge_litert import interpreter
+    return interpreter
 
 
 def list_operators(interpreter):
@@ -124,9 +134,9 @@ def run_tract(kind, file, signature, values):
 
 
 RUNS = {
-    "ai_edge_litert.interpreter": run_tflite,
-    "tflite_runtime.interpreter": run_tflite,
-    "tensorflow.lite.python.interpreter": run_tflite,
+    "ai_edge_litert": run_tflite,
+    "tflite_runtime": run_tflite,
+    "tensorflow": run_tflite,
     "compiled_model": run_compiled_model,
     "onnxruntime": run_onnxruntime,
     "openvino": run_openvino,

@@ -44,7 +44,7 @@ def _run(kind: str, cases: Sequence[Case], scratch: Path) -> list[dict[str, Any]
 
 
 def test_every_operator_is_exact_in_xnnpack(operators: list[Case], tmp_path: Path) -> None:
-    rows = _run("ai_edge_litert.interpreter:xnnpack", operators, tmp_path)
+    rows = _run("ai_edge_litert:xnnpack", operators, tmp_path)
     assert {case.subject: row for case, row in zip(operators, rows, strict=True) if row["largest"] > 0.02} == {}
     left = {case.subject for case, row in zip(operators, rows, strict=True) if case.is_int8 and row["left"]}
     # What XNNPACK leaves alone computes the same integers.
@@ -52,7 +52,7 @@ def test_every_operator_is_exact_in_xnnpack(operators: list[Case], tmp_path: Pat
 
 
 def test_own_kernels_are_a_step_off_but_for_resizes_that_drift(operators: list[Case], tmp_path: Path) -> None:
-    rows = _run("ai_edge_litert.interpreter:own", operators, tmp_path)
+    rows = _run("ai_edge_litert:own", operators, tmp_path)
     beyond = {case.subject for case, row in zip(operators, rows, strict=True) if row["share_beyond_one"] > 0}
     assert beyond == {"resize bilinear x3", "resize bilinear x1.5", "resize bilinear to 50x37"}
     largest = max(row["largest"] for case, row in zip(operators, rows, strict=True) if case.subject not in beyond)
@@ -63,7 +63,7 @@ def test_every_form_of_a_student_is_within_a_step_in_xnnpack_and_compiled_model(
     student: list[Case], tmp_path: Path
 ) -> None:
     assert sum(case.is_int8 for case in student) == INT8_FORMS
-    for kind in ("ai_edge_litert.interpreter:xnnpack", "compiled_model"):
+    for kind in ("ai_edge_litert:xnnpack", "compiled_model"):
         scratch = tmp_path / kind.split(":")[0]
         scratch.mkdir()
         rows = _run(kind, student, scratch)
@@ -76,7 +76,7 @@ def test_every_form_of_a_student_is_within_a_step_in_xnnpack_and_compiled_model(
 
 def test_a_student_on_own_kernels_is_as_near_to_its_float_model(student: list[Case], tmp_path: Path) -> None:
     cases = [case for case in student if case.form == "int8, float ends"]
-    (row,) = _run("ai_edge_litert.interpreter:own", cases, tmp_path)
+    (row,) = _run("ai_edge_litert:own", cases, tmp_path)
     # Other bytes, but no worse a picture: rounding noise of the same size.
     assert abs(row["psnr_db"] - row["expected_psnr_db"]) < 2
 
