@@ -72,6 +72,7 @@ def open_film(film: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
         UnusableData: If it is no file, no film, or holds only sound.
     """
     import av
+    from av.error import FFmpegError
     from av.stream import Disposition
 
     if not film.is_file():
@@ -79,7 +80,7 @@ def open_film(film: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
     options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
     try:
         container = av.open(f"file:{film}", container_options=options)
-    except av.error.FFmpegError as error:
+    except FFmpegError as error:
         raise UnusableData(f"{film} is no film that can be read: {error.strerror}.") from error
     with container:
         for stream in container.streams.video:
@@ -98,10 +99,11 @@ def read_facts(film: Path) -> FilmFacts:
     """
     with open_film(film) as (container, stream):
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-        assumed = None if stream.duration is None else round(stream.duration * stream.time_base * rate)
+        time_base = stream.time_base or Fraction(1, 1000)
+        assumed = None if stream.duration is None else round(stream.duration * time_base * rate)
         for frame in _decode(film, container, stream):
             colours = (int(frame.colorspace), int(frame.color_range), int(frame.color_trc), int(frame.color_primaries))
-            return FilmFacts(time_base=stream.time_base, rate=rate, frames=stream.frames or assumed, colours=colours)
+            return FilmFacts(time_base=time_base, rate=rate, frames=stream.frames or assumed, colours=colours)
     raise UnusableData(f"{film}: no frame of it can be decoded.")
 
 
@@ -137,10 +139,10 @@ def read_ahead(frames: Iterator[Any]) -> Iterator[Any]:
 
 
 def _decode(film: Path, container: "InputContainer", stream: "VideoStream") -> Iterator["VideoFrame"]:
-    import av
+    from av.error import FFmpegError
 
     stream.thread_type = "AUTO"
     try:
         yield from container.decode(stream)
-    except av.error.FFmpegError as error:
+    except FFmpegError as error:
         raise UnusableData(f"{film} is torn or damaged: {error.strerror}.") from error

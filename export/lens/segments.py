@@ -122,7 +122,7 @@ class SegmentWriter:
 
     def _keep(self, frame: Any) -> None:
         for packet in self._encoder.encode(frame):
-            self._packets.append((packet.pts, packet.is_keyframe, bytes(packet)))
+            self._packets.append((packet.pts or 0, packet.is_keyframe, bytes(packet)))
 
 
 def segments_folder(out: Path) -> Path:
@@ -174,7 +174,7 @@ def join(film: Path, segments: Sequence[Path], encoding: Encoding, out: Path) ->
         encoding.set_up(stream.codec_context)
         stream.time_base = encoding.facts.time_base
         sounds = _add_sounds(joined, container, film)
-        _mux(joined, [_picture_packets(segments, stream), _sound_packets(container, sounds)])
+        _mux(joined, [_picture_packets(segments, stream, encoding.facts.time_base), _sound_packets(container, sounds)])
 
 
 def check_sound(film: Path) -> None:
@@ -192,13 +192,13 @@ def check_sound(film: Path) -> None:
 
 def _add_sounds(joined: "OutputContainer", container: "InputContainer", film: Path) -> dict[int, "Stream"]:
     """Add the streams of sound of a film to another; return them by their number in the film."""
-    import av
+    from av.error import FFmpegError
 
     sounds: dict[int, Stream] = {}
     for sound in container.streams.audio:
         try:
             sounds[sound.index] = joined.add_stream_from_template(sound)
-        except (ValueError, av.error.FFmpegError) as error:
+        except (ValueError, FFmpegError) as error:
             raise UsageError(
                 f"{film}: its sound is {sound.codec_context.name}, which an MP4 file does not hold. Turn it into AAC "
                 "first."
@@ -212,21 +212,24 @@ def _mux(joined: "OutputContainer", sources: list[Iterator[tuple[Fraction, "Pack
         joined.mux_one(packet)
 
 
-def _picture_packets(segments: Sequence[Path], stream: "VideoStream") -> Iterator[tuple[Fraction, "Packet"]]:
+def _picture_packets(
+    segments: Sequence[Path], stream: "VideoStream", time_base: Fraction
+) -> Iterator[tuple[Fraction, "Packet"]]:
     """Yield the packets of all segments, each with its duration: up to the next, or as the film says of the last."""
     import av
 
-    waiting = None
-    time_base = stream.time_base
+    waiting: tuple[int, Packet] | None = None
     for pts, duration, is_key, content in _read_packets(segments):
         if waiting is not None:
-            waiting.duration = pts - waiting.pts
-            yield waiting.pts * time_base, waiting
-        waiting = av.Packet(content)
-        waiting.pts = waiting.dts = pts
-        waiting.duration, waiting.time_base, waiting.is_keyframe, waiting.stream = duration, time_base, is_key, stream
+            shown, packet = waiting
+            packet.duration = pts - shown
+            yield shown * time_base, packet
+        packet = av.Packet(content)
+        packet.pts = packet.dts = pts
+        packet.duration, packet.time_base, packet.is_keyframe, packet.stream = duration, time_base, is_key, stream
+        waiting = pts, packet
     if waiting is not None:
-        yield waiting.pts * time_base, waiting
+        yield waiting[0] * time_base, waiting[1]
 
 
 def _read_packets(segments: Sequence[Path]) -> Iterator[tuple[int, int, bool, bytes]]:

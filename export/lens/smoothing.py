@@ -18,8 +18,10 @@ _SLOWEST_HZ = 0.02
 _HZ_PER_SPEED = 0.5
 """What it rises by for each side of the square that the head moves in a second; likewise for turning and growing."""
 _HZ_PER_LAG = 200.0
-"""What it rises by for each side that the square lags behind, beyond `_REST`; the paper's filter has no such term. By
-speed alone, it would follow what the detectors see in noise, or lag behind a slow head."""
+"""What it rises by for each side that the square lags behind, beyond `_REST`; the paper's filter has no such term.
+
+By speed alone, it would follow what the detectors see in noise, or lag behind a slow head.
+"""
 _REST = (0.012, 0.012, 0.03, 0.03)
 """Lag that is left alone, of x, y, the side's logarithm and the roll: three to six times what noise of 4 of 255 does."""
 _SPEED_HZ = 1.0

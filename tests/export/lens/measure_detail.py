@@ -60,7 +60,7 @@ def _guided(guide: np.ndarray, small: np.ndarray, made: np.ndarray) -> np.ndarra
     products = _windows((small[..., :, np.newaxis] * small[..., np.newaxis, :]).reshape(*small.shape[:2], -1))
     shared = _windows((small[..., :, np.newaxis] * made[..., np.newaxis, :]).reshape(*small.shape[:2], -1))
     mean, mean_made = _windows(small), _windows(made)
-    variance = products.reshape(*small.shape[:2], channels, channels) - mean[..., :, np.newaxis] * mean[..., np.newaxis]
+    variance = products.reshape(*small.shape[:2], channels, channels) - mean[..., np.newaxis] * mean[..., np.newaxis, :]
     covariance = shared.reshape(*small.shape[:2], channels, 3) - mean[..., np.newaxis] * mean_made[..., np.newaxis, :]
     gain = np.linalg.solve(variance + _EPSILON * np.eye(channels), covariance)
     offset = _windows(mean_made - np.einsum("yxi,yxij->yxj", mean, gain))
