@@ -23,7 +23,7 @@ _HZ_PER_LAG = 200.0
 By speed alone, it would follow what the detectors see in noise, or lag behind a slow head.
 """
 _REST = (0.012, 0.012, 0.03, 0.03)
-"""Lag that is left alone, of x, y, the side's logarithm and the roll: three to six times what noise of 4 of 255 does."""
+"""Lag that is left alone, of x, y, the side's logarithm and the roll: some four times what noise of 4 of 255 does."""
 _SPEED_HZ = 1.0
 """Cut-off frequency of the speed itself, as in the paper."""
 _JUMP = (0.2, 0.2, 0.25, 0.35)
@@ -33,7 +33,7 @@ _ROLL = 3
 
 @dataclass
 class PlacementFilter:
-    """One-Euro filter, with a rest, of a square's centre, the logarithm of its side, and its roll; a jump begins it anew."""
+    """One-Euro filter of a square's centre, the logarithm of its side, and its roll; a jump begins it anew."""
 
     time_s: float = 0.0
     values: list[float] = field(default_factory=list)

@@ -95,3 +95,31 @@ def test_a_folder_that_somebody_has_only_looked_at_is_empty(tmp_path: Path, name
     assert find_foreign(tmp_path / "out") == []
     (tmp_path / "out" / "mine.txt").touch()
     assert find_foreign(tmp_path / "out") == ["mine.txt"]
+
+
+def _box(kind: bytes, content: bytes) -> bytes:
+    return (8 + len(content)).to_bytes(4, "big") + kind + content
+
+
+_INDEX = _box(b"moov", b"comment\0PocketGAN")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(_box(b"ftyp", b"isom") + _box(b"mdat", b"0" * 99) + _INDEX, True, id="index at the end"),
+        pytest.param(
+            (1).to_bytes(4, "big") + b"mdat" + (24).to_bytes(8, "big") + b"01234567" + _INDEX, True, id="long"
+        ),
+        pytest.param(_box(b"mdat", b"PocketGAN") + _box(b"moov", b"comment"), False, id="in the pictures alone"),
+        pytest.param(_box(b"mdat", b"0" * 9), False, id="no index"),
+        pytest.param(_INDEX[:-3], False, id="torn"),
+        pytest.param((0).to_bytes(4, "big") + b"mdat" + _INDEX, False, id="a box without an end"),
+        pytest.param(b"moov", False, id="short"),
+        pytest.param(b"", True, id="empty"),
+    ],
+)
+def test_a_film_is_ours_by_what_its_index_says(content: bytes, expected: bool, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    film.write_bytes(content)
+    assert is_ours(film) == expected
