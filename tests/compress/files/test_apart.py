@@ -89,8 +89,8 @@ def test_every_path_of_every_command_is_known_as_output_cache_or_input() -> None
     inputs = {
         "attributes", "baseline", "bench", "benchmark_binary", "browser", "candidate", "check", "column", "control",
         "data", "fake", "film", "flicker", "image", "images", "inception_weights", "inputs", "like", "manifest",
-        "measurements", "model", "models", "pairs", "peer", "photo", "photos", "real", "results", "scores", "source",
-        "student", "students", "teacher", "training", "truth",
+        "measurements", "model", "models", "page", "pairs", "peer", "photo", "photos", "pictures", "real", "results",
+        "scores", "source", "student", "students", "teacher", "training", "truth",
     }  # fmt: skip
     found: set[str] = set()
     for _, command in _commands(cli.app):
