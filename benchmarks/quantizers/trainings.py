@@ -17,6 +17,7 @@ from compress.distill.inputs import StageInputs, resolve_inputs
 from compress.distill.training_data.pairs import Pairs
 from compress.distill.training_data.teacher_images import TeacherImages, cache_folder
 from compress.images import to_float
+from compress.teachers.build import build_generator
 from compress.teachers.description import GeneratorDescription
 from compress.teachers.reading.config import AS_FOUND
 from export.quantize import candidates
@@ -90,9 +91,7 @@ def train_candidates(
             source.model, training_data, inputs.config, inputs.fit_config, work, inputs.identity()
         )
         cache = cache_folder(inputs.description.fingerprint, inputs.image_size_px)
-        # `resolve_inputs` was given a teacher's file.
-        assert training_data.teacher is not None
-        translate = TeacherImages(training_data.teacher.predict_on_batch, cache)
+        translate = TeacherImages(build_generator(inputs.description).predict_on_batch, cache)
         pictures = translate(photos)
         translate.finish()
     ours = {one.method: one for one in finished.candidates}

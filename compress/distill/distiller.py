@@ -132,14 +132,18 @@ def _optimizer(distiller: Distiller, config: FitConfig) -> StudentAdam:
     return StudentAdam(places, config.discriminator_learning_rate / config.learning_rate, **settings)
 
 
-def check_teacher_features(teacher: keras.Model, config: LossConfig, image_size_px: int) -> None:
-    """Check that every loss with a weight can look through the teacher, before its images cost an hour.
+def sees_teacher(config: LossConfig) -> bool:
+    """True if a loss with a weight looks through the teacher or into it."""
+    return any(term.compared in ("encoded", "widened") for term in loss_terms(config).values())
+
+
+def check_teacher_features(teacher: keras.Model, image_size_px: int) -> None:
+    """Check that losses can look through the teacher, before its images cost an hour.
 
     Raises:
         UnusableModel: If the teacher has not the layers that `features.find_taps` looks for.
     """
-    if any(term.compared in ("encoded", "widened") for term in loss_terms(config).values()):
-        features.find_taps(teacher, image_size_px)
+    features.find_taps(teacher, image_size_px)
 
 
 def _photos(inputs: Any) -> Any:

@@ -74,10 +74,11 @@ def fit(
     real = None
     if config.adversarial_weight:
         real = TargetImages(training_pairs) if training_data.real is None else training_data.real
+    teacher = training_data.teacher(needed=distiller.sees_teacher(config))
     policy = resolve_policy(config.precision, work)
     keras.utils.set_random_seed(config.seed)
     with dtype_policy_scope(policy):
-        model = distiller.compile_distiller(with_fast_layers(start()), config, training_data.teacher)
+        model = distiller.compile_distiller(with_fast_layers(start()), config, teacher)
 
     if not checkpoint.has_checkpoint(work, run_identity):
         # What a run measured that was killed before its first checkpoint may have come from other settings.

@@ -147,8 +147,8 @@ def distill_into(
     """Train any net to do what a teacher does, as `distill` trains a student.
 
     Args:
-        start: Builds the net from the teacher: `(batch, image_size_px, image_size_px, 3)` in [-1, 1] to the same, in
-            the arithmetic that `keras.config.dtype_policy` asks for.
+        start: Builds the net, from the teacher where `config.from_teacher` asks for it: `(batch, image_size_px,
+            image_size_px, 3)` in [-1, 1] to the same, in the arithmetic that `keras.config.dtype_policy` asks for.
         recorded: The `config` of the manifest, which tells this net and its training from others.
         teacher: See `distill`.
         data: See `distill`.
@@ -218,7 +218,7 @@ def distill_pairs(pairs: Path, config: DistillConfig, out: Path, *, overwrite: b
 
         make_training_folder(work)
         loaded = load_given_pairs(given, work, config.image_size_px)
-        return TrainingData(loaded, teacher=None, real=None, alignment=alignment)
+        return TrainingData(loaded, build_teacher=None, real=None, alignment=alignment)
 
     material = _Material(
         build=build,
@@ -274,12 +274,13 @@ def _train_into(
         if check is not None:
             check()
         training_data = material.build(work)
+        teacher = training_data.teacher(needed=config.from_teacher)
         return fit(
             training_data,
             config,
             work,
             run_identity,
-            start=lambda: start(training_data.teacher),
+            start=lambda: start(teacher),
             watch=watch,
             name="distill",
         )

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from compress.distill.config import FitConfig
-from compress.distill.distiller import Distiller
+from compress.distill.distiller import Distiller, sees_teacher
 from compress.distill.training_data.build import TrainingData
 from compress.models.io import clone
 from compress.prune.importance import Gradients
@@ -36,7 +36,7 @@ def gradients_on(
     student = clone(model)
     for layer in student.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
-    distiller = Distiller(student, without_phases, training_data.teacher)
+    distiller = Distiller(student, without_phases, training_data.teacher(needed=sees_teacher(config)))
     # Keras has no way to ask every backend for gradients; one step of plain descent leaves them in the weights. So few
     # steps do not pay for compiling them.
     distiller.compile(optimizer=keras.optimizers.SGD(_LEARNING_RATE), run_eagerly=True)

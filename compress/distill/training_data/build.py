@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from compress.distill.config import FitConfig
-from compress.distill.distiller import check_teacher_features
+from compress.distill.distiller import check_teacher_features, sees_teacher
 from compress.distill.training_data.pairs import Pairs, collect_pairs
 from compress.distill.training_data.real_images import load_real_images
 from compress.distill.training_data.teacher_images import TeacherImages, cache_folder
@@ -30,14 +31,22 @@ class TrainingData:
     """Training data and the teacher: all that `fit` needs beside the student."""
 
     pairs: Pairs
-    teacher: keras.Model | None
-    """The frozen teacher, for losses that use its features; None where pairs are all there is."""
+    build_teacher: Callable[[], keras.Model] | None
+    """Returns the frozen teacher, built when it is first asked for; None where pairs are all there is."""
     real: np.ndarray | None
     """Real images of the target domain, `(count, height, width, 3)` uint8; None without any, or a discriminator."""
     teacher_precision: Policy = "float32"
     """Arithmetic that the teacher's images were made in."""
     alignment: AlignmentTemplate | None = None
     """Where faces lie in the photos; None where nobody knows."""
+
+    def teacher(self, *, needed: bool) -> keras.Model | None:
+        """Return the teacher where it is needed and there is one, else None without building it.
+
+        To be called before a training is seeded and its dtype policy set: building draws random numbers, in the policy
+        that holds.
+        """
+        return self.build_teacher() if needed and self.build_teacher else None
 
 
 def build_training_data(
@@ -50,6 +59,8 @@ def build_training_data(
     alignment: AlignmentTemplate | None = None,
 ) -> TrainingData:
     """Build the training data: translate the photos, or take the teacher's images from the user's cache.
+
+    The teacher itself is built where an image is missing or a loss looks through it.
 
     Args:
         paths: The photos.
@@ -65,13 +76,14 @@ def build_training_data(
         UnusableData: If too many photos are broken, or fewer than two are left.
     """
     make_training_folder(work)
-    generator = build_generator(description)
-    check_teacher_features(generator, config, image_size_px)
+    build_teacher = cache(partial(build_generator, description))
+    if sees_teacher(config):
+        check_teacher_features(build_teacher(), image_size_px)
     precision, translate = resolve_teacher_precision(
-        config.precision, generator, description, paths, work, image_size_px
+        config.precision, build_teacher, description, paths, work, image_size_px
     )
-    cache = cache_folder(description.fingerprint, image_size_px, precision)
-    _log.info("%d photos; the teacher's images are kept in %s", len(paths), cache)
-    pairs = collect_pairs(paths, TeacherImages(translate, cache), work=work, image_size_px=image_size_px)
+    kept = cache_folder(description.fingerprint, image_size_px, precision)
+    _log.info("%d photos; the teacher's images are kept in %s", len(paths), kept)
+    pairs = collect_pairs(paths, TeacherImages(translate, kept), work=work, image_size_px=image_size_px)
     real = load_real_images(real_paths, work / "real.npy", image_size_px)
-    return TrainingData(pairs, generator, real, precision, alignment)
+    return TrainingData(pairs, build_teacher, real, precision, alignment)

@@ -1,8 +1,8 @@
 """Precision of the teacher's images: bfloat16 where this machine is faster in it and it makes the same pictures."""
 
 import logging
-from collections.abc import Sequence
-from functools import cache, partial
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import keras
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 def resolve_teacher_precision(
     asked: TrainingPrecision,
-    generator: keras.Model,
+    build_teacher: Callable[[], keras.Model],
     description: GeneratorDescription,
     paths: Sequence[Path],
     work: Path,
@@ -44,7 +44,7 @@ def resolve_teacher_precision(
     Args:
         asked: What was asked for; `auto` is float32 where the training is in it, or where a trial on the first photos
             finds that no slower. Anything but float32 has to make the same pictures, `LEAST_PSNR_DB` at least on each.
-        generator: The teacher in float32.
+        build_teacher: Returns the teacher in float32; called before a first image is made, and for a trial.
         description: Description of it, by which the user's cache tells what was found before.
         paths: The photos.
         work: The run's folder, which remembers what was chosen.
@@ -53,7 +53,10 @@ def resolve_teacher_precision(
     Raises:
         UnusableData: If too many of the first photos are broken.
     """
-    built = cache(partial(translator, generator))
+
+    @cache
+    def built(policy: Policy) -> Translate:
+        return translator(build_teacher(), policy)
 
     def choose() -> Policy:
         first = paths[: batch_size(image_size_px, image_size_px)]

@@ -35,7 +35,8 @@ def training_data() -> TrainingData:
     """Forty-eight noisy photos, four of them held back; the teacher inverts their colours."""
     photos = np.random.default_rng(0).integers(0, 256, (48, 16, 16, 3)).astype(np.uint8)
     image = keras.Input((16, 16, 3))
-    return TrainingData(Pairs(photos, 255 - photos, np.arange(48)), keras.Model(image, -image), None)
+    teacher = keras.Model(image, -image)
+    return TrainingData(Pairs(photos, 255 - photos, np.arange(48)), lambda: teacher, None)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def test_a_float_copy_learns_what_the_student_learns(student, described, pairs, 
     model = student("pixel_shuffle")
     copy = build_copy(described(model))
     before = [np.array(weight) for weight in copy.get_weights()]
-    training_data = TrainingData(pairs, model, None)
+    training_data = TrainingData(pairs, None, None)
     trained_student = fitting.fit(
         training_data, config, work, "test", start=lambda: clone_in_keras_3(model), name="test"
     )

@@ -45,7 +45,7 @@ def resolve(teacher_file: Path, photos: list[Path], tmp_path: Path) -> Callable[
     generator = build_generator(description)
 
     def call(asked: str = "auto", count: int = len(photos)) -> tuple[str, Translate]:
-        return resolve_teacher_precision(asked, generator, description, photos[:count], tmp_path / "work", 16)  # pyright: ignore[reportArgumentType]
+        return resolve_teacher_precision(asked, lambda: generator, description, photos[:count], tmp_path / "work", 16)  # pyright: ignore[reportArgumentType]
 
     return call
 
@@ -116,7 +116,7 @@ def test_another_teacher_or_a_cleared_cache_has_a_trial(
     description = teachers.describe(teacher_file)
     other = replace(description, weights={name: weight / 2 for name, weight in description.weights.items()})
     generator = build_generator(other)
-    assert resolve_teacher_precision("auto", generator, other, photos, cache / "work", 16)[0] == "float32"
+    assert resolve_teacher_precision("auto", lambda: generator, other, photos, cache / "work", 16)[0] == "float32"
     shutil.rmtree(cache)
     shutil.rmtree(cache.parent / "work")
     assert resolve()[0] == "float32"
