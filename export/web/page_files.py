@@ -14,7 +14,9 @@ from importlib import resources
 from string import Template
 
 _APP = ("assets", "engine", "picture", "sources", "recording", "numbers", "app")
-_WORKER = ("placement", "faces", "tensors", "steady", "squares", "networks", "worker")
+_WORKER = (
+    "placement", "faces", "tensors", "steady", "resample", "detail", "paste", "squares", "networks", "worker",
+)  # fmt: skip
 """Modules of each script, each after those that it imports."""
 _IMPORT = re.compile(r"^import \{[^}]*\} from \"\./\w+\.js\";\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)

@@ -88,7 +88,7 @@ async function attempt(action) {
 // Translate a picture of a source and show it; `seconds` is its time in a film.
 async function translate(source, bitmap, seconds) {
   const begun = performance.now();
-  const translated = await engine.translate(bitmap, seconds);
+  const translated = await engine.translate(bitmap, seconds, element("detail").checked);
   // Meanwhile another source may have been chosen.
   if (current !== source) {
     translated.picture.close();
@@ -131,7 +131,7 @@ function showSwitch(id, isOn, text) {
 async function showPhoto(file) {
   const bitmap = await readPhoto(file);
   await stopCurrent();
-  begin({ kind: "photo" }, { isMirrored: false });
+  begin({ kind: "photo", file }, { isMirrored: false });
   await translate(current, bitmap, null);
 }
 
@@ -163,6 +163,16 @@ async function showFilm(file) {
   element("pause").hidden = false;
 }
 
+// Translate what stands still anew.
+async function translateAgain() {
+  if (current?.kind === "photo") await translate(current, await readPhoto(current.file), null);
+  else if (current?.video.paused) await translateFrame(current);
+}
+
+async function translateFrame(source) {
+  await translate(source, await createImageBitmap(source.video), performance.now() / 1000);
+}
+
 function begin(source, { isMirrored }) {
   current = source;
   element("mirror").checked = isMirrored;
@@ -171,9 +181,9 @@ function begin(source, { isMirrored }) {
   element("save").disabled = false;
   element("record").disabled = source.kind === "photo" || !canRecord();
   if (source.video) {
-    source.end = followFrames(source.video, async (video) => {
+    source.end = followFrames(source.video, async () => {
       try {
-        await translate(source, await createImageBitmap(video), performance.now() / 1000);
+        await translateFrame(source);
       } catch (error) {
         if (current === source) complain(error);
       }
@@ -254,6 +264,7 @@ function listen() {
     picture.isMirrored = target.checked;
     picture.draw();
   });
+  element("detail").addEventListener("change", () => attempt(translateAgain));
   element("pause").addEventListener("click", () => attempt(pause));
   element("record").addEventListener("click", () => attempt(toggleRecording));
   element("save").addEventListener("click", () => attempt(savePicture));

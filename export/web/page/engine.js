@@ -29,9 +29,10 @@ export class Engine {
     return this.#ask("check", { expected });
   }
 
-  // Translate an ImageBitmap, which comes back with the answer; `seconds` is null but in a film.
-  translate(picture, seconds) {
-    return this.#ask("translate", { picture, seconds }, [picture]);
+  // Translate an ImageBitmap, which comes back with the answer; `seconds` is null but in a film, and `isDetailed` whether
+  // the picture's own detail is kept.
+  translate(picture, seconds, isDetailed) {
+    return this.#ask("translate", { picture, seconds, isDetailed }, [picture]);
   }
 
   #ask(task, what, handed = []) {

@@ -72,11 +72,22 @@ export function risingMask(size, share, isWide) {
   });
 }
 
-// Turn pixels into a picture that a canvas can draw, as transparent as the mask says.
-export function toPatch(pixels, mask, size) {
-  const canvas = new OffscreenCanvas(size, size);
+// Make pixels as transparent as a mask says.
+export function applyMask(pixels, mask) {
   mask.forEach((share, index) => { pixels[4 * index + 3] = Math.round(255 * share); });
-  canvas.getContext("2d").putImageData(new ImageData(pixels, size, size), 0, 0);
+}
+
+// Read the pixels of a part of a picture.
+export function readPart(picture, { left, top, width, height }) {
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  context.drawImage(picture, -left, -top);
+  return context.getImageData(0, 0, width, height).data;
+}
+
+// Turn pixels into a picture that a canvas can draw.
+export function toPatch(pixels, width, height) {
+  const canvas = new OffscreenCanvas(width, height);
+  canvas.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
   return canvas.transferToImageBitmap();
 }
 

@@ -2,8 +2,11 @@
 
 import { anchorsOf, decodeFaces, findFace, mapFace } from "./faces.js";
 import { Network, loadRuntime } from "./networks.js";
+import { boxAround, boxOf, paste } from "./paste.js";
 import { matrixOf, placeFace } from "./placement.js";
-import { cutSquare, featheredMask, letterbox, risingMask, tilesOf, toPatch } from "./squares.js";
+import {
+  applyMask, cutSquare, featheredMask, letterbox, readPart, risingMask, tilesOf, toPatch,
+} from "./squares.js";
 import { Steady } from "./steady.js";
 import { comparePixels, drawCheckPicture, toPixels, toTensor } from "./tensors.js";
 
@@ -68,20 +71,37 @@ async function placeSquares(picture, { seconds }) {
   return [{ placement: isFilm ? steady.follow(found, seconds) : found, mask }];
 }
 
-async function translate({ picture, seconds }) {
+async function translate({ picture, seconds, isDetailed }) {
   const started = performance.now();
-  const squares = await placeSquares(picture, { seconds });
+  const placed = await placeSquares(picture, { seconds });
   const foundMs = performance.now() - started;
-  const patches = [];
+  const squares = [];
   let studentMs = 0;
-  for (const { placement, mask: shares } of squares) {
-    const pixels = cutSquare(picture, placement, lens.size_px);
+  for (const { placement, mask: shares } of placed) {
+    const before = cutSquare(picture, placement, lens.size_px);
     const begun = performance.now();
-    const translated = await translatePixels(pixels);
+    const after = await translatePixels(before);
     studentMs += performance.now() - begun;
-    patches.push({ image: toPatch(translated, shares, lens.size_px), matrix: matrixOf(placement, lens.size_px) });
+    applyMask(after, shares);
+    squares.push({ placement, before, after, size: lens.size_px });
   }
+  const patches = isDetailed ? detailedPatches(picture, squares) : squares.map(({ placement, after, size }) => (
+    { image: toPatch(after, size, size), matrix: matrixOf(placement, size) }
+  ));
   return { picture, patches, foundMs, studentMs };
+}
+
+// Paste squares with the picture's own detail into the part of the picture that they touch.
+function detailedPatches(picture, squares) {
+  const boxes = squares.map(({ placement }) => boxOf(placement, picture));
+  const around = boxAround(boxes.filter((box) => box));
+  if (!around) return [];
+  const original = readPart(picture, around);
+  const part = { ...around, original, colours: original.slice() };
+  squares.forEach((square, index) => {
+    if (boxes[index]) paste(part, square, boxes[index], lens.region === "whole");
+  });
+  return [{ image: toPatch(part.colours, part.width, part.height), matrix: [1, 0, 0, 1, part.left, part.top] }];
 }
 
 const TASKS = { load, check, translate };

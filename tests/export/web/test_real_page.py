@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from export.graph.operations import Graph
-from export.lens.config import LensConfig
+from export.lens.config import Detail, LensConfig
 from export.lens.lens import open_lens
 from export.lens.paste import Photo
 from export.web.config import WebConfig
@@ -47,10 +47,14 @@ def pages(
     portrait: np.ndarray,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Path]:
-    """Pages of a student that makes negatives, of faces and of whole pictures, and one of real arithmetic in float."""
+    """Pages of a student that makes negatives, of faces and of whole pictures, and one of real arithmetic in float; the
+    picture is the portrait with grain, which is detail beyond 64 pixels.
+    """
     root = tmp_path_factory.mktemp("pages")
     (root / "pictures").mkdir()
-    Image.fromarray(portrait).save(root / "pictures/portrait.png")
+    noise = np.random.default_rng(0).normal(0, 8, portrait.shape)
+    grainy = np.clip(portrait + noise, 0, 255).astype(np.uint8)
+    Image.fromarray(grainy).save(root / "pictures/portrait.png")
     students = {"face": write_student(negative), "whole": write_student(two_layers)}
     students["float"] = write_student(two_layers, "float")
     for name, student in students.items():
@@ -204,16 +208,25 @@ def test_a_picture_comes_out_as_python_makes_it(plain_page: Any, pages: dict[str
     with shown(plain_page, pages["face"]):
         plain_page.click("#pictures button")
         wait_for_frames(plain_page, 1)
-        canvas = read_canvas(plain_page)
+        detailed = read_canvas(plain_page)
+        plain_page.click("#detail")
+        wait_for_frames(plain_page, 2)
+        smooth = read_canvas(plain_page)
+    assert face_is_negative(detailed)
     with Image.open(pages["face"] / "pictures/0.jpg") as image:
-        expected = np.array(image.convert("RGB"))
-    assert open_lens(pages["student"], LensConfig()).apply(Photo(expected)) == 1
-    assert face_is_negative(canvas)
-    # Canvas and Pillow resample differently, which makes 0.5; a square that is a pixel of 64 off makes 1.5, one without
-    # its mask 5.
-    difference = np.abs(canvas.astype(int) - expected)
-    assert difference.mean() < 0.9
-    assert (difference.max(axis=-1) > 40).mean() < 0.002
+        photo = np.array(image.convert("RGB"))
+    expected: dict[Detail, np.ndarray] = {"local-affine": photo.copy(), "none": photo.copy()}
+    for detail, wanted in expected.items():
+        assert open_lens(pages["student"], LensConfig(detail=detail)).apply(Photo(wanted)) == 1
+    # Canvas and Pillow cut a square out differently, which makes 0.3; with the square enlarged by a canvas, too, 0.46.
+    # A square that is a pixel of 64 off makes 1.5, one without its mask 5.
+    cases = ((detailed, expected["local-affine"], 0.45), (smooth, expected["none"], 0.9))
+    for canvas, wanted, tolerance in cases:
+        difference = np.abs(canvas.astype(int) - wanted)
+        assert difference.mean() < tolerance
+        assert (difference.max(axis=-1) > 40).mean() < 0.002
+    # Without the detail, 0.77.
+    assert np.abs(smooth.astype(int) - expected["local-affine"]).mean() > 0.6
 
 
 def test_a_whole_picture_is_translated_up_to_its_edges(plain_page: Any, pages: dict[str, Path]) -> None:
