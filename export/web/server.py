@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
+from http.client import HTTP_PORT
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
@@ -47,7 +48,11 @@ class PageServer(ThreadingHTTPServer):
     def __init__(self, folder: Path, port: int) -> None:
         super().__init__((LOOPBACK, port), _Handler)
         self.folder = folder.resolve()
-        self.hosts = {f"{name}:{self.server_port}" for name in (LOOPBACK, "localhost")}
+        names = (LOOPBACK, "localhost")
+        self.hosts = {f"{name}:{self.server_port}" for name in names}
+        if self.server_port == HTTP_PORT:
+            # Browsers leave the usual port out.
+            self.hosts.update(names)
 
     @property
     def address(self) -> str:
@@ -59,9 +64,12 @@ class PageServer(ThreadingHTTPServer):
         name = unquote(urlsplit(path).path).lstrip("/") or INDEX
         if "\0" in name or any(part.startswith(".") for part in PurePosixPath(name).parts):
             return None
-        # A link out of the folder is followed, and then refused.
-        found = (self.folder / name).resolve()
-        return found if found.is_relative_to(self.folder) and found.is_file() else None
+        try:
+            # A link out of the folder is followed, and then refused.
+            found = (self.folder / name).resolve()
+            return found if found.is_relative_to(self.folder) and found.is_file() else None
+        except (OSError, RuntimeError):  # a name that is too long; a link that leads to itself
+            return None
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of a browser that went away."""

@@ -32,6 +32,7 @@ def folder(tmp_path: Path) -> Path:
     (page / ".pocketgan").write_text("{}")
     (tmp_path / "secret.txt").write_text("secret")
     (page / "link.txt").symlink_to(tmp_path / "secret.txt")
+    (page / "itself").symlink_to(page / "itself")
     return page
 
 
@@ -75,6 +76,7 @@ def test_files_come_with_the_type_that_browsers_ask_for(server: PageServer, path
     [
         *("/../secret.txt", "/%2e%2e/secret.txt", "/litert/..%2f../secret.txt", "/link.txt", "/.pocketgan"),
         *("/missing", "//etc/passwd", "/a%00b", "/litert", "/litert/"),
+        *("/" + "a" * 300, "/" + "a/" * 3000, "/itself"),
     ],
 )
 def test_nothing_else_is_found(server: PageServer, path: str) -> None:
@@ -86,6 +88,24 @@ def test_nothing_else_is_found(server: PageServer, path: str) -> None:
 def test_a_name_that_somebody_let_point_here_is_refused(server: PageServer, host: str) -> None:
     assert ask(server, "/", host=host)[0] == 403
     assert ask(server, "/", host=f"localhost:{server.server_port}")[0] == 200
+
+
+@pytest.mark.parametrize(("port", "status"), [(80, 200), (8000, 403)])
+def test_the_port_that_browsers_leave_out_may_be_left_out(
+    folder: Path, port: int, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bind = PageServer.server_bind
+
+    def bind_as_if_at_port(server: PageServer) -> None:
+        bind(server)
+        server.server_port = port
+
+    monkeypatch.setattr(PageServer, "server_bind", bind_as_if_at_port)
+    with opened(folder, 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        server.server_port = server.server_address[1]
+        assert [ask(server, "/", host=host)[0] for host in ("127.0.0.1", "localhost")] == [status, status]
+        server.shutdown()
 
 
 def test_it_hands_out_and_takes_nothing(server: PageServer) -> None:
