@@ -18,11 +18,13 @@ const pixelsOf = (radius) => (2 * radius + 1) ** 2;
 // are pixels, four bytes each.
 export function localGain(before, after, width, height) {
   const gains = new Int16Array(4 * width * height);
+  const unit = Math.fround((1 << UNIT_BITS) / pixelsOf(SMOOTHING));
   for (let channel = 0; channel < 3; channel += 1) {
     const [one, other] = [before, after].map((pixels) => padPlane(pixels, width, height, channel));
-    gainOfPlane(one, other, width + 2 * AROUND_WINDOW, height + 2 * AROUND_WINDOW).forEach((sum, place) => {
-      gains[4 * place + channel] = roundEven(Math.fround(sum * Math.fround((1 << UNIT_BITS) / pixelsOf(SMOOTHING))));
-    });
+    const sums = gainOfPlane(one, other, width + 2 * AROUND_WINDOW, height + 2 * AROUND_WINDOW);
+    for (let place = 0; place < sums.length; place += 1) {
+      gains[4 * place + channel] = roundEven(Math.fround(sums[place] * unit));
+    }
   }
   return gains;
 }
@@ -41,11 +43,14 @@ function padPlane(pixels, width, height, channel) {
 
 // Return the gains of a padded plane, summed over the windows that smooth them.
 function gainOfPlane(one, other, width, height) {
-  const sums = [one, other].map((plane) => windowSums(plane, width, height, RADIUS));
-  const [variance, shared, otherVariance] = [[0, 0], [0, 1], [1, 1]].map(([left, right]) => (
-    covariance([one, other][left], [one, other][right], sums[left], sums[right], width, height)
-  ));
-  const kept = variance.map((spread, place) => keptOf(spread, shared[place], otherVariance[place]));
+  const [oneSums, otherSums] = [one, other].map((plane) => windowSums(plane, width, height, RADIUS));
+  const variance = covariance(one, one, oneSums, oneSums, width, height);
+  const shared = covariance(one, other, oneSums, otherSums, width, height);
+  const otherVariance = covariance(other, other, otherSums, otherSums, width, height);
+  const kept = new Float32Array(variance.length);
+  for (let place = 0; place < kept.length; place += 1) {
+    kept[place] = keptOf(variance[place], shared[place], otherVariance[place]);
+  }
   return windowSums(kept, width - 2 * RADIUS, height - 2 * RADIUS, SMOOTHING);
 }
 
@@ -59,12 +64,16 @@ function keptOf(variance, shared, otherVariance) {
 
 // Return the covariance of two planes in each window, exact until it is divided.
 function covariance(left, right, leftSums, rightSums, width, height) {
+  const products = new Int32Array(left.length);
+  for (let place = 0; place < left.length; place += 1) products[place] = left[place] * right[place];
+  const sums = windowSums(products, width, height, RADIUS);
+  const covariances = new Float32Array(sums.length);
   const count = pixelsOf(RADIUS);
   const step = Math.fround(1 / count ** 2);
-  const products = windowSums(left.map((value, place) => value * right[place]), width, height, RADIUS);
-  return Float32Array.from(products, (sum, place) => (
-    Math.fround(count * sum - leftSums[place] * rightSums[place]) * step
-  ));
+  for (let place = 0; place < sums.length; place += 1) {
+    covariances[place] = Math.fround(count * sums[place] - leftSums[place] * rightSums[place]) * step;
+  }
+  return covariances;
 }
 
 // Sum a plane over the windows that lie inside it.
