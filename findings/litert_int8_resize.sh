@@ -21,7 +21,8 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m pip install --quiet --disable-pip-version-check --target "$folder" \
-    'ai-edge-litert==2.3.0' 'flatbuffers==25.12.19' 'numpy==2.2.6' 2>/dev/null
+    'ai-edge-litert==2.3.0' 'flatbuffers==25.12.19' 'numpy==2.2.6' \
+    2>"$folder/pip.log" || { cat "$folder/pip.log" >&2; exit 2; } # not installed: nothing was seen
 
 PYTHONPATH="$folder" python3 - <<'PYTHON'
 import flatbuffers

@@ -13,7 +13,8 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m pip install --quiet --disable-pip-version-check --target "$folder" \
-    'onnx==1.23.2' 'onnxruntime==1.32.0' 'numpy==2.2.6' 2>/dev/null
+    'onnx==1.23.2' 'onnxruntime==1.32.0' 'numpy==2.2.6' \
+    2>"$folder/pip.log" || { cat "$folder/pip.log" >&2; exit 2; } # not installed: nothing was seen
 
 FOLDER="$folder" PYTHONPATH="$folder" python3 - <<'PYTHON'
 import os

@@ -18,7 +18,8 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m pip install --quiet --disable-pip-version-check --target "$folder" \
-    'opencv-python-headless==4.13.0.92' 'ai-edge-litert==2.3.0' 'flatbuffers==25.12.19' 'numpy==2.2.6' 2>/dev/null
+    'opencv-python-headless==4.13.0.92' 'ai-edge-litert==2.3.0' 'flatbuffers==25.12.19' 'numpy==2.2.6' \
+    2>"$folder/pip.log" || { cat "$folder/pip.log" >&2; exit 2; } # not installed: nothing was seen
 
 PYTHONPATH="$folder" FOLDER="$folder" python3 - <<'PYTHON'
 import os

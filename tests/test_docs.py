@@ -1,5 +1,6 @@
 """The documents: links lead somewhere, commands and flags exist, the README and the changelog stay short."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,11 @@ from cyclopts import App
 from compress.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+FINDINGS = ROOT / "findings"
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "findings/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"```.*?```|`[^`]+`", re.DOTALL)
 COMMAND = re.compile(r"\bcompress ((?:[a-z]+ ?)+)(.*)")
@@ -82,6 +87,19 @@ def test_an_unknown_flag_would_be_found(tmp_path: Path) -> None:
         test_commands_and_flags_of_the_documents_exist(document)
     with pytest.raises(AssertionError, match="export tflite --ends"):
         test_commands_and_flags_of_the_documents_exist(document)
+
+
+def test_the_findings_are_all_listed() -> None:
+    listed = LINK.findall((FINDINGS / "README.md").read_text(encoding="utf-8"))
+    assert sorted(listed) == sorted(path.name for path in FINDINGS.glob("*.sh"))
+
+
+@pytest.mark.parametrize("script", sorted(FINDINGS.glob("*.sh")), ids=lambda path: path.name)
+def test_a_finding_runs_by_its_name_at_pinned_versions(script: Path) -> None:
+    assert os.access(script, os.X_OK)
+    packages = re.search(r"pip install(.*?)(?:2>|\n\n)", script.read_text(encoding="utf-8"), re.DOTALL)
+    assert packages is not None
+    assert all("==" in package for package in re.findall(r"'([^']+)'", packages[1]))
 
 
 def test_the_readme_is_one_screen_for_a_reader() -> None:
