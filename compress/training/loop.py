@@ -95,6 +95,8 @@ def train(
     from tensorboard.summary import Writer
 
     work.mkdir(parents=True, exist_ok=True)
+    # Variables that are made while TensorFlow traces the first step have it trace that step twice, and cost more there.
+    model.optimizer.build(model.trainable_variables)
     first_step = restore_checkpoint(model, work, run_identity)
     if first_step:
         _logger.info("%s: goes on after step %d of %d", name, first_step, plan.steps)

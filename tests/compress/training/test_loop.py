@@ -102,6 +102,18 @@ def test_a_killed_run_goes_on_and_ends_as_one_that_was_never_killed(
         np.testing.assert_allclose(other, one, rtol=1e-6, atol=1e-7)
 
 
+def test_a_step_is_traced_once(tmp_path: Path) -> None:
+    model, traced = _model(), []
+
+    def loss(target: Any, predicted: Any) -> Any:
+        traced.append(predicted)
+        return keras.losses.mean_squared_error(target, predicted)
+
+    model.compile(optimizer=keras.optimizers.Adam(use_ema=True), loss=loss, jit_compile=False)
+    _train(model, tmp_path)
+    assert len(traced) == 1
+
+
 def test_the_next_batch_is_made_while_a_step_is_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, begun = _model(), [Event() for _ in range(PLAN.steps)]
     train_on_batch, overlapped = model.train_on_batch, []
