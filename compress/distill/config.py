@@ -56,7 +56,7 @@ class TrainConfig:
     """Mirror half of the photos, and the teacher's images with them."""
     # A discriminator's real images get some of their own, or it would tell the student's images by them.
     augment: Augmentation | None = None
-    """Draw occluders (glasses, hands, hair, microphones) over half of the photos, and over the teacher's images too."""
+    """Draw glasses, hands, hair or microphones over half of the photos and of the teacher's images."""
     ema_momentum: float = 0.998
     """Average the student's weights exponentially; 0 keeps the last ones."""
     holdout: int = 64

@@ -91,7 +91,8 @@ def read_recipe(name: str) -> dict[str, Mapping[str, Any]]:
         known = ", ".join(sorted(entry.stem for entry in FOLDER.glob("*.toml")))
         raise UsageError(f"{name} is no recipe; expected the path of a .toml file, or one of {known}.")
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        # As bytes: read as text, Python would take a lone carriage return, which TOML has not, for the end of a line.
+        tables = tomllib.loads(path.read_bytes().decode("utf-8"))
     # Numbers of thousands of digits, and thousands of brackets within each other, are no TOML that anyone means.
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is no TOML: {error}") from error
