@@ -75,7 +75,9 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         cli._load_recipe("nosuch")
 
 
-@pytest.mark.parametrize("text", ["steps = " + "9" * 5000, "steps = " + "[" * 3000, "steps = \xff", "[distill", "[distill]\rsteps = 5"])
+@pytest.mark.parametrize(
+    "text", ["steps = " + "9" * 5000, "steps = " + "[" * 3000, "steps = \xff", "[distill", "[distill]\rsteps = 5"]
+)
 def test_a_file_that_is_no_toml_anyone_means_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(text, encoding="latin-1")
