@@ -1,9 +1,10 @@
 """A film's new frames as they are encoded: in segments that are kept on disk, then joined with the film's sound.
 
 Each segment has an encoder of its own and begins with a key frame, so it does not matter in which run it was made. A
-segment is one file: a line of JSON and the packets' bytes, one behind the other.
+segment is one file: the hash of all that follows, a line of JSON and the packets' bytes, one behind the other.
 """
 
+import hashlib
 import heapq
 import io
 import json
@@ -101,7 +102,8 @@ class SegmentWriter:
             for (pts, is_key, content), duration in zip(self._packets, self._durations, strict=True)
         ]
         head = json.dumps({"packets": packets, "state": state}).encode()
-        replace_bytes(path, b"\n".join([head, b"".join(content for _, _, content in self._packets)]))
+        content = b"\n".join([head, b"".join(content for _, _, content in self._packets)])
+        replace_bytes(path, b"\n".join([hashlib.sha256(content).hexdigest().encode(), content]))
 
     def close(self) -> None:
         """End the thread."""
@@ -141,9 +143,9 @@ def segments_folder(out: Path) -> Path:
 
 
 def list_segments(folder: Path) -> list[Path]:
-    """List the segments that are finished, in order, from the first on."""
+    """List the segments that are finished, in order, from the first on, up to one that is missing or damaged."""
     found = []
-    while (path := segment_path(folder, len(found))).exists():
+    while _is_whole(path := segment_path(folder, len(found))):
         found.append(path)
     return found
 
@@ -153,9 +155,18 @@ def segment_path(folder: Path, number: int) -> Path:
     return folder / f"{number:06d}{_SUFFIX}"
 
 
+def _is_whole(segment: Path) -> bool:
+    if not segment.is_file():
+        return False
+    with segment.open("rb") as stream:
+        said = stream.readline().strip()
+        return hashlib.file_digest(stream, "sha256").hexdigest().encode() == said
+
+
 def read_state(segment: Path) -> dict[str, Any]:
     """Read the state that goes with a segment's end, and the number of its frames as `frames`."""
     with segment.open("rb") as stream:
+        stream.readline()
         head = json.loads(stream.readline())
     return {**head["state"], "frames": len(head["packets"])}
 
@@ -235,6 +246,7 @@ def _picture_packets(
 def _read_packets(segments: Sequence[Path]) -> Iterator[tuple[int, int, bool, bytes]]:
     for segment in segments:
         with segment.open("rb") as stream:
+            stream.readline()
             for pts, duration, is_key, size in json.loads(stream.readline())["packets"]:
                 yield pts, duration, is_key, stream.read(size)
 

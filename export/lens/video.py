@@ -77,7 +77,7 @@ def translate_film(
     with locked(place):
         folder = segments_folder(place)
         identity = _identity(model, film, config, reading)
-        if _read_ended(place, folder) != identity:
+        if _read_ended(place, folder) != identity or not list_segments(folder):
             refuse_existing(place, overwrite=overwrite)
             lens = open_lens(model, config, reading=reading)
             _prepare(folder, identity)

@@ -180,6 +180,26 @@ def test_finished_segments_are_not_made_again(identity, make_film, walk, tmp_pat
     assert len(read_film(tmp_path / "other.mp4")[0]) == FRAMES + 10
 
 
+@pytest.mark.parametrize("place", [0, 100, -1])
+def test_a_damaged_segment_is_made_again(place: int, identity, make_film, walk, tmp_path, monkeypatch) -> None:
+    film = make_film(tmp_path / "in.mp4", walk(FRAMES + 2), times=EVEN[: FRAMES + 2])
+    translate_film(identity, film, tmp_path / "undisturbed.mp4", LensConfig())
+
+    def interrupt(*_) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("export.lens.video.join", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            translate_film(identity, film, tmp_path / "out.mp4", LensConfig())
+    segment = tmp_path / "out.mp4.segments" / "000000.segment"
+    content = bytearray(segment.read_bytes())
+    content[place] ^= 1
+    segment.write_bytes(content)
+    translate_film(identity, film, tmp_path / "out.mp4", LensConfig())
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "undisturbed.mp4").read_bytes()
+
+
 def test_a_film_of_this_tool_is_overwritten_and_no_other(identity, make_film, walk, tmp_path) -> None:
     film = make_film(tmp_path / "in.mp4", walk(3), times=EVEN[:3])
     out = tmp_path / "out.mp4"
