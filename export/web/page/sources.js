@@ -43,11 +43,21 @@ export async function readPhoto(file) {
   }
   const { width, height } = whole;
   const share = Math.min(1, LONGEST_SIDE / Math.max(width, height), Math.sqrt(MOST_PIXELS / (width * height)));
-  if (share === 1) return whole;
   const size = { resizeWidth: Math.round(width * share), resizeHeight: Math.round(height * share), resizeQuality: "high" };
-  const smaller = await createImageBitmap(whole, size);
-  whole.close();
-  return smaller;
+  const smaller = share === 1 ? whole : await createImageBitmap(whole, size);
+  if (smaller !== whole) whole.close();
+  return onWhite(smaller);
+}
+
+// What is transparent shows white, as in Python; left as it is, a canvas would show through what it held before.
+function onWhite(bitmap) {
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  const context = canvas.getContext("2d");
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, bitmap.width, bitmap.height);
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return canvas.transferToImageBitmap();
 }
 
 // Open a stream or a film's file as a video element that plays.

@@ -229,6 +229,21 @@ def test_a_picture_comes_out_as_python_makes_it(plain_page: Any, pages: dict[str
     assert np.abs(smooth.astype(int) - expected["local-affine"]).mean() > 0.6
 
 
+def test_a_transparent_picture_shows_white_and_nothing_of_the_one_before(
+    plain_page: Any, pages: dict[str, Path]
+) -> None:
+    empty = io.BytesIO()
+    Image.new("RGBA", (320, 240)).save(empty, "PNG")
+    address = f"data:image/png;base64,{base64.b64encode(empty.getvalue()).decode()}"
+    with shown(plain_page, pages["face"]):
+        plain_page.click("#pictures button")
+        wait_for_frames(plain_page, 1)
+        plain_page.run(f"window.empty = new Blob([Uint8Array.from(atob('{address[22:]}'), (c) => c.charCodeAt(0))])")
+        plain_page.run(_CHOOSE % ("window.empty", "empty.png", "image/png"))
+        plain_page.wait_for("document.getElementById('picture').width === 320")
+        assert (read_canvas(plain_page) == 255).all()
+
+
 def test_a_whole_picture_is_translated_up_to_its_edges(plain_page: Any, pages: dict[str, Path]) -> None:
     with shown(plain_page, pages["whole"]):
         assert number(plain_page, "difference") == 0
