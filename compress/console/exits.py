@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 BUG, UNREADABLE_OR_UNWRITABLE, SIGNAL = 70, 74, 128
 """Exit codes beside those of `compress.errors`; to the last the signal's number is added."""
 _FRAMES_SHOWN = 4
-_STOPPED = "stopped; nothing half written is left, and the same command trains on from its checkpoint, where it trains."
+_STOPPED = (
+    "stopped; no output is half written, and the same command goes on from what it keeps: a training from its "
+    "checkpoint, a film from its segments."
+)
 _NOTHING_LOST = "Nothing half written is left; what was there before still is."
 _ADVICE = {
     errno.ENOSPC: f"Free some space and run the same command again. {_NOTHING_LOST}",
