@@ -46,7 +46,7 @@ test: sync
 
 # Printed, not held: single runs on a machine that others use differ by a fifth.
 speed: sync
-	$(RUN) python -m benchmarks.toolkit --short --runs 1
+	$(RUN) python -m benchmarks.toolkit --short --runs 3
 
 demo: sync-demo
 	$(RUN) compress demo --out runs/demo
