@@ -20,17 +20,15 @@ from benchmarks.host.stage import TURN_MS, TimedModel, find_models, summarize_mo
 from benchmarks.timing.machine import read_machine
 from benchmarks.timing.noise import withheld_reason
 from compress import images
-from compress.errors import UnusableModel
 from export.interpreter.image_tensor import ImageTensor
 from export.interpreter.litert import TfliteGenerator
 from export.parity import synthetic_photos
 from export.web import library
+from export.web.runnable import require_runnable
 
 PARITY_SHARE = 0.99
 """Share of values that should lie within 1/255 of the host's; a smaller one is pointed out."""
 _PAGE = ("index.html", "bench.js")
-_RUNNABLE = ("float32", "uint8")
-"""Types of a generator's input and output that LiteRT.js can put into a tensor."""
 _STEP = 1 + 1e-4
 """A step of 1/255 of the range from black to white, with the rounding of float32 on top."""
 
@@ -202,12 +200,7 @@ class Task:
 def _prepare_model(timed: TimedModel, config: BrowserConfig) -> PageModel:
     generator = TfliteGenerator.open(timed.file)
     generator.require_single_images()
-    for tensor, verb in ((generator.input, "takes"), (generator.output, "returns")):
-        if tensor.dtype not in _RUNNABLE:
-            raise UnusableModel(
-                f"{timed.path} {verb} {tensor.dtype}, which LiteRT.js {library.VERSION} cannot pass. Export it with "
-                "`compress export tflite --io-type uint8` or `--io-type float`."
-            )
+    require_runnable(generator, timed.path)
     if config.image is None:
         (photo,) = synthetic_photos(generator.size, count=1, seed=0)
     else:

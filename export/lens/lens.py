@@ -8,15 +8,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from compress.artifact import is_artifact, open_artifact
 from compress.errors import UsageError
 from compress.faces.cut import cut
 from compress.faces.face import Face, choose_faces
 from compress.faces.find import find_faces
-from compress.faces.template import AlignmentTemplate, Placement, place_face, read_template
+from compress.faces.template import AlignmentTemplate, Placement, place_face
 from compress.images import to_uint8
-from compress.teachers.packed import read_packed_config
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
+from export.alignment import find_template
 from export.lens.config import LensConfig
 from export.lens.detail import local_gain
 from export.lens.paste import Kept, Photo, feathered_mask, lay, paste
@@ -119,19 +118,6 @@ def open_lens(model: Path, config: LensConfig, *, reading: ReadingConfig = AS_FO
             model,
         )
     return Lens(translate=translate, size_px=height, template=template or AlignmentTemplate(), config=config)
-
-
-def find_template(model: Path) -> AlignmentTemplate | None:
-    """Return the template that a model was trained with: of its artifact, the artifact that its file lies in, or the
-    manifest that is packed in it; None where none is recorded.
-
-    Raises:
-        UnusableArtifact: If what is recorded is no template.
-    """
-    for path in (model, model.parent):
-        if is_artifact(path):
-            return read_template(open_artifact(path).manifest.config, origin=path)
-    return read_template(read_packed_config(model), origin=model)
 
 
 def _starts(length: int, side: int) -> list[int]:

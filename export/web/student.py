@@ -1,6 +1,5 @@
 """The student of a page: a `.tflite` file that LiteRT.js can feed, and what its numbers mean."""
 
-import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,19 +9,16 @@ import numpy as np
 
 from compress.artifact import is_artifact, open_artifact
 from compress.errors import UnusableModel, UsageError
-from compress.faces.template import AlignmentTemplate, read_template
+from compress.faces.template import AlignmentTemplate
 from compress.images import to_uint8
-from compress.teachers.packed import read_packed_config
+from export.alignment import find_template
 from export.config import TfliteConfig
 from export.interpreter.litert import TfliteGenerator
 from export.tflite.stage import export_tflite
 from export.web.config import WebConfig
-from export.web.library import VERSION
+from export.web.runnable import require_runnable
 
-RUNNABLE = ("float32", "uint8")
-"""Types of a generator's input and output that LiteRT.js can put into a tensor."""
 _WHITE = 255
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +66,7 @@ def load_student(source: Path, config: WebConfig) -> Student:
     if file is not None:
         if config.data is not None:
             raise UsageError(f"{source} is exported already; --data is for what is not. Leave it out.")
-        return _open(file, _name(source), read_recorded_template(file), said=source)
+        return _open(file, _name(source), find_template(file), said=source)
     if config.data is None:
         raise UsageError(
             f"{source} is not exported yet. Pass --data with a folder of photos, on which int8 is calibrated,\n"
@@ -81,14 +77,7 @@ def load_student(source: Path, config: WebConfig) -> Student:
             precision="int8", io_type="uint8", data=config.data, calibration_images=config.calibration_images
         )
         exported = export_tflite(source, wanted, Path(scratch) / "student")
-        return _open(exported.model_path, _name(source), read_recorded_template(exported.model_path), said=source)
-
-
-def read_recorded_template(file: Path) -> AlignmentTemplate | None:
-    """Return the template that a file's artifact or the manifest packed in it records; None where there is none."""
-    if is_artifact(file.parent):
-        return read_template(open_artifact(file.parent).manifest.config, origin=file.parent)
-    return read_template(read_packed_config(file), origin=file)
+        return _open(exported.model_path, _name(source), find_template(exported.model_path), said=source)
 
 
 def _find_tflite(source: Path) -> Path | None:
@@ -105,12 +94,7 @@ def _name(source: Path) -> str:
 
 def _open(file: Path, name: str, template: AlignmentTemplate | None, *, said: Path) -> Student:
     generator = TfliteGenerator.open(file, threads=1)
-    for tensor, verb in ((generator.input, "takes"), (generator.output, "returns")):
-        if tensor.dtype not in RUNNABLE:
-            raise UnusableModel(
-                f"{said} {verb} {tensor.dtype}, which LiteRT.js {VERSION} cannot pass. Export it with "
-                "`compress export tflite --io-type uint8` or `--io-type float`."
-            )
+    require_runnable(generator, said)
     height, width = generator.size
     if height != width or generator.input.shape != generator.output.shape or generator.input.shape[0] != 1:
         raise UnusableModel(

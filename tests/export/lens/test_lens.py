@@ -12,8 +12,9 @@ from compress.errors import UnusableArtifact, UsageError
 from compress.faces.face import Face
 from compress.faces.template import AlignmentTemplate, place_face
 from compress.images import to_float
+from export.alignment import find_template
 from export.lens.config import LensConfig
-from export.lens.lens import Lens, find_template, open_lens
+from export.lens.lens import Lens, open_lens
 from export.lens.paste import Photo
 
 
