@@ -9,7 +9,7 @@ import numpy as np
 
 from compress.distill import distiller
 from compress.distill.config import HISTORY, FitConfig, TrainConfig
-from compress.distill.step_inputs import step_inputs, step_pairs
+from compress.distill.step_inputs import RealImages, step_inputs, step_pairs
 from compress.distill.training_data.build import TrainingData
 from compress.distill.training_data.occluders.paste import draw_occluders
 from compress.distill.training_data.pairs import Pairs, TargetImages
@@ -71,9 +71,7 @@ def fit(
         The student in float32, with the weights that `History.chosen` tells of.
     """
     training_pairs, held_back = training_data.pairs.split(config.holdout, config.seed)
-    real = None
-    if config.adversarial_weight:
-        real = TargetImages(training_pairs) if training_data.real is None else training_data.real
+    real = _real_images(training_data, training_pairs, config)
     teacher = training_data.teacher(needed=distiller.sees_teacher(config))
     policy = resolve_policy(config.precision, work)
     keras.utils.set_random_seed(config.seed)
@@ -118,6 +116,13 @@ def fit(
         precision=policy,
         teacher_precision=training_data.teacher_precision,
     )
+
+
+def _real_images(training_data: TrainingData, pairs: Pairs, config: FitConfig) -> RealImages | None:
+    """Return what a discriminator takes for real: real images or, without any, the teacher's; None without one."""
+    if not config.adversarial_weight:
+        return None
+    return TargetImages(pairs) if training_data.real is None else training_data.real
 
 
 def training_batch(
