@@ -11,6 +11,7 @@ from compress.doctor.findings import Finding
 PURPOSES: Mapping[str, str] = {
     "android": "time models on Android phones (compress bench android)",
     "coreml": "write Core ML packages (compress export coreml)",
+    "fleet": "train and score on many processes or machines (compress sweep; --workers, --cluster)",
     "onnx": "write ONNX files (compress export onnx)",
     "score": "score images (compress eval score, gate; the scores of compress run and compress demo)",
     "torch": "score by torch-fidelity's own code, to compare with (--extractor torch-fidelity)",

@@ -1,0 +1,89 @@
+"""Ray: started on this machine for one command, or joined where a cluster runs."""
+
+import logging
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+from compress.console.installing import install_command
+from compress.errors import UsageError
+
+# On Linux Ray replaces 127.0.0.1 by the machine's address in its network, but no other loopback address.
+LOOPBACK = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
+_ANSWER_S = 5.0
+"""How long the machine at a cluster's address may take to answer; Ray itself would try for ten minutes and more."""
+
+
+def require_fleet(what: str) -> None:
+    """Check that the extra `fleet` is installed.
+
+    Args:
+        what: What needs it, as the user wrote it: a command or a flag.
+
+    Raises:
+        UsageError: If it is not, with how to install it.
+    """
+    if missing := [name for name in ("ray", "optuna", "fsspec") if find_spec(name) is None]:
+        raise UsageError(f"{what} needs more packages ({', '.join(missing)}): {install_command('fleet')}.")
+
+
+@contextmanager
+def connected(*, workers: int | None, address: str | None) -> Iterator[Any]:
+    """Connect to Ray: to a cluster's, or to one started on this machine for as long as this lasts.
+
+    One started here talks over loopback, obeys only who has its token, writes nothing into the home folder and sends no
+    usage statistics.
+
+    Args:
+        workers: Processes, each with one core, of a Ray started here; None for one a core. Not read for a cluster.
+        address: `HOST:PORT` of a cluster's head node; None to start Ray here.
+
+    Yields:
+        The module `ray`, connected.
+
+    Raises:
+        UsageError: If the address is none, or nothing answers there.
+    """
+    if address is not None:
+        _require_answer(address)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Without a token in the environment a Ray started here would write one to ~/.ray.
+    own_token = address is None and "RAY_AUTH_TOKEN" not in os.environ
+    if own_token:
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    import ray
+
+    here = {"num_cpus": workers, "include_dashboard": False, "_node_ip_address": LOOPBACK}
+    ray.init(
+        address=address or "local",
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+        **(here if address is None else {}),
+    )
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+        if own_token:
+            del os.environ["RAY_AUTH_TOKEN"]
+
+
+def _require_answer(address: str) -> None:
+    """Check that something listens at `HOST:PORT`."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise UsageError(
+            f"cluster = {address!r} is no HOST:PORT. Give the head node's address, as `ray start` told it."
+        )
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
+    except OSError as error:
+        raise UsageError(
+            f"nothing answers at cluster = {address!r} ({error}). Start a head node there with "
+            f"`ray start --head --port {port}`, or leave the flag out to use this machine."
+        ) from error
