@@ -241,6 +241,7 @@ def run(
     data: Path,
     out: Path,
     settings: Annotated[tuple[str, ...], Parameter(name="--set", negative_iterable=())] = (),
+    until: str | None = None,
     reading: Annotated[ReadingConfig, Flags] | None = None,
     overwrite: Switch = False,
     json: Switch = False,
@@ -254,6 +255,7 @@ def run(
         data: A folder with trainA, trainB, testA, testB, or a folder of the photos to translate.
         out: The run's folder.
         settings: TABLE.KEY=VALUE of a recipe, such as distill.steps=4000; may be repeated. compress recipe lists them.
+        until: Output to stop after, such as student or student_int8; the same command without it goes on.
         overwrite: Replace what was trained, where a key, the teacher or the photos changed; else that is refused.
         json: Print JSON.
     """
@@ -264,7 +266,10 @@ def run(
         chosen = _suited_recipe(teacher, data, out, settings, said)
     else:
         chosen = _fitted_recipe(_load_recipe(recipe, settings), teacher, settings, said)
-    result = run_recipe(teacher, data, chosen, out, reading=said, overwrite=overwrite)
+    result = run_recipe(teacher, data, chosen, out, reading=said, until=until, overwrite=overwrite)
+    if until is not None:
+        console.show(result, as_json=json)
+        return
     _show_run(result, out, as_json=json)
 
 

@@ -32,8 +32,27 @@ def from_mapping(kind: type[Config], values: Mapping[str, Any], *, origin: str, 
     Raises:
         UsageError: If a key is unknown or was renamed, or a value is wrong.
     """
+    require_fitting(kind, values, origin=origin, table=table)
+    try:
+        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    except UsageError as error:
+        raise UsageError(f"{origin}: {error}") from error
+
+
+def require_fitting(kind: type[Any], values: Mapping[str, Any], *, origin: str, table: str = "") -> None:
+    """Check that a configuration has such keys, and that each takes such a value, whatever the others are.
+
+    Args:
+        kind: The dataclass.
+        values: See `from_mapping`.
+        origin: See `from_mapping`.
+        table: See `from_mapping`.
+
+    Raises:
+        UsageError: If a key is unknown or was renamed, or a value is of another type.
+    """
     hints = get_type_hints(kind)
-    known = [item.name for item in fields(kind)]  # pyright: ignore[reportArgumentType]
+    known = [item.name for item in fields(kind)]
     for key, value in values.items():
         if key not in hints:
             if explanation := explain_key(key, table, known=known):
@@ -41,10 +60,6 @@ def from_mapping(kind: type[Config], values: Mapping[str, Any], *, origin: str, 
             raise UsageError(f"{origin} has an unknown key {key!r}; expected one of {', '.join(known)}.")
         if not _fits(value, hints[key]):
             raise UsageError(f"{origin}: {key} = {value!r}, expected {_describe(hints[key])}.")
-    try:
-        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
-    except UsageError as error:
-        raise UsageError(f"{origin}: {error}") from error
 
 
 def check_config(config: Any, kind: type[Config]) -> Config:

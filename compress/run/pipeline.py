@@ -34,6 +34,7 @@ def run_recipe(
     out: Path,
     *,
     reading: ReadingConfig = AS_FOUND,
+    until: str | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Run a recipe's stages in order, skipping those whose output is there and up to date.
@@ -44,24 +45,54 @@ def run_recipe(
         recipe: The stages' configurations.
         out: The run's folder; made if missing, continued if not.
         reading: What the user says about the teacher's file.
+        until: Output of the last stage that runs, such as `student_int8`; None for all of them.
         overwrite: Whether what was trained may be replaced, where the recipe, the teacher or the photos changed.
 
     Returns:
-        JSON-ready: the seconds of every stage that ran, and where the report is.
+        JSON-ready: the seconds of every stage that ran, and where the report is; in its place what `until` names.
 
     Raises:
         StageFailed: With the exit code of the stage that failed.
-        UsageError: If the recipe has no [distill], there is no teacher, or `out` exists and is no run's folder.
+        UsageError: If the recipe has no [distill], there is no teacher, `out` exists and is no run's folder, or no
+            stage writes `until`.
         UnusableModel: If the teacher is missing.
         UnusableData: If a folder of photos is missing or empty.
     """
-    run = _Run(_checked(teacher, data, recipe), teacher, data, recipe, out, merge_readings(recipe.reading, reading))
-    seconds = run_stages(run.stages(), out, record=RECORD, overwrite=overwrite)
-    return {"seconds": seconds, "report": str(out / "report.html")}
+    config = check_inputs(teacher, data, recipe)
+    run = _Run(config, teacher, data, recipe, out, merge_readings(recipe.reading, reading))
+    seconds = run_stages(_up_to(until, run.stages()), out, record=RECORD, overwrite=overwrite)
+    return {
+        "seconds": seconds,
+        **({"report": str(out / "report.html")} if until is None else {until: str(out / until)}),
+    }
 
 
-def _checked(teacher: Path | None, data: Path, recipe: Recipe) -> DistillConfig:
-    """Check what a run needs before its first stage; return the configuration of the distillation."""
+def _up_to(output: str | None, stages: Iterator[Stage]) -> list[Stage]:
+    """Return the stages up to the one that writes an output; all for None."""
+    taken: list[Stage] = []
+    for stage in stages:
+        taken.append(stage)
+        if stage.output == output:
+            return taken
+    if output is None:
+        return taken
+    raise UsageError(f"until = {output!r}, expected one of {', '.join(stage.output for stage in taken)}.")
+
+
+def exported_models(recipe: Recipe) -> tuple[str, ...]:
+    """Return the outputs that are exported models: the teacher, then the student in float, then as it ships."""
+    precision = recipe.export["precision"]
+    return ("teacher", "student_fp32", *(() if precision == "fp32" else (f"student_{precision}",)))
+
+
+def check_inputs(teacher: Path | None, data: Path, recipe: Recipe) -> DistillConfig:
+    """Check what a run needs before its first stage; return the configuration of the distillation.
+
+    Raises:
+        UsageError: See `run_recipe`.
+        UnusableModel: See `run_recipe`.
+        UnusableData: See `run_recipe`.
+    """
     distill, measure = recipe.require_distill(), recipe.measure
     if teacher is None:
         if recipe.teach is None:
@@ -105,9 +136,7 @@ class _Run:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Names of the exported models: the teacher, then the student in float, then as it ships."""
-        precision = self.recipe.export["precision"]
-        return ("teacher", "student_fp32", *(() if precision == "fp32" else (f"student_{precision}",)))
+        return exported_models(self.recipe)
 
     @cached_property
     def _teacher_read(self) -> tuple[str, ...]:

@@ -45,6 +45,24 @@ def format_recipe(recipe: Recipe, above: Kinds) -> str:
     return "\n".join(lines) + "\n"
 
 
+def to_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return a recipe's tables as TOML without a word of explanation; values of None are left out.
+
+    Args:
+        tables: As `compress.run.recipe.read_recipe` returns them.
+    """
+    parts = []
+    for table, values in tables.items():
+        lines = [f"{key} = {shown}" for key, value in values.items() if (shown := _toml(value)) is not None]
+        parts.append("\n".join([f"[{table}]", *lines, ""]))
+    return "\n".join(parts)
+
+
+def to_tables(recipe: Recipe) -> dict[str, dict[str, Any]]:
+    """Return a checked recipe's tables with every key, defaults among them."""
+    return {table: dict(values) for table in TABLES if (values := _values(recipe, table)) is not None}
+
+
 def _values(recipe: Recipe, table: str) -> Mapping[str, Any] | None:
     """Return the values of a table; None where the recipe has none."""
     if table == "export":
@@ -67,10 +85,13 @@ def _key_lines(kind: type[Any], field: "Field[Any]", values: Mapping[str, Any], 
 def _toml(value: Any) -> str | None:
     """Return a value as TOML writes it; None where nothing is set, which TOML has no word for."""
     if isinstance(value, (list, tuple)):
-        return json.dumps([str(one) if not isinstance(one, (int, float)) else one for one in value])
-    if isinstance(value, (bool, int, float, str)):
-        return json.dumps(value)
-    return None
+        return f"[{', '.join(_toml_scalar(one if isinstance(one, (int, float)) else str(one)) for one in value)}]"
+    return _toml_scalar(value) if isinstance(value, (bool, int, float, str)) else None
+
+
+def _toml_scalar(value: Any) -> str:
+    # JSON's escapes are TOML's but for halves of a surrogate pair, and TOML allows no DEL as it is.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 @cache

@@ -350,3 +350,20 @@ def test_a_single_folder_has_nothing_real_to_be_compared_with(run, photo_folders
     recipe = dataclasses.replace(RECIPE, measure=MeasureConfig(reference="real"))
     with pytest.raises(UsageError, match=r"--set measure\.reference=teacher"):
         run(recipe, data=photo_folders / "trainA")
+
+
+def test_a_run_stops_after_the_output_it_is_told_and_goes_on_without(
+    run, executed: list[list[str]], tmp_path: Path
+) -> None:
+    result = run(until="student_fp32")
+    assert _outputs(executed, tmp_path) == ["student", "teacher", "student_fp32"]
+    assert result["student_fp32"] == str(tmp_path / "run" / "student_fp32")
+    executed.clear()
+    run()
+    assert _outputs(executed, tmp_path)[0] == "student_int8"
+
+
+def test_an_output_that_no_stage_writes_is_named(run, executed: list[list[str]]) -> None:
+    with pytest.raises(UsageError, match=r"until = 'student_int16', expected one of student, teacher, student_fp32"):
+        run(until="student_int16")
+    assert executed == []
