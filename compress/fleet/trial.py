@@ -3,14 +3,15 @@
 DIR/sweep.toml                what was asked for, as it was written
 DIR/asked.json                its inputs as absolute paths, and the keys of its trials in the order of their numbers
 DIR/trials/KEY/trial.json     a trial
-DIR/trials/KEY/recipe.toml    its recipe as a file
+DIR/trials/KEY/recipe.toml    its recipe as a file; with half the batch where memory did not suffice
 DIR/trials/KEY/run/           the folder of its `compress run`
 DIR/trials/KEY/outcome.json   how it ended; missing until then
 """
 
 import json
+import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +20,8 @@ from compress.files.atomic import replace_text
 from compress.strict_json import load_json, parse_record
 
 SWEEP, ASKED, TRIALS = "sweep.toml", "asked.json", "trials"
-_TRIAL, _RECIPE, _RUN, _OUTCOME = "trial.json", "recipe.toml", "run", "outcome.json"
+RECIPE = "recipe.toml"
+_TRIAL, _RUN, _OUTCOME = "trial.json", "run", "outcome.json"
 Status = Literal["finished", "stopped", "over_budget", "failed"]
 """How a trial ended: trained; stopped by halving; never trained, being over a budget; failed."""
 
@@ -65,8 +67,7 @@ class Inputs:
 
     data: str
     teacher: str | None
-    flags: tuple[str, ...] = field(default=())
-    """Further flags of `compress run`, which say how the teacher is read."""
+    """None where every trial trains its own, as its recipe's [teach] says."""
 
 
 def trial_folder(sweep_dir: Path, key: str) -> Path:
@@ -86,15 +87,18 @@ def run_arguments(sweep_dir: Path, key: str, inputs: Inputs) -> list[str]:
     """
     folder = trial_folder(sweep_dir, key).absolute()
     teacher = () if inputs.teacher is None else ("--teacher", inputs.teacher)
+    # Said as a flag, or a teacher of another size would change it.
+    size = tomllib.loads((folder / RECIPE).read_text(encoding="utf-8"))["distill"]["image_size_px"]
     places = ("--data", inputs.data, "--out", str(folder / _RUN))
-    return ["run", str(folder / _RECIPE), *teacher, *places, *inputs.flags]
+    return ["run", str(folder / RECIPE), *teacher, *places, "--set", f"distill.image_size_px={size}"]
 
 
 def write_asked(sweep_dir: Path, inputs: Inputs, trials: Sequence[Trial]) -> None:
     """Write down what is asked for: the inputs, and every trial with its recipe; others that are there stay."""
     for trial in trials:
         folder = trial_folder(sweep_dir, trial.key)
-        replace_text(folder / _RECIPE, trial.recipe)
+        if not (folder / RECIPE).exists():
+            replace_text(folder / RECIPE, trial.recipe)
         replace_text(folder / _TRIAL, json.dumps(asdict(trial), indent=2) + "\n")
     record = {"inputs": asdict(inputs), "trials": [trial.key for trial in trials]}
     replace_text(sweep_dir / ASKED, json.dumps(record, indent=2) + "\n")
