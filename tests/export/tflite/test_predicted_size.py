@@ -6,14 +6,16 @@ import keras
 import numpy as np
 import pytest
 
-from compress.cost import predict_int8_bytes
+from compress.cost import FILE_ERROR, predict_file_bytes, predict_int8_bytes
 from compress.models import cost
 from compress.models.pocket_generator import Family, PocketConfig, build_student
 from export.calibration.observe import observe_ranges
+from export.config import TfliteConfig
 from export.graph.lower import lower
 from export.graph.operations import Weighted
 from export.graph.quantized import quantize_graph
 from export.tflite import emitter
+from export.tflite.stage import export_tflite
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,26 @@ def test_every_setting_is_in_the_prediction(randomise, photos, family, changed) 
     config = PocketConfig(family=family, image_size_px=32, width=24, blocks=2, **changed)
     student = randomise(build_student(config))
     assert predict_int8_bytes(cost.layer_costs(student)) == pytest.approx(_written(student, photos), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("precision", "io_type"),
+    [
+        ("int8", "float"),
+        ("int8", "uint8"),
+        ("int8", "int8"),
+        ("fp32", "float"),
+        ("fp16", "float"),
+        ("dynamic", "float"),
+    ],
+)
+def test_size_of_every_kind_of_file_is_predicted(randomise, photo_folder, tmp_path, precision, io_type) -> None:
+    student = randomise(build_student(PocketConfig(family="unet", image_size_px=32, width=24, blocks=2)))
+    student.save(tmp_path / "student.keras")
+    config = TfliteConfig(precision=precision, io_type=io_type, data=photo_folder)
+    written = export_tflite(tmp_path / "student.keras", config, tmp_path / "out").manifest.cost.size_bytes
+    predicted = predict_file_bytes(cost.layer_costs(student), precision=precision, io_type=io_type)
+    assert predicted == pytest.approx(written, rel=FILE_ERROR)
 
 
 @pytest.mark.parametrize("family", get_args(Family))
