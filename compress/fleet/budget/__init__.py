@@ -1,0 +1,1 @@
+"""Budgets of a sweep: what a trial's student will cost, told before it is trained."""
