@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.published.config import PeerMethod
 from benchmarks.published.methods import DISTILLED, NARROW_BLOCKS, NARROW_FILTERS, DistilledMethod
 from compress import artifact
-from compress.artifact import Artifact, Manifest, open_artifact, read_json_record
+from compress.artifact import TEACHER_READING, Artifact, Manifest, open_artifact, read_json_record
 from compress.config import from_mapping, to_mapping
 from compress.distill.config import HISTORY, INIT_FINGERPRINT, DistillConfig, FitConfig
 from compress.distill.stage import distill_into, untrained
@@ -30,6 +30,7 @@ from compress.files.atomic import refuse_existing, replace_text
 from compress.files.training_folder import make_training_folder, run_training, training_folder
 from compress.models.pocket.config import PocketConfig
 from compress.teach.config import TeachConfig
+from compress.teachers.interpretation.record import inherit_reading
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def train_peer(
         out: The artifact to write. Beside it lies `NAME.training` while training runs, and the same command resumes
             from there after a kill.
         overwrite: Whether `out` may exist.
-        reading: What the user says about the teacher's file.
+        reading: What the user says about the teacher's file, beside what was said when the student was made.
 
     Raises:
         UsageError: If `out` exists, or the method does not fit such a student.
@@ -74,6 +75,7 @@ def train_peer(
     config, seconds = _read_student(like)
     if method == "narrow":
         return _train_narrow(config, seconds, like, data, out, overwrite=overwrite)
+    reading = inherit_reading(open_artifact(like).manifest.config, reading, origin=f"{like} config")
     chosen = DISTILLED[method]
     start, shape = _build_start(chosen, config)
     config = _with_losses(config, chosen.losses)
@@ -119,7 +121,8 @@ def _read_student(like: Path) -> tuple[DistillConfig, float]:
         raise UnusableArtifact(
             f"{like} comes from the stage {student.manifest.stage}; expected a student as compress distill writes it."
         )
-    values = {name: value for name, value in student.manifest.config.items() if name != INIT_FINGERPRINT}
+    beside = (INIT_FINGERPRINT, TEACHER_READING)
+    values = {name: value for name, value in student.manifest.config.items() if name not in beside}
     config = from_mapping(DistillConfig, values, origin=f"{like} config")
     images_per_s = _images_per_s(student)
     return config, config.steps * config.batch_size / images_per_s

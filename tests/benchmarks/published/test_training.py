@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.published import methods, training
 from benchmarks.published.config import PeerMethod
-from compress.artifact import Artifact, Cost, ImageSpec, Manifest, open_artifact, write_manifest
+from compress.artifact import TEACHER_READING, Artifact, Cost, ImageSpec, Manifest, open_artifact, write_manifest
 from compress.config import to_mapping
 from compress.distill.config import DistillConfig
 from compress.errors import UnusableArtifact, UsageError
@@ -18,6 +18,7 @@ from compress.files.atomic import atomic_dir
 from compress.models import mobile_resnet_generator, resnet_generator
 from compress.models.mobile_resnet_generator import MobileResnetConfig
 from compress.models.resnet_generator import ResnetConfig
+from compress.teachers.reading.config import ReadingConfig
 
 CONFIG = DistillConfig(
     image_size_px=32, width=8, blocks=1, batch_size=2, steps=6, sample_every=6, holdout=1, discriminator_filters=4,
@@ -31,7 +32,9 @@ def _student(folder: Path, images_per_s: float | None, **manifest: Any) -> Path:
     with atomic_dir(folder) as scratch:
         (scratch / "model.keras").touch()
         (scratch / "training.json").write_text(json.dumps({"history": [], "images_per_s": images_per_s}))
-        record = {"stage": "distill", "config": to_mapping(CONFIG)} | manifest
+        # As a distilled student's: with how its teacher was read.
+        reading = {TEACHER_READING: {"said": {"padding": "reflect"}, "conventions": []}}
+        record = {"stage": "distill", "config": to_mapping(CONFIG) | reading} | manifest
         size = Cost(params=1, macs=1, size_bytes=4)
         spec = ImageSpec(shape=(32, 32, 3))
         write_manifest(scratch, Manifest(name="s", format="keras", parent=None, input=spec, cost=size, **record))
@@ -100,15 +103,19 @@ def test_a_slow_net_gets_fewer_steps_in_the_same_time(
     # 6 steps of 2 photos at 4 a second: 3 seconds, in which half that pace is 3 steps.
     like, trial = _student(tmp_path / "like", 4.0), open_artifact(_student(tmp_path / "trial", 2.0))
     asked: list[DistillConfig] = []
+    readings: list[ReadingConfig] = []
 
     def pretend(
-        start: Any, recorded: Any, teacher: Any, data: Any, config: DistillConfig, *_: Any, **__: Any
+        start: Any, recorded: Any, teacher: Any, data: Any, config: DistillConfig, *_: Any, **named: Any
     ) -> Artifact:
         asked.append(config)
+        readings.append(named["reading"])
         return trial
 
     monkeypatch.setattr(training, "distill_into", pretend)
     _train("gan_compression", like, teacher_file, photo_folders, tmp_path / "peer")
+    # The teacher is read as the student's was.
+    assert readings == [ReadingConfig(padding="reflect")] * 2
     assert [config.steps for config in asked] == [training.TRIAL_STEPS, 3]
     assert asked[0].turning_step == 0
 
