@@ -69,8 +69,8 @@ def _find_reference(budgets: Budgets, base: str) -> Reference:
     shape = read_shape(base)
     if shape.from_teacher:
         raise UsageError(
-            "max_latency_ratio and a recipe with from_teacher = true, whose student cannot be timed before it is trained: "
-            "name a latency_reference, a .tflite file or an artifact of one."
+            "max_latency_ratio with a recipe of from_teacher = true, whose student cannot be timed before its training. "
+            "Name a latency_reference: a .tflite file or an artifact of one."
         )
     return shape
 
