@@ -1,4 +1,4 @@
-"""Commands of this program in processes of their own, for what they print."""
+"""Commands of this program in processes of their own, which end with this one."""
 
 import os
 import subprocess
@@ -29,13 +29,45 @@ def run_module(module: str, arguments: Sequence[str], *, given: str = "", enviro
     Raises:
         CommandFailed: With its exit code, and the last line that it wrote to stderr.
     """
-    variables = os.environ | {PARENT: str(os.getpid())} | dict(environment)
-    command = [sys.executable, "-P", "-m", module, *arguments]
     finished = subprocess.run(
-        command, input=given, capture_output=True, text=True, errors="replace", check=False, env=variables
+        _command_line(module, arguments),
+        input=given,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        env=_variables() | dict(environment),
     )
     if finished.returncode != 0:
         said = finished.stderr.strip().splitlines() or ["nothing"]
-        exit_code = finished.returncode if finished.returncode > 0 else 128 - finished.returncode
-        raise CommandFailed(arguments, exit_code, said[-1])
+        raise CommandFailed(arguments, _exit_code(finished.returncode), said[-1])
     return finished.stdout
+
+
+def run_command(arguments: Sequence[str]) -> None:
+    """Run a command of this program, whose progress goes to stderr and whose result to nowhere.
+
+    Args:
+        arguments: Its command line, without the program's name.
+
+    Raises:
+        CommandFailed: With its exit code; it has said why itself.
+    """
+    finished = subprocess.run(
+        _command_line("compress", arguments), stdout=subprocess.DEVNULL, check=False, env=_variables()
+    )
+    if finished.returncode != 0:
+        raise CommandFailed(arguments, _exit_code(finished.returncode), "see above")
+
+
+def _command_line(module: str, arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def _variables() -> dict[str, str]:
+    return os.environ | {PARENT: str(os.getpid())}
+
+
+def _exit_code(returned: int) -> int:
+    """Return a process's exit code as a shell gives it: of one that a signal ended, 128 and its number."""
+    return returned if returned >= 0 else 128 - returned

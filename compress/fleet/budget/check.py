@@ -69,7 +69,7 @@ def _find_reference(budgets: Budgets, base: str) -> Reference:
     shape = read_shape(base)
     if shape.from_teacher:
         raise UsageError(
-            "max_latency_ratio with a recipe of from_teacher = true, whose student cannot be timed before its training. "
+            "max_latency_ratio with a recipe of from_teacher = true, whose student cannot be timed untrained. "
             "Name a latency_reference: a .tflite file or an artifact of one."
         )
     return shape
