@@ -1,0 +1,1 @@
+"""Reports of a sweep: a table on the terminal while it goes on, a page when it has ended."""
