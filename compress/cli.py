@@ -293,6 +293,31 @@ def _fitted_recipe(recipe: Recipe, teacher: Path | None, settings: tuple[str, ..
     return fit_to_teacher(recipe, teacher, settings, reading)
 
 
+@app.command
+def sweep(
+    file: Path,
+    *,
+    out: Path,
+    workers: int | None = None,
+    cluster: str | None = None,
+    json: Switch = False,
+) -> None:
+    """Run a recipe many times with some of its keys varied, on this machine or a cluster; a stopped sweep goes on.
+
+    Args:
+        file: A sweep's .toml file: recipe, data, teacher, [search], [space], [budget], [halving], [resources].
+        out: The sweep's folder; on a cluster one that all of its machines share.
+        workers: Trials at once on this machine; as many as its cores allow when not given.
+        cluster: HOST:PORT of a Ray cluster's head node to use instead.
+        json: Print JSON.
+    """
+    from compress.fleet.config import FleetConfig
+    from compress.fleet.sweep.stage import sweep as run_stage
+
+    result = run_stage(file, out, FleetConfig(workers=workers, cluster=cluster), _classes_above())
+    console.show(result, as_json=json)
+
+
 @app.command(name="recipe")
 def show_recipe(name: str) -> None:
     """Print a recipe as TOML with every key explained, to save and to change.

@@ -119,6 +119,11 @@ def read_outcome(sweep_dir: Path, key: str) -> Outcome | None:
     return _read(path, Outcome) if path.exists() else None
 
 
+def remove_outcome(sweep_dir: Path, key: str) -> None:
+    """Let a trial go on that had ended."""
+    (trial_folder(sweep_dir, key) / _OUTCOME).unlink(missing_ok=True)
+
+
 def read_inputs(sweep_dir: Path) -> Inputs:
     """Read what all trials of a sweep read.
 
