@@ -19,7 +19,7 @@ from compress.errors import UnusableArtifact
 from compress.files.atomic import replace_text
 from compress.strict_json import load_json, parse_record
 
-SWEEP, ASKED, TRIALS = "sweep.toml", "asked.json", "trials"
+SWEEP, ASKED, TRIALS, TABLE = "sweep.toml", "asked.json", "trials", "table.json"
 RECIPE = "recipe.toml"
 _TRIAL, _RUN, _OUTCOME = "trial.json", "run", "outcome.json"
 Status = Literal["finished", "stopped", "over_budget", "failed"]
@@ -141,6 +141,16 @@ def list_trials(sweep_dir: Path) -> list[tuple[Trial, Outcome | None]]:
     """
     keys = _read(sweep_dir / ASKED, _Asked).trials
     return [(_read(trial_folder(sweep_dir, key) / _TRIAL, Trial), read_outcome(sweep_dir, key)) for key in keys]
+
+
+def write_table(sweep_dir: Path) -> Path:
+    """Write all trials with their outcomes into one file, for programs, and return its path."""
+    rows = [
+        {"number": trial.number, "key": trial.key, "settings": trial.settings, **(asdict(outcome) if outcome else {})}
+        for trial, outcome in list_trials(sweep_dir)
+    ]
+    replace_text(sweep_dir / TABLE, json.dumps(rows, indent=2) + "\n")
+    return sweep_dir / TABLE
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import secrets
 from collections import Counter
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,17 @@ from compress.errors import PocketGANError, UsageError
 from compress.files.atomic import replace_bytes, replace_text
 from compress.files.ownership import is_empty
 from compress.fleet.budget.check import Verdict
+from compress.fleet.choice import Candidate, choose_in
 from compress.fleet.cluster import connected, require_fleet
 from compress.fleet.config import FleetConfig
+from compress.fleet.report.live import LiveTable
+from compress.fleet.scoring import read_scores, score_once
 from compress.fleet.sweep.attempt import MARKER
 from compress.fleet.sweep.build import Builder
 from compress.fleet.sweep.driver import Driver
 from compress.fleet.sweep.engine import Engine, Place, require_room
 from compress.fleet.sweep.spec import SweepSpec, read_spec
-from compress.fleet.trial import SWEEP, Outcome, Trial, list_trials
+from compress.fleet.trial import SWEEP, Outcome, Trial, list_trials, run_folder, write_table
 from compress.run.recipe import Kinds
 
 
@@ -54,12 +58,35 @@ def sweep(asked: Path, out: Path, fleet: FleetConfig, above: Kinds) -> dict[str,
         def start(verdicts: dict[str, Verdict]) -> Engine:
             ray = held.enter_context(_connected(spec, fleet))
             require_room(ray, spec.resources, may_grow=fleet.cluster is not None)
-            return Engine(ray, place, spec.resources, verdicts, look=lambda: None)
+            slots = int(ray.cluster_resources().get("CPU", 1)) // spec.resources.cpus
+            total = max(spec.search.trials or 0, len(list_trials(out)))
+            table = held.enter_context(LiveTable(out, total=total, slots=slots))
+            return Engine(ray, place, spec.resources, verdicts, look=table.look)
 
         Driver(spec, builder, out, start).run()
+    table = write_table(out)
     trials = list_trials(out)
     _require_trained(trials)
-    return {"trials": len(trials), **_count(trials)}
+    chosen = choose_in(out)
+    score_once(out, chosen)
+    return {
+        "trials": len(trials),
+        **_count(trials),
+        "chosen": [_describe(out, one) for one in chosen],
+        "table": str(table),
+    }
+
+
+def _describe(out: Path, chosen: Candidate) -> dict[str, Any]:
+    key, settings = chosen.trial.key, dict(chosen.trial.settings)
+    return {
+        "number": chosen.trial.number,
+        "settings": settings,
+        "held_back_kid": chosen.kid,
+        "size_bytes": chosen.size_bytes,
+        "score": asdict(read_scores(out)[key]),
+        "run": str(run_folder(out, key)),
+    }
 
 
 def _connected(spec: SweepSpec, fleet: FleetConfig) -> AbstractContextManager[Any]:
