@@ -29,6 +29,7 @@ BASIS = {
         "image_size",
         "images",
         "model_card",
+        "page",
         "printable",
         "strict_json",
     ),

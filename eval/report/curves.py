@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eval.report.drawing import ACCENT, DOUBT, FONT_POINTS, draw_svg, fit_name, widen_axis
+from compress.page.drawing import ACCENT, DOUBT, FONT_POINTS, draw_svg, fit_name, widen_axis
 from eval.report.table import format_heading
 from eval.report.trainings import Curve, Line
 from eval.score_key import is_distance, least_difference

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from compress.page.drawing import ACCENT, ALARM, DOUBT, INK, LINE, draw_svg, fit_name
 from eval.gate.format import format_sentence
 from eval.gate.verdict import LimitCheck, Verdict
 from eval.report import table
-from eval.report.drawing import ACCENT, ALARM, DOUBT, INK, LINE, draw_svg, fit_name
 from eval.report.gates import GateResult
 from eval.report.naming import CONTROL
 from eval.report.sources import Sources

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from compress.console.headline import EFFECT_TONES
+from compress.page.html import read_style, render_chart, render_grid, render_table
 from eval.config import ReportConfig
 from eval.effect import RULE
 from eval.gate.format import format_sentence
@@ -50,6 +51,7 @@ def render_page(config: ReportConfig) -> str:
     main, further = table.build_main_columns(sources), table.build_further_columns(sources)
     return Template(_read_resource("page.html")).substitute(
         title=escape(config.title or f"{sources.student} beside its {TEACHER}"),
+        style=read_style(),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
         headline=_render_headline(sources),
@@ -109,7 +111,7 @@ def _render_gates(sources: Sources) -> str:
     if not sources.gates:
         return ""
     verdicts = "".join(_render_verdict(name, gate) for name, gate in sources.gates.items())
-    charts = _render_grid(map(_render_chart, draw_forest_of_gates(sources.gates)))
+    charts = render_grid(map(render_chart, draw_forest_of_gates(sources.gates)))
     return f"<h2>Held against its baseline</h2>{verdicts}{charts}<p>{_GATE_LEGEND}</p>"
 
 
@@ -124,16 +126,16 @@ def _render_charts(sources: Sources) -> str:
     parts = []
     distances = [] if sources.gates else draw_forest_of_distances(sources)
     if distances:
-        charts = _render_grid(map(_render_chart, distances))
+        charts = render_grid(map(render_chart, distances))
         parts.append(f"<h2>Distance to the reference</h2>{charts}<p>{_DISTANCE_LEGEND}</p>")
     if points := draw_scatter_of_models(sources):
-        parts.append(f"<h2>Size against quality</h2>{_render_chart(points)}")
+        parts.append(f"<h2>Size against quality</h2>{render_chart(points)}")
     return "".join(parts)
 
 
 def _render_curves(sources: Sources) -> str:
     parts = [
-        _render_chart(draw_curve(name, curve))
+        render_chart(draw_curve(name, curve))
         if curve
         else f"<p>{escape(name)} keeps no curve: it was trained by an older version, or without measuring.</p>"
         for name, curve in sources.curves.items()
@@ -142,39 +144,15 @@ def _render_curves(sources: Sources) -> str:
         return ""
     measured = [line for curve in sources.curves.values() if curve for line in curve.lines]
     legend = f"<p>{_CURVE_LEGEND}</p>" if any(line.spreads is not None for line in measured) else ""
-    return f"<h2>Training</h2>{_render_grid(parts)}{legend}"
-
-
-def _render_chart(svg: str) -> str:
-    return f'<div class="scroll chart">{svg}</div>'
-
-
-def _render_grid(parts: Iterable[str]) -> str:
-    return f'<div class="charts">{"".join(parts)}</div>'
+    return f"<h2>Training</h2>{render_grid(parts)}{legend}"
 
 
 def _render_table(title: str, sources: Sources, columns: Sequence[table.Column], *, note: str = "") -> str:
     if not columns:
         return ""
-    head = "".join(f'<th scope="col">{escape(column.heading)}</th>' for column in columns)
-    body = "".join(_render_table_row(name, columns) for name in table.list_rows(sources, columns))
-    return (
-        f'<h2>{title}</h2><div class="scroll"><table><thead><tr><th scope="col">Model</th>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>{f'<p>{escape(note)}</p>' if note else ''}"
-    )
-
-
-def _render_table_row(name: str, columns: Iterable[table.Column]) -> str:
-    cells = "".join(_render_cell(column.heading, column.cells.get(name)) for column in columns)
-    return f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
-
-
-def _render_cell(heading: str, cell: table.Cell | None) -> str:
-    if cell is None:
-        return '<td class="none">–</td>'
-    detail = f"<small>{escape(cell.detail)}</small>" if cell.detail else ""
-    tone = f' class="{cell.tone}"' if cell.tone else ""
-    return f'<td data-measure="{escape(heading)}"{tone}><div>{escape(cell.text)}{detail}</div></td>'
+    rows = ((name, [column.cells.get(name) for column in columns]) for name in table.list_rows(sources, columns))
+    rendered = render_table("Model", [column.heading for column in columns], rows)
+    return f"<h2>{title}</h2>{rendered}{f'<p>{escape(note)}</p>' if note else ''}"
 
 
 def _render_pictures(sources: Sources, stems: Iterable[str]) -> str:

@@ -1,13 +1,11 @@
 """Rows of pictures: each image as a data URI, and where a student differs."""
 
-import base64
-import io
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from compress.images import read_image
+from compress.page.html import encode_picture
 from eval.report.naming import CONTROL, INPUT, TEACHER
 from eval.report.sources import Sources
 
@@ -40,11 +38,11 @@ def load_picture_row(sources: Sources, stem: str) -> PictureRow:
     size = (teacher.shape[0], teacher.shape[1])
     shown = {name: read_image(path, size) for name, path in sources.pictures[stem].items()}
     pictures = [
-        Picture(name=name, uri=_encode_picture(pixels), psnr_db=_find_psnr_db(sources, name, stem))
+        Picture(name=name, uri=encode_picture(pixels), psnr_db=_find_psnr_db(sources, name, stem))
         for name, pixels in shown.items()
     ]
     difference = draw_difference(shown[sources.student], teacher)
-    pictures.append(Picture(name=DIFFERENCE, uri=_encode_picture(difference), psnr_db=None))
+    pictures.append(Picture(name=DIFFERENCE, uri=encode_picture(difference), psnr_db=None))
     return PictureRow(stem=stem, pictures=pictures)
 
 
@@ -65,10 +63,3 @@ def draw_difference(student: np.ndarray, teacher: np.ndarray) -> np.ndarray:
 def _find_psnr_db(sources: Sources, name: str, stem: str) -> float | None:
     similarity = sources.similarity.get(CONTROL if name == INPUT else name)
     return similarity.images[stem].psnr_db if similarity else None
-
-
-def _encode_picture(pixels: np.ndarray) -> str:
-    """Encode as PNG: a lossy format would add artefacts of its own to those that the page is there to show."""
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

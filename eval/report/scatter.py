@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from compress.page.drawing import ACCENT, FONT_POINTS, draw_svg, widen_axis
+from compress.page.size_axis import format_size, label_points, set_size_axis
 from eval.report import table
-from eval.report.drawing import ACCENT, FONT_POINTS, draw_svg, fit_name, widen_axis
 from eval.report.sources import Sources
 from eval.score_key import is_distance, is_kernel_distance, least_difference
 
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FEWEST_POINTS = 2
-_STEPS = (1.0, 2.0, 5.0, 10.0)
 _HEIGHT_IN = 3.4
-_LINE_POINTS = 1.3 * FONT_POINTS
 
 
 def draw_scatter_of_models(sources: Sources) -> str | None:
@@ -50,63 +48,15 @@ def _collect_qualities(sources: Sources) -> list[tuple[str, str, dict[str, float
 
 
 def _draw_points(points: Mapping[str, tuple[int, float]], title: str, *, least: float) -> str:
-    text = " ".join(f"{name}: {_format_bytes(size)}, {value:.4g}." for name, (size, value) in points.items())
-    low, high = _round_limits([size for size, _ in points.values()])
+    text = " ".join(f"{name}: {format_size(size)}, {value:.4g}." for name, (size, value) in points.items())
 
     def paint(axes: Axes) -> None:
-        axes.set_xscale("log")
-        axes.set_xlim(low, high)
-        axes.set_xticks(_choose_ticks(low, high), labels=[_format_bytes(tick) for tick in _choose_ticks(low, high)])
-        axes.set_xticks([], minor=True)
+        set_size_axis(axes, [size for size, _ in points.values()])
         for size, value in points.values():
             axes.plot(size, value, "o", color=ACCENT, markersize=8)
         axes.margins(y=0.18)
         widen_axis(axes, least=least)
-        axes.set_xlabel("file size")
         axes.set_title(title, loc="left", fontsize=FONT_POINTS)
-        _label_points(axes, points)
+        label_points(axes, points)
 
     return draw_svg(paint, label=f"Scatter plot, file size against {title}. {text}", height_in=_HEIGHT_IN)
-
-
-def _label_points(axes: Axes, points: Mapping[str, tuple[int, float]]) -> None:
-    """Name each point on the side that has room; names that would overlap are moved up."""
-    low, high = axes.get_xlim()
-    middle = math.sqrt(low * high)
-    pixels_a_point = axes.figure.dpi / 72
-    taken: dict[str, float] = {}
-    for name, (size, value) in sorted(points.items(), key=lambda item: item[1][1]):
-        side = "left" if size <= middle else "right"
-        height = axes.transData.transform((size, value))[1] / pixels_a_point
-        raised = max(height, taken.get(side, -math.inf) + _LINE_POINTS)
-        taken[side] = raised
-        axes.annotate(
-            fit_name(name),
-            (size, value),
-            xytext=(9 if side == "left" else -9, raised - height),
-            textcoords="offset points",
-            horizontalalignment=side,
-            verticalalignment="center",
-        )
-
-
-def _round_limits(sizes: Sequence[int]) -> tuple[float, float]:
-    """Return the nearest 1, 2 or 5 times a power of ten below and above all sizes, with some room."""
-    lowest, highest = min(sizes) / 1.1, max(sizes) * 1.1
-    below, above = 10 ** math.floor(math.log10(lowest)), 10 ** math.floor(math.log10(highest))
-    return (
-        below * max(step for step in _STEPS if below * step <= lowest),
-        above * min(step for step in _STEPS if above * step >= highest),
-    )
-
-
-def _choose_ticks(low: float, high: float) -> list[float]:
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    # Over many decades the round thousands are enough, and more would run into each other.
-    steps = _STEPS[:1] if high / low > 200 else _STEPS[:3]
-    ticks = [step * 10**decade for decade in decades for step in steps]
-    return [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
-
-
-def _format_bytes(count: float) -> str:
-    return f"{count / 1e6:.3g} MB" if count >= 1e6 else f"{count / 1e3:.3g} kB"

@@ -7,26 +7,18 @@ with the untouched photos in every column of images and intervals where they are
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from compress.console.headline import EFFECT_TONES, Tone
+from compress.console.headline import EFFECT_TONES
+from compress.page.html import Cell
 from eval.confidence import Interval, interval_of_mean
 from eval.report.naming import CONTROL, TEACHER
 from eval.report.sources import Sources
 from eval.score_key import is_distance
 
 _NETWORKS = {"efficientnet_lite0": "EfficientNet-Lite0", "squeezenet": "SqueezeNet"}
-
-
-class Cell(NamedTuple):
-    """A number as people read it, and the small print under it."""
-
-    text: str
-    detail: str = ""
-    tone: Tone | None = None
-    """What the number means for the reader, where that is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
