@@ -9,7 +9,7 @@ from compress.printable import printable_name
 
 LABEL_PX = 16
 """Height of the strip above the images in which their columns are named, pixels."""
-_FONT_PX = 11
+_FONT_PX, _GAP_PX = 11, 4
 
 
 def contact_sheet(
@@ -17,7 +17,7 @@ def contact_sheet(
     *,
     columns: Sequence[str] = (),
     names: Sequence[str] = (),
-    gap_px: int = 4,
+    gap_px: int = _GAP_PX,
     cell_px: int | None = None,
 ) -> np.ndarray:
     """Lay images of one size out in rows on white, pixel by pixel: none is scaled.
@@ -47,6 +47,29 @@ def contact_sheet(
     labels = [(beside + gap_px + place * across, 0, _fit(name, width)) for place, name in enumerate(columns)]
     labels += [(gap_px, above + gap_px + row * down, name) for row, name in enumerate(names)]
     return _write_labels(sheet, labels) if labels else sheet
+
+
+def cut_sheet(sheet: np.ndarray, *, columns: int) -> list[list[np.ndarray]]:
+    """Cut a sheet of `contact_sheet` into its images again.
+
+    Args:
+        sheet: With names above its columns, none beside its rows, the usual gap, and square images.
+        columns: Number of columns.
+
+    Returns:
+        Rows of images, each `(side, side, 3)` uint8.
+
+    Raises:
+        ValueError: If it is no such sheet.
+    """
+    height, width = sheet.shape[0] - LABEL_PX - _GAP_PX, sheet.shape[1] - _GAP_PX
+    step = width // columns
+    if width % columns or step <= _GAP_PX or height <= 0 or height % step:
+        raise ValueError(f"a sheet of {sheet.shape[1]}x{sheet.shape[0]} pixels is none of {columns} square columns")
+    side = step - _GAP_PX
+    tops = range(LABEL_PX + _GAP_PX, sheet.shape[0], step)
+    lefts = range(_GAP_PX, sheet.shape[1], step)
+    return [[sheet[top : top + side, left : left + side] for left in lefts] for top in tops]
 
 
 def _write_labels(sheet: np.ndarray, labels: Sequence[tuple[int, int, str]]) -> np.ndarray:
