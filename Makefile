@@ -12,11 +12,12 @@ SYNC := $(UV) sync --frozen --compile-bytecode $(shell test -t 2 || echo --quiet
 # pyright comes whole from the registry; without this it also asks the network whether it is the newest.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help sync sync-demo check test speed demo download-size audit
+.PHONY: help sync sync-demo check test fleet-test speed demo download-size audit
 
 help:
 	@echo "make demo    compress the demo teacher, export it and write runs/demo/report.html"
 	@echo "make test    run the tests"
+	@echo "make fleet-test    run the tests that start a Ray cluster here and kill its processes"
 	@echo "make speed   time the start, inspect and export, as multiples of a start of Python"
 	@echo "make check   lint, formatting and types"
 	@echo "make download-size    how much make sync will download and put on disk"
@@ -43,6 +44,10 @@ check: sync
 # Two processes, whole files each: most tests keep one core busy, and what a file sets up is set up once.
 test: sync
 	$(RUN) pytest --numprocesses 2 --dist loadfile
+
+# One process: each of these tests starts a cluster of its own on both cores.
+fleet-test: sync
+	$(RUN) pytest -m fleet tests/compress/fleet
 
 # Printed, not held: single runs on a machine that others use differ by a fifth.
 speed: sync
