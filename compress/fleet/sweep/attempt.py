@@ -16,6 +16,7 @@ from compress.fleet.sweep.held_back import may_pause
 from compress.fleet.trial import run_folder, trial_folder
 from compress.strict_json import load_json, parse_record
 
+_SAID_BYTES = 1 << 16
 MARKER = "sweep.id"
 """File in a sweep's folder by which a worker knows that it sees the same folder as the driver."""
 LOG = "log.txt"
@@ -41,6 +42,8 @@ class Order:
     """Step after whose KID the training pauses; None to go on to the end."""
     is_saved: bool = False
     """Whether a checkpoint follows on that step."""
+    program: str = "compress"
+    """Module that is run with the arguments."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def attempt(order: Order, node: str) -> Report:
     killed_before = _count_killed_for_memory()
     with log.open("ab") as stream:
         begins = stream.tell()
-        command = [sys.executable, "-P", "-m", "compress", *order.arguments, "--wait"]
+        command = [sys.executable, "-P", "-m", order.program, *order.arguments, "--wait"]
         with subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -122,7 +125,7 @@ def attempt(order: Order, node: str) -> Report:
             has_paused = _follow(process, order, node)
     exit_code = process.returncode if process.returncode >= 0 else 128 - process.returncode
     with log.open("rb") as stream:
-        stream.seek(begins)
+        stream.seek(max(begins, stream.seek(0, os.SEEK_END) - _SAID_BYTES))
         said = stream.read().decode("utf-8", "replace")
     if has_paused and exit_code == 128 + signal.SIGTERM:
         return Report(None, said)
