@@ -26,6 +26,7 @@ BASIS = {
         "errors",
         "faces",
         "files",
+        "fleet",
         "image_size",
         "images",
         "model_card",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.errors import UsageError
+from compress.files.remote import is_remote
 
 LAYOUT = ("trainA", "trainB", "testA", "testB")
 """Folders of a data set in CycleGAN's layout: other things may lie beside them."""
@@ -26,7 +27,7 @@ def split_paths(arguments: Mapping[str, Any]) -> tuple[list[Path], list[Path], l
         arguments: Its arguments by name; dataclasses, lists and mappings among them are looked through.
 
     Returns:
-        The outputs, the caches, and the inputs.
+        The outputs, the caches, and the inputs; of this machine alone.
     """
     outputs: list[Path] = []
     caches: list[Path] = []
@@ -42,6 +43,8 @@ def _find_paths(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
 
 
 def _paths_in(name: str, value: Any) -> Iterator[tuple[str, Path]]:
+    if isinstance(value, Path) and is_remote(value):
+        return
     if isinstance(value, Path) or (name in _MAYBE_PATHS and isinstance(value, str)):
         yield name, Path(value)
     elif name in _NAMED_PATHS and isinstance(value, str):

@@ -14,14 +14,17 @@ from pathlib import Path
 from compress.errors import UsageError
 from compress.files.locks import absolute, locked
 from compress.files.ownership import MARKER, find_foreign, is_ours, mark_folder
+from compress.files.remote import explain_remote, is_remote
 
 
 def refuse_existing(out: Path, *, overwrite: bool) -> None:
     """Refuse an output that exists, before any work is spent on it.
 
     Raises:
-        UsageError: If `out` exists and `overwrite` is false, or somebody else made it.
+        UsageError: If `out` exists and `overwrite` is false, somebody else made it, or it is no place of this machine.
     """
+    if is_remote(out):
+        raise UsageError(explain_remote(out))
     if not os.path.lexists(out):
         return
     if not overwrite:

@@ -26,6 +26,7 @@ __all__ = [
     "has_colours_to_convert",
     "list_images",
     "psnr_db",
+    "read_each",
     "read_each_layers",
     "read_image",
     "read_image_size",
@@ -106,7 +107,7 @@ def read_images(paths: Sequence[Path], size: Size | None = None) -> Iterator[tup
         UnusableData: As soon as more than `BROKEN_TOLERANCE` of them are broken, naming those found so far; with fewer
             than two hundred files, if more than one is. A single file has to be whole.
     """
-    return _read_each(paths, lambda path: decode_file(path, size))
+    return read_each(paths, lambda path: decode_file(path, size))
 
 
 def read_each_layers(paths: Sequence[Path]) -> Iterator[tuple[Path, Layers]]:
@@ -115,12 +116,22 @@ def read_each_layers(paths: Sequence[Path]) -> Iterator[tuple[Path, Layers]]:
     Raises:
         UnusableData: See `read_images`.
     """
-    return _read_each(paths, decode_layers)
+    return read_each(paths, decode_layers)
 
 
-def _read_each(
+def read_each(
     paths: Sequence[Path], decode: Callable[[Path], tuple[_Read, str | None]]
 ) -> Iterator[tuple[Path, _Read]]:
+    """Yield each path with what a function makes of it; broken files are skipped as `read_images` does.
+
+    Args:
+        paths: The files.
+        decode: Called once for each of them, in their order; returns what it made, and why a colour profile could not
+            be used, if it could not. Raises `UnusableData` for a broken file.
+
+    Raises:
+        UnusableData: See `read_images`.
+    """
     allowed = max(1, int(len(paths) * BROKEN_TOLERANCE)) if len(paths) > 1 else 0
     broken: list[UnusableData] = []
     faults: list[str] = []

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compress.errors import UnusableData
+from compress.files.remote import explain_remote, is_remote
 from compress.images.formats import FORMATS, HEAD_BYTES, OTHER, Format, format_of_content, format_of_name
 from compress.printable import printable_name
 
@@ -50,6 +51,8 @@ def list_images(folder: Path) -> list[Path]:
         UnusableData: If the folder is missing or holds no photo, or more than `LEFT_OUT_TOLERANCE` of its photos,
             those in its sub-folders among them, would be left out.
     """
+    if is_remote(folder):
+        raise UnusableData(explain_remote(folder))
     if not folder.is_dir():
         raise UnusableData(f"{folder} is no folder; expected one with {_join(read_formats())} images.")
     left = _Leftovers()
