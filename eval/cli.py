@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from compress import console
 from compress.console.headline import EFFECT_TONES, Headline
 from compress.files.atomic import atomic_write_text, refuse_existing
+from compress.fleet.config import ALONE, FleetConfig
 from eval.config import AcceptConfig, CardConfig, GateConfig, PerturbConfig, ReportConfig, ScoreConfig
 from eval.score_key import is_distance, is_kernel_distance
 
@@ -25,6 +26,7 @@ app = console.new_app(
 def score(
     config: Annotated[ScoreConfig, Flags],
     *,
+    fleet: Annotated[FleetConfig, Flags] | None = None,
     out: Path | None = None,
     overwrite: Flag = False,
     json: Flag = False,
@@ -33,6 +35,7 @@ def score(
 
     Args:
         config: The folders, and the network whose features are compared.
+        fleet: The processes that share the images.
         out: JSON file to write the scores to.
         overwrite: Replace that file if it exists.
         json: Print the scores as JSON.
@@ -41,7 +44,7 @@ def score(
         refuse_existing(out, overwrite=overwrite)
     from eval import scores
 
-    record = scores.score_folder(config)
+    record = scores.score_folder(config, fleet or ALONE)
     shown, headline = _format_scores(record), _head_scores(config.fake, record)
     console.keep_and_show(record, out=out, overwrite=overwrite, as_json=json, text=shown, headline=headline)
 

@@ -85,15 +85,28 @@ def content_sha256(paths: Sequence[Path]) -> str:
     """Return the SHA-256 over the names and bytes of image files, hexadecimal."""
     digest = hashlib.sha256()
     for path in paths:
-        content = path.read_bytes()
-        digest.update(f"{path.name}\0{len(content)}\0".encode())
-        digest.update(content)
+        _update(digest, path)
     return digest.hexdigest()
 
 
 def reader_of(paths: Iterable[Path]) -> str:
     """Return how image files are read, as keys tell it."""
     return PROFILE_READER if any(has_colours_to_convert(path) for path in paths) else READER
+
+
+def describe_content(paths: Iterable[Path]) -> tuple[str, str]:
+    """Return `content_sha256` and `reader_of` of image files, each of which is looked at once and then let go."""
+    digest, reader = hashlib.sha256(), READER
+    for path in paths:
+        _update(digest, path)
+        reader = reader if reader == PROFILE_READER else reader_of([path])
+    return digest.hexdigest(), reader
+
+
+def _update(digest: "hashlib._Hash", path: Path) -> None:
+    content = path.read_bytes()
+    digest.update(f"{path.name}\0{len(content)}\0".encode())
+    digest.update(content)
 
 
 def package_versions(extractor: ExtractorName = "litert") -> dict[str, str]:

@@ -11,18 +11,19 @@ from typing import Any
 
 import numpy as np
 
+from compress.files.remote import to_url
 from eval.confidence import RESAMPLES, normal_interval, resample_counts
 from eval.config import ScorerConfig
 from eval.distribution.fid import frechet_distance, resampled_frechet_distances
 from eval.distribution.kid import LARGEST_SUBSET, SUBSETS, kernel_distance, resampled_kernel_distances, subset_size
 from eval.distribution.precision_recall import NEIGHBOURS, precision_recall
-from eval.features.cache import FeatureCache, FeatureKey
+from eval.extraction import Extraction
+from eval.features.cache import FeatureCache
 from eval.features.collector import FeatureCollector
-from eval.features.extract import extract_features
 from eval.features.networks import choose_network
-from eval.score_key import ScoreKey, content_sha256, metric_name, package_versions, reader_of
+from eval.image_work import IN_PROCESS, ImageWork
+from eval.score_key import ScoreKey, metric_name, package_versions
 from eval.similarity import pair_by_stem
-from eval.similarity.perceptual import perceptual_distances
 
 _log = logging.getLogger(__name__)
 
@@ -34,19 +35,31 @@ class FolderScorer:
         config: Names the network, the cache and the seed.
         real: The reference's files.
         image_size_px: Height and width of the generated images, to which the reference is fitted.
+        work: What reads the images and runs the network.
 
     Raises:
         UnusableModel: If the network's weights cannot be used.
         UsageError: If the cache is a file, or a package is not installed.
     """
 
-    def __init__(self, config: ScorerConfig, real: Sequence[Path], image_size_px: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        config: ScorerConfig,
+        real: Sequence[Path],
+        image_size_px: tuple[int, int],
+        work: ImageWork = IN_PROCESS,
+    ) -> None:
         self.real, self.image_size_px, self.seed = real, image_size_px, config.seed
-        self._cache = FeatureCache(config.cache)
+        self._work = work
         self.seconds = {"features": 0.0, "statistics": 0.0}
         """Wall-clock time spent so far: on reading images and running the network, and on the rest."""
         self.network = choose_network(config.network, config.inception_weights, config.extractor)
-        self._versions = package_versions(config.extractor)
+        self._extraction = Extraction(
+            network=self.network,
+            image_size_px=image_size_px,
+            cache=FeatureCache(config.cache),
+            versions=package_versions(config.extractor),
+        )
         self.kid_name, self.fd_name = (metric_name(metric, self.network.name) for metric in ("kid", "fd"))
         self.perceptual_name = metric_name("perceptual", self.network.name)
 
@@ -106,34 +119,28 @@ class FolderScorer:
             UnusableData: If an image has no partner or is broken.
         """
         _log.info("%s distances of %s to %s", self.network.name, fake, other)
-        pairs = pair_by_stem(fake, other)
-        key = self._feature_key(
-            [[first for first, _ in pairs.values()], [second for _, second in pairs.values()]],
-            layer=" ".join(self.network.stages),
-            width=1,
-        )
+        pairs = pair_by_stem(fake, other, self._work.list_images)
         with self._timed("features"):
-            distances = self._cache.load_or_compute(
-                key, lambda: perceptual_distances(list(pairs.values()), self.network, self.image_size_px)[:, None]
-            )
+            distances = self._work.perceptual(self._extraction, list(pairs.values()))
         return dict(zip(pairs, distances[:, 0].tolist(), strict=True))
 
     def build_score_key(self, fake_images: int) -> ScoreKey:
         """Return the key that scores of so many generated images carry."""
+        content, reader = self._work.describe(self.real)
         return ScoreKey(
-            real_sha256=content_sha256(self.real),
+            real_sha256=content,
             real_images=len(self.real),
             fake_images=fake_images,
             image_size_px=self.image_size_px,
             network=self.network.name,
             layer=self.network.layer,
             weights_sha256=self.network.weights_sha256,
-            reader=reader_of(self.real),
+            reader=reader,
             resizer=self.network.resizer,
             kid_subsets=SUBSETS,
             kid_subset_size=subset_size(len(self.real), fake_images),
             seed=self.seed,
-            versions=self._versions,
+            versions=dict(self._extraction.versions),
         )
 
     def explain_scores(self, fake_images: int) -> list[str]:
@@ -150,30 +157,17 @@ class FolderScorer:
 
     def load_or_extract_features(self, paths: Sequence[Path]) -> np.ndarray:
         """Return the features of image files, `(images, features)` float32, in their order."""
-        key = self._image_feature_key(paths)
+        self._say_what_is_extracted(paths)
         with self._timed("features"):
-            return self._cache.load_or_compute(key, lambda: extract_features(paths, self.image_size_px, self.network))
+            return self._work.features(self._extraction, paths)
 
     def collect_features(self, paths: Sequence[Path]) -> FeatureCollector:
         """Return a collector of the features of files whose images the caller reads, in their order and one size."""
-        return FeatureCollector(self._image_feature_key(paths), self._cache, self.network)
+        self._say_what_is_extracted(paths)
+        return self._extraction.collect(paths)
 
-    def _image_feature_key(self, paths: Sequence[Path]) -> FeatureKey:
-        _log.info("%s features of %d images in %s", self.network.name, len(paths), paths[0].parent)
-        return self._feature_key([paths], layer=self.network.layer, width=self.network.width)
-
-    def _feature_key(self, folders: Sequence[Sequence[Path]], *, layer: str, width: int) -> FeatureKey:
-        return FeatureKey(
-            images_sha256=tuple(content_sha256(paths) for paths in folders),
-            shape=(len(folders[0]), width),
-            image_size_px=self.image_size_px,
-            network=self.network.name,
-            layer=layer,
-            weights_sha256=self.network.weights_sha256,
-            resizer=self.network.resizer,
-            reader=reader_of(path for paths in folders for path in paths),
-            versions=self._versions,
-        )
+    def _say_what_is_extracted(self, paths: Sequence[Path]) -> None:
+        _log.info("%s features of %d images in %s", self.network.name, len(paths), to_url(paths[0].parent))
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:

@@ -50,10 +50,12 @@ def map_ahead(
                 future.cancel()
 
 
-def read_ahead(paths: Iterable[Path], image_size_px: tuple[int, int] | None = None) -> Iterator[np.ndarray]:
-    """Yield image files as `compress.images.read_image` reads them.
+def read_ahead(
+    paths: Iterable[Path], image_size_px: tuple[int, int] | None = None, *, threads: int | None = None
+) -> Iterator[np.ndarray]:
+    """Yield image files as `compress.images.read_image` reads them, on so many threads; one for each core if not given.
 
     Raises:
         UnusableData: If an image is broken.
     """
-    return map_ahead(lambda path: read_image(path, image_size_px), paths)
+    return map_ahead(lambda path: read_image(path, image_size_px), paths, threads=threads)

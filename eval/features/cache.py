@@ -65,6 +65,11 @@ class FeatureCache:
             raise UsageError(f"--cache {folder} is a file; expected a folder, which is made where there is none.")
         self._store = Store(folder)
 
+    @property
+    def folder(self) -> Path | None:
+        """Where results are kept; None where they are not."""
+        return self._store.folder
+
     def load_or_compute(self, key: FeatureKey, compute: Callable[[], np.ndarray]) -> np.ndarray:
         """Load features, or compute and keep them.
 

@@ -86,7 +86,7 @@ def extract_features(
     """
     extraction = FeatureExtraction(network, len(paths), batch_size=batch_size)
     with progress(name="features", unit="image", total=len(paths), stays=False) as shown:
-        for image in read_ahead(paths, image_size_px):
+        for image in read_ahead(paths, image_size_px, threads=network.cores):
             extraction.add(image)
             shown.update()
     return extraction.finish()

@@ -9,7 +9,6 @@ from threading import Lock
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from eval.features.ahead import count_cores
 from eval.features.graphs.assembly import FeatureGraph
 from export.graph.operations import Graph, Operation
 from export.tflite.file import TfliteFile
@@ -28,6 +27,7 @@ class LitertExtractor:
     Args:
         build: Reads the weights and builds the graph.
         prepare: Turns an image, `(height, width, 3)` uint8, into what the graph takes.
+        cores: Cores to run on.
         scale: Factor of the features.
 
     Raises:
@@ -37,10 +37,14 @@ class LitertExtractor:
     batch_size = 1
 
     def __init__(
-        self, build: Callable[[], FeatureGraph], prepare: Callable[[np.ndarray], np.ndarray], *, scale: float = 1.0
+        self,
+        build: Callable[[], FeatureGraph],
+        prepare: Callable[[np.ndarray], np.ndarray],
+        *,
+        cores: int = 1,
+        scale: float = 1.0,
     ) -> None:
         self._build, self._prepare, self._scale = build, prepare, np.float32(scale)
-        cores = count_cores()
         self.workers = min(cores, _MOST_INTERPRETERS)
         """How many threads can compute at once."""
         self._threads = cores // self.workers

@@ -6,7 +6,7 @@
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal, Protocol
@@ -18,6 +18,7 @@ from compress.console.installing import install_command
 from compress.errors import UnusableModel, UsageError
 from eval.config import ExtractorName, NetworkName
 from eval.features import fetched, resizers
+from eval.features.ahead import count_cores
 from eval.features.graphs import efficientnet_lite0, inception, squeezenet
 from eval.features.graphs.assembly import FeatureGraph
 from eval.features.litert import LitertExtractor
@@ -72,6 +73,8 @@ class FeatureNetwork:
     stages: tuple[str, ...]
     """Modules of torch-fidelity's extractor whose outputs perceptual distances compare, from edges to objects."""
     extracted_by: ExtractorName = "litert"
+    cores: int = field(default_factory=count_cores)
+    """Cores that it, and the reading of its images, may use. They change nothing but speed and memory."""
 
     @property
     def width(self) -> int:
@@ -145,10 +148,10 @@ def _load_extractor(network: FeatureNetwork) -> Extractor:
         return _load_torch_fidelity(network)
     build = partial(_build_graph, network.name, network.weights)
     if network.name == "inception":
-        return LitertExtractor(build, resizers.prepare_inception)
+        return LitertExtractor(build, resizers.prepare_inception, cores=network.cores)
     if network.name == "efficientnet-lite0":
-        return LitertExtractor(build, resizers.prepare_lite0)
-    return LitertExtractor(build, resizers.prepare_squeezenet, scale=squeezenet.FEATURE_SCALE)
+        return LitertExtractor(build, resizers.prepare_lite0, cores=network.cores)
+    return LitertExtractor(build, resizers.prepare_squeezenet, cores=network.cores, scale=squeezenet.FEATURE_SCALE)
 
 
 def _build_graph(name: NetworkName, weights: Path) -> FeatureGraph:

@@ -1,7 +1,7 @@
 """Similarity of a student's images to its teacher's, or to the truth: of one pair, and of two folders."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -91,16 +91,25 @@ def compare_folders(
     Raises:
         UnusableData: If a file is broken or has no partner, or a pair differs in size.
     """
-    images = {}
-    for stem, (fake_path, teacher_path) in pair_by_stem(fake, teacher).items():
+    return FolderSimilarity(dict(compare_pairs(pair_by_stem(fake, teacher).items(), with_ssim=with_ssim, size=size)))
+
+
+def compare_pairs(
+    pairs: Iterable[tuple[str, tuple[Path, Path]]], *, with_ssim: bool = True, size: tuple[int, int] | None = None
+) -> Iterator[tuple[str, ImageSimilarity]]:
+    """Yield the stem and the similarity of each pair of files, as `pair_by_stem` gives them; else as `compare_folders`.
+
+    Raises:
+        UnusableData: If a file is broken or a pair differs in size.
+    """
+    for stem, (fake_path, teacher_path) in pairs:
         ours, theirs = read_image(fake_path, size), read_image(teacher_path, size)
         if ours.shape != theirs.shape:
             raise UnusableData(
                 f"{fake_path} is {_size(ours)}, but {teacher_path} is {_size(theirs)}; similarity needs equal sizes. "
                 "Translate both with one image size."
             )
-        images[stem] = compare_images(ours, theirs, with_ssim=with_ssim)
-    return FolderSimilarity(images)
+        yield stem, compare_images(ours, theirs, with_ssim=with_ssim)
 
 
 def compare_images(ours: np.ndarray, theirs: np.ndarray, *, with_ssim: bool = True) -> ImageSimilarity:

@@ -1,20 +1,27 @@
 """Pairs of images in two folders: those of the same name."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from compress.errors import UnusableData
 from compress.images import list_images
 
+Lister = Callable[[Path], list[Path]]
 _NAMED = 3
 
 
-def pair_by_stem(first: Path, second: Path) -> dict[str, tuple[Path, Path]]:
+def pair_by_stem(first: Path, second: Path, listed: Lister = list_images) -> dict[str, tuple[Path, Path]]:
     """Pair the images of two folders by name without suffix, sorted.
+
+    Args:
+        first: A folder.
+        second: Another one.
+        listed: Lists the images of a folder.
 
     Raises:
         UnusableData: If a folder has no images or two of one stem, or an image has no partner.
     """
-    ours, theirs = list_by_stem(first), list_by_stem(second)
+    ours, theirs = list_by_stem(first, listed), list_by_stem(second, listed)
     unpaired = [f"{_first_few(ours.keys() - theirs.keys())} only in {first}"] if ours.keys() - theirs.keys() else []
     unpaired += [f"{_first_few(theirs.keys() - ours.keys())} only in {second}"] if theirs.keys() - ours.keys() else []
     if unpaired:
@@ -22,14 +29,14 @@ def pair_by_stem(first: Path, second: Path) -> dict[str, tuple[Path, Path]]:
     return {stem: (path, theirs[stem]) for stem, path in ours.items()}
 
 
-def list_by_stem(folder: Path) -> dict[str, Path]:
+def list_by_stem(folder: Path, listed: Lister = list_images) -> dict[str, Path]:
     """List the images of a folder by name without suffix, sorted.
 
     Raises:
         UnusableData: If it has no images, or two of one stem.
     """
     found: dict[str, Path] = {}
-    for path in list_images(folder):
+    for path in listed(folder):
         if path.stem in found:
             raise UnusableData(f"{found[path.stem]} and {path} share a stem, by which images are paired; keep one.")
         found[path.stem] = path

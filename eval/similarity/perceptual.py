@@ -47,7 +47,7 @@ def perceptual_distances(
         arXiv:1801.03924, equation 1 with all weights 1.
     """
     extractor = network.extractor
-    images = read_ahead(chain.from_iterable(pairs), image_size_px)
+    images = read_ahead(chain.from_iterable(pairs), image_size_px, threads=network.cores)
     batches = _in_batches(zip(images, images, strict=True), batch_size or extractor.batch_size)
     distances = map_ahead(partial(_compare, extractor), batches, threads=extractor.workers)
     return np.array(list(chain.from_iterable(distances)), dtype=np.float32)
