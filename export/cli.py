@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from compress import console
 from compress.errors import UnusableModel
 from compress.files.atomic import refuse_existing
+from compress.fleet.config import ALONE, FleetConfig
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 from export.config import CoremlConfig, OnnxConfig, TfliteConfig, TranslateConfig
 from export.quantize.config import QuantizeConfig
@@ -228,6 +229,7 @@ def translate(
     out: Path,
     config: Annotated[TranslateConfig, Flags] | None = None,
     reading: Annotated[ReadingConfig, Flags] | None = None,
+    fleet: Annotated[FleetConfig, Flags] | None = None,
     overwrite: Switch = False,
     json: Switch = False,
 ) -> None:
@@ -244,7 +246,8 @@ def translate(
     from export.translate import translate as run_stage
 
     chosen, said = config or TranslateConfig(), reading or AS_FOUND
-    console.show(run_stage(model, images, out, chosen, reading=said, overwrite=overwrite), as_json=json)
+    result = run_stage(model, images, out, chosen, reading=said, fleet=fleet or ALONE, overwrite=overwrite)
+    console.show(result, as_json=json)
 
 
 def check_exists(model: Path) -> None:

@@ -1,24 +1,17 @@
 """`compress translate`: any artifact or model file over a folder of images, one PNG each."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from compress.artifact import TRANSLATION_NAME, find_trained_with, is_artifact, open_artifact
 from compress.console.progress import progress
 from compress.data.folders import list_photos_to_translate
-from compress.errors import UnsupportedLayer, UnusableArtifact, UsageError
 from compress.files.atomic import atomic_dir, refuse_existing
-from compress.images import read_images, require_distinct_stems, to_float, to_uint8, write_png
-from compress.teachers.packed import read_packed_config
-from compress.teachers.reading.config import AS_FOUND, ReadingConfig, require_teacher_file
+from compress.files.remote import to_url
+from compress.fleet.config import ALONE, FleetConfig
+from compress.images import read_images, require_distinct_stems, to_uint8, write_png
+from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 from export.config import TranslateConfig
-
-Translator = Callable[[np.ndarray], np.ndarray]
-"""Turns a `(height, width, 3)` uint8 photo into a float picture in [-1, 1]."""
+from export.translator import open_translator, write_record
 
 
 def translate(
@@ -28,6 +21,7 @@ def translate(
     config: TranslateConfig,
     *,
     reading: ReadingConfig = AS_FOUND,
+    fleet: FleetConfig = ALONE,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Run a model over a folder of images; only one of them is in memory at a time.
@@ -35,104 +29,42 @@ def translate(
     Args:
         model: An artifact, a `.tflite` file, or any teacher's file.
         images: A photo, a folder of photos, or a data set, whose test photos are taken; broken ones are named and
-            skipped, up to 1 %.
+            skipped, up to 1 %. With a fleet, a folder of remote storage, too.
         out: The folder to write: for each photo a PNG of the same stem, and `translation.json` where the model's
-            manifest tells of a pretrained network that it was trained with, so that scores can say so.
+            manifest tells of a pretrained network that it was trained with, so that scores can say so. With a fleet,
+            an empty place of remote storage, too, to which the workers write.
         config: Image size, threads and the like.
         reading: What the user says about the teacher's file.
+        fleet: The processes that share the images; the pictures are the same ones.
         overwrite: Whether `out` may exist.
 
     Returns:
         JSON-ready: numbers of images that were written and skipped, their height and width.
 
     Raises:
-        UsageError: If `out` exists, or the image size does not fit the model or is missing.
+        UsageError: If `out` exists, the image size does not fit the model or is missing, or a place is remote and no
+            fleet was asked for.
         UnusableInput: If the model or the folder cannot be used.
     """
-    refuse_existing(out, overwrite=overwrite)
-    paths = list_photos_to_translate(images)
-    require_distinct_stems(paths)
-    run, size = open_translator(model, config, reading)
-    written = 0
-    with atomic_dir(out, overwrite=overwrite) as scratch:
-        for path, photo in progress(read_images(paths, size), total=len(paths), name="translate", unit="image"):
-            write_png(scratch / f"{path.stem}.png", to_uint8(run(photo)))
-            written += 1
-        if trained_with := _trained_with(model):
-            record = {"model": model.name, "trained_with": trained_with}
-            (scratch / TRANSLATION_NAME).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    if fleet.flag is not None:
+        from export.sharded import translate_on_workers
+
+        written, total, size = translate_on_workers(model, images, out, config, reading, fleet, overwrite=overwrite)
+    else:
+        refuse_existing(out, overwrite=overwrite)
+        paths = list_photos_to_translate(images)
+        require_distinct_stems(paths)
+        run, size = open_translator(model, config, reading)
+        written, total = 0, len(paths)
+        with atomic_dir(out, overwrite=overwrite) as scratch:
+            for path, photo in progress(read_images(paths, size), total=total, name="translate", unit="image"):
+                write_png(scratch / f"{path.stem}.png", to_uint8(run(photo)))
+                written += 1
+            write_record(model, scratch)
     return {
-        "out": str(out),
+        "out": to_url(out),
         "images": written,
-        "skipped": len(paths) - written,
+        "skipped": total - written,
         "height_px": size[0],
         "width_px": size[1],
     }
-
-
-def _trained_with(model: Path) -> str | None:
-    """Return what the manifest of an artifact tells, of the artifact that a file lies in, or of a packed student."""
-    artifacts = [path for path in (model, model.parent) if is_artifact(path)]
-    if artifacts:
-        return open_artifact(artifacts[0]).manifest.trained_with
-    return find_trained_with(read_packed_config(model))
-
-
-def open_translator(model: Path, config: TranslateConfig, reading: ReadingConfig) -> tuple[Translator, tuple[int, int]]:
-    """Open any artifact or model file.
-
-    Returns:
-        What translates a photo, and the height and width of the photos that it takes, pixels.
-
-    Raises:
-        UsageError: If the image size does not fit the model or is missing.
-        UnusableInput: If the model cannot be used.
-    """
-    if is_artifact(model):
-        artifact = open_artifact(model)
-        if artifact.manifest.format == "tflite":
-            return _open_tflite(artifact.model_path, config, reading)
-        if artifact.manifest.format == "onnx":
-            return _open_source(artifact.model_path, config, reading)
-        if artifact.manifest.format == "mlpackage":
-            raise UnusableArtifact(f"{model} holds a Core ML package, which runs on Apple devices only.")
-    elif model.suffix == ".tflite":
-        return _open_tflite(model, config, reading)
-    return _open_source(model, config, reading)
-
-
-def _open_tflite(path: Path, config: TranslateConfig, reading: ReadingConfig) -> tuple[Translator, tuple[int, int]]:
-    require_teacher_file(path, reading)
-    from export.interpreter.litert import TfliteGenerator
-
-    wanted = config.image_size_px
-    size = None if wanted is None else (wanted, wanted)
-    generator = TfliteGenerator.open(path, threads=config.threads, size=size)
-    if wanted is not None and generator.size != (wanted, wanted):
-        if (wanted, wanted) not in generator.sizes:
-            taken = " or ".join(f"{height}x{width}" for height, width in generator.sizes)
-            raise UsageError(f"{path} takes {taken} images, but image_size_px = {wanted}. Leave --image-size-px out.")
-        generator = generator.at_size((wanted, wanted))
-    return generator.translate, generator.size
-
-
-def _open_source(path: Path, config: TranslateConfig, reading: ReadingConfig) -> tuple[Translator, tuple[int, int]]:
-    """Open a Keras or PyTorch generator as the float file that it would be exported as, the fastest way to run it."""
-    from export.graph.passes import TFLITE, apply_passes
-    from export.interpreter.litert import TfliteGenerator
-    from export.source import load_source
-    from export.tflite.emitter import float_file
-
-    source = load_source(path, reading=reading)
-    size = source.image_size(config.image_size_px)
-    try:
-        graph = source.lower(size)
-    except UnsupportedLayer:
-        # What no file can hold, such as a PReLU, Keras runs all the same.
-        return _in_keras(source.model), size
-    content = float_file(apply_passes(graph, TFLITE), "fp32")
-    return TfliteGenerator(content, name=path.name, threads=config.threads).translate, size
-
-
-def _in_keras(model: Any) -> Translator:
-    return lambda photo: np.asarray(model.predict_on_batch(to_float(photo)[np.newaxis]), dtype=np.float32)[0]

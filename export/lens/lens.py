@@ -19,7 +19,7 @@ from export.alignment import find_template
 from export.lens.config import LensConfig
 from export.lens.detail import local_gain
 from export.lens.paste import Kept, Photo, feathered_mask, lay, paste
-from export.translate import Translator, open_translator
+from export.translator import Translator, open_translator
 
 FindFaces = Callable[[np.ndarray], list[Face]]
 """Finds the faces of a `(height, width, 3)` uint8 photo, the largest first."""

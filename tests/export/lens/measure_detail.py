@@ -22,7 +22,7 @@ from compress.teachers.reading.config import AS_FOUND
 from export.config import TranslateConfig
 from export.lens.config import Detail
 from export.lens.paste import Photo, paste
-from export.translate import open_translator
+from export.translator import open_translator
 
 Way = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """Makes a large picture, 0 to 1, of the photo, the photo as the model saw it, and what it made of that."""
