@@ -58,7 +58,7 @@ ALLOWED: Mapping[str, Mapping[str, set[str] | None]] = {
 """For each package, what it may import of which; None is all of it."""
 TRAINING_ROOMS = {"compress.distill", "compress.training"}
 MOST_MODULES, MOST_LINES = 14, 400
-HEAVY = {"tensorflow", "keras", "torch", "torchvision", "torch_fidelity", "coremltools"}
+HEAVY = {"tensorflow", "keras", "torch", "torchvision", "torch_fidelity", "coremltools", "ray", "optuna"}
 """Packages that `--help` must not load."""
 
 

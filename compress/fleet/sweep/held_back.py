@@ -60,14 +60,14 @@ def read_shipped(run: Path) -> HeldBack:
 
 
 def may_pause(run: Path, step: int, *, is_saved: bool) -> bool:
-    """Check whether a training has measured KID at a step.
+    """Check whether a training that goes on has measured KID at a step.
 
     Args:
         run: The folder of a `compress run`.
         step: The step.
         is_saved: Whether a checkpoint follows on that step, which is waited for.
     """
-    if read_held_back(run).at(step) is None:
+    if (run / STUDENT).exists() or read_held_back(run).at(step) is None:
         return False
     work = place_of_training(run / STUDENT)
     try:

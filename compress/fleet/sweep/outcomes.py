@@ -11,14 +11,12 @@ from compress.fleet.sweep.held_back import HeldBack, read_held_back, read_shippe
 from compress.fleet.trial import Outcome, Status, run_folder
 from compress.run.pipeline import exported_models
 
-_HALVED = "with half the batch, since memory did not suffice"
-
 
 def finished(sweep_dir: Path, proposal: Proposal, effort: Effort, verdict: Verdict) -> Outcome:
     """Return the outcome of a trial that is trained and exported, with what its file takes."""
     run = run_folder(sweep_dir, proposal.trial.key)
     cost = open_artifact(run / exported_models(proposal.need_recipe())[-1]).manifest.cost
-    reason = f"trained {_HALVED}" if effort.has_halved else None
+    reason = "trained with half the batch, since memory did not suffice" if effort.has_halved else None
     return _outcome("finished", reason, effort, read_shipped(run), (cost.macs, cost.size_bytes, verdict.latency_ratio))
 
 
@@ -37,7 +35,7 @@ def failed(
     sweep_dir: Path, proposal: Proposal, effort: Effort, verdict: Verdict, failure: Failure, why: str
 ) -> Outcome:
     """Return the outcome of a trial that is not tried again."""
-    tried = f" again, {_HALVED}" if effort.has_halved else ""
+    tried = ", with half the batch too" if effort.has_halved else ""
     told = {"memory": f"ran out of memory{tried}: ", "lost": f"lost its worker or node {effort.lost + 1} times: "}
     measured = read_held_back(run_folder(sweep_dir, proposal.trial.key))
     return _outcome("failed", f"{told.get(failure, '')}{why}", effort, measured, _predicted(verdict))

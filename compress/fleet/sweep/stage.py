@@ -3,7 +3,6 @@
 import secrets
 from collections import Counter
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,17 @@ from compress.errors import PocketGANError, UsageError
 from compress.files.atomic import replace_bytes, replace_text
 from compress.files.ownership import is_empty
 from compress.fleet.budget.check import Verdict
-from compress.fleet.choice import Candidate, choose_in
+from compress.fleet.closing import close_sweep
 from compress.fleet.cluster import connected, require_fleet
 from compress.fleet.config import FleetConfig
 from compress.fleet.report.live import LiveTable
-from compress.fleet.scoring import read_scores, score_once
+from compress.fleet.report.page import write_page
 from compress.fleet.sweep.attempt import MARKER
 from compress.fleet.sweep.build import Builder
 from compress.fleet.sweep.driver import Driver
 from compress.fleet.sweep.engine import Engine, Place, require_room
 from compress.fleet.sweep.spec import SweepSpec, read_spec
-from compress.fleet.trial import SWEEP, Outcome, Trial, list_trials, run_folder, write_table
+from compress.fleet.trial import SWEEP, Outcome, Trial, list_trials, write_table
 from compress.run.recipe import Kinds
 
 
@@ -39,7 +38,7 @@ def sweep(asked: Path, out: Path, fleet: FleetConfig, above: Kinds) -> dict[str,
         above: Configuration classes of a recipe's [quantize] and [export].
 
     Returns:
-        JSON-ready: how many trials ended how, and where the table is.
+        JSON-ready: how many trials ended how, the chosen, and where table and page are.
 
     Raises:
         UsageError: If the extra is missing, the file is wrong, `out` is no sweep's folder, or a node does not see it.
@@ -66,27 +65,10 @@ def sweep(asked: Path, out: Path, fleet: FleetConfig, above: Kinds) -> dict[str,
         Driver(spec, builder, out, start).run()
     table = write_table(out)
     trials = list_trials(out)
+    page = write_page(out)
     _require_trained(trials)
-    chosen = choose_in(out)
-    score_once(out, chosen)
-    return {
-        "trials": len(trials),
-        **_count(trials),
-        "chosen": [_describe(out, one) for one in chosen],
-        "table": str(table),
-    }
-
-
-def _describe(out: Path, chosen: Candidate) -> dict[str, Any]:
-    key, settings = chosen.trial.key, dict(chosen.trial.settings)
-    return {
-        "number": chosen.trial.number,
-        "settings": settings,
-        "held_back_kid": chosen.kid,
-        "size_bytes": chosen.size_bytes,
-        "score": asdict(read_scores(out)[key]),
-        "run": str(run_folder(out, key)),
-    }
+    chosen = close_sweep(out)
+    return {"trials": len(trials), **_count(trials), "chosen": chosen, "table": str(table), "page": str(page)}
 
 
 def _connected(spec: SweepSpec, fleet: FleetConfig) -> AbstractContextManager[Any]:
