@@ -311,11 +311,12 @@ def sweep(
         cluster: HOST:PORT of a Ray cluster's head node to use instead.
         json: Print JSON.
     """
+    from compress.fleet.closing import closing_lines
     from compress.fleet.config import FleetConfig
     from compress.fleet.sweep.stage import sweep as run_stage
 
     result = run_stage(file, out, FleetConfig(workers=workers, cluster=cluster), _classes_above())
-    console.show(result, as_json=json)
+    console.show(result, as_json=json, text=closing_lines(out))
 
 
 @app.command(name="recipe")

@@ -5,6 +5,7 @@ is enlarged is turned at its own size and then resized along the axes, row by ro
 take most of the lens's time.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from compress.faces.cut import bounds
 from compress.faces.template import Placement, apply_map, invert_map
 from export.lens.config import Detail
 from export.lens.detail import UNIT_BITS, local_gain
-from export.lens.resample import BLOCK, Enlarged, turn
+from export.lens.resample import Enlarged, rows_at_once, turn
 
 _CLEAR_PX = 2
 """Pixels along a mask's border that are clear: a filter mixes what lies outside the square into them."""
@@ -22,6 +23,7 @@ _WHITE = 255
 _LEAST_WITH_DETAIL = 1.2
 """Side of a square, in the model's, up to which the photo's detail beyond the model's size is kept as it is."""
 _SHARE_BITS = 7
+_ALL = 1 << _SHARE_BITS
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,11 +87,10 @@ def paste(
         return
     magnified = placement.side_px / cut_out.shape[0]
     if detail == "none" and magnified > 1:
-        turned = _turn([translated, mask], placement, box)
-        lay(photo, box, turned[..., :3], turned[..., 3])
+        (picture,), weight = _turn([translated], mask, placement, box)
+        lay(photo, box, picture, weight)
         return
-    turned = _turn([translated, mask, cut_out, np.zeros_like(mask)], placement, box)
-    picture, weight, before = turned[..., :3], turned[..., 3], turned[..., 4:7]
+    (picture, before), weight = _turn([translated, cut_out], mask, placement, box)
     if original is None:
         original = photo.seen()
     if magnified <= _LEAST_WITH_DETAIL:
@@ -123,20 +124,45 @@ def lay(
         kept: What of the photo is added to the picture.
     """
     left, top, right, bottom = box
-    shares = np.repeat((weight[..., np.newaxis] + 1) >> 1, 3, axis=2)
     height, width = bottom - top, right - left
-    pictures, weights = Enlarged(picture, height, width), Enlarged(shares, height, width)
+    pictures = Enlarged(picture, height, width)
+    shares = Enlarged((weight[..., np.newaxis] + 1) >> 1, height, width)
     befores = Enlarged(kept.before, height, width) if kept else None
     gains = Enlarged(kept.gain, height, width) if kept and kept.gain is not None else None
-    for start in range(0, height, BLOCK):
-        stop = min(start + BLOCK, height)
-        rows = np.s_[top + start : top + stop, left:right]
-        new = pictures.rows(start, stop)
-        if kept and befores:
-            factor = gains.rows(start, stop) if gains else None
-            new = _with_detail(new, kept.original[rows], befores.rows(start, stop), factor)
-        part = Photo(photo.colours[rows], None if photo.transparency is None else photo.transparency[rows])
-        _lay_rows(part, new, weights.rows(start, stop))
+    rows = rows_at_once(width)
+    for start in range(0, height, rows):
+        stop = min(start + rows, height)
+        for first, last, is_all in _spans(shares.sources(start, stop)):
+            place = np.s_[top + start : top + stop, left + first : left + last]
+            piece = start, stop, first, last
+            new = pictures.rows(*piece)
+            if kept and befores:
+                new = _with_detail(new, kept.original[place], befores.rows(*piece), gains and gains.rows(*piece))
+            if is_all and photo.transparency is None:
+                photo.colours[place] = new.reshape(stop - start, last - first, 3)
+            else:
+                part = Photo(photo.colours[place], None if photo.transparency is None else photo.transparency[place])
+                _lay_rows(part, new, np.repeat(shares.rows(*piece), 3, axis=1))
+
+
+def _spans(shares: np.ndarray) -> Iterator[tuple[int, int, bool]]:
+    """Yield the columns of some rows in which there is something to lay: from, to, and whether it covers all there.
+
+    Args:
+        shares: `(rows, columns)`, 0 to 128; the columns in which all are 128 are taken apart where they are neighbours.
+    """
+    touched, covered = np.flatnonzero(shares.max(axis=0)), np.flatnonzero(shares.min(axis=0) == _ALL)
+    if not len(touched):
+        return
+    first, last = int(touched[0]), int(touched[-1]) + 1
+    start, stop = (int(covered[0]), int(covered[-1]) + 1) if len(covered) else (last, last)
+    if stop - start != len(covered):
+        start = stop = last
+    yield from (
+        (begin, end, is_all)
+        for begin, end, is_all in ((first, start, False), (start, stop, True), (stop, last, False))
+        if begin < end
+    )
 
 
 def _with_detail(new: np.ndarray, original: np.ndarray, before: np.ndarray, gain: np.ndarray | None) -> np.ndarray:
@@ -179,27 +205,31 @@ def _inside(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> tuple[int
     return (left, top, right, bottom) if left < right and top < bottom else None
 
 
-def _turn(layers: list[np.ndarray], placement: Placement, box: tuple[int, int, int, int]) -> np.ndarray:
-    """Turn a square's layers to the photo's axes, over a part of the photo.
+def _turn(
+    pictures: list[np.ndarray], mask: np.ndarray, placement: Placement, box: tuple[int, int, int, int]
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Turn a square's pictures to the photo's axes, over a part of the photo.
 
     Args:
-        layers: Pictures `(size, size, 3)` and masks `(size, size)`, uint8; 4 or 8 channels together.
+        pictures: `(size, size, 3)` uint8 each, one or two.
+        mask: `(size, size)` uint8.
         placement: Where the square lies.
         box: Left, top, right and bottom of the part, pixels.
 
     Returns:
-        `(height, width, channels)` int16: of the part's size, or smaller by what the square is enlarged in the photo.
-        Beside the square, its border goes on.
+        The pictures, `(height, width, 3)`, and the mask, `(height, width)`, int16: of the part's size, or smaller by
+        what the square is enlarged in the photo. Beside the square, its border goes on.
     """
     left, top, right, bottom = box
     width, height = right - left, bottom - top
-    scale = layers[0].shape[0] / placement.side_px
+    scale = len(mask) / placement.side_px
     # A square that is enlarged is turned at its own scale, one that is shrunk at the photo's, near which it is brought.
     across, down = (max(1, round(side * min(scale, 1.0))) for side in (width, height))
     # From places in the picture turned at the square's own scale to the photo's, and to the square's.
     to_photo = np.array([[width / across, 0, left], [0, height / down, top]])
-    back = invert_map(placement.matrix(layers[0].shape[0]))
+    back = invert_map(placement.matrix(len(mask)))
     matrix = np.concatenate([back[:, :2] @ to_photo[:, :2], apply_map(back, to_photo[:, 2:].T).T], axis=1)
     if (shrink := round(scale)) > 1:
-        layers, matrix = [np.asarray(Image.fromarray(layer).reduce(shrink)) for layer in layers], matrix / shrink
-    return turn(np.dstack(layers), matrix, down, across)
+        *pictures, mask = (np.asarray(Image.fromarray(layer).reduce(shrink)) for layer in (*pictures, mask))
+        matrix = matrix / shrink
+    return turn(pictures, mask, matrix, down, across)

@@ -26,14 +26,15 @@ function pixelBefore(steps, length) {
 
 // Sample a square of `side` pixels, four bytes each, at the places of another grid; its border goes on outside.
 export function turn(pixels, side, matrix, width, height) {
-  const [acrossX, downX, acrossY, downY, across, down] = matrix.map(Math.fround);
+  const [acrossX, downX, acrossY, downY, across, down] = matrix;
   const turned = new Uint8ClampedArray(4 * width * height);
+  const [columnsX, columnsY] = [acrossX, downX].map((step) => stepsAlong(width, step, 0));
+  const [rowsX, rowsY] = [stepsAlong(height, acrossY, across - 0.5), stepsAlong(height, downY, down - 0.5)];
+  const last = (side - 1) << STEP_BITS;
   for (let y = 0, to = 0; y < height; y += 1) {
-    const startX = Math.fround(Math.fround(acrossY * (y + 0.5)) + across);
-    const startY = Math.fround(Math.fround(downY * (y + 0.5)) + down);
     for (let x = 0; x < width; x += 1) {
-      const stepsX = stepsOf(Math.fround(Math.fround(acrossX * (x + 0.5)) + startX), side);
-      const stepsY = stepsOf(Math.fround(Math.fround(downX * (x + 0.5)) + startY), side);
+      const stepsX = Math.min(Math.max(columnsX[x] + rowsX[y], 0), last);
+      const stepsY = Math.min(Math.max(columnsY[x] + rowsY[y], 0), last);
       const [u, v] = [pixelBefore(stepsX, side), pixelBefore(stepsY, side)];
       const [right, below] = [stepsX - (u << STEP_BITS), stepsY - (v << STEP_BITS)];
       for (let from = 4 * (v * side + u), end = to + 4; to < end; from += 1, to += 1) {
@@ -44,6 +45,11 @@ export function turn(pixels, side, matrix, width, height) {
     }
   }
   return turned;
+}
+
+// Return what each place along an axis adds to one of the square's, in 128ths of a pixel.
+function stepsAlong(length, step, start) {
+  return Int32Array.from({ length }, (_, place) => roundEven((step * (place + 0.5) + start) * 128));
 }
 
 // Return, for each place of an axis that is enlarged, the source's place before it and the weight of the next.

@@ -4,51 +4,66 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.lens.resample import BLOCK, Enlarged, turn
+from export.lens.resample import Enlarged, turn
 
 
-@pytest.mark.parametrize("depth", [4, 8])
+@pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("roll", [0.0, 0.3, 2.0])
-def test_turned_layers_are_pillows(depth: int, roll: float) -> None:
+def test_turned_pictures_and_masks_are_pillows(count: int, roll: float) -> None:
     random = np.random.default_rng(0)
-    coarse = random.integers(0, 256, (9, 9, depth), dtype=np.uint8)
-    layers = np.dstack([np.asarray(Image.fromarray(one).resize((64, 64))) for one in np.moveaxis(coarse, -1, 0)])
+    coarse = Image.fromarray(random.integers(0, 256, (9, 9, 3), dtype=np.uint8))
+    picture = np.asarray(coarse.resize((64, 64)))
+    pictures, mask = [picture, 255 - picture][:count], np.ascontiguousarray(picture[..., 1])
     cosine, sine = np.cos(roll), np.sin(roll)
     matrix = np.array([[cosine, -sine, 32 - 20 * cosine + 20 * sine], [sine, cosine, 32 - 20 * sine - 20 * cosine]])
-    turned = turn(layers, matrix, 40, 41)
-    assert turned.dtype == np.int16
-    for index in range(depth):
-        image = Image.fromarray(np.ascontiguousarray(layers[..., index]))
-        expected = np.asarray(
-            image.transform((41, 40), Image.Transform.AFFINE, tuple(matrix.ravel()), Image.Resampling.BILINEAR)
+    turned, turned_mask = turn(pictures, mask, matrix, 40, 41)
+    assert len(turned) == count
+    assert (turned[0].dtype, turned_mask.dtype) == (np.int16, np.int16)
+
+    def pillows(layer: np.ndarray) -> np.ndarray:
+        bilinear = Image.Resampling.BILINEAR
+        return np.asarray(
+            Image.fromarray(layer).transform((41, 40), Image.Transform.AFFINE, tuple(matrix.ravel()), bilinear)
         )
-        # Pillow leaves what lies within half a pixel of the border black.
-        inside = (
-            np.asarray(
-                Image.new("L", image.size, 255).transform((41, 40), Image.Transform.AFFINE, tuple(matrix.ravel()))
-            )
-            > 0
-        )
-        assert np.abs(turned[..., index] - expected)[inside & (expected > 0)].max() <= 2
+
+    # Pillow leaves what lies within half a pixel of the border black.
+    inside = pillows(np.full((64, 64), 255, np.uint8)) == 255
+    for layer, found in zip((*pictures, mask), (*turned, turned_mask), strict=True):
+        assert np.abs(found - pillows(layer).astype(int))[inside].max() <= 2
 
 
-def test_a_turn_by_nothing_is_the_layers_themselves() -> None:
-    layers = np.random.default_rng(0).integers(0, 256, (70, 50, 4), dtype=np.uint8)
-    np.testing.assert_array_equal(turn(layers, np.array([[1.0, 0, 0], [0, 1.0, 0]]), 70, 50), layers)
+def test_a_turn_by_nothing_is_the_picture_itself() -> None:
+    random = np.random.default_rng(0)
+    picture, mask = (random.integers(0, 256, shape, dtype=np.uint8) for shape in ((70, 50, 3), (70, 50)))
+    (turned,), turned_mask = turn([picture], mask, np.array([[1.0, 0, 0], [0, 1.0, 0]]), 70, 50)
+    np.testing.assert_array_equal(turned, picture)
+    np.testing.assert_array_equal(turned_mask, mask)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("height", "width"), [(200, 170), (64, 100), (90, 48), (64, 48), (65, 49)])
-def test_enlarged_pictures_are_pillows(height: int, width: int) -> None:
+def test_enlarged_pictures_are_pillows(height: int, width: int, channels: int) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (64, 48, 3), dtype=np.uint8)
-    enlarged = Enlarged(picture.astype(np.int16), height, width)
-    blocks = [enlarged.rows(start, min(start + BLOCK, height)).copy() for start in range(0, height, BLOCK)]
-    expected = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
-    assert np.abs(np.concatenate(blocks).reshape(expected.shape) - expected).max() <= 2
+    enlarged = Enlarged(picture[..., :channels].astype(np.int16), height, width)
+    blocks = [enlarged.rows(start, min(start + 32, height), 0, width) for start in range(0, height, 32)]
+    expected = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))[..., :channels]
+    found = np.concatenate(blocks).reshape(expected.shape)
+    assert np.abs(found - expected).max() <= 2
+    part = enlarged.rows(20, 50, 7, 40).reshape(30, 33, channels)
+    np.testing.assert_array_equal(part, found[20:50, 7:40])
+
+
+def test_the_largest_differences_do_not_run_over() -> None:
+    picture = np.array([[[255], [-255]], [[-128], [128]], [[128], [-128]]], np.int16).repeat(3, axis=2)[:, :1]
+    rows = Enlarged(picture, 30, 1).rows(0, 30, 0, 1)[:, 0]
+    places = np.clip((np.arange(30) + 0.5) / 10 - 0.5, 0, 2)
+    assert np.abs(rows - np.interp(places, [0, 1, 2], [255, -128, 128])).max() <= 2
 
 
 @pytest.mark.parametrize("side", [1, 2])
 def test_pictures_of_a_pixel_are_enlarged(side: int) -> None:
     picture = np.full((side, side, 3), 77, np.int16)
-    np.testing.assert_array_equal(Enlarged(picture, 9, 9).rows(0, 9), np.full((9, 27), 77))
-    turned = turn(np.full((side, side, 4), 77, np.uint8), np.array([[0.1, 0, 0], [0, 0.1, 0]]), 5, 5)
-    np.testing.assert_array_equal(turned, np.full((5, 5, 4), 77))
+    np.testing.assert_array_equal(Enlarged(picture, 9, 9).rows(0, 9, 0, 9), np.full((9, 27), 77))
+    mask = np.full((side, side), 77, np.uint8)
+    (turned,), _ = turn([picture.astype(np.uint8)], mask, np.array([[0.1, 0, 0], [0, 0.1, 0]]), 5, 5)
+    np.testing.assert_array_equal(turned, np.full((5, 5, 3), 77))
