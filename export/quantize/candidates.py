@@ -18,6 +18,7 @@ from compress.distill.config import FitConfig
 from compress.distill.training_data.build import TrainingData
 from compress.distill.training_data.pairs import Pairs
 from compress.distill.watch.pictures import held_back_psnr_db
+from compress.errors import UsageError
 from compress.images import psnr_db
 from compress.models.io import clone
 from compress.training import loop
@@ -114,6 +115,7 @@ def run_candidates(
     graph = quantizer.lower_student(model, student_psnr_db)
     ranges = quantizer.choose_ranges(graph)
     candidates = [quantizer.measure("ptq", graph, quantizer.quantize_corrected(graph, ranges))]
+    _require_small(candidates[0], config.max_bytes)
     if config.method == "qat":
         candidates += [quantizer.train_control(graph), quantizer.train_qat(graph, ranges)]
     result = QuantizeResult(student_psnr_db, candidates, quantizer.held_back)
@@ -125,6 +127,19 @@ def run_candidates(
         message = "%s: int8 file of %d bytes, %.2f dB to the teacher, %.2f dB to its own graph"
         _log.info(message, one.method, one.file_bytes, one.psnr_db, one.graph_psnr_db)
     return result
+
+
+def _require_small(candidate: Candidate, max_bytes: int | None) -> None:
+    """Check the size of a file without float operators, before anything is trained.
+
+    Raises:
+        UsageError: If it is larger than it may be.
+    """
+    if max_bytes is not None and candidate.file_bytes > max_bytes:
+        raise UsageError(
+            f"max_bytes = {max_bytes}, but the int8 file takes {candidate.file_bytes}. Make the student smaller "
+            f"(compress prune --max-bytes {max_bytes}), or allow more."
+        )
 
 
 class _Quantizer:
@@ -185,7 +200,9 @@ class _Quantizer:
     def move_to_float(self, result: QuantizeResult) -> Candidate:
         """Make the best candidate once more, with as many operators in float as may be."""
         best, whole = result.best, result.best.quantized
-        chosen = float_ops.choose_float_ops(whole.graph, result.costs, self._config.float_ops)
+        most = self._config.max_bytes
+        room = None if most is None else most - best.file_bytes
+        chosen = float_ops.choose_float_ops(whole.graph, result.costs, self._config.float_ops, max_growth_bytes=room)
         _log.info("in float stay %s", ", ".join(chosen) or "none: no operator's rounding costs anything")
         return self.measure(FLOAT_OPS, best.graph, quantize_with_scales(whole.graph, whole.tensors, chosen))
 

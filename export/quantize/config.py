@@ -30,8 +30,10 @@ class QuantizeConfig(TuneConfig):
     """Also measure what the rounding of each tensor and of each weight costs: a table and a chart."""
     float_ops: int = 0
     """Most operators that stay in float32, where that helps most; writes the table of --sensitivity too."""
+    max_bytes: int | None = None
+    """Largest int8 file, whatever stays in float."""
     steps: int = 500
-    """Optimiser steps of qat, and as many of its control."""
+    """Steps of qat, and as many of its control."""
     learning_rate: float = 2e-4
     """Peak of Adam's learning rate, warmed up linearly and lowered to a hundredth."""
     warmup_steps: int = 50
@@ -45,3 +47,5 @@ class QuantizeConfig(TuneConfig):
         require_at_least(self, calibration_images=1, steps=1)
         if self.float_ops < 0:
             raise UsageError(f"float_ops = {self.float_ops}, expected 0 (all in int8) or more operators.")
+        if self.max_bytes is not None:
+            require_at_least(self, max_bytes=1)

@@ -5,16 +5,18 @@ write, move and read it are float, since an int8 reader rounds it anyway. So an 
 is never float alone: between int8 neighbours it would write exact halves of a step, which runtimes round either way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from compress.errors import UsageError
-from export.graph.operations import Graph
+from export.graph.operations import Graph, Operation, Weighted
 from export.graph.quantized import scale_groups
 from export.quantize.sensitivity import RoundingCost
 
 _PEAK_SQUARED = 4.0
 """Squared peak of pictures in [-1, 1]."""
+_OPERATOR_BYTES = 1024
+"""Most bytes that a float operator adds beside its kernel: conversions before and after it, and their tensors."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,9 @@ def check_float_ops(count: int, graph: Graph) -> None:
         )
 
 
-def choose_float_ops(graph: Graph, costs: Sequence[RoundingCost], count: int) -> tuple[str, ...]:
+def choose_float_ops(
+    graph: Graph, costs: Sequence[RoundingCost], count: int, *, max_growth_bytes: int | None = None
+) -> tuple[str, ...]:
     """Choose the operators that compute in float.
 
     Errors of single roundings are added up, as if they were independent. From each rounding on that fits, the
@@ -51,14 +55,20 @@ def choose_float_ops(graph: Graph, costs: Sequence[RoundingCost], count: int) ->
         graph: A graph, all of it in int8.
         costs: Cost of every tensor and kernel, from `measure_sensitivity`.
         count: The most operators to choose.
+        max_growth_bytes: How much larger they may make the file; None for any.
 
     Returns:
         At most `count` operators by the tensors that they write, in the graph's order; fewer where no further one
         saves anything.
     """
     roundings = [rounding for rounding in _roundings(graph, costs) if rounding.error > 0]
-    starts = [rounding.operators for rounding in roundings if len(rounding.operators) <= count]
-    grown = [_grow(start, roundings, count) for start in starts]
+    growth = {operation.output: _growth_bytes(operation) for operation in graph.operations}
+
+    def fits(operators: frozenset[str]) -> bool:
+        small = max_growth_bytes is None or sum(growth[name] for name in operators) <= max_growth_bytes
+        return small and len(operators) <= count
+
+    grown = [_grow(rounding.operators, roundings, fits) for rounding in roundings if fits(rounding.operators)]
     chosen = max(grown, key=lambda one: (_saved(one, roundings), -len(one)), default=frozenset())
     return tuple(operation.output for operation in graph.operations if operation.output in chosen)
 
@@ -74,10 +84,17 @@ def _roundings(graph: Graph, costs: Sequence[RoundingCost]) -> list[_Rounding]:
     return found
 
 
-def _grow(chosen: frozenset[str], roundings: Sequence[_Rounding], count: int) -> frozenset[str]:
+def _growth_bytes(operation: Operation) -> int:
+    """Return how many bytes a file grows by at most, if an operator computes in float: 4 for a weight instead of 1."""
+    return _OPERATOR_BYTES + (3 * operation.kernel.size if isinstance(operation, Weighted) else 0)
+
+
+def _grow(
+    chosen: frozenset[str], roundings: Sequence[_Rounding], fits: Callable[[frozenset[str]], bool]
+) -> frozenset[str]:
     while True:
         wider = [chosen | rounding.operators for rounding in roundings if not rounding.operators <= chosen]
-        fitting = [operators for operators in wider if len(operators) <= count]
+        fitting = [operators for operators in wider if fits(operators)]
         if not fitting:
             return chosen
         before = _saved(chosen, roundings)

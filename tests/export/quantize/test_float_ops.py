@@ -18,6 +18,7 @@ from export.parity import synthetic_photos
 from export.quantize import sensitivity
 from export.quantize.float_ops import check_float_ops, choose_float_ops
 from export.quantize.sensitivity import RoundingCost
+from export.tflite import emitter
 
 SIZE_PX = 32
 SHAPE = (4, 4, 3)
@@ -74,6 +75,38 @@ def test_operators_that_take_most_error_off_compute_in_float(
     graph: Graph, psnr_db: dict[str, float], count: int, float_ops: tuple[str, ...]
 ) -> None:
     assert choose_float_ops(graph, _costs(graph, **psnr_db), count) == float_ops
+
+
+@pytest.mark.parametrize(
+    ("psnr_db", "max_growth_bytes", "float_ops"),
+    [
+        # Kernels b and d have 9 and 36 weights, of 3 bytes more each.
+        ({"b_weights": 30, "d_weights": 29}, 1024 + 108, ("d",)),
+        ({"b_weights": 30, "d_weights": 29}, 1024 + 107, ("b",)),
+        ({"b_weights": 30, "d_weights": 29}, 1024, ()),
+        ({"b_weights": 30, "d_weights": 29}, 2048 + 27 + 108, ("b", "d")),
+        # What has no kernel costs its conversions.
+        ({"d": 20, "e": 20, "b_weights": 30}, 3 * 1024 + 107, ("b",)),
+    ],
+)
+def test_a_file_grows_by_no_more_than_it_may(
+    graph: Graph, psnr_db: dict[str, float], max_growth_bytes: int, float_ops: tuple[str, ...]
+) -> None:
+    costs = _costs(graph, **psnr_db)
+    assert choose_float_ops(graph, costs, 6, max_growth_bytes=max_growth_bytes) == float_ops
+
+
+def test_a_float_operator_grows_the_file_by_no_more_than_is_reckoned(small_student) -> None:
+    photos = synthetic_photos((SIZE_PX, SIZE_PX), count=2, seed=0)
+    graph = lower(small_student, input_shape=(SIZE_PX, SIZE_PX, 3))
+    whole = quantized.quantize_graph(graph, observe.observe_ranges(graph, photos))
+    costs = sensitivity.measure_sensitivity(whole, photos)
+    before = len(emitter.int8_file(whole, "float"))
+    for growth in (3000, 6000, 20000):
+        chosen = choose_float_ops(graph, costs, 8, max_growth_bytes=growth)
+        after = len(emitter.int8_file(quantized.quantize_with_scales(graph, whole.tensors, chosen), "float"))
+        assert chosen
+        assert after - before <= growth
 
 
 def test_the_choice_is_among_the_best(small_student) -> None:

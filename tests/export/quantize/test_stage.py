@@ -115,6 +115,18 @@ def test_post_training_trains_nothing(run, tmp_path: Path, monkeypatch: pytest.M
     assert "held_back_psnr_db_qat" not in made.manifest.scores
 
 
+def test_a_student_that_is_too_large_is_refused_before_anything_is_trained(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from compress.distill import fit
+
+    monkeypatch.setattr(fit, "fit", lambda *_, **__: pytest.fail("trained"))
+    config = dataclasses.replace(CONFIG, max_bytes=1000)
+    with pytest.raises(UsageError, match=r"max_bytes = 1000, but the int8 file takes \d+.*compress prune"):
+        run(tmp_path / "large", config)
+    assert not (tmp_path / "large").exists()
+
+
 def test_losses_are_those_of_the_distillation_but_for_the_discriminator_and_hints(
     as_artifact, small_student, teacher_file: Path, photo_folders: Path, tmp_path: Path, caplog: Any
 ) -> None:
@@ -243,6 +255,7 @@ def test_what_cannot_work_is_refused_before_the_teacher_runs(run, tmp_path: Path
         ({"steps": 0}, "steps = 0"),
         ({"calibration_images": 0}, "calibration_images = 0"),
         ({"float_ops": -1}, "float_ops = -1"),
+        ({"max_bytes": 0}, "max_bytes = 0"),
     ],
 )
 def test_a_wrong_configuration_is_refused_by_name_and_value(values: dict[str, Any], named: str) -> None:
