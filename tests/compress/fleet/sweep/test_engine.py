@@ -1,7 +1,7 @@
 """The engine: who is worth another attempt, with a Ray that answers what it is told to."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
