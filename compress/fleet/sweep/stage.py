@@ -46,6 +46,7 @@ def sweep(asked: Path, out: Path, fleet: FleetConfig, above: Kinds) -> dict[str,
         UnusableData: If photos are missing.
         ClusterLost: If Ray is gone.
         NothingTrained: If no trial was trained to its end.
+        CommandFailed: If a chosen student cannot be scored.
     """
     require_fleet("compress sweep")
     spec = read_spec(asked, above)
@@ -63,9 +64,7 @@ def sweep(asked: Path, out: Path, fleet: FleetConfig, above: Kinds) -> dict[str,
             return Engine(ray, place, spec.resources, verdicts, look=table.look)
 
         Driver(spec, builder, out, start).run()
-    table = write_table(out)
-    trials = list_trials(out)
-    page = write_page(out)
+    table, trials, page = write_table(out), list_trials(out), write_page(out)
     _require_trained(trials)
     chosen = close_sweep(out)
     return {"trials": len(trials), **_count(trials), "chosen": chosen, "table": str(table), "page": str(page)}

@@ -7,5 +7,5 @@ from compress import cli, console
 from compress.fleet.sweep import engine, stage
 
 engine.Order = functools.partial(engine.Order, program="pretend_run")
-stage.choose_in = lambda out: []
+stage.close_sweep = lambda out: []
 sys.exit(console.run(cli.app))

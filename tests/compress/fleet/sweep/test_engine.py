@@ -80,9 +80,7 @@ class PretendedRay:
 
 
 @pytest.fixture
-def run(
-    write_sweep: Callable[..., Path], tmp_path: Path
-) -> Iterator[Callable[..., tuple[PretendedRay, Outcome | None]]]:
+def run(write_sweep: Callable[..., Path], tmp_path: Path) -> Callable[..., tuple[PretendedRay, Outcome | None]]:
     """Run one trial whose attempts end as told; returns the Ray that got its orders, and its outcome."""
     out = tmp_path / "out"
 
