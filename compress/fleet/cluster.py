@@ -3,8 +3,10 @@
 import logging
 import os
 import secrets
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -17,6 +19,7 @@ from compress.errors import UsageError
 LOOPBACK = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
 _ANSWER_S = 5.0
 """How long the machine at a cluster's address may take to answer; Ray itself would try for ten minutes and more."""
+_STARTS = 3
 
 
 def require_fleet(what: str) -> None:
@@ -56,21 +59,43 @@ def connected(*, workers: int | None, address: str | None) -> Iterator[Any]:
     own_token = address is None and "RAY_AUTH_TOKEN" not in os.environ
     if own_token:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     import ray
 
-    here = {"num_cpus": workers, "include_dashboard": False, "_node_ip_address": LOOPBACK}
-    ray.init(
-        address=address or "local",
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-        **(here if address is None else {}),
-    )
     try:
+        _start(ray, workers, address)
+        # Ray replaces what this tool does when it is told to end.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)
         yield ray
     finally:
         ray.shutdown()
         if own_token:
             del os.environ["RAY_AUTH_TOKEN"]
+
+
+def _start(ray: Any, workers: int | None, address: str | None) -> None:
+    """Connect to a cluster, or start Ray here; on a busy machine that may need more than the 30 s that Ray waits."""
+    here = {"num_cpus": workers, "include_dashboard": False, "_node_ip_address": LOOPBACK}
+    for left in reversed(range(_STARTS)):
+        try:
+            ray.init(
+                address=address or "local",
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                **(here if address is None else {}),
+            )
+            return
+        except Exception as error:
+            # Ray has no class of its own for it.
+            if "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
+            if not left:
+                raise UsageError(
+                    f"Ray did not start in {_STARTS} tries of 30 s; this machine is too busy. Try again when it is "
+                    "less so, or give fewer workers."
+                ) from error
 
 
 def _require_answer(address: str) -> None:

@@ -1,8 +1,10 @@
 """A Ray of one's own stays on this machine; what is not installed or does not answer is said at once."""
 
 import os
+import signal
 import socket
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -33,15 +35,50 @@ def test_a_cluster_that_does_not_answer_is_said_at_once():
         pass
 
 
+# Where a busy machine needs a second start, the processes of the first end with this one.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_ray_started_here_is_this_machines_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip("ray")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
     monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     with cluster.connected(workers=1, address=None) as ray:
         assert ray.get(ray.remote(lambda: os.getpid()).remote()) != os.getpid()
         assert ray.cluster_resources()["CPU"] == 1
         assert {node["NodeManagerAddress"] for node in ray.nodes()} == {cluster.LOOPBACK}
         assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+        assert signal.getsignal(signal.SIGTERM) is on_sigterm
     assert "RAY_AUTH_TOKEN" not in os.environ
     assert not list(tmp_path.iterdir())
+
+
+class _Busy(Exception):
+    """What Ray raises where its processes took longer than it waits."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The current node timed out during startup. This could happen because some of the raylet failed"
+        )
+
+
+@pytest.mark.parametrize("address", [None, "head:6379"])
+def test_ray_is_started_again_where_a_busy_machine_was_too_slow(address: str | None):
+    ray = Mock(init=Mock(side_effect=[_Busy(), _Busy(), None]))
+    cluster._start(ray, 2, address)
+    assert ray.init.call_count == 3
+    assert {call.kwargs["address"] for call in ray.init.call_args_list} == {address or "local"}
+
+
+def test_a_machine_that_is_too_busy_for_ray_is_said():
+    ray = Mock(init=Mock(side_effect=_Busy()))
+    with pytest.raises(UsageError, match=r"did not start in 3 tries.*too busy"):
+        cluster._start(ray, 2, None)
+    assert ray.init.call_count == 3
+
+
+def test_what_else_keeps_ray_from_starting_is_no_reason_to_try_again():
+    ray = Mock(init=Mock(side_effect=OSError("no space left")))
+    with pytest.raises(OSError, match="no space left"):
+        cluster._start(ray, 2, None)
+    assert ray.init.call_count == 1
