@@ -5,6 +5,7 @@ of 6 to 8, workers of 165 MB instead of 240, and no three actors of 140 to 210 M
 """
 
 import logging
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -70,11 +71,12 @@ def map_shards(
         UnusableInput: If `LOST_WORKERS` and one more were lost with one shard.
     """
     task = ray.remote(num_cpus=1, max_retries=LOST_WORKERS)(_run)
+    folder = os.getcwd()
     rest, under_way = iter(shards), deque[tuple[Any, Sequence[_Item]]]()
     with progress(name=name, unit=unit, total=sum(map(len, shards)), stays=False) as shown:
         while True:
             room = max(0, _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1))) - len(under_way))
-            under_way += ((task.remote(function, shard), shard) for shard in islice(rest, room))
+            under_way += ((task.remote(function, shard, folder), shard) for shard in islice(rest, room))
             if not under_way:
                 return
             reference, shard = under_way.popleft()
@@ -99,8 +101,13 @@ def _fetch(ray: Any, reference: Any, shard: Sequence[Any]) -> Any:
         ) from error
 
 
-def _run(function: Callable[[Sequence[_Item]], _Result], shard: Sequence[_Item]) -> tuple[_Result, list[Any]]:
+def _run(
+    function: Callable[[Sequence[_Item]], _Result], shard: Sequence[_Item], folder: str
+) -> tuple[_Result, list[tuple[str, str]]]:
     """Do a shard, in a worker; return what it warned of, too, each with its logger's name."""
+    # Where relative paths mean what they mean to the command.
+    if os.path.isdir(folder):
+        os.chdir(folder)
     warnings = _Warnings()
     root = logging.getLogger()
     root.addHandler(warnings)
