@@ -38,7 +38,7 @@ HEADINGS = {
     "Training": (
         *(item.name for item in fields(TrainConfig) if item.name not in _COMMON),
         "load_scale", "quarter_size_steps", "half_size_steps", "decay_steps", "beta_1", "crop_px", "crop_until",
-        "watch_kid", "patience", "stop_when_converged",
+        "watch_kid", "patience", "stop_when_converged", "devices",
     ),
     "Losses": (
         *(item.name for item in fields(LossConfig)),
@@ -133,6 +133,7 @@ def teach(
     out: Path,
     recipe: str | None = None,
     config: Annotated[TeachConfig, Flags] | None = None,
+    devices: int = 1,
     overwrite: Switch = False,
     json: Switch = False,
 ) -> None:
@@ -142,12 +143,16 @@ def teach(
         data: A folder with trainA, trainB.
         out: The folder to write: g_a2b.h5, g_b2a.h5, and a record of their training.
         recipe: A recipe's name or .toml file; flags given beside it win.
+        devices: GPUs, or processors where there are none, that share each batch.
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
     from compress.teach.stage import teach as run_stage
+    from compress.training.replicas import opened
 
-    console.show(run_stage(data, config or TeachConfig(), out, overwrite=overwrite), as_json=json)
+    with opened(devices):
+        taught = run_stage(data, config or TeachConfig(), out, overwrite=overwrite)
+    console.show(taught, as_json=json)
 
 
 @app.command(config=_DISTILL_RECIPE, help_formatter=console.Headings(HEADINGS))
@@ -160,6 +165,7 @@ def distill(
     recipe: str | None = None,
     config: Annotated[DistillConfig, Flags] | None = None,
     reading: Annotated[ReadingConfig, Flags] | None = None,
+    devices: int = 1,
     overwrite: Switch = False,
     json: Switch = False,
 ) -> None:
@@ -171,36 +177,27 @@ def distill(
         pairs: Instead of both: a folder with inputs and targets, of the same names.
         out: The student's artifact.
         recipe: A recipe's name or .toml file; flags given beside it win. Chosen by the teacher's images if not given.
+        devices: GPUs, or processors where there are none, that share each batch.
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
-    from compress.distill.stage import distill as run_stage
-    from compress.run.suited import suit_config
+    from compress.run.suited import distill_pairs_suited, distill_suited
+    from compress.training.replicas import opened
 
-    config, given = config or DistillConfig(), _DISTILL_RECIPE.given
-    if pairs is not None:
-        others = {"--teacher": teacher, "--data": data, "a flag on how a teacher is read": reading}
-        student = _distill_pairs(pairs, others, config, out, recipe, overwrite=overwrite)
-    elif teacher is None or data is None:
-        raise UsageError("--teacher and --data are not both given. Pass them, or --pairs.")
-    else:
-        if recipe is None:
-            config = suit_config(config, given, teacher, data, out, overwrite=overwrite, reading=reading or AS_FOUND)
-        student = run_stage(teacher, data, config, out, overwrite=overwrite, reading=reading or AS_FOUND)
+    others = {"--teacher": teacher, "--data": data, "a flag on how a teacher is read": reading}
+    if pairs is not None and (unused := [name for name, value in others.items() if value is not None]):
+        raise UsageError(f"--pairs {pairs} is all that a student is made from; leave out {' and '.join(unused)}.")
+    # A recipe says all of it: there is nothing left to choose.
+    chosen, given = config or DistillConfig(), None if recipe else _DISTILL_RECIPE.given
+    with opened(devices):
+        if pairs is not None:
+            student = distill_pairs_suited(chosen, given, pairs, out, overwrite=overwrite)
+        elif teacher is None or data is None:
+            raise UsageError("--teacher and --data are not both given. Pass them, or --pairs.")
+        else:
+            read_as = reading or AS_FOUND
+            student = distill_suited(chosen, given, teacher, data, out, overwrite=overwrite, reading=read_as)
     console.show(_summary(student), as_json=json)
-
-
-def _distill_pairs(
-    pairs: Path, others: dict[str, Any], config: DistillConfig, out: Path, recipe: str | None, *, overwrite: bool
-) -> Any:
-    from compress.distill.stage import distill_pairs
-    from compress.run.suited import suit_config_to_pairs
-
-    if given := [name for name, value in others.items() if value is not None]:
-        raise UsageError(f"--pairs {pairs} is all that a student is made from; leave out {' and '.join(given)}.")
-    if recipe is None:
-        config = suit_config_to_pairs(config, _DISTILL_RECIPE.given, pairs, out, overwrite=overwrite)
-    return distill_pairs(pairs, config, out, overwrite=overwrite)
 
 
 @app.command(help_formatter=console.Headings(HEADINGS))

@@ -12,7 +12,9 @@ from compress.distill.features import FrozenFeatures
 from compress.distill.loss_terms import Compared, loss_terms, mean_of
 from compress.distill.optimizer import ADVERSARIAL_BETA_1, StudentAdam, adam_settings
 from compress.distill.perceptual import PerceptualNetwork, load_perceptual_network
+from compress.distill.step_inputs import OF_STEP
 from compress.models.io import with_other_size
+from compress.training import replicas
 from compress.training.precision import dtype_policy_scope
 
 
@@ -26,6 +28,8 @@ class Distiller(keras.Model):
 
     `inputs` are the photos, or what `step_inputs` makes of them where the training has phases.
     """
+
+    of_step = OF_STEP
 
     def __init__(self, student: keras.Model, config: FitConfig, teacher: keras.Model | None = None) -> None:
         super().__init__(name="distiller")
@@ -71,7 +75,9 @@ class Distiller(keras.Model):
             self._trackers[name].update_state(value)
             scale = ops.mean(x["l1_scale"]) if name == "l1" and isinstance(x, dict) else 1.0
             total = total + term.weight * scale * value
-        return total + self._adversarial_loss(self.discriminator, pairs, x) if self.discriminator else total
+        if self.discriminator:
+            total = total + self._adversarial_loss(self.discriminator, pairs, x)
+        return replicas.share(total)
 
     def _pairs(self, fake: Any, target: Any, inner: list[Any], inputs: Any) -> dict[Compared, list[tuple[Any, Any]]]:
         """Return the student's and the teacher's side of everything that some term compares or a discriminator judges.

@@ -18,7 +18,7 @@ from compress.distill.watch.monitor import Monitor
 from compress.distill.watch.pictures import draw_sheet, translate_held_back
 from compress.distill.watch.reference import Watch
 from compress.faces.template import AlignmentTemplate
-from compress.training import checkpoint, loop, schedules
+from compress.training import checkpoint, loop, replicas, schedules
 from compress.training.fast_layers import with_fast_layers
 from compress.training.precision import Policy, dtype_policy_scope, resolve_policy
 
@@ -75,7 +75,7 @@ def fit(
     teacher = training_data.teacher(needed=distiller.sees_teacher(config))
     policy = resolve_policy(config.precision, work)
     keras.utils.set_random_seed(config.seed)
-    with dtype_policy_scope(policy):
+    with dtype_policy_scope(policy), replicas.current().scope():
         model = distiller.compile_distiller(with_fast_layers(start()), config, teacher)
 
     if not checkpoint.has_checkpoint(work, run_identity):

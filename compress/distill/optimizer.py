@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from compress.distill.config import TrainConfig
+from compress.training import replicas
 
 ADVERSARIAL_BETA_1 = 0.5
 """Momentum of a student beside a discriminator, CycleGAN's: 0.9 would carry it on to where it no longer is to go."""
@@ -46,7 +47,8 @@ class StudentAdam(keras.optimizers.Adam):
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
         student = [one for place, one in enumerate(grads) if place not in self._discriminator and one is not None]
-        norm = ops.sqrt(sum((ops.sum(ops.square(ops.cast(one, "float32"))) for one in student), ops.zeros(())))
+        squares = [ops.sum(ops.square(ops.cast(one, "float32"))) for one in replicas.total(student)]
+        norm = ops.sqrt(sum(squares, ops.zeros(())))
         scale = LARGEST_GRADIENT / ops.maximum(norm, LARGEST_GRADIENT)
         clipped = [
             one if place in self._discriminator or one is None else one * ops.cast(scale, one.dtype)

@@ -30,6 +30,7 @@ from compress.files.training_folder import make_training_folder, refuse_existing
 from compress.teachers.interpretation.record import record_reading
 from compress.teachers.interpretation.sizes import require_keeps_size
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
+from compress.training.replicas import require_divisible
 
 if TYPE_CHECKING:
     import keras
@@ -164,6 +165,7 @@ def distill_into(
         UnusableData: See `distill`.
     """
     refuse_existing_output(out, overwrite=overwrite)
+    require_divisible(config.batch_size)
     require_perceptual_network(config)
     paths = list_photos(data, config.domain, "train")
     watch = watch_held_back(data, config)
@@ -205,6 +207,7 @@ def distill_pairs(pairs: Path, config: DistillConfig, out: Path, *, overwrite: b
         UnusableData: If pairs are missing or broken.
     """
     refuse_existing_output(out, overwrite=overwrite)
+    require_divisible(config.batch_size)
     require_no_teacher(config)
     require_perceptual_network(config)
     given = list_given_pairs(pairs)

@@ -6,9 +6,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from compress import images, teachers
+from compress.artifact import Artifact
 from compress.config import from_mapping
 from compress.distill.change import choose_recipe, choose_recipe_for_pairs, with_recipe
 from compress.distill.config import DistillConfig, LossConfig
+from compress.distill.stage import distill, distill_pairs
 from compress.distill.training_data.given_pairs import list_given_pairs
 from compress.errors import UsageError
 from compress.files.training_folder import refuse_existing_output
@@ -16,6 +18,31 @@ from compress.run.recipe import read_recipe
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 
 _log = logging.getLogger(__name__)
+
+
+def distill_suited(
+    config: DistillConfig,
+    given: Collection[str] | None,
+    teacher: Path,
+    data: Path,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    reading: ReadingConfig = AS_FOUND,
+) -> Artifact:
+    """Train a student as `distill` does, with what `suit_config` fills in where `given` is not None."""
+    if given is not None:
+        config = suit_config(config, given, teacher, data, out, overwrite=overwrite, reading=reading)
+    return distill(teacher, data, config, out, overwrite=overwrite, reading=reading)
+
+
+def distill_pairs_suited(
+    config: DistillConfig, given: Collection[str] | None, pairs: Path, out: Path, *, overwrite: bool = False
+) -> Artifact:
+    """Train a student as `distill_pairs` does, with what `suit_config_to_pairs` fills in where `given` is not None."""
+    if given is not None:
+        config = suit_config_to_pairs(config, given, pairs, out, overwrite=overwrite)
+    return distill_pairs(pairs, config, out, overwrite=overwrite)
 
 
 def suit_config(

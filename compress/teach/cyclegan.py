@@ -15,6 +15,7 @@ from keras import ops
 
 from compress.models import patch_discriminator, resnet_generator
 from compress.teach.config import TeachConfig
+from compress.training import replicas
 from compress.training.image_pool import ImagePool
 
 INPUTS = ("a", "b", "slots", "show_new", "keep_new", "anneal")
@@ -28,6 +29,8 @@ _DETAIL_FADING = 4.0
 
 class CycleGan(keras.Model):
     """CycleGAN that `train_on_batch` trains on `INPUTS` and, where paired, `PAIRED_INPUTS`; see `batches.Batches`."""
+
+    of_step = frozenset({"anneal"})
 
     def __init__(self, config: TeachConfig) -> None:
         super().__init__(name="cyclegan")
@@ -117,7 +120,7 @@ class CycleGan(keras.Model):
             weights["pixel"] = config.pixel_weight * (1.0 - anneal)
         for name, loss in losses.items():
             self._trackers[name].update_state(loss)
-        return sum((weights[name] * losses[name] for name in losses), ops.zeros(()))
+        return replicas.share(sum((weights[name] * losses[name] for name in losses), ops.zeros(())))
 
     def _pixel_targets(self, a: Any, b: Any) -> tuple[Any, Any]:
         """Return the targets of the pixel loss for the generated images of B and A."""

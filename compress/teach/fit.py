@@ -17,7 +17,7 @@ from compress.teach.batches import Batches, DomainImages, downscale
 from compress.teach.config import TeachConfig
 from compress.teach.convergence import DIRECTIONS, Direction, KidCheck, KidHistory
 from compress.teach.kid import measure_directions
-from compress.training import averaging, kid, loop, schedules
+from compress.training import averaging, kid, loop, replicas, schedules
 from compress.training.checkpoint import checkpoint_steps
 from compress.training.precision import Policy, dtype_policy_scope, resolve_policy
 
@@ -150,7 +150,7 @@ def fit_teachers(
     """
     policy = resolve_policy(config.precision, work)
     keras.utils.set_random_seed(config.seed)
-    with dtype_policy_scope(policy):
+    with dtype_policy_scope(policy), replicas.current().scope():
         model = cyclegan.compile_cyclegan(config)
     batches = Batches(a, b, config)
     monitor = _Monitor(model, batches, work)

@@ -18,6 +18,7 @@ from compress.data.folders import find_paired_images, list_photos
 from compress.files.training_folder import make_training_folder, refuse_existing_output, run_training
 from compress.teach.config import TeachConfig
 from compress.training import kid
+from compress.training.replicas import require_divisible
 
 if TYPE_CHECKING:
     from compress.teach.fit import FittedTeachers
@@ -48,6 +49,7 @@ def teach(data: Path, config: TeachConfig, out: Path, *, overwrite: bool = False
         UnusableData: If the images cannot be used.
     """
     refuse_existing_output(out, overwrite=overwrite)
+    require_divisible(config.batch_size)
     paths = {"A": list_photos(data, "A", "train"), "B": list_photos(data, "B", "train")}
     paired = {domain: find_paired_images(paths[domain]) for domain in paths} if config.paired_weight else {}
     if config.watch_kid:

@@ -165,7 +165,7 @@ def _require_identity(header: _Header, work: Path, run_identity: str) -> None:
 
 def _restore(model: keras.Model, path: Path) -> None:
     """Assign a checkpoint's state, all of it or nothing."""
-    variables = _state_variables(model)
+    variables = state_variables(model)
     with _open_arrays(path) as stored:
         values = [stored[f"variable_{index}"] for index in range(len(variables))]
     for variable, value in zip(variables, values, strict=True):
@@ -191,10 +191,11 @@ def _write_arrays(path: Path, arrays: Mapping[str, Any]) -> Path:
 
 
 def _state(model: keras.Model) -> list[np.ndarray]:
-    return [np.asarray(keras.ops.convert_to_numpy(variable.value)) for variable in _state_variables(model)]
+    return [np.asarray(keras.ops.convert_to_numpy(variable.value)) for variable in state_variables(model)]
 
 
-def _state_variables(model: keras.Model) -> list[Any]:
+def state_variables(model: keras.Model) -> list[Any]:
+    """Return the variables whose values are the state of a training: weights, statistics, pools and optimiser."""
     model.optimizer.build(model.trainable_variables)
     metrics = {id(variable) for variable in model.metrics_variables}
     return [variable for variable in [*model.variables, *model.optimizer.variables] if id(variable) not in metrics]

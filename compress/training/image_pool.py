@@ -13,6 +13,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from compress.training import replicas
+
 
 class ImagePool(keras.layers.Layer):
     """Pool of up to `size` generated images.
@@ -47,7 +49,9 @@ class ImagePool(keras.layers.Layer):
         framed = ops.pad(new, ((0, 0), (0, largest_height - height), (0, largest_width - width), (0, 0)))
         old = ops.take(self.images.value, slots, axis=0)
         kept = ops.where(keep_new[:, None, None, None], framed, old)
-        self.images.assign(ops.scatter_update(self.images.value, slots[:, None], kept))
+        # Each replica's pool holds the images of all.
+        everywhere = replicas.gather(slots), replicas.gather(kept)
+        self.images.assign(ops.scatter_update(self.images.value, everywhere[0][:, None], everywhere[1]))
         return ops.where(show_new[:, None, None, None], new, old[:, :height, :width])
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +21,8 @@ import keras
 import numpy as np
 
 from compress.console.progress import progress
-from compress.training.checkpoint import restore_checkpoint, save_checkpoint
+from compress.training import replicas
+from compress.training.checkpoint import restore_checkpoint, save_checkpoint, state_variables
 from compress.training.schedules import Schedule
 
 Batch = tuple[Any, ...]
@@ -78,8 +80,10 @@ def train(
 ) -> TrainResult:
     """Train a compiled model to the plan's end, resuming from its last checkpoint if there is one.
 
+    Where processes train together, the chief alone samples and writes; the others end, exit code 0, with the training.
+
     Args:
-        model: Compiled, with a learning rate that is a plain variable.
+        model: Compiled, with a learning rate that is a plain variable; made in the scope of `replicas.current`.
         plan: Length and intervals.
         batch: Returns what `train_on_batch` takes at a step; called on another thread, one step ahead between samples.
         work: Folder for the checkpoint and the TensorBoard logs; kept when the run is killed.
@@ -92,24 +96,20 @@ def train(
     Raises:
         UsageError: If `work` holds the checkpoint of a run with other settings.
     """
-    from tensorboard.summary import Writer
-
-    work.mkdir(parents=True, exist_ok=True)
-    # Variables that are made while TensorFlow traces the first step have it trace that step twice, and cost more there.
-    model.optimizer.build(model.trainable_variables)
-    first_step = restore_checkpoint(model, work, run_identity)
+    together = replicas.current()
+    first_step = _restore(model, work, run_identity)
     if first_step:
         _logger.info("%s: goes on after step %d of %d", name, first_step, plan.steps)
-    logs = Writer(str(work / "tensorboard"))
+    logs = _Logs(work)
     done, durations = first_step, deque[float](maxlen=_LOG_EVERY)
     bar = None
     with ExitStack() as shown, _Batches(batch) as batches:
-        while done < plan.steps and not (done % plan.sample_every == 0 and finished(done)):
+        while done < plan.steps and not (done % plan.sample_every == 0 and together.agree(partial(finished, done))):
             rate = plan.learning_rate(done)
             model.optimizer.learning_rate = rate
             started = time.perf_counter()
             ahead = (done + 1) % plan.sample_every != 0 and done + 1 < plan.steps
-            losses = model.train_on_batch(*batches.take(done, prepare_next=ahead), return_dict=True)
+            losses = together.train_on_batch(model, batches.take(done, prepare_next=ahead))
             durations.append(time.perf_counter() - started)
             done += 1
             if bar is None:
@@ -120,14 +120,30 @@ def train(
                 bar.update()
             if done % _LOG_EVERY == 0 or done == plan.steps:
                 bar.set_postfix({loss: f"{value:.4f}" for loss, value in losses.items()}, refresh=False)
-                _log(logs, done, {**losses, "learning_rate": rate})
+                logs.add(done, {**losses, "learning_rate": rate})
                 model.reset_metrics()
-            if done % plan.sample_every == 0 or done == plan.steps:
-                _log(logs, done, sample(done))
-            if done % plan.checkpoint_every == 0 or done == plan.steps:
+            if together.is_chief and (done % plan.sample_every == 0 or done == plan.steps):
+                logs.add(done, sample(done))
+            if together.is_chief and (done % plan.checkpoint_every == 0 or done == plan.steps):
                 save_checkpoint(model, work, run_identity, done)
     logs.close()
+    if not together.is_chief:
+        # What is left is measured and written by the chief.
+        raise SystemExit(0)
     return TrainResult(done, statistics.median(durations) if durations else None)
+
+
+def _restore(model: keras.Model, work: Path, run_identity: str) -> int:
+    """Restore the last checkpoint, which the chief alone reads, in all processes; return how many steps were done."""
+    together = replicas.current()
+    work.mkdir(parents=True, exist_ok=True)
+    # Variables that are made while TensorFlow traces the first step have it trace that step twice, and cost more there.
+    with together.scope():
+        model.optimizer.build(model.trainable_variables)
+    done = together.agree(lambda: restore_checkpoint(model, work, run_identity))
+    together.spread(state_variables(model))
+    together.prepare(model)
+    return done
 
 
 class _Batches:
@@ -153,6 +169,21 @@ class _Batches:
         return arguments
 
 
-def _log(logs: Any, step: int, numbers: Mapping[str, float]) -> None:
-    for name, value in numbers.items():
-        logs.add_scalar(name, float(value), step)
+class _Logs:
+    """TensorBoard's logs, which the chief alone writes."""
+
+    def __init__(self, work: Path) -> None:
+        from tensorboard.summary import Writer
+
+        self._writer = Writer(str(work / "tensorboard")) if replicas.current().is_chief else None
+
+    def add(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Add numbers of a step."""
+        if self._writer is not None:
+            for name, value in numbers.items():
+                self._writer.add_scalar(name, float(value), step)
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self._writer is not None:
+            self._writer.close()

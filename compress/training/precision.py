@@ -13,6 +13,7 @@ import numpy as np
 from compress.config import TrainingPrecision
 from compress.files.atomic import replace_text
 from compress.files.training_folder import make_training_folder
+from compress.training import replicas
 from compress.training.device import choose_trial_clock
 from compress.training.kept_outcomes import kept_outcome
 
@@ -42,16 +43,22 @@ def resolve_policy(precision: TrainingPrecision, work: Path) -> Policy:
 def remembered(record: Path, choose: Callable[[], Policy]) -> Policy:
     """Return the policy that a run's folder remembers, or choose one and have it remembered.
 
+    Of processes that train together the chief chooses, for all.
+
     Args:
         record: File in the run's folder, which is made if missing.
         choose: Called where the file is missing or damaged.
     """
-    if record.exists() and (known := record.read_text(encoding="utf-8", errors="replace").strip()) in POLICIES:
-        return known
-    policy = choose()
-    make_training_folder(record.parent)
-    replace_text(record, f"{policy}\n")
+    policy = POLICIES[replicas.current().agree(lambda: POLICIES.index(_read(record) or choose()))]
+    if _read(record) != policy:
+        make_training_folder(record.parent)
+        replace_text(record, f"{policy}\n")
     return policy
+
+
+def _read(record: Path) -> Policy | None:
+    text = record.read_text(encoding="utf-8", errors="replace").strip() if record.exists() else ""
+    return next((policy for policy in POLICIES if policy == text), None)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from keras import ops
 from compress.distill.config import AdversarialLoss, DiscriminatorConfig
 from compress.distill.loss_terms import Compared
 from compress.distill.losses import adversarial
+from compress.training import replicas
 
 LOSSES = ("adversarial", "discriminator", "discriminator_held")
 """Names in the log: the student's loss, the discriminator's, and in how many steps it was held back."""
@@ -55,5 +56,5 @@ class StudentDiscriminator(keras.layers.Layer):
 
     def _add_own_loss(self, student_loss: Any, own_loss: Any) -> tuple[Any, dict[str, Any]]:
         """Return the sum of both sides' losses, its own left out while it is held back, and its part of the log."""
-        held = ops.cast(ops.stop_gradient(own_loss) < self._hold_below, "float32")
+        held = ops.cast(replicas.mean(ops.stop_gradient(own_loss)) < self._hold_below, "float32")
         return student_loss + (1.0 - held) * own_loss, {"discriminator": own_loss, "discriminator_held": held}

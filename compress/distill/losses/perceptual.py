@@ -5,6 +5,7 @@ from typing import Any
 from keras import ops
 
 from compress.distill.losses.precision import in_float32
+from compress.training import replicas
 
 _EPSILON = 1e-6
 """Keeps quotients, and the gradient of a standard deviation, finite where features are all the same."""
@@ -64,7 +65,7 @@ def normalized_feature_loss(student: Any, teacher: Any) -> Any:
 
     Source: as `feature_loss`; scaled by the size of the activations.
     """
-    return ops.mean(ops.abs(student - teacher)) / (ops.mean(ops.abs(teacher)) + _EPSILON)
+    return ops.mean(ops.abs(student - teacher)) / (replicas.mean(ops.mean(ops.abs(teacher))) + _EPSILON)
 
 
 @in_float32
@@ -86,7 +87,7 @@ def statistics_loss(student: Any, teacher: Any) -> Any:
     (student_mean, student_deviation), (teacher_mean, teacher_deviation) = _statistics(student), _statistics(teacher)
     means = ops.mean(ops.abs(student_mean - teacher_mean))
     deviations = ops.mean(ops.abs(student_deviation - teacher_deviation))
-    return (means + deviations) / ops.mean(teacher_deviation)
+    return (means + deviations) / replicas.mean(ops.mean(teacher_deviation))
 
 
 def _statistics(features: Any) -> tuple[Any, Any]:
