@@ -19,6 +19,7 @@ from export.alignment import find_template
 from export.lens.config import LensConfig
 from export.lens.detail import local_gain
 from export.lens.paste import Kept, Photo, feathered_mask, lay, paste
+from export.lens.resample import pack
 from export.translator import Translator, open_translator
 
 FindFaces = Callable[[np.ndarray], list[Face]]
@@ -90,9 +91,10 @@ class Lens:
             _resized(layer, size, Image.Resampling.BICUBIC).astype(np.int16) for layer in (made, square, weight)
         )
         if self.config.detail == "none":
-            lay(photo, box, picture, share)
+            lay(photo, box, pack(picture, share))
         else:
-            lay(photo, box, picture, share, Kept(original, before, local_gain(before, picture)))
+            kept = Kept(original, pack(before), pack(local_gain(before, picture)))
+            lay(photo, box, pack(picture, share), kept)
 
 
 def open_lens(model: Path, config: LensConfig, *, reading: ReadingConfig = AS_FOUND) -> Lens:

@@ -5,25 +5,23 @@ is enlarged is turned at its own size and then resized along the axes, row by ro
 take most of the lens's time.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from compress.faces.cut import bounds
+from compress.faces.sample import STEP_BITS
 from compress.faces.template import Placement, apply_map, invert_map
 from export.lens.config import Detail
 from export.lens.detail import UNIT_BITS, local_gain
-from export.lens.resample import Enlarged, rows_at_once, turn
+from export.lens.resample import ALL, Enlarged, colours_of, pack, rows_at_once, turn
 
 _CLEAR_PX = 2
 """Pixels along a mask's border that are clear: a filter mixes what lies outside the square into them."""
 _WHITE = 255
 _LEAST_WITH_DETAIL = 1.2
 """Side of a square, in the model's, up to which the photo's detail beyond the model's size is kept as it is."""
-_SHARE_BITS = 7
-_ALL = 1 << _SHARE_BITS
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,16 +85,12 @@ def paste(
         return
     magnified = placement.side_px / cut_out.shape[0]
     if detail == "none" and magnified > 1:
-        (picture,), weight = _turn([translated], mask, placement, box)
-        lay(photo, box, picture, weight)
+        (picture,) = _turn([translated], mask, placement, box)
+        lay(photo, box, picture)
         return
-    (picture, before), weight = _turn([translated, cut_out], mask, placement, box)
-    if original is None:
-        original = photo.seen()
-    if magnified <= _LEAST_WITH_DETAIL:
-        lay(photo, box, picture, weight, Kept(original, before))
-    else:
-        lay(photo, box, picture, weight, Kept(original, before, local_gain(before, picture)))
+    picture, before = _turn([translated, cut_out], mask, placement, box)
+    gain = None if magnified <= _LEAST_WITH_DETAIL else pack(local_gain(colours_of(before), colours_of(picture)))
+    lay(photo, box, picture, Kept(photo.seen() if original is None else original, before, gain))
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,66 +100,68 @@ class Kept:
     original: np.ndarray
     """`(height, width, 3)` uint8: all of the photo, on white, before anything was laid over it."""
     before: np.ndarray
-    """`(height, width, 3)` int16, 0 to 255: the part as the model saw it, of the picture's size."""
+    """`(height, width)` of `PIXEL`, 0 to 255: the part as the model saw it, of the picture's size."""
     gain: np.ndarray | None = None
     """The same of what the difference is multiplied by, from `local_gain`; 1 where None."""
 
 
-def lay(
-    photo: Photo, box: tuple[int, int, int, int], picture: np.ndarray, weight: np.ndarray, kept: Kept | None = None
-) -> None:
+def lay(photo: Photo, box: tuple[int, int, int, int], picture: np.ndarray, kept: Kept | None = None) -> None:
     """Lay a picture over a part of a photo, in place; what is smaller than the part is enlarged.
 
     Args:
         photo: The photo.
         box: Left, top, right and bottom of the part, pixels.
-        picture: `(height, width, 3)` int16, 0 to 255: the part's new look, on white where it is transparent.
-        weight: `(height, width)` int16: the picture's share, 255 for all.
+        picture: `(height, width)` of `PIXEL`, 0 to 255: the part's new look, on white where it is transparent, and its
+            share, `ALL` for all.
         kept: What of the photo is added to the picture.
     """
     left, top, right, bottom = box
     height, width = bottom - top, right - left
-    pictures = Enlarged(picture, height, width)
-    shares = Enlarged((weight[..., np.newaxis] + 1) >> 1, height, width)
-    befores = Enlarged(kept.before, height, width) if kept else None
-    gains = Enlarged(kept.gain, height, width) if kept and kept.gain is not None else None
+    layers = [picture, *([kept.before] if kept else []), *([kept.gain] if kept and kept.gain is not None else [])]
+    enlarged = [Enlarged(layer, height, width) for layer in layers]
     rows = rows_at_once(width)
     for start in range(0, height, rows):
         stop = min(start + rows, height)
-        for first, last, is_all in _spans(shares.sources(start, stop)):
-            place = np.s_[top + start : top + stop, left + first : left + last]
-            piece = start, stop, first, last
-            new = pictures.rows(*piece)
-            if kept and befores:
-                new = _with_detail(new, kept.original[place], befores.rows(*piece), gains and gains.rows(*piece))
+        widened = [layer.widened(start, stop) for layer in enlarged]
+        spans = _spans(widened[0]["share"])
+        if not spans:
+            continue
+        first, last = spans[0][0], spans[-1][1]
+        new, *rest = (
+            layer.lengthened(piece[:, first:last], start, stop) for layer, piece in zip(enlarged, widened, strict=True)
+        )
+        if kept:
+            new = _with_detail(new, kept.original[top + start : top + stop, left + first : left + last], *rest)
+        for begin, end, is_all in spans:
+            place = np.s_[top + start : top + stop, left + begin : left + end]
+            piece = new[:, 3 * (begin - first) : 3 * (end - first)]
             if is_all and photo.transparency is None:
-                photo.colours[place] = new.reshape(stop - start, last - first, 3)
+                photo.colours[place] = piece.reshape(stop - start, end - begin, 3)
             else:
                 part = Photo(photo.colours[place], None if photo.transparency is None else photo.transparency[place])
-                _lay_rows(part, new, np.repeat(shares.rows(*piece), 3, axis=1))
+                _lay_rows(part, piece, enlarged[0].shares(widened[0][:, begin:end], start, stop))
 
 
-def _spans(shares: np.ndarray) -> Iterator[tuple[int, int, bool]]:
-    """Yield the columns of some rows in which there is something to lay: from, to, and whether it covers all there.
+def _spans(shares: np.ndarray) -> list[tuple[int, int, bool]]:
+    """Return the columns of some rows in which there is something to lay: from, to, and whether it covers all there.
 
     Args:
         shares: `(rows, columns)`, 0 to 128; the columns in which all are 128 are taken apart where they are neighbours.
     """
-    touched, covered = np.flatnonzero(shares.max(axis=0)), np.flatnonzero(shares.min(axis=0) == _ALL)
+    touched, covered = np.flatnonzero(shares.max(axis=0)), np.flatnonzero(shares.min(axis=0) == ALL)
     if not len(touched):
-        return
+        return []
     first, last = int(touched[0]), int(touched[-1]) + 1
     start, stop = (int(covered[0]), int(covered[-1]) + 1) if len(covered) else (last, last)
     if stop - start != len(covered):
         start = stop = last
-    yield from (
-        (begin, end, is_all)
-        for begin, end, is_all in ((first, start, False), (start, stop, True), (stop, last, False))
-        if begin < end
-    )
+    spans = (first, start, False), (start, stop, True), (stop, last, False)
+    return [(begin, end, is_all) for begin, end, is_all in spans if begin < end]
 
 
-def _with_detail(new: np.ndarray, original: np.ndarray, before: np.ndarray, gain: np.ndarray | None) -> np.ndarray:
+def _with_detail(
+    new: np.ndarray, original: np.ndarray, before: np.ndarray, gain: np.ndarray | None = None
+) -> np.ndarray:
     """Return some rows of the picture with the photo's detail: `(rows, 3 * width)` int16, 0 to 255."""
     detail = original.reshape(new.shape) - before
     if gain is not None:
@@ -182,8 +178,8 @@ def _lay_rows(part: Photo, new: np.ndarray, shares: np.ndarray) -> None:
     change *= shares
     if part.transparency is not None:
         change = _through(part.transparency, change)
-    change += 1 << (_SHARE_BITS - 1)
-    change >>= _SHARE_BITS
+    change += ALL // 2
+    change >>= STEP_BITS
     change += part.colours.reshape(new.shape)
     part.colours[...] = np.clip(change, 0, _WHITE, out=change).reshape(part.colours.shape)
 
@@ -194,7 +190,7 @@ def _through(transparency: np.ndarray, change: np.ndarray) -> np.ndarray:
     Nothing changes that cannot be seen.
     """
     opacity = np.repeat(transparency, 3, axis=1)
-    largest = _WHITE << _SHARE_BITS
+    largest = _WHITE * ALL
     needed = change.astype(np.int32) * _WHITE // np.maximum(opacity, 1)
     return np.clip(needed, -largest, largest).astype(np.int16) * (opacity > 0)
 
@@ -207,7 +203,7 @@ def _inside(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> tuple[int
 
 def _turn(
     pictures: list[np.ndarray], mask: np.ndarray, placement: Placement, box: tuple[int, int, int, int]
-) -> tuple[list[np.ndarray], np.ndarray]:
+) -> list[np.ndarray]:
     """Turn a square's pictures to the photo's axes, over a part of the photo.
 
     Args:
@@ -217,7 +213,7 @@ def _turn(
         box: Left, top, right and bottom of the part, pixels.
 
     Returns:
-        The pictures, `(height, width, 3)`, and the mask, `(height, width)`, int16: of the part's size, or smaller by
+        The pictures, `(height, width)` of `PIXEL` each, with the mask for a share: of the part's size, or smaller by
         what the square is enlarged in the photo. Beside the square, its border goes on.
     """
     left, top, right, bottom = box
