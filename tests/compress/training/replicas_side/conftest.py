@@ -44,7 +44,7 @@ def train() -> Callable[..., tuple[State, State]]:
                 model = compiled()
                 model.optimizer.build(model.trainable_variables)
             together.prepare(model)
-            # Adam makes a gradient that is nothing but rounding, as that of a bias before a norm, as large as any other.
+            # Adam makes a gradient that is but rounding, as of a bias before a norm, as large as any other.
             model.optimizer.epsilon = 1e-3
             first = _state(model, together.train_on_batch(model, batch(0)))
             for step in range(1, STEPS):
