@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from compress.page.drawing import ACCENT, DOUBT, FONT_POINTS, QUIET, draw_svg
-from compress.page.size_axis import label_points, set_size_axis
+from compress.page.size_axis import set_size_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +21,8 @@ class Point:
     """One student in a chart."""
 
     name: str
+    number: int
+    """What it is labelled with, where it is on the front."""
     cost: float
     """Bytes, or milliseconds."""
     kid: float
@@ -51,7 +53,7 @@ def draw_latencies(
 
     def set_axis(axes: Axes) -> None:
         axes.set_xlabel("latency on this machine, median (ms)")
-        axes.margins(x=0.12)
+        axes.set_xlim(0, 1.1 * max(point.cost for point in points))
 
     return _draw(points, front, chosen, teacher, "latency", set_axis)
 
@@ -77,7 +79,6 @@ def _draw(
             )  # fmt: skip
         axes.margins(y=0.14)
         axes.set_title(_TITLE, loc="left", fontsize=FONT_POINTS)
-        label_points(axes, {point.name: (point.cost, point.kid) for point in points if point.name in front})
 
     text = " ".join(f"{point.name}: {cost} {point.cost:.4g}, KID {point.kid:.4f}." for point in points)
     return draw_svg(paint, label=f"Scatter plot, {cost} against {_TITLE}. {text}", height_in=_HEIGHT_IN)
@@ -87,6 +88,7 @@ def _draw_point(axes: Axes, point: Point, *, is_front: bool, is_chosen: bool) ->
     colour = ACCENT if is_front else QUIET
     if is_front:
         axes.errorbar(point.cost, point.kid, yerr=point.spread, color=colour, linewidth=1.0, alpha=0.5)
+        axes.annotate(str(point.number), (point.cost, point.kid), xytext=(7, 5), textcoords="offset points")
     face = colour if point.is_finished else "none"
     axes.plot(point.cost, point.kid, "o", color=colour, markerfacecolor=face, markersize=7 if is_front else 5)
     if is_chosen:

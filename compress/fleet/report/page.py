@@ -19,8 +19,8 @@ from compress.page.html import encode_picture, read_style, render_chart, render_
 PAGE = "sweep.html"
 _FEWEST_POINTS = 2
 _CHART_LEGEND = (
-    "Line: the Pareto front, with one spread of KID to both sides. Ring: chosen. Hollow: stopped on its way, at the "
-    "predicted size. Dashed: the teacher's images of the same photos."
+    "Line: the Pareto front, by the numbers of its trials, with one spread of KID to both sides. Ring: chosen. Hollow: "
+    "stopped on its way, at the predicted size. Dashed: the teacher's images of the same photos."
 )
 _CHOICE = (
     "Chosen on held-back training photos alone. From the best student on, the Pareto front is taken in groups that lie "
@@ -91,14 +91,15 @@ def _render_link(sources: Sources, chosen: Candidate) -> str:
     """Render where a chosen student's own report and file lie."""
     run = f"trials/{escape(chosen.trial.key)}/run"
     name = escape(tables.name_trial(chosen.trial.number))
-    report = f'<a href="{run}/report.html">its report</a>, ' if chosen.trial.key in sources.scores else ""
-    return f"<li>{name}: {report}its run in {run}</li>"
+    report = f'<a href="{run}/report.html">report</a>, ' if chosen.trial.key in sources.scores else ""
+    return f"<li>{name}: {report}run in {run}</li>"
 
 
 def _render_charts(sources: Sources) -> str:
     sizes = [
         Point(
             name=_name_point(sources, number),
+            number=number,
             cost=outcome.size_bytes,
             kid=measured[1],
             spread=measured[2],
@@ -130,7 +131,8 @@ def _list_timed(sources: Sources) -> list[Point]:
         entry = sources.latencies.get(one.trial.key)
         if entry and entry.latency_ms and not entry.withheld:
             name, cost = _name_point(sources, one.trial.number), entry.latency_ms["median"]
-            found.append(Point(name=name, cost=cost, kid=one.kid, spread=one.spread, is_finished=True))
+            number = one.trial.number
+            found.append(Point(name=name, number=number, cost=cost, kid=one.kid, spread=one.spread, is_finished=True))
     return found
 
 

@@ -67,7 +67,9 @@ def _score_cell(score: Score) -> Cell:
         details.append(f"untouched photos {score.control:.4f}")
     if score.teacher is not None:
         details.append(f"teacher {score.teacher:.4f}")
-    return Cell(f"{score.kid:.4f}", "; ".join(details))
+    # As far from the real images as photos that nobody translated: small and fast, and no use.
+    is_useless = score.control is not None and score.kid >= score.control
+    return Cell(f"{score.kid:.4f}", "; ".join(details), "alarm" if is_useless else None)
 
 
 def build_trials(sources: Sources) -> tuple[list[str], Rows]:
