@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -58,7 +59,7 @@ def connected(*, workers: int | None, address: str | None) -> Iterator[Any]:
     # Without a token in the environment a Ray started here would write one to ~/.ray.
     own_token = address is None and "RAY_AUTH_TOKEN" not in os.environ
     if own_token:
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        os.environ["RAY_AUTH_TOKEN"] = _token()
     on_sigterm = signal.getsignal(signal.SIGTERM)
     import ray
 
@@ -72,6 +73,12 @@ def connected(*, workers: int | None, address: str | None) -> Iterator[Any]:
         ray.shutdown()
         if own_token:
             del os.environ["RAY_AUTH_TOKEN"]
+
+
+@cache
+def _token() -> str:
+    """Return this process's token, one for every Ray that it starts: Ray's client keeps the first that it is given."""
+    return secrets.token_hex(32)
 
 
 def _start(ray: Any, workers: int | None, address: str | None) -> None:

@@ -51,6 +51,8 @@ def test_a_ray_started_here_is_this_machines_alone(tmp_path: Path, monkeypatch: 
         assert signal.getsignal(signal.SIGTERM) is on_sigterm
     assert "RAY_AUTH_TOKEN" not in os.environ
     assert not list(tmp_path.iterdir())
+    with cluster.connected(workers=2, address=None) as again:
+        assert again.cluster_resources()["CPU"] == 2
 
 
 class _Busy(Exception):
