@@ -106,6 +106,7 @@ class Driver:
         found = {key: self._measured(one).at(rung) for key, one in self._proposed.items()}
         measured = {key: kid for key, kid in found.items() if kid is not None}
         if halving is None or not measured:
+            _log.warning("no training stops at step %d, since no KID was measured there: hold more photos back", rung)
             return
         stops = rank(measured, [one.trial.key for one in asked], halving.reduction)
         for key, (place, going_on) in stops.items():

@@ -1,4 +1,4 @@
-"""`compress sweep` whose trials are `pretend_run`s, and which chooses nothing at its end."""
+"""`compress sweep` that chooses nothing at its end; its first argument names the module that runs a trial."""
 
 import functools
 import sys
@@ -6,6 +6,6 @@ import sys
 from compress import cli, console
 from compress.fleet.sweep import engine, stage
 
-engine.Order = functools.partial(engine.Order, program="pretend_run")
+engine.Order = functools.partial(engine.Order, program=sys.argv.pop(1))
 stage.close_sweep = lambda out: []
 sys.exit(console.run(cli.app))

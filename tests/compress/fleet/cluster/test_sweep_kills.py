@@ -5,11 +5,12 @@ import itertools
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,20 @@ precision = "float32"
 [export]
 precision = "fp32"
 """
+REAL_RECIPE = """
+[distill]
+image_size_px = 32
+family = "space_to_depth"
+blocks = 1
+steps = 20
+batch_size = 2
+warmup_steps = 2
+sample_every = 10
+checkpoint_every = 5
+precision = "float32"
+[export]
+precision = "fp32"
+"""
 
 
 @pytest.fixture
@@ -62,66 +77,113 @@ def sweep_file(tmp_path: Path, photo_folders: Path, teacher_file: Path) -> Path:
 class Nodes:
     """A Ray of two nodes on this machine, one core each."""
 
-    def __init__(self, cluster: Any, environment: dict[str, str]) -> None:
-        self._cluster, self._environment = cluster, environment
-        self.second = cluster.add_node(num_cpus=1, node_ip_address="127.0.0.3")
+    def __init__(self, cluster: Any) -> None:
+        self._cluster = cluster
+        self.head, self.second = cluster.head_node, cluster.add_node(num_cpus=1, node_ip_address="127.0.0.3")
 
-    def start_sweep(self, sweep_file: Path, out: Path) -> "subprocess.Popen[str]":
-        """Start the command of a sweep."""
-        line = [sys.executable, str(HERE / "pretend_sweep.py"), "sweep", str(sweep_file), "--out", str(out)]
-        line += ["--cluster", self._cluster.address, "--json"]
-        return subprocess.Popen(
-            line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | self._environment
-        )
+    @property
+    def flags(self) -> list[str]:
+        """The flags of a command that joins it."""
+        return ["--cluster", self._cluster.address]
 
-    def kill_raylet(self, node: Any) -> None:
-        """Kill a node's raylet as a machine that loses its power would."""
-        process = node.all_processes["raylet"][0].process
-        os.kill(process.pid, signal.SIGKILL)
+    def kill(self, node: Any) -> None:
+        """Kill a node as a machine that loses its power would."""
+        for name in ("raylet", "gcs_server"):
+            for one in node.all_processes.get(name, ()):
+                one.process.kill()
+                one.process.wait()
 
 
 @pytest.fixture
-def nodes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
-    """Two raylets; what they start finds `pretend_run`."""
+def ray_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Ray starts finds `pretend_run`."""
     pytest.importorskip("ray")
-    environment = {"PYTHONPATH": str(HERE), "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+
+
+@pytest.fixture
+def nodes(ray_environment: None) -> Iterator[Nodes]:
+    """A Ray that ends with the test."""
     from ray.cluster_utils import Cluster
 
     head = {"num_cpus": 1, "node_ip_address": LOOPBACK, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
-        yield Nodes(cluster, environment)
+        yield Nodes(cluster)
     finally:
         cluster.shutdown()
 
 
+def _start(
+    sweep_file: Path, out: Path, flags: Sequence[str] = ("--workers", "2"), *, program: str = "pretend_run"
+) -> "subprocess.Popen[str]":
+    """Start the command of a sweep, whose trials are runs of a program."""
+    line = [sys.executable, str(HERE / "pretend_sweep.py"), program, "sweep", str(sweep_file), "--out", str(out)]
+    return subprocess.Popen([*line, *flags, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
 def test_a_sweep_ends_the_same_whatever_is_killed(nodes: Nodes, sweep_file: Path, tmp_path: Path) -> None:
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
-    _finish(nodes.start_sweep(sweep_file, undisturbed))
+    _finish(_start(sweep_file, undisturbed, nodes.flags))
 
-    driver = nodes.start_sweep(sweep_file, disturbed)
+    driver = _start(sweep_file, disturbed, nodes.flags)
     _wait(lambda: _steps(disturbed) > 10, driver)
     os.kill(_find_worker(), signal.SIGKILL)
     _wait(lambda: _at_work_on(disturbed, "127.0.0.3") and _steps(disturbed) > 100, driver)
-    nodes.kill_raylet(nodes.second)
+    nodes.kill(nodes.second)
     _wait(lambda: len(_ended(disturbed, "finished")) >= 1, driver)
     driver.kill()
     driver.communicate()
     kept = _ended(disturbed, "finished")
     assert kept
-    _finish(nodes.start_sweep(sweep_file, disturbed))
+    _finish(_start(sweep_file, disturbed, nodes.flags))
 
     assert _table(disturbed) == _table(undisturbed)
-    statuses = [row["status"] for row in _table(undisturbed)]
-    assert {status: statuses.count(status) for status in statuses} == {
-        "finished": 2, "stopped": 4, "over_budget": 3, "failed": 3,
-    }  # fmt: skip
     assert sum(row["attempts"] for row in _rows(disturbed)) > sum(row["attempts"] for row in _rows(undisturbed))
-    for sweep_dir in (undisturbed, disturbed):
-        for run in sorted(sweep_dir.glob("trials/*/run")):
-            _require_no_work_after_the_end(run)
+    _require_twelve(undisturbed)
+    _require_twelve(disturbed)
+
+
+def test_a_sweep_goes_on_with_another_ray_where_its_head_node_is_gone(
+    nodes: Nodes, sweep_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    driver = _start(sweep_file, out, nodes.flags)
+    _wait(lambda: _steps(out) > 30, driver)
+    nodes.kill(nodes.head)
+    driver.communicate(timeout=LONGEST_S)
+    assert driver.returncode != 0
+    _finish(_start(sweep_file, out))
+    _require_twelve(out)
+
+
+@pytest.mark.usefixtures("ray_environment")
+def test_a_real_training_that_is_killed_with_its_driver_measures_what_one_that_was_not_does(
+    sweep_file: Path, tmp_path: Path, photo_folders: Path, teacher_file: Path
+) -> None:
+    photos = tmp_path / "photos"
+    head = f'recipe = "{tmp_path}/recipe.toml"\ndata = "{photos}"\nteacher = "{teacher_file}"\n'
+    sweep_file.write_text(f'{head}[space]\n"distill.width" = [8]\n')
+    (tmp_path / "recipe.toml").write_text(REAL_RECIPE)
+    # Of a tenth of twelve photos no KID can be measured.
+    for photo in sorted(photo_folders.glob("t*/*.png")):
+        for copy in range(4):
+            place = photos / photo.parent.name / f"{photo.stem}-{copy}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(photo, place)
+    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
+    _finish(_start(sweep_file, undisturbed, program="compress"), trials=1)
+    driver = _start(sweep_file, disturbed, program="compress")
+    _wait(lambda: any(disturbed.glob("trials/*/run/student.training/checkpoint.npz")), driver)
+    driver.kill()
+    driver.communicate()
+    assert not list(disturbed.glob("trials/*/outcome.json"))
+    _finish(_start(sweep_file, disturbed, program="compress"), trials=1)
+    assert _table(disturbed) == _table(undisturbed)
+    assert [step for step, *_ in _table(disturbed)[0]["held_back"]] == [10, 20]
+    assert "goes on after step" in next(disturbed.glob("trials/*/log.txt")).read_text()
 
 
 def _table(sweep_dir: Path) -> list[dict[str, Any]]:
@@ -131,6 +193,15 @@ def _table(sweep_dir: Path) -> list[dict[str, Any]]:
 
 def _rows(sweep_dir: Path) -> list[dict[str, Any]]:
     return json.loads((sweep_dir / "table.json").read_text())
+
+
+def _require_twelve(sweep_dir: Path) -> None:
+    """Check that the twelve trials have ended as they should, and that nothing was done twice."""
+    statuses = [row["status"] for row in _rows(sweep_dir)]
+    expected = {"finished": 2, "stopped": 4, "over_budget": 3, "failed": 3}
+    assert {status: statuses.count(status) for status in statuses} == expected
+    for run in sorted(sweep_dir.glob("trials/*/run")):
+        _require_no_work_after_the_end(run)
 
 
 def _require_no_work_after_the_end(run: Path) -> None:
@@ -182,7 +253,7 @@ def _wait(condition: Callable[[], bool], driver: "subprocess.Popen[str]") -> Non
         time.sleep(0.1)
 
 
-def _finish(driver: "subprocess.Popen[str]") -> None:
+def _finish(driver: "subprocess.Popen[str]", *, trials: int = 12) -> None:
     out, said = driver.communicate(timeout=LONGEST_S)
     assert driver.returncode == 0, said
-    assert json.loads(out)["trials"] == 12
+    assert json.loads(out)["trials"] == trials
