@@ -55,6 +55,7 @@ class LiveTable:
         self._stream = stream or sys.stderr
         self._is_terminal = self._stream.isatty()
         self._told: set[str] = set()
+        self._summary = ""
         self._lines = 0
         self._moved: list[logging.StreamHandler[Any]] = []
         self._next_look = self._next_line = -1.0
@@ -113,9 +114,10 @@ class LiveTable:
                 self._told.add(trial.key)
                 self._write(f"{_describe_end(trial, outcome, columns)}\n")
                 self._next_line = min(self._next_line, now)
-        if now >= self._next_line:
-            self._write(f"{format_summary(progress, self._slots)}\n")
-            self._next_line = now + _LINE_EVERY_S
+        summary = format_summary(progress, self._slots)
+        if now >= self._next_line and summary != self._summary:
+            self._write(f"{summary}\n")
+            self._summary, self._next_line = summary, now + _LINE_EVERY_S
 
     def _write(self, text: str) -> None:
         self._stream.write(text)

@@ -88,11 +88,12 @@ def _render_chosen(sources: Sources) -> str:
 
 
 def _render_link(sources: Sources, chosen: Candidate) -> str:
-    """Render where a chosen student's own report and file lie."""
+    """Render where a chosen student's own report and run lie, and what it does beyond the untouched photos."""
     run = f"trials/{escape(chosen.trial.key)}/run"
-    name = escape(tables.name_trial(chosen.trial.number))
-    report = f'<a href="{run}/report.html">report</a>, ' if chosen.trial.key in sources.scores else ""
-    return f"<li>{name}: {report}run in {run}</li>"
+    score = sources.scores.get(chosen.trial.key)
+    report = f'<a href="{run}/report.html">report</a>, ' if score else ""
+    effect = f"; it {escape(score.effect)}" if score and score.effect else ""
+    return f"<li>{escape(tables.name_trial(chosen.trial.number))}: {report}run in {run}{effect}</li>"
 
 
 def _render_charts(sources: Sources) -> str:

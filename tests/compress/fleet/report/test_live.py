@@ -150,6 +150,7 @@ def test_a_log_gets_a_line_for_each_trial_once(
     assert summary.startswith("2 of 4 trials have ended")
     assert line == "trial 2 (width 24) finished, KID 0.0500 ± 0.0040, 50.0 kB, 60 s"
     assert sum(line.startswith("trial") for line in lines) == 1
+    assert len(lines) == len(set(lines))
 
 
 def test_looking_takes_little_of_the_time(sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ SCORE = Score(
     control=0.09,
     teacher=0.02,
     psnr_db=24.5,
-    effect=None,
+    effect="does almost nothing",
     latency_ms=1.25,
 )
 
@@ -116,6 +116,15 @@ def test_number_of_trials_stands_beside_the_score(sweep: Path) -> None:
     row = _row(_read(sweep), "trial 1 width 16")
     assert "0.0412 0.0310 to 0.0510; untouched photos 0.0900; teacher 0.0200" in row
     assert row.rstrip().endswith("8 trials")
+
+
+def test_a_chosen_student_is_followed_by_what_it_does(sweep: Path) -> None:
+    replace_text(sweep / SCORED, json.dumps({f"{1:012x}": asdict(SCORE)}))
+    page = _read(sweep)
+    assert _row(page, "trial 1:").split() == [
+        *("trial", "1:", "report", ",", "run", "in", f"trials/{1:012x}/run;", "it", "does", "almost", "nothing")
+    ]
+    assert f"trials/{1:012x}/run/report.html" in [values.get("href") for _, values in page.tags]
 
 
 @pytest.mark.parametrize(("kid", "is_alarming"), [(0.0899, False), (0.0900, True)])
