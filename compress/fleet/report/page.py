@@ -11,6 +11,7 @@ from compress.fleet.choice import Candidate
 from compress.fleet.report import tables
 from compress.fleet.report.charts import Point, draw_latencies, draw_sizes
 from compress.fleet.report.pictures import MOST_STUDENTS, PictureGroup, read_pictures
+from compress.fleet.report.seeds import measure_seed_noise
 from compress.fleet.report.sources import Sources, read_sources
 from compress.fleet.report.wording import count_statuses, describe_settings, find_kid, format_hours
 from compress.page.drawing import fit_name
@@ -66,7 +67,7 @@ def _render_headline(sources: Sources) -> str:
     left = len(sources.trials) - len(ended)
     facts = [(str(len(sources.trials)), f"trials: {told}{f', {left} not ended' if left else ''}")]
     if sources.chosen:
-        best = sources.chosen[0]
+        best = min(sources.finished, key=lambda one: one.kid)
         facts.append((str(len(sources.chosen)), "chosen on held-back photos"))
         facts.append((f"{best.kid:.4f}", f"best KID held back, ± {best.spread:.4f}"))
     work = sum(outcome.seconds for _, outcome in ended)
@@ -189,7 +190,19 @@ def _render_figure(name: str, uri: str, is_chosen: bool) -> str:
 
 def _render_trials(sources: Sources) -> str:
     headings, rows = tables.build_trials(sources)
-    return f"<h2>All trials</h2>{render_table('Trial', headings, rows)}"
+    table = render_table("Trial", headings, rows)
+    return f"<h2>All trials</h2>{table}{_render_seed_noise(sources)}"
+
+
+def _render_seed_noise(sources: Sources) -> str:
+    """Render how much chance there is in a training, where trials differ in nothing but their seeds."""
+    if (noise := measure_seed_noise(sources.finished)) is None:
+        return ""
+    told = (
+        f"Trials that differ in nothing but their seeds: KID held back ± {noise.deviation:.4f} (standard deviation, "
+        f"{noise.trials} trials of {noise.groups} settings). Which photos are held back hangs on the seed, too."
+    )
+    return f"<p>{escape(told)}</p>"
 
 
 def _render_failures(sources: Sources) -> str:

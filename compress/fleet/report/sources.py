@@ -60,7 +60,7 @@ class Sources:
     @property
     def recipe(self) -> str:
         """Name of the recipe that was varied."""
-        return str(self.asked.get("recipe", "a recipe"))
+        return Path(str(self.asked.get("recipe", "a recipe"))).stem
 
 
 def read_sources(sweep_dir: Path) -> Sources:
