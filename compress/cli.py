@@ -73,6 +73,7 @@ app.command("export.cli:translate", name="translate", help="Run any artifact or 
 app.command("export.lens.cli:app", name="lens", help="Translate the faces in photos, in their place.")
 app.command("eval.cli:app", name="eval", help="Score folders of images and report.")
 app.command("benchmarks.cli:app", name="bench", help="Time models where they run.")
+app.command("compress.fleet.gang.cli:launch", name="launch", help="Train one net in several processes, over nodes.")
 
 
 def main() -> None:

@@ -328,7 +328,15 @@ def total(values: Sequence[Any]) -> Sequence[Any]:
 def gather(values: Any) -> Any:
     """Return the values of all replicas, joined along the first axis in the order of the batch. It has no gradient."""
     context = _context()
-    return values if context is None else context.all_gather(values, axis=0)
+    if context is None:
+        return values
+    import tensorflow as tf
+
+    # `all_gather` does not work in a compiled step of several processes: each adds its values to zeros instead.
+    count, shape = context.num_replicas_in_sync, values.shape.as_list()
+    is_own = tf.reshape(tf.range(count) == context.replica_id_in_sync_group, [count] + [1] * len(shape))
+    placed = tf.where(is_own, values[None], tf.zeros_like(values)[None])
+    return context.all_reduce("SUM", tf.reshape(placed, [count * shape[0], *shape[1:]]))
 
 
 def _context() -> Any:

@@ -1,0 +1,91 @@
+"""Two processes that train one student: as one would, and again from the checkpoint where one is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytestmark = [pytest.mark.fleet, pytest.mark.timeout(900)]
+
+FLAGS = {
+    "--image-size-px": 32, "--width": 8, "--blocks": 1, "--steps": 12, "--batch-size": 4, "--learning-rate": 1e-4,
+    "--adversarial-weight": 1, "--adversarial-from-step": 1, "--discriminator": "patch", "--discriminator-filters": 4,
+    "--l1-final-scale": 0.5, "--sample-every": 6, "--checkpoint-every": 2, "--precision": "float32", "--holdout": 2,
+}  # fmt: skip
+TOLERANCE = 5e-6
+"""Largest mean difference of a net's weights, a twentieth of what a step moves one by. A single weight whose gradient
+is nothing but rounding may differ by two such steps."""
+
+
+@pytest.fixture
+def line(teacher_file: Path, photo_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[str]]:
+    recipe = tmp_path_factory.mktemp("recipe") / "small.toml"
+    recipe.write_text("[distill]\nsteps = 12\n")
+
+    def call(out: Path) -> list[str]:
+        flags = [str(part) for flag in FLAGS.items() for part in flag]
+        places = ["--teacher", str(teacher_file), "--data", str(photo_folders), "--out", str(out)]
+        return ["distill", *places, "--recipe", str(recipe), "--no-watch-kid", *flags]
+
+    return call
+
+
+def _start(*arguments: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-P", "-m", "compress", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _finish(run: "subprocess.Popen[str]") -> tuple[str, str]:
+    printed, said = run.communicate(timeout=600)
+    assert run.returncode == 0, said
+    return printed, said
+
+
+def _find_second_process(out: Path) -> int | None:
+    """Return the process that trains with the one that writes `out`."""
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (place / "environ").read_bytes()
+            words = (place / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b'"index": 1' in environment and b"distill" in words and str(out).encode() not in words:
+            return int(place.name)
+    return None
+
+
+def _weights(out: Path) -> list[np.ndarray]:
+    from compress.teachers.student import load_student
+
+    return load_student(out / "model.keras").get_weights()
+
+
+def test_two_processes_train_as_one_and_go_on_when_one_is_killed(line: Any, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    one, two = tmp_path / "one", tmp_path / "two"
+    _finish(_start(*line(one)))
+
+    gang = _start("launch", "--nodes", "2", *line(two))
+    checkpoint = tmp_path / "two.training" / "checkpoint.npz"
+    while not checkpoint.exists():
+        assert gang.poll() is None, gang.communicate()[1]
+        time.sleep(0.05)
+    second = _find_second_process(two)
+    assert second is not None
+    os.kill(second, signal.SIGKILL)
+    printed, said = _finish(gang)
+    assert "process 2 of 2 is lost (signal 9); starting again from the last checkpoint, 1 of 3" in said
+    assert "goes on after step" in said
+    assert "two" in printed
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+    apart = [np.abs(found - expected) for expected, found in zip(_weights(one), _weights(two), strict=True)]
+    together = np.concatenate([values.ravel() for values in apart])
+    print(f"mean difference {together.mean():.2g}, largest {together.max():.2g}")
+    assert together.mean() <= TOLERANCE
