@@ -13,6 +13,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
+from compress.console.exits import Ended
 from compress.console.installing import install_command
 from compress.errors import UsageError
 
@@ -69,6 +70,11 @@ def connected(*, workers: int | None, address: str | None) -> Iterator[Any]:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_sigterm)
         yield ray
+    except SystemError as error:
+        # Ray's answer to an exception that a signal's handler raises while it waits.
+        if isinstance(error.__cause__, Ended):
+            raise error.__cause__ from None
+        raise
     finally:
         ray.shutdown()
         if own_token:

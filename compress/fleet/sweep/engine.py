@@ -164,6 +164,8 @@ def require_room(ray: Any, resources: ResourcesConfig, *, may_grow: bool) -> Non
         UsageError: If none has.
     """
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if resources.gpus == 0 and (idle := sum(one.get("GPU", 0) for one in nodes)):
+        _log.warning("%g accelerators stay idle: [resources] gpus = 0. Give each trial one, or a share of one.", idle)
     if any(one.get("CPU", 0) >= resources.cpus and one.get("GPU", 0) >= resources.gpus for one in nodes):
         return
     here = "; ".join(f"{one.get('CPU', 0):g} cores, {one.get('GPU', 0):g} accelerators" for one in nodes)

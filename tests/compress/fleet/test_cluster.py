@@ -8,6 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from compress.console.exits import Ended
 from compress.errors import UsageError
 from compress.fleet import cluster
 
@@ -84,3 +85,13 @@ def test_what_else_keeps_ray_from_starting_is_no_reason_to_try_again():
     with pytest.raises(OSError, match="no space left"):
         cluster._start(ray, 2, None)
     assert ray.init.call_count == 1
+
+
+def test_a_signal_ends_what_waits_for_ray_as_it_ends_all_else(monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("ray")
+    monkeypatch.setattr(cluster, "_start", lambda ray, workers, address: None)
+    with pytest.raises(Ended) as raised, cluster.connected(workers=1, address=None):
+        raise SystemError("wait returned a result with an exception set") from Ended(15)
+    assert raised.value.number == 15
+    with pytest.raises(SystemError), cluster.connected(workers=1, address=None):
+        raise SystemError("something else")

@@ -192,3 +192,11 @@ def test_a_trial_that_fits_no_node_is_told(caplog: pytest.LogCaptureFixture) -> 
         require_room(_nodes({"CPU": 2}), ResourcesConfig(cpus=4, gpus=1), may_grow=False)
     require_room(_nodes({"CPU": 2}), ResourcesConfig(cpus=4), may_grow=True)
     assert "waits until one joins" in caplog.text
+
+
+def test_accelerators_that_no_trial_takes_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    require_room(_nodes({"CPU": 2, "GPU": 2}, {"CPU": 2}), ResourcesConfig(gpus=0.5), may_grow=False)
+    require_room(_nodes({"CPU": 2}), ResourcesConfig(), may_grow=False)
+    assert not caplog.text
+    require_room(_nodes({"CPU": 2, "GPU": 2}, {"CPU": 2}), ResourcesConfig(), may_grow=False)
+    assert "2 accelerators stay idle: [resources] gpus = 0" in caplog.text
