@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 AHEAD = 3
 """Frames that are decoded, or wait to be encoded, beside the one that is translated."""
+EXACT = 0x2 | 0x2000 | 0x40000
+"""FFmpeg's numbers for a bilinear conversion of colours, each pixel's by itself, rounded to the nearest.
+
+Without the last two a picture comes back from a film darker by 1.1 to 1.4 levels; with them, by 0.01.
+"""
+_HDR = {16: "PQ", 18: "HLG"}
+"""Transfer characteristics of films of high dynamic range, as FFmpeg numbers them."""
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,asf,flv,ogg,gif,mxf,mjpeg,h264,hevc,ivf,dv,yuv4mpegpipe"
 )
@@ -52,6 +59,11 @@ class FilmFacts:
     """How many frames there are, as far as the film tells."""
     colours: tuple[int, int, int, int]
     """Matrix, range, transfer characteristics and primaries, as FFmpeg numbers them."""
+
+    @property
+    def hdr(self) -> str | None:
+        """What its high dynamic range is called; None of an ordinary film."""
+        return _HDR.get(self.colours[2])
 
 
 def check_av() -> None:
@@ -125,7 +137,7 @@ def read_frames(film: Path) -> Iterator[Frame]:
             pts = frame.pts if frame.pts is not None else (last or 0) + (frame.duration or 1)
             pts = pts if last is None else max(pts, last + 1)
             last = pts
-            picture = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4)
+            picture = np.rot90(frame.to_ndarray(format="rgb24", interpolation=EXACT), round(frame.rotation / 90) % 4)
             yield Frame(np.ascontiguousarray(picture), pts, frame.duration or 0)
 
 

@@ -6,6 +6,7 @@ take most of the lens's time.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from PIL import Image
@@ -42,8 +43,11 @@ class Photo:
         return np.asarray(image)
 
 
+@cache
 def feathered_mask(size_px: int, feather: float) -> np.ndarray:
     """Return a square's mask: `(size_px, size_px)` uint8, 255 inside, falling off smoothly to 0 at its border.
+
+    It is made once, and cannot be written to.
 
     Args:
         size_px: Side, pixels.
@@ -52,7 +56,9 @@ def feathered_mask(size_px: int, feather: float) -> np.ndarray:
     distance = np.minimum(np.arange(size_px), np.arange(size_px)[::-1]) - _CLEAR_PX + 0.5
     ramp = np.clip(distance / (feather * size_px), 0, 1)
     ramp = ramp * ramp * (3 - 2 * ramp)
-    return np.rint(255 * np.outer(ramp, ramp)).astype(np.uint8)
+    mask = np.rint(255 * np.outer(ramp, ramp)).astype(np.uint8)
+    mask.flags.writeable = False
+    return mask
 
 
 def paste(

@@ -15,7 +15,7 @@ PIXEL = np.dtype([("colours", "V6"), ("share", "i2")])
 ALL = 1 << STEP_BITS
 """The largest share."""
 _BYTES = np.dtype([("colours", "V3"), ("share", "u1")])
-_AT_ONCE = 3 << 14
+_AT_ONCE = 3 << 15
 """Numbers that are made at once, which fit the processor's cache."""
 
 

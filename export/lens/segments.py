@@ -21,7 +21,7 @@ import numpy as np
 from compress.errors import UsageError
 from compress.files.atomic import replace_bytes
 from compress.files.ownership import GENERATOR, MARKER, is_empty
-from export.lens.film import AHEAD, FilmFacts, Frame, open_film
+from export.lens.film import AHEAD, EXACT, FilmFacts, Frame, open_film
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -118,6 +118,7 @@ class SegmentWriter:
             format=self._encoding.pixel_format,
             dst_colorspace=None if matrix == _UNKNOWN else matrix,
             dst_color_range=colour_range or None,
+            interpolation=EXACT,
         )
         yuv.pts, yuv.time_base = pts, self._encoding.facts.time_base
         self._keep(yuv)

@@ -45,11 +45,13 @@ def translate_photo(
         JSON-ready: the file, how many faces were translated (1 for a whole photo), height and width.
 
     Raises:
-        UsageError: If `out` exists or is no PNG, or the image size does not fit the model or is missing.
+        UsageError: If `out` exists, is a folder or no PNG, or the image size does not fit the model or is missing.
         UnusableInput: If the model or the photo cannot be used.
     """
     if out.suffix.lower() != ".png":
         raise UsageError(f"--out {out}: expected a name that ends in .png, which keeps every pixel as it is.")
+    if out.is_dir():
+        raise UsageError(f"--out {out} is a folder; expected a file. Pass another --out.")
     refuse_existing(out, overwrite=overwrite)
     lens = open_lens(model, config, reading=reading)
     picture, count = _apply(lens, read_layers(photo))

@@ -19,7 +19,7 @@ from compress.files.locks import absolute, locked
 from compress.files.ownership import mark_folder
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 from export.lens.config import LensConfig
-from export.lens.film import FilmFacts, Frame, check_av, read_ahead, read_facts, read_frames
+from export.lens.film import EXACT, FilmFacts, Frame, check_av, read_ahead, read_facts, read_frames
 from export.lens.lens import Lens, open_lens
 from export.lens.paste import Photo
 from export.lens.segments import (
@@ -65,12 +65,14 @@ def translate_film(
         JSON-ready: the file, numbers of frames, of those with a face and without, height and width.
 
     Raises:
-        UsageError: If `out` exists or is no MP4, the package av is missing, the sound does not go into an MP4, or the
-            image size does not fit the model or is missing.
+        UsageError: If `out` exists, is a folder or no MP4, the package av is missing, the sound does not go into an
+            MP4, or the image size does not fit the model or is missing.
         UnusableInput: If the model or the film cannot be used.
     """
     if out.suffix.lower() != ".mp4":
         raise UsageError(f"--out {out}: expected a name that ends in .mp4.")
+    if out.is_dir():
+        raise UsageError(f"--out {out} is a folder; expected a file. Pass another --out.")
     check_av()
     check_sound(film)
     place = absolute(out)
@@ -105,7 +107,7 @@ def _identity(model: Path, film: Path, config: LensConfig, reading: ReadingConfi
     import av
 
     files = [file_fingerprint(path) for path in (model, film)]
-    parts = [*files, to_mapping(config), to_mapping(reading), av.__version__, FRAMES]
+    parts = [*files, to_mapping(config), to_mapping(reading), av.__version__, FRAMES, EXACT]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -131,6 +133,13 @@ def _read_ended(place: Path, folder: Path) -> str | None:
 def _translate_frames(lens: Lens, film: Path, folder: Path) -> Encoding:
     """Fill a folder with the segments that are missing in it; return what all are encoded alike by."""
     facts = read_facts(film)
+    if facts.hdr:
+        _log.warning(
+            "%s has a high dynamic range (%s): its values are taken as if they were sRGB, which models are trained on, "
+            "and written with 8 bits. Turn it into SDR first for the colours that the model expects",
+            film,
+            facts.hdr,
+        )
     segments = list_segments(folder)
     states = [read_state(segment) for segment in segments]
     last = states[-1] if states else {"done": 0, "with_face": 0}

@@ -1,16 +1,18 @@
 """The student of a page: a `.tflite` file that LiteRT.js can feed, and what its numbers mean."""
 
+import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from compress.artifact import is_artifact, open_artifact
-from compress.errors import UnusableModel, UsageError
+from compress.errors import PocketGANError, UnusableModel, UsageError
 from compress.faces.template import AlignmentTemplate
 from compress.images import to_uint8
+from compress.teachers.reading.content import find_content
 from export.alignment import find_template
 from export.config import TfliteConfig
 from export.interpreter.litert import TfliteGenerator
@@ -19,6 +21,7 @@ from export.web.config import WebConfig
 from export.web.runnable import require_runnable
 
 _WHITE = 255
+_OWN_FLAGS = {f"--{each.name.replace('_', '-')}" for each in fields(WebConfig)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,7 @@ def load_student(source: Path, config: WebConfig) -> Student:
         if config.data is not None:
             raise UsageError(f"{source} is exported already; --data is for what is not. Leave it out.")
         return _open(file, _name(source), find_template(file), said=source)
+    _require_model(source)
     if config.data is None:
         raise UsageError(
             f"{source} is not exported yet. Pass --data with a folder of photos, on which int8 is calibrated,\n"
@@ -76,8 +80,34 @@ def load_student(source: Path, config: WebConfig) -> Student:
         wanted = TfliteConfig(
             precision="int8", io_type="uint8", data=config.data, calibration_images=config.calibration_images
         )
-        exported = export_tflite(source, wanted, Path(scratch) / "student")
+        try:
+            exported = export_tflite(source, wanted, Path(scratch) / "student")
+        except PocketGANError as error:
+            raise _with_command(error, source) from error
         return _open(exported.model_path, _name(source), find_template(exported.model_path), said=source)
+
+
+def _require_model(source: Path) -> None:
+    """Check that a file may hold a generator.
+
+    Raises:
+        UnusableModel: If it is a picture, a text or the like, or empty.
+    """
+    if not source.is_file():
+        return
+    try:
+        find_content(source)
+    except UnusableModel as error:
+        raise UnusableModel(f"{source}: {error}") from error
+
+
+def _with_command(error: PocketGANError, source: Path) -> PocketGANError:
+    """Return an error of the export, with the command that has the flag where it names one that a page's has not."""
+    flags = set(re.findall(r"--[a-z][a-z-]+", str(error))) - _OWN_FLAGS
+    if not flags:
+        return error
+    has = f"`compress export tflite {source}` has {', '.join(sorted(flags))}, this command has not"
+    return type(error)(f"{error}\n{has}. Run that, with --io-type uint8 or float, and give what it writes.")
 
 
 def _find_tflite(source: Path) -> Path | None:

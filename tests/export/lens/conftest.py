@@ -84,6 +84,7 @@ def draw_film(
     rotation: int = 0,
     sound: str | None = "aac",
     pixel_format: str = "yuv420p",
+    crf: str = "12",
     **metadata: Any,
 ) -> Path:
     """Write a film, with a tone as long as it.
@@ -95,6 +96,7 @@ def draw_film(
         rotation: By how many degrees, counterclockwise, players have to turn it.
         sound: The sound's codec; None for a silent film.
         pixel_format: As FFmpeg names it.
+        crf: How much the encoder may lose, as it says it.
         metadata: Attributes of the encoder, such as its matrix of colours.
     """
     import av
@@ -104,7 +106,7 @@ def draw_film(
         tone = film.add_stream(sound, rate=SAMPLES_PER_S, layout="mono") if sound else None
         for picture, time in zip(pictures, times, strict=True):
             if stream is None:
-                stream = film.add_stream("libx264", rate=30, options={"crf": "12", "preset": "ultrafast"})
+                stream = film.add_stream("libx264", rate=30, options={"crf": crf, "preset": "ultrafast"})
                 stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], pixel_format
                 stream.codec_context.time_base = stream.time_base = Fraction(1, TICKS_PER_S)
                 for name, value in metadata.items():

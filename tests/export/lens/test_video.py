@@ -14,6 +14,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from compress.errors import UnusableData, UsageError
 from compress.images import psnr_db
@@ -260,3 +261,37 @@ def test_without_the_package_av_the_extra_is_named(identity, tmp_path, monkeypat
 def test_another_kind_of_output_is_refused(command, identity, tmp_path) -> None:
     done = command("lens", "video", identity, tmp_path / "in.mp4", "--out", tmp_path / "out.avi")
     assert (done.returncode, "ends in .mp4" in done.stderr) == (2, True)
+
+
+def test_a_folder_at_the_outputs_place_is_refused_before_any_frame_is_read(identity, tmp_path, monkeypatch) -> None:
+    (tmp_path / "out.mp4").mkdir()
+    monkeypatch.setattr("export.lens.video.check_sound", lambda film: pytest.fail("the film was opened"))
+    with pytest.raises(UsageError, match=r"out\.mp4 is a folder"):
+        translate_film(identity, tmp_path / "in.mp4", tmp_path / "out.mp4", LensConfig(), overwrite=True)
+
+
+def test_a_film_comes_out_no_darker_than_it_was(identity, make_film, tmp_path) -> None:
+    random = np.random.default_rng(0)
+    coarse = Image.fromarray(random.integers(30, 220, (6, 8, 3), dtype=np.uint8))
+    frames = [np.asarray(coarse.resize((160, 120), Image.Resampling.BICUBIC))] * 2
+    film = make_film(tmp_path / "in.mp4", frames, times=EVEN[:2], crf="1")
+    translate_film(identity, film, tmp_path / "out.mp4", LensConfig())
+
+    def planes(path: Path) -> np.ndarray:
+        with av.open(str(path)) as opened:
+            return np.stack([frame.to_ndarray(format="yuv420p") for frame in opened.decode(video=0)]).astype(int)
+
+    difference = planes(tmp_path / "out.mp4")[:, :120] - planes(film)[:, :120]
+    # Without exact conversions, -1.2; a level of 255 is 0.86 of a film's.
+    assert abs(difference.mean()) < 0.25
+
+
+@pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG"), (1, None)])
+def test_a_film_of_high_dynamic_range_is_told(transfer: int, name: str | None, identity, make_film, tmp_path, caplog):
+    frames = [np.full((64, 96, 3), (200, 90, 60), np.uint8)] * 2
+    film = make_film(
+        tmp_path / "in.mp4", frames, times=EVEN[:2], pixel_format="yuv420p10le", color_trc=transfer, colorspace=1
+    )
+    translate_film(identity, film, tmp_path / "out.mp4", LensConfig())
+    told = [record.getMessage() for record in caplog.records if "high dynamic range" in record.getMessage()]
+    assert [f"({name})" in message for message in told] == ([True] if name else [])

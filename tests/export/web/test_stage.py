@@ -154,6 +154,23 @@ def test_what_is_not_exported_yet_needs_photos(teacher_file: Path, tmp_path: Pat
         export_web(teacher_file, WHOLE, tmp_path / "page")
 
 
+def test_a_photo_in_the_students_place_is_called_a_photo(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "portrait.jpg")
+    with pytest.raises(UnusableModel, match=r"portrait\.jpg: it is a JPEG picture"):
+        export_web(tmp_path / "portrait.jpg", WHOLE, tmp_path / "page")
+
+
+def test_a_flag_that_the_command_lacks_is_named_with_the_command_that_has_it(
+    teacher_file: Path, photo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_) -> None:
+        raise UsageError("It takes images of any size. Choose one with --image-size-px. --data is fine.")
+
+    monkeypatch.setattr("export.web.student.export_tflite", refuse)
+    with pytest.raises(UsageError, match=r"`compress export tflite .*tiny\.pth` has --image-size-px, this command has"):
+        export_web(teacher_file, WebConfig(region="whole", data=photo_folder), tmp_path / "page")
+
+
 def test_a_student_is_exported_on_the_way_with_the_ends_of_a_page(
     no_library: None, small_artifact: Path, photo_folder: Path, tmp_path: Path
 ) -> None:
