@@ -12,7 +12,6 @@ from compress.distill.features import FrozenFeatures
 from compress.distill.loss_terms import Compared, loss_terms, mean_of
 from compress.distill.optimizer import ADVERSARIAL_BETA_1, StudentAdam, adam_settings
 from compress.distill.perceptual import PerceptualNetwork, load_perceptual_network
-from compress.distill.step_inputs import OF_STEP
 from compress.models.io import with_other_size
 from compress.training import replicas
 from compress.training.precision import dtype_policy_scope
@@ -29,7 +28,8 @@ class Distiller(keras.Model):
     `inputs` are the photos, or what `step_inputs` makes of them where the training has phases.
     """
 
-    of_step = OF_STEP
+    of_step = frozenset({"l1_scale", "cropped", "cut", "adversarial_scale"})
+    """Inputs that are not one an image, see `Replicas.train_on_batch`."""
 
     def __init__(self, student: keras.Model, config: FitConfig, teacher: keras.Model | None = None) -> None:
         super().__init__(name="distiller")

@@ -12,8 +12,6 @@ from compress.faces.template import AlignmentTemplate
 from compress.training import image_pool, loop
 
 Inputs = np.ndarray | dict[str, np.ndarray]
-OF_STEP = frozenset({"l1_scale", "cropped", "cut", "adversarial_scale"})
-"""Inputs that are not one an image."""
 
 
 class RealImages(Protocol):

@@ -31,6 +31,7 @@ class CycleGan(keras.Model):
     """CycleGAN that `train_on_batch` trains on `INPUTS` and, where paired, `PAIRED_INPUTS`; see `batches.Batches`."""
 
     of_step = frozenset({"anneal"})
+    """Inputs that are not one an image, see `Replicas.train_on_batch`."""
 
     def __init__(self, config: TeachConfig) -> None:
         super().__init__(name="cyclegan")

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -61,19 +61,28 @@ def launch(arguments: Sequence[str], *, nodes: int, cluster: str | None) -> None
         arguments = [*arguments, "--device", device]
     with connected(workers=nodes, address=cluster) as ray:
         gang = _Gang(ray, arguments, nodes, _gpus_each(ray, nodes, devices))
-        for restarts in range(RESTARTS + 1):
-            try:
-                sys.stdout.write(gang.run())
-                return
-            except _Lost as lost:
-                reason = lost
-                if restarts < RESTARTS:
-                    _log.warning("%s; starting again from the last checkpoint, %d of %d", lost, restarts + 1, RESTARTS)
-    raise GangFailed(
-        f"{reason}, for the {RESTARTS + 1}th time in this command. Its checkpoint is kept: see to the node, and the "
-        "same command goes on from there.",
-        PocketGANError.exit_code,
-    )
+        sys.stdout.write(run_again(gang.run))
+
+
+def run_again(run: Callable[[], str]) -> str:
+    """Run a gang, and again where it lost a process, up to `RESTARTS` times; return what it printed.
+
+    Raises:
+        GangFailed: If it lost one each time.
+    """
+    for restarts in range(1, RESTARTS + 1):
+        try:
+            return run()
+        except _Lost as lost:
+            _log.warning("%s; starting again from the last checkpoint, %d of %d", lost, restarts, RESTARTS)
+    try:
+        return run()
+    except _Lost as lost:
+        raise GangFailed(
+            f"{lost}, and so was one {RESTARTS} times before. The checkpoint is kept: see to the node, and the same "
+            "command goes on from there.",
+            PocketGANError.exit_code,
+        ) from lost
 
 
 def _require_launchable(arguments: Sequence[str], nodes: int) -> int:
@@ -141,7 +150,7 @@ class _Gang:
         from ray.util.placement_group import placement_group, remove_placement_group
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-        share = {"CPU": 1} | ({"GPU": self.gpus} if self.gpus else {})
+        share = {"CPU": 1.0} | ({"GPU": float(self.gpus)} if self.gpus else {})
         group = placement_group([share] * self.nodes, strategy="SPREAD")
         members: list[Any] = []
         try:

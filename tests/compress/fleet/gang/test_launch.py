@@ -55,3 +55,24 @@ def test_a_wrong_input_ends_all_with_its_exit_code_and_words_though_others_fail_
     with pytest.raises(launch.GangFailed, match="process 2 of 2 ended with 3:\nfirst\ncompress: no photos") as failed:
         launch._raise_ended([_state(70), _state(3)], ["", "first\ncompress: no photos\n"])
     assert failed.value.exit_code == 3
+
+
+@pytest.mark.parametrize("losses", [0, 3])
+def test_a_gang_that_loses_processes_starts_again_up_to_three_times(losses: int) -> None:
+    runs = iter([True] * losses + [False])
+
+    def run() -> str:
+        if next(runs):
+            raise launch._Lost("process 2 of 2 is lost (signal 9)")
+        return "printed"
+
+    assert launch.run_again(run) == "printed"
+
+
+def test_a_gang_that_is_lost_a_fourth_time_ends_and_says_what_is_left() -> None:
+    def run() -> str:
+        raise launch._Lost("process 2 of 2 is lost (signal 9)")
+
+    with pytest.raises(launch.GangFailed, match=r"lost \(signal 9\), and so was one 3 times before.*goes on") as failed:
+        launch.run_again(run)
+    assert failed.value.exit_code == 3

@@ -47,9 +47,8 @@ def train() -> Callable[..., tuple[State, State]]:
             # Adam makes a gradient that is but rounding, as of a bias before a norm, as large as any other.
             model.optimizer.epsilon = 1e-3
             first = _state(model, together.train_on_batch(model, batch(0)))
-            for step in range(1, STEPS):
-                losses = together.train_on_batch(model, batch(step))
-            return first, _state(model, losses)
+            losses = [together.train_on_batch(model, batch(step)) for step in range(1, STEPS)]
+            return first, _state(model, losses[-1])
 
     return call
 
