@@ -69,7 +69,8 @@ class OnWorkers:
     """
 
     def __init__(self, fleet: FleetConfig, stack: ExitStack, shard_images: int) -> None:
-        self._fleet, self._stack, self._shard_images = fleet, stack, shard_images
+        self._fleet, self._stack = fleet, stack
+        self.shard_images = shard_images
         self.seconds = {"start": 0.0, "merge": 0.0}
         """Wall-clock time until Ray was there, and of putting shards together."""
 
@@ -112,7 +113,7 @@ class OnWorkers:
     def _map(
         self, function: Callable[[Sequence[_Item]], _Result], items: Sequence[_Item], name: str
     ) -> Iterator[_Result]:
-        return map_shards(self._ray, function, cut(items, self._shard_images), name=name)
+        return map_shards(self._ray, function, cut(items, self.shard_images), name=name)
 
     def _merge(self, parts: Iterator[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
         """Put arrays one below the other, `shape` float32 in all, each let go before the next comes."""

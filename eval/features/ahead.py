@@ -30,12 +30,16 @@ def map_ahead(
     Args:
         function: Called on several threads at once.
         items: Asked for on the thread that asks for results.
-        threads: How many; one for each core when not given.
+        threads: How many; one for each core when not given. Instead of one other thread the caller's own is taken:
+            each thread has memory of its own for what it allocates, 13 MB of a feature network's.
 
     Raises:
         Exception: What the function raises, in place of its result.
     """
     count = threads or count_cores()
+    if count == 1:
+        yield from map(function, items)
+        return
     waiting: deque[Future[_Result]] = deque()
     with ThreadPoolExecutor(count) as pool:
         try:

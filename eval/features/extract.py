@@ -13,7 +13,7 @@ from eval.features.networks import FeatureNetwork
 
 
 class FeatureExtraction:
-    """A run of a feature network over images that come one by one; the network computes on threads of its own.
+    """A run of a feature network over images that come one by one; it computes on threads of its own if on several.
 
     Args:
         network: The network.
@@ -28,7 +28,7 @@ class FeatureExtraction:
         self._extractor = network.extractor
         self._batch_size = batch_size or self._extractor.batch_size
         self._batch: list[np.ndarray] = []
-        self._pool = ThreadPoolExecutor(self._extractor.workers)
+        self._pool = ThreadPoolExecutor(self._extractor.workers) if self._extractor.workers > 1 else None
         self._running: deque[Future[np.ndarray]] = deque()
         # One array: small ones between the networks' large ones keep the allocator from giving memory back, which took
         # 130 kB an image.
@@ -49,15 +49,21 @@ class FeatureExtraction:
             self._start_batch()
         while self._running:
             self._collect_batch()
-        self._pool.shutdown()
+        if self._pool is not None:
+            self._pool.shutdown()
         return self._features[: self._done]
 
     def _start_batch(self) -> None:
-        self._running.append(self._pool.submit(self._extractor.features, self._batch))
+        if self._pool is None:
+            self._keep(self._extractor.features(self._batch))
+        else:
+            self._running.append(self._pool.submit(self._extractor.features, self._batch))
         self._batch = []
 
     def _collect_batch(self) -> None:
-        features = self._running.popleft().result()
+        self._keep(self._running.popleft().result())
+
+    def _keep(self, features: np.ndarray) -> None:
         self._features[self._done : self._done + len(features)] = features
         self._done += len(features)
 

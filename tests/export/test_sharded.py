@@ -14,7 +14,7 @@ from keras import layers
 
 from compress.artifact import is_artifact
 from compress.errors import UnusableData, UsageError
-from compress.fleet.config import FleetConfig
+from compress.fleet.config import ALONE, FleetConfig
 from export import sharded
 from export.config import TranslateConfig
 from export.translate import translate
@@ -56,8 +56,8 @@ def test_pictures_are_those_of_one_process(small_student, as_artifact, photo_fol
 
 def test_what_keras_alone_runs_is_shared_too(chain, as_artifact, photo_folder: Path, tmp_path: Path, done):
     model = as_artifact(chain([layers.Conv2D(4, 3, padding="same"), layers.PReLU(), layers.Conv2D(3, 1)], (32, 32, 3)))
-    for name, options in (("alone", {}), ("shared", {"fleet": WORKERS})):
-        translate(model, photo_folder, tmp_path / name, TranslateConfig(), **options)
+    for name, fleet in (("alone", ALONE), ("shared", WORKERS)):
+        translate(model, photo_folder, tmp_path / name, TranslateConfig(), fleet=fleet)
     assert contents(tmp_path / "shared") == contents(tmp_path / "alone")
 
 
@@ -74,11 +74,11 @@ def test_broken_photos_are_named_counted_and_refused_as_by_one_process(
 
     def run_both(**options: Any) -> list[Any]:
         found = []
-        for name, fleet in (("alone", {}), ("shared", {"fleet": WORKERS})):
+        for name, fleet in (("alone", ALONE), ("shared", WORKERS)):
             caplog.clear()
             out = tmp_path / name
             try:
-                result = translate(model, photos, out, TranslateConfig(), **fleet, **options) | {"out": ""}
+                result = translate(model, photos, out, TranslateConfig(), fleet=fleet, **options) | {"out": ""}
             except UnusableData as error:
                 result = str(error)
             found.append((result, [record.getMessage() for record in caplog.records if record.levelno > logging.INFO]))
