@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from compress.cache.machine import count_cores
+
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(900)]
 
 FLAGS = {
@@ -67,16 +69,42 @@ def _weights(out: Path) -> list[np.ndarray]:
     return load_student(out / "model.keras").get_weights()
 
 
+def _wait_for_checkpoint(out: Path, run: "subprocess.Popen[str]") -> None:
+    checkpoint = out.with_name(f"{out.name}.training") / "checkpoint.npz"
+    while not checkpoint.exists():
+        assert run.poll() is None, run.communicate()[1]
+        time.sleep(0.05)
+
+
+def _require_alike(one: Path, two: Path) -> None:
+    apart = [np.abs(found - expected) for expected, found in zip(_weights(one), _weights(two), strict=True)]
+    together = np.concatenate([values.ravel() for values in apart])
+    print(f"mean difference {together.mean():.2g}, largest {together.max():.2g}")
+    assert together.mean() <= TOLERANCE
+
+
+def test_a_command_that_was_killed_goes_on_on_two_devices(line: Any, tmp_path: Path) -> None:
+    if (count_cores() or 1) < 2:
+        pytest.skip("this machine has one core")
+    one, two = tmp_path / "one", tmp_path / "two"
+    _finish(_start(*line(one)))
+    killed = _start(*line(two))
+    _wait_for_checkpoint(two, killed)
+    killed.kill()
+    killed.communicate()
+    _, said = _finish(_start(*line(two), "--devices", "2"))
+    assert "training on 2 devices" in said
+    assert "goes on after step" in said
+    _require_alike(one, two)
+
+
 def test_two_processes_train_as_one_and_go_on_when_one_is_killed(line: Any, tmp_path: Path) -> None:
     pytest.importorskip("ray")
     one, two = tmp_path / "one", tmp_path / "two"
     _finish(_start(*line(one)))
 
     gang = _start("launch", "--nodes", "2", *line(two))
-    checkpoint = tmp_path / "two.training" / "checkpoint.npz"
-    while not checkpoint.exists():
-        assert gang.poll() is None, gang.communicate()[1]
-        time.sleep(0.05)
+    _wait_for_checkpoint(two, gang)
     second = _find_second_process(two)
     assert second is not None
     os.kill(second, signal.SIGKILL)
@@ -85,7 +113,4 @@ def test_two_processes_train_as_one_and_go_on_when_one_is_killed(line: Any, tmp_
     assert "goes on after step" in said
     assert "two" in printed
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
-    apart = [np.abs(found - expected) for expected, found in zip(_weights(one), _weights(two), strict=True)]
-    together = np.concatenate([values.ravel() for values in apart])
-    print(f"mean difference {together.mean():.2g}, largest {together.max():.2g}")
-    assert together.mean() <= TOLERANCE
+    _require_alike(one, two)
