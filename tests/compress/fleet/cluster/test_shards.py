@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from compress.fleet.cluster import LOOPBACK
 from compress.fleet.config import FleetConfig
 from compress.images import list_images, write_png
 from eval.config import ScoreConfig
@@ -120,6 +121,27 @@ def test_a_killed_workers_shard_is_done_again(photos: list[Path], alone: np.ndar
         found = extract(work, photos[:100], shards=8)
     assert len(killed) == 1
     assert found.tobytes() == alone.tobytes()
+
+
+def test_a_lost_nodes_shards_are_done_by_the_others(photos: list[Path], alone: np.ndarray):
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": 1, "node_ip_address": LOOPBACK, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        second = cluster.add_node(num_cpus=1, node_ip_address="127.0.0.3")
+        raylet = second.all_processes["raylet"][0].process
+
+        def lose_node(process: int) -> None:
+            if raylet.poll() is None and raylet.pid in _ancestors(process):
+                raylet.kill()
+
+        with on_workers(FleetConfig(cluster=cluster.address), config(photos[0].parent)) as work, watching(lose_node):
+            found = extract(work, photos[:100], shards=20)
+        assert raylet.poll() is not None
+        assert found.tobytes() == alone.tobytes()
+    finally:
+        cluster.shutdown()
 
 
 def test_a_workers_memory_does_not_grow_with_the_images(photos: list[Path]):
