@@ -112,7 +112,7 @@ class Driver:
         for key, (place, going_on) in stops.items():
             why = f"KID {measured[key]:.4f} at step {rung} is number {place} of {len(measured)}; {going_on} go on"
             effort, verdict = read_effort(self._sweep_dir, key), self._verdicts[key]
-            ended = outcomes.stopped(self._sweep_dir, self._proposed[key], effort, verdict, why)
+            ended = outcomes.stopped(self._sweep_dir, self._proposed[key], effort, verdict, rung, why)
             write_outcome(self._sweep_dir, key, ended)
 
     def _outcome(self, proposal: Proposal) -> Outcome | None:

@@ -83,7 +83,7 @@ class Engine:
                     if again := self._settle(reference, proposal):
                         running[self._start(again, pause_at)] = again
                 self._look()
-        except self._ray.exceptions.RaySystemError as error:
+        except self._ray.exceptions.RayError as error:
             raise _lost(error) from error
 
     def _start(self, proposal: Proposal, pause_at: int | None) -> Any:

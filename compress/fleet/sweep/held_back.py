@@ -29,6 +29,10 @@ class HeldBack:
         """Return the KID at a step, or None."""
         return next((kid for measured, kid, _ in self.points if measured == step), None)
 
+    def up_to(self, step: int) -> "HeldBack":
+        """Return what was measured up to a step."""
+        return HeldBack(tuple(point for point in self.points if point[0] <= step), self.kept_step)
+
     @property
     def kept_kid(self) -> float | None:
         """KID of the weights that were kept, or None."""

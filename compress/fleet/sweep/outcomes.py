@@ -20,9 +20,10 @@ def finished(sweep_dir: Path, proposal: Proposal, effort: Effort, verdict: Verdi
     return _outcome("finished", reason, effort, read_shipped(run), (cost.macs, cost.size_bytes, verdict.latency_ratio))
 
 
-def stopped(sweep_dir: Path, proposal: Proposal, effort: Effort, verdict: Verdict, why: str) -> Outcome:
-    """Return the outcome of a trial that halving stopped, with what its file would have taken."""
-    measured = read_held_back(run_folder(sweep_dir, proposal.trial.key))
+def stopped(sweep_dir: Path, proposal: Proposal, effort: Effort, verdict: Verdict, rung: int, why: str) -> Outcome:
+    """Return the outcome of a trial that halving stopped at a rung, with what its file would have taken."""
+    # A quick training has measured more before it paused.
+    measured = read_held_back(run_folder(sweep_dir, proposal.trial.key)).up_to(rung)
     return _outcome("stopped", why, effort, measured, _predicted(verdict))
 
 

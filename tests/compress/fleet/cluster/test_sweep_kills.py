@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import json
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -99,8 +98,9 @@ def ray_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What Ray starts finds `pretend_run`."""
     pytest.importorskip("ray")
     monkeypatch.setenv("PYTHONPATH", str(HERE))
-    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    # How long a driver looks for a head node that is gone; 60 s is usual.
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "10")
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ def _find_worker() -> int:
     """Return the process of a worker of this test's cluster that trains."""
     for place in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            is_child = b"pretend_run" in (place / "cmdline").read_bytes()
+            is_child = b"-m\0pretend_run\0run" in (place / "cmdline").read_bytes()
             if is_child and str(HERE).encode() in (place / "environ").read_bytes():
                 return int((place / "stat").read_text().rpartition(")")[2].split()[1])
     pytest.fail("no worker trains")

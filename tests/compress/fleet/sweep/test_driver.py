@@ -33,7 +33,8 @@ class Trainer:
         for one in proposals:
             config = one.need_recipe().require_distill()
             self.done.append((config.width, pause_at))
-            last = pause_at or config.steps
+            # A quick training is further before it pauses.
+            last = config.steps if pause_at is None else pause_at + 10
             kids = [(step, config.width / step, 0.01) for step in range(10, last + 1, 10)]
             _write_history(run_folder(self._sweep_dir, one.trial.key) / "student.training", kids)
             if pause_at is None:

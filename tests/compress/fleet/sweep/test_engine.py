@@ -25,7 +25,7 @@ NO_MEMORY = Report(74, "compress: ran out of memory. Close other programs.")
 class Errors:
     """Names of Ray's errors that the engine knows."""
 
-    class RaySystemError(Exception):
+    class RayError(Exception):
         """Anything of Ray itself."""
 
     class OutOfMemoryError(Exception):
@@ -160,7 +160,7 @@ def test_a_worker_that_is_always_lost_fails(run: Callable[..., Any], tmp_path: P
 
 def test_what_is_lost_counts_on_after_a_kill_of_the_driver(run: Callable[..., Any]) -> None:
     with pytest.raises(ClusterLost, match=r"run the same command to go on"):
-        run(KILLED, KILLED, Errors.RaySystemError("the head is gone"))
+        run(KILLED, KILLED, Errors.RayError("the head is gone"))
     ray, outcome = run(KILLED, KILLED)
     assert (len(ray.orders), outcome.status) == (2, "failed")
 
