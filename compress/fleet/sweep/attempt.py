@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
 from pathlib import Path
 
 from compress.console.parent import PARENT
@@ -44,6 +45,8 @@ class Order:
     """Whether a checkpoint follows on that step."""
     program: str = "compress"
     """Module that is run with the arguments."""
+    version: str = field(default_factory=lambda: metadata.version("pocketgan"))
+    """Of this program, on the driver's machine."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +83,16 @@ def remove_sign(sweep_dir: Path, key: str) -> None:
 
 
 def require_shared(order: Order, node: str) -> None:
-    """Check that this node sees the sweep's folder.
+    """Check that this node has the driver's version of this program, and sees the sweep's folder.
 
     Raises:
         UsageError: If it does not.
     """
+    if (found := metadata.version("pocketgan")) != order.version:
+        raise UsageError(
+            f"node {node} has PocketGAN {found}, and the sweep was started by {order.version}. Install one version on "
+            "all nodes."
+        )
     marker = Path(order.sweep_dir) / MARKER
     try:
         if marker.read_text(encoding="utf-8").strip() == order.sweep_id:

@@ -73,6 +73,11 @@ def test_a_node_that_sees_another_folder_is_named(order: Callable[..., Order], t
         attempt(order(), "10.0.0.7")
 
 
+def test_a_node_of_another_version_is_named(order: Callable[..., Order]) -> None:
+    with pytest.raises(UsageError, match=r"node 10\.0\.0\.7 has PocketGAN .*, and the sweep was started by 0\.0\.7"):
+        attempt(order(version="0.0.7"), "10.0.0.7")
+
+
 def test_a_child_is_held_to_its_share(order: Callable[..., Order]) -> None:
     share = module._shares(order(cpus=3))
     assert (share["OMP_NUM_THREADS"], share["TF_NUM_INTRAOP_THREADS"]) == ("3", "3")
