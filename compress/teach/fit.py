@@ -53,11 +53,21 @@ class _Monitor:
             "a2b": batches.a.held_back_images(size),
             "b2a": batches.b.held_back_images(size),
         }
-        self.generators: Mapping[Direction, keras.Model] = {"a2b": model.a2b, "b2a": model.b2a}
+        self._trained: Mapping[Direction, keras.Model] = {"a2b": model.a2b, "b2a": model.b2a}
+        self.generators = self._trained
+        if replicas.current().count > 1:
+            # What several replicas are asked to generate, all of them do, and wait for each other.
+            self.generators = {one: cyclegan.build_cyclegan_generator(batches.config) for one in DIRECTIONS}
         self._history_file = work / "kid.json"
         self._real = {domain: work / f"held_back_{domain}" for domain in "ab"}
         if batches.config.watch_kid:
             self._write_control()
+
+    def take_weights(self) -> None:
+        """Give the generators the weights that the trained ones have now."""
+        for one, generator in self.generators.items():
+            if generator is not self._trained[one]:
+                generator.set_weights(self._trained[one].get_weights())
 
     def history(self, done: int) -> KidHistory:
         """Return the history after so many steps, without later checks of a run that was killed."""
@@ -71,6 +81,7 @@ class _Monitor:
         config = self._batches.config
         reduction = config.reduction(done - 1)
         with _averaged_weights(self._model, self._batches, done):
+            self.take_weights()
             images.write_png(self._work / f"samples-{done:06d}.png", self.draw_sheet(reduction))
             return self._check_kid(done) if config.watch_kid and reduction == 1 else {}
 
@@ -188,6 +199,7 @@ def _best_generators(
     steps: dict[Direction, int] = {}
     finished: dict[Direction, keras.Model] = {}
     with _averaged_weights(model, batches, trained.steps):
+        monitor.take_weights()
         for direction in DIRECTIONS:
             generator, best = monitor.generators[direction], history.best(direction)
             if best is not None:
@@ -234,7 +246,7 @@ def _carry_over(model: cyclegan.CycleGan, batches: Batches, done: int) -> None:
 @contextmanager
 def _averaged_weights(model: cyclegan.CycleGan, batches: Batches, done: int) -> Iterator[None]:
     """Put averaged weights, and BatchNorm statistics that fit them, into the model for the time of the block."""
-    if not (batches.config.ema_momentum and int(model.optimizer.iterations)):
+    if not (batches.config.ema_momentum and int(keras.ops.convert_to_numpy(model.optimizer.iterations.value))):
         yield
         return
     with averaging.averaged_weights(model):

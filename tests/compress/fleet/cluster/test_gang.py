@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -20,6 +21,10 @@ FLAGS = {
     "--image-size-px": 32, "--width": 8, "--blocks": 1, "--steps": 12, "--batch-size": 4, "--learning-rate": 1e-4,
     "--adversarial-weight": 1, "--adversarial-from-step": 1, "--discriminator": "patch", "--discriminator-filters": 4,
     "--l1-final-scale": 0.5, "--sample-every": 6, "--checkpoint-every": 2, "--precision": "float32", "--holdout": 2,
+}  # fmt: skip
+TEACH_FLAGS = {
+    "--image-size-px": 32, "--filters": 4, "--blocks": 1, "--steps": 6, "--decay-steps": 2, "--batch-size": 2,
+    "--sample-every": 3, "--checkpoint-every": 2, "--normalization": "batch", "--precision": "float32",
 }  # fmt: skip
 TOLERANCE = 5e-6
 """Largest mean difference of a net's weights, a twentieth of what a step moves one by. A single weight whose gradient
@@ -76,8 +81,8 @@ def _wait_for_checkpoint(out: Path, run: "subprocess.Popen[str]") -> None:
         time.sleep(0.05)
 
 
-def _require_alike(one: Path, two: Path) -> None:
-    apart = [np.abs(found - expected) for expected, found in zip(_weights(one), _weights(two), strict=True)]
+def _require_alike(one: list[np.ndarray], two: list[np.ndarray]) -> None:
+    apart = [np.abs(found - expected) for expected, found in zip(one, two, strict=True)]
     together = np.concatenate([values.ravel() for values in apart])
     print(f"mean difference {together.mean():.2g}, largest {together.max():.2g}")
     assert together.mean() <= TOLERANCE
@@ -95,7 +100,29 @@ def test_a_command_that_was_killed_goes_on_on_two_devices(line: Any, tmp_path: P
     _, said = _finish(_start(*line(two), "--devices", "2"))
     assert "training on 2 devices" in said
     assert "goes on after step" in said
-    _require_alike(one, two)
+    _require_alike(_weights(one), _weights(two))
+
+
+def test_a_cyclegan_is_taught_on_two_devices_as_on_one(photo_folders: Path, tmp_path: Path) -> None:
+    if (count_cores() or 1) < 2:
+        pytest.skip("this machine has one core")
+    taught = []
+    for devices in ("1", "2"):
+        out = tmp_path / devices
+        flags = [str(part) for flag in TEACH_FLAGS.items() for part in flag]
+        places = ["--data", str(photo_folders), "--out", str(out), "--no-watch-kid", "--devices", devices]
+        _finish(_start("teach", *places, *flags))
+        taught.append([value for name in ("g_a2b.h5", "g_b2a.h5") for value in _kernels(out / name)])
+    _require_alike(*taught)
+
+
+def _kernels(path: Path) -> list[np.ndarray]:
+    """Return a generator's kernels in the order of its layers, whose names count those of all nets."""
+    with h5py.File(path) as stored:
+        weights: Any = stored["model_weights"]
+        names = [name.decode() if isinstance(name, bytes) else name for name in weights.attrs["layer_names"]]
+        layers = [weights[name][name] for name in names if name in weights[name]]
+        return [np.asarray(layer["kernel"]) for layer in layers if "kernel" in layer]
 
 
 def test_two_processes_train_as_one_and_go_on_when_one_is_killed(line: Any, tmp_path: Path) -> None:
@@ -113,4 +140,4 @@ def test_two_processes_train_as_one_and_go_on_when_one_is_killed(line: Any, tmp_
     assert "goes on after step" in said
     assert "two" in printed
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
-    _require_alike(one, two)
+    _require_alike(_weights(one), _weights(two))
