@@ -25,7 +25,7 @@ AHEAD = 3
 EXACT = 0x2 | 0x2000 | 0x40000
 """FFmpeg's numbers for a bilinear conversion of colours, each pixel's by itself, rounded to the nearest.
 
-Without the last two a picture comes back from a film darker by 1.1 to 1.4 levels; with them, by 0.01.
+Without the last two a picture comes back from a film darker by 1.1 to 1.5 levels; with them, by less than 0.1.
 """
 _HDR = {16: "PQ", 18: "HLG"}
 """Transfer characteristics of films of high dynamic range, as FFmpeg numbers them."""

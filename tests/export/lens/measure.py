@@ -1,12 +1,15 @@
 """Measure the lens on photos that may not lie here; docs/lens.md holds the results.
 
 python tests/export/lens/measure.py found FOLDER…      photos without a face, and with several
+python tests/export/lens/measure.py framed PHOTO…      small and turned portraits whose face is found
 python tests/export/lens/measure.py identity FOLDER…   what an identity student leaves of the photo
 python tests/export/lens/measure.py time MODEL PHOTO   the lens's parts beside the student, one thread, at 1080p
 python tests/export/lens/measure.py flicker MODEL PHOTO…
                                                        how much a still head flickers through the lens, in films of it
+python tests/export/lens/measure.py colours PHOTO      what a film's colours leave of a photo, and what they cost
 """
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -23,6 +26,7 @@ from compress.faces.template import AlignmentTemplate, place_face
 from compress.images import list_images, psnr_db, read_image, to_uint8
 from export.interpreter.litert import TfliteGenerator
 from export.lens.config import LensConfig
+from export.lens.film import EXACT
 from export.lens.lens import Lens, open_lens
 from export.lens.paste import Photo, feathered_mask, paste
 from export.lens.tracking import Tracker
@@ -149,10 +153,50 @@ def _flicker(lens: Lens, film: list[np.ndarray], *, steadied: bool) -> float:
     return change(made) / change(film)
 
 
+def measure_colours(photo: Path) -> None:
+    """Print how a photo of 1280x720 comes back from a film's colours, and in what time, without EXACT and with it."""
+    import av
+
+    picture = np.asarray(Image.fromarray(read_image(photo)).resize((1280, 720)))
+    for flags in (None, EXACT):
+        back, times = picture, []
+        for _ in range(ROUNDS):
+            start = time.thread_time()
+            film = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
+                format="yuv420p", interpolation=flags, threads=1
+            )
+            back = film.to_ndarray(format="rgb24", interpolation=flags, threads=1)
+            times.append(1000 * (time.thread_time() - start))
+        difference = back.astype(float) - picture
+        means = ", ".join(f"{mean:.2f}" for mean in difference.mean(axis=(0, 1)))
+        off = np.abs(difference).mean()
+        print(f"flags {flags}: {means} of 255, {off:.2f} off; there and back {np.median(times):.1f} ms")
+
+
+def measure_framed(*photos: Path) -> None:
+    """Print of how many portraits the face is found in a grey frame of 1920x1080, by size, and turned in their own."""
+    pictures = [Image.fromarray(read_image(photo)) for photo in photos]
+    for side in (1000, 600, 400, 250, 150, 100, 60):
+        found = 0
+        for picture in pictures:
+            frame = Image.new("RGB", (1920, 1080), (128, 128, 128))
+            frame.paste(picture.resize((side, side)), (500, 50))
+            found += bool(find_faces(np.asarray(frame)))
+        print(f"{side} px in 1920x1080: {found} of {len(pictures)}")
+    for degrees in (15, 30, 45, 60, 90, 180):
+        turned = [picture.rotate(degrees, expand=True, fillcolor=(128, 128, 128)) for picture in pictures]
+        pairs = [[find_faces(np.asarray(each)) for each in pair] for pair in zip(pictures, turned, strict=True)]
+        faces = [(upright[0], found[0]) for upright, found in pairs if upright and found]
+        turns = [upright.roll_rad - found.roll_rad - math.radians(degrees) for upright, found in faces]
+        off = [abs(math.degrees(math.remainder(turn, math.tau))) for turn in turns]
+        print(f"turned by {degrees}: {len(faces)} of {len(pictures)}, the roll {max(off):.0f} degrees off at most")
+
+
 def main(what: str, *paths: str) -> None:
     """Run what the command line names."""
-    if what in ("time", "flicker"):
-        {"time": measure_time, "flicker": measure_flicker}[what](*map(Path, paths))
+    of_photos = {"time": measure_time, "flicker": measure_flicker, "colours": measure_colours, "framed": measure_framed}
+    if what in of_photos:
+        of_photos[what](*map(Path, paths))
     else:
         {"found": measure_found, "identity": measure_identity}[what](map(Path, paths))
 
