@@ -26,9 +26,9 @@ TEACH_FLAGS = {
     "--image-size-px": 32, "--filters": 4, "--blocks": 1, "--steps": 6, "--decay-steps": 2, "--batch-size": 2,
     "--sample-every": 3, "--checkpoint-every": 2, "--normalization": "batch", "--precision": "float32",
 }  # fmt: skip
-TOLERANCE = 5e-6
-"""Largest mean difference of a net's weights, a twentieth of what a step moves one by. A single weight whose gradient
-is nothing but rounding may differ by two such steps."""
+TOLERANCE = 1e-5
+"""Largest mean difference of a net's weights, a tenth of what a step moves one by; 2e-11 to 1.4e-6 were measured. A
+weight whose gradient is nothing but rounding may differ by two such steps."""
 
 
 @pytest.fixture
@@ -113,6 +113,7 @@ def test_a_cyclegan_is_taught_on_two_devices_as_on_one(photo_folders: Path, tmp_
         places = ["--data", str(photo_folders), "--out", str(out), "--no-watch-kid", "--devices", devices]
         _finish(_start("teach", *places, *flags))
         taught.append([value for name in ("g_a2b.h5", "g_b2a.h5") for value in _kernels(out / name)])
+        assert len(taught[-1]) == 16
     _require_alike(*taught)
 
 
