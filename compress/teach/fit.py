@@ -54,10 +54,11 @@ class _Monitor:
             "b2a": batches.b.held_back_images(size),
         }
         self._trained: Mapping[Direction, keras.Model] = {"a2b": model.a2b, "b2a": model.b2a}
-        self.generators = self._trained
+        self.generators: Mapping[Direction, keras.Model] = self._trained
         if replicas.current().count > 1:
             # What several replicas are asked to generate, all of them do, and wait for each other.
-            self.generators = {one: cyclegan.build_cyclegan_generator(batches.config) for one in DIRECTIONS}
+            build = cyclegan.build_cyclegan_generator
+            self.generators = {"a2b": build(batches.config), "b2a": build(batches.config)}
         self._history_file = work / "kid.json"
         self._real = {domain: work / f"held_back_{domain}" for domain in "ab"}
         if batches.config.watch_kid:
