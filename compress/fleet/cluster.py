@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -65,20 +65,33 @@ def connected(*, workers: int | None, address: str | None) -> Iterator[Any]:
     import ray
 
     try:
-        _start(ray, workers, address)
-        # Ray replaces what this tool does when it is told to end.
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, on_sigterm)
-        yield ray
+        with _messages_off_stdout():
+            try:
+                _start(ray, workers, address)
+                # Ray replaces what this tool does when it is told to end.
+                if threading.current_thread() is threading.main_thread():
+                    signal.signal(signal.SIGTERM, on_sigterm)
+                yield ray
+            finally:
+                ray.shutdown()
     except SystemError as error:
         # Ray's answer to an exception that a signal's handler raises while it waits.
         if isinstance(error.__cause__, Ended):
             raise error.__cause__ from None
         raise
     finally:
-        ray.shutdown()
         if own_token:
             del os.environ["RAY_AUTH_TOKEN"]
+
+
+@contextmanager
+def _messages_off_stdout() -> Iterator[None]:
+    """Send what Ray prints on stdout, such as that a node was lost, where other libraries' lines go: results lie there.
+
+    A command shows its result once it has left Ray.
+    """
+    with os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace") as lines, redirect_stdout(lines):
+        yield
 
 
 @cache

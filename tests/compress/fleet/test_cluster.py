@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -95,3 +96,15 @@ def test_a_signal_ends_what_waits_for_ray_as_it_ends_all_else(monkeypatch: pytes
     assert raised.value.number == 15
     with pytest.raises(SystemError), cluster.connected(workers=1, address=None):
         raise SystemError("something else")
+
+
+def test_what_ray_says_of_its_nodes_is_not_among_the_results(monkeypatch: pytest.MonkeyPatch, capfd: Any):
+    ray = pytest.importorskip("ray")
+    monkeypatch.setattr(cluster, "_start", lambda ray, workers, address: None)
+    lost = {"lines": ["The node has been marked dead"], "pid": "raylet", "is_err": False}
+    with cluster.connected(workers=1, address=None):
+        ray._private.worker.print_to_stdstream(lost, ignore_prefix=False)
+    print("result")
+    written = capfd.readouterr()
+    assert written.out == "result\n"
+    assert "has been marked dead" in written.err
