@@ -11,6 +11,7 @@ from typing import Any, Literal
 import keras
 from keras import layers
 
+from compress.distill.perceptual import as_list
 from compress.errors import UnusableModel
 from compress.models.io import clone
 
@@ -109,7 +110,7 @@ class FrozenFeatures:
 
     def __call__(self, images: Any) -> list[Any]:
         """Return each layer's features, `(batch, height, width, channels)`, of images `(batch, height, width, 3)`."""
-        return _as_list(self._copy(images, training=False))
+        return as_list(self._copy(images, training=False))
 
 
 def expose_features(generator: keras.Model, names: Sequence[str], *, generated: bool = False) -> keras.Model:
@@ -128,14 +129,10 @@ def _sizes(generator: keras.Model, image_size_px: int) -> dict[str, tuple[int, i
     """Return height and width of each layer's output at a size, since most teachers leave their size open."""
     names = [layer.name for layer in generator.layers if len(layer.output.shape) == 4]
     image = keras.KerasTensor((1, image_size_px, image_size_px, 3))
-    outputs = _as_list(expose_features(generator, names).compute_output_spec(image))
+    outputs = as_list(expose_features(generator, names).compute_output_spec(image))
     return {name: (output.shape[1], output.shape[2]) for name, output in zip(names, outputs, strict=True)}
 
 
 def _is_activation(layer: keras.layers.Layer) -> bool:
     linear = keras.activations.linear
     return isinstance(layer, _ACTIVATIONS) or getattr(layer, "activation", linear) not in (linear, None)
-
-
-def _as_list(outputs: Any) -> list[Any]:
-    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]

@@ -47,7 +47,7 @@ class PerceptualNetwork:
 
     def __call__(self, images: Any) -> list[Any]:
         """Return each feature, `(batch, height, width, channels)`, of images `(batch, height, width, 3)`."""
-        return _as_list(self._model(images, training=False))
+        return as_list(self._model(images, training=False))
 
 
 def require_perceptual_network(config: FitConfig) -> None:
@@ -161,8 +161,9 @@ def _strides(model: keras.Model) -> list[int]:
     import keras
 
     image = keras.KerasTensor((1, _PROBE_SIZE_PX, _PROBE_SIZE_PX, 3))
-    return [max(1, round(_PROBE_SIZE_PX / output.shape[1])) for output in _as_list(model.compute_output_spec(image))]
+    return [max(1, round(_PROBE_SIZE_PX / output.shape[1])) for output in as_list(model.compute_output_spec(image))]
 
 
-def _as_list(outputs: Any) -> list[Any]:
+def as_list(outputs: Any) -> list[Any]:
+    """Return a model's outputs as a list, also where there is one, which Keras may return by itself."""
     return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]

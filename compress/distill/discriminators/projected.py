@@ -8,7 +8,7 @@ from compress.distill.config import DiscriminatorConfig
 from compress.distill.discriminators.base import StudentDiscriminator
 from compress.distill.loss_terms import Compared, mean_of
 from compress.distill.losses import adversarial
-from compress.distill.perceptual import PerceptualNetwork
+from compress.distill.perceptual import PerceptualNetwork, as_list
 from compress.models import projected_discriminator
 from compress.models.patch_discriminator import frozen_scores
 
@@ -38,7 +38,7 @@ class ProjectedDiscriminator(StudentDiscriminator):
     def compute_losses(self, pairs: list[tuple[Any, Any]], inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Return the losses of the network's features of the student's and of the teacher's images, a pair a scale."""
         fake = [student for student, _ in pairs]
-        scores = frozen_scores(self.network, fake)
+        scores = as_list(frozen_scores(self.network, fake))
         student_loss = mean_of([adversarial.generator_loss(one, kind=self._kind) for one in scores])
         weight = self._student_weight * ops.mean(inputs["adversarial_scale"])
         total, logged = self._add_own_loss(weight * student_loss, self._discriminator_loss(fake, inputs["real"]))
@@ -46,7 +46,9 @@ class ProjectedDiscriminator(StudentDiscriminator):
 
     def _discriminator_loss(self, fake: list[Any], real: Any) -> Any:
         """Return the discriminator's loss; the student's images are constants in it."""
-        scores_fake = self.network([ops.stop_gradient(one) for one in fake], training=True)
-        scores_real = self.network([ops.stop_gradient(one) for one in self._perceive(real)], training=True)
+        scores_fake, scores_real = (
+            as_list(self.network([ops.stop_gradient(one) for one in features], training=True))
+            for features in (fake, self._perceive(real))
+        )
         pairs = zip(scores_real, scores_fake, strict=True)
         return mean_of([adversarial.discriminator_loss(*pair, kind=self._kind) for pair in pairs])

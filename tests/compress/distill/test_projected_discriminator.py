@@ -56,6 +56,17 @@ def _train(model: distiller.Distiller, config: DistillConfig, step: int) -> dict
     return model.train_on_batch(step_inputs(photos, step, config, REAL), targets, return_dict=True)
 
 
+def test_a_network_of_one_scale_judges_too(tmp_path: Path) -> None:
+    """Keras returns a single output by itself, no list of one."""
+    image = keras.Input((None, None, 3))
+    quarter = keras.layers.Conv2D(4, 3, strides=4, padding="same", activation="relu")(image)
+    keras.Model(image, quarter).save(tmp_path / "one.keras")
+    config = _config(tmp_path / "one.keras", adversarial_from_step=0)
+    logged = _train(_compiled(config), config, 1)
+    assert 0 < logged["discriminator"] < 4
+    assert np.isfinite(logged["adversarial"])
+
+
 def test_a_discriminator_has_a_map_of_scores_for_each_scale_and_a_mixing_that_stays() -> None:
     heads = projected_discriminator.build_discriminator([4, 6], filters=8)
     features = [np.zeros((2, 16, 16, 4), np.float32), np.zeros((2, 8, 8, 6), np.float32)]
