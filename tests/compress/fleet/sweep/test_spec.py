@@ -1,5 +1,6 @@
 """SWEEP.toml: checked to the last key before anything starts."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,3 +88,14 @@ def test_a_sweep_names_its_recipe_and_data(write_sweep: Callable[..., Path], hea
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"none\.toml does not exist"):
         read_spec(tmp_path / "none.toml", _classes_above())
+
+
+def test_the_documented_sweep_is_one(tmp_path: Path) -> None:
+    document = Path(__file__).parents[4] / "docs" / "fleet.md"
+    found = re.search(r"```toml\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
+    assert found
+    (tmp_path / "sweep.toml").write_text(found[1], encoding="utf-8")
+    spec = read_spec(tmp_path / "sweep.toml", _classes_above())
+    assert spec.recipe == "avatars"
+    assert spec.halving
+    assert len(spec.axes) == 3
