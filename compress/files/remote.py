@@ -5,6 +5,8 @@ from pathlib import Path
 
 # `Path` makes one slash of two. One letter is a drive.
 _REMOTE = re.compile(r"([a-z][a-z0-9+.-]+):/([^/].*)?")
+# Protocols of URLs without a host: three slashes, of which `Path` makes one as well.
+_WITHOUT_HOST = {"file", "local"}
 
 
 def is_remote(path: Path) -> bool:
@@ -13,9 +15,12 @@ def is_remote(path: Path) -> bool:
 
 
 def to_url(path: Path) -> str:
-    """Return a path as people wrote it: that of remote storage with both slashes."""
+    """Return a path as people wrote it: that of remote storage with both slashes, of `file:` with three."""
     found = _REMOTE.fullmatch(path.as_posix())
-    return str(path) if found is None else f"{found[1]}://{found[2] or ''}"
+    if found is None:
+        return str(path)
+    protocol, place = found[1], found[2] or ""
+    return f"{protocol}:///{place}" if protocol in _WITHOUT_HOST else f"{protocol}://{place}"
 
 
 def explain_remote(path: Path) -> str:

@@ -11,8 +11,11 @@ from compress.files.remote import is_remote, to_url
 from compress.images import list_images
 
 
-@pytest.mark.parametrize("url", ["s3://bucket/photos/a.png", "gs://bucket", "memory://x", "hf+x://a/b"])
-def test_a_url_is_remote_and_keeps_both_slashes(url: str):
+@pytest.mark.parametrize(
+    "url",
+    ["s3://bucket/photos/a.png", "gs://bucket", "memory://x", "hf+x://a/b", "file:///photos/a", "local:///photos"],
+)
+def test_a_url_is_remote_and_keeps_its_slashes(url: str):
     assert is_remote(Path(url))
     assert to_url(Path(url)) == url
     assert to_url(Path(url) / "b.png") == f"{url}/b.png"
