@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.errors import PocketGANError, UsageError
+from compress.files.apart import require_apart
 from compress.files.atomic import replace_bytes, replace_text
 from compress.files.ownership import is_empty
 from compress.fleet.budget.check import Verdict
@@ -41,7 +42,8 @@ def sweep(asked: Path, out: Path, fleet: FleetConfig, above: Kinds) -> dict[str,
         JSON-ready: how many trials ended how, the chosen, and where table and page are.
 
     Raises:
-        UsageError: If the extra is missing, the file is wrong, `out` is no sweep's folder, or a node does not see it.
+        UsageError: If the extra is missing, the file is wrong, `out` is no sweep's folder or would cost an input, or a
+            node does not see it.
         UnusableModel: If the teacher cannot be read.
         UnusableData: If photos are missing.
         ClusterLost: If Ray is gone.
@@ -50,6 +52,7 @@ def sweep(asked: Path, out: Path, fleet: FleetConfig, above: Kinds) -> dict[str,
     """
     require_fleet("compress sweep")
     spec = read_spec(asked, above)
+    require_apart([out], [asked, spec.data, *([spec.teacher] if spec.teacher else [])])
     builder = Builder(spec, above)
     place = Place(sweep_dir=out, sweep_id=_open_folder(out), inputs=builder.inputs)
     replace_bytes(out / SWEEP, asked.read_bytes())

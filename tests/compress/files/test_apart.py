@@ -88,7 +88,7 @@ def test_every_path_of_every_command_is_known_as_output_cache_or_input() -> None
     """A new flag that names what is written has to be told to the guard, and this is where one is told so."""
     inputs = {
         "attributes", "baseline", "bench", "benchmark_binary", "browser", "candidate", "check", "column", "control",
-        "data", "fake", "film", "flicker", "image", "images", "inception_weights", "inputs", "like", "manifest",
+        "data", "fake", "file", "film", "flicker", "image", "images", "inception_weights", "inputs", "like", "manifest",
         "measurements", "model", "models", "page", "pairs", "peer", "photo", "photos", "pictures", "real", "results",
         "scores", "source", "student", "students", "teacher", "training", "truth",
     }  # fmt: skip

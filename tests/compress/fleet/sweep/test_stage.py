@@ -49,6 +49,15 @@ def test_a_wrong_file_is_a_usage_error(
     assert sweep(write_sweep(WIDTHS), "--workers", 1, "--cluster", "here:1") == 2
 
 
+def test_a_place_among_the_photos_is_refused(
+    write_sweep: Callable[..., Path], photo_folders: Path, capsys: Any
+) -> None:
+    place = photo_folders / "trainA" / "sweep"
+    assert console.run(cli.app, ["sweep", str(write_sweep(WIDTHS)), "--out", str(place)]) == 2
+    assert "lies inside" in capsys.readouterr().err
+    assert not place.exists()
+
+
 def test_a_folder_of_something_else_is_left_alone(
     sweep: Callable[..., int], write_sweep: Callable[..., Path], tmp_path: Path, capsys: Any
 ) -> None:
