@@ -52,7 +52,7 @@ def connected(*, workers: int | None, address: str | None) -> Iterator[Any]:
         The module `ray`, connected.
 
     Raises:
-        UsageError: If the address is none, or nothing answers there.
+        UsageError: If the address is none, nothing answers there, or it refuses the connection.
     """
     if address is not None:
         _require_answer(address)
@@ -112,6 +112,14 @@ def _start(ray: Any, workers: int | None, address: str | None) -> None:
                 **(here if address is None else {}),
             )
             return
+        except ConnectionError as error:
+            if address is None:
+                raise
+            raise UsageError(
+                f"{address} answers, but lets nobody in ({error}). Where its Ray was started with "
+                "RAY_AUTH_MODE=token, set that here too and have its token in ~/.ray/auth_token or RAY_AUTH_TOKEN; "
+                "where something else listens there, give the port that `ray start` told."
+            ) from error
         except Exception as error:
             # Ray has no class of its own for it.
             if "timed out during startup" not in str(error):

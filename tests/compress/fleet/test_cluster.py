@@ -108,3 +108,10 @@ def test_what_ray_says_of_its_nodes_is_not_among_the_results(monkeypatch: pytest
     written = capfd.readouterr()
     assert written.out == "result\n"
     assert "has been marked dead" in written.err
+
+
+def test_a_cluster_that_refuses_the_connection_is_said_with_its_token():
+    ray = Mock(init=Mock(side_effect=ConnectionError("Failed to connect to Ray cluster at head:6379")))
+    with pytest.raises(UsageError, match=r"head:6379 answers, but lets nobody in .*RAY_AUTH_MODE=token.*auth_token"):
+        cluster._start(ray, None, "head:6379")
+    assert ray.init.call_count == 1
