@@ -61,7 +61,9 @@ def launch(arguments: Sequence[str], *, nodes: int, cluster: str | None) -> None
         arguments = [*arguments, "--device", device]
     with connected(workers=nodes, address=cluster) as ray:
         gang = _Gang(ray, arguments, nodes, _gpus_each(ray, nodes, devices))
-        sys.stdout.write(run_again(gang.run))
+        printed = run_again(gang.run)
+    # Once outside: inside, stdout is for what Ray says, which is no result.
+    sys.stdout.write(printed)
 
 
 def run_again(run: Callable[[], str]) -> str:
