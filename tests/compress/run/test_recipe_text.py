@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from compress.run.recipe import FOLDER, check_recipe, load_recipe
+from compress.run.recipe import FOLDER, Kinds, check_recipe, load_recipe
 from compress.run.recipe_text import to_tables, to_toml
 from export.config import TfliteConfig
 from export.quantize.config import QuantizeConfig
 
-ABOVE = {"quantize": QuantizeConfig, "export": TfliteConfig}
+ABOVE: Kinds = {"quantize": QuantizeConfig, "export": TfliteConfig}
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in Path(FOLDER).glob("*.toml")))
