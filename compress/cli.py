@@ -144,7 +144,7 @@ def teach(
         data: A folder with trainA, trainB.
         out: The folder to write: g_a2b.h5, g_b2a.h5, and a record of their training.
         recipe: A recipe's name or .toml file; flags given beside it win.
-        devices: GPUs, or processors where there are none, that share each batch.
+        devices: GPUs, else processors, that share each batch.
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """
@@ -178,7 +178,7 @@ def distill(
         pairs: Instead of both: a folder with inputs and targets, of the same names.
         out: The student's artifact.
         recipe: A recipe's name or .toml file; flags given beside it win. Chosen by the teacher's images if not given.
-        devices: GPUs, or processors where there are none, that share each batch.
+        devices: GPUs, else processors, that share each batch.
         overwrite: Replace `out` if it exists.
         json: Print JSON.
     """

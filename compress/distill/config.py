@@ -64,7 +64,7 @@ class TrainConfig:
     sample_every: int = 500
     """Steps between sample sheets and held-back scores."""
     checkpoint_every: int = 250
-    """Steps between checkpoints, from which a killed run resumes."""
+    """Steps between checkpoints; a killed run resumes."""
     precision: TrainingPrecision = "auto"
     """Arithmetic of training; auto is the faster one on this machine."""
     seed: int = 0

@@ -38,6 +38,7 @@ def test_a_cluster_that_does_not_answer_is_said_at_once():
 
 
 # Where a busy machine needs a second start, the processes of the first end with this one.
+@pytest.mark.fleet
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_ray_started_here_is_this_machines_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip("ray")
