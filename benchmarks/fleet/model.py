@@ -93,13 +93,3 @@ def predict_sweep(trials: int, slots: int, costs: SweepCosts) -> Parts:
     """
     work = ceil(trials / slots) * costs.trial_s
     return Parts(start=costs.start_s, work=work, dispatch=max(trials * costs.driver_s - work, 0.0))
-
-
-def most_useful_workers(images: int, costs: ScoringCosts, *, shard_images: int) -> int:
-    """Return up to how many workers twice as many still save a quarter of the whole time: 1, 2, 4 and so on."""
-    workers, total = 1, predict_scoring(images, 1, costs, shard_images=shard_images).total
-    while True:
-        twice = predict_scoring(images, 2 * workers, costs, shard_images=shard_images).total
-        if twice > 0.75 * total:
-            return workers
-        workers, total = 2 * workers, twice

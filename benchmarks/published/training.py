@@ -72,10 +72,11 @@ def train_peer(
     """
     require_apart([out], [like, teacher])
     refuse_existing(out, overwrite=overwrite)
-    config, seconds = _read_student(like)
+    student = open_artifact(like)
+    config, seconds = _read_student(student)
     if method == "narrow":
         return _train_narrow(config, seconds, like, data, out, overwrite=overwrite)
-    reading = inherit_reading(open_artifact(like).manifest.config, reading, origin=f"{like} config")
+    reading = inherit_reading(student.manifest.config, reading, origin=f"{like} config")
     chosen = DISTILLED[method]
     start, shape = _build_start(chosen, config)
     config = _with_losses(config, chosen.losses)
@@ -114,16 +115,16 @@ def _keep_steps(out: Path, asked: list[Any], find: Callable[[], int]) -> int:
     return steps
 
 
-def _read_student(like: Path) -> tuple[DistillConfig, float]:
+def _read_student(student: Artifact) -> tuple[DistillConfig, float]:
     """Return a student's configuration, and the seconds that it was trained."""
-    student = open_artifact(like)
     if student.manifest.stage != "distill" or "family" not in student.manifest.config:
         raise UnusableArtifact(
-            f"{like} comes from the stage {student.manifest.stage}; expected a student as compress distill writes it."
+            f"{student.path} comes from the stage {student.manifest.stage}; expected a student as compress distill "
+            "writes it."
         )
     beside = (INIT_FINGERPRINT, TEACHER_READING)
     values = {name: value for name, value in student.manifest.config.items() if name not in beside}
-    config = from_mapping(DistillConfig, values, origin=f"{like} config")
+    config = from_mapping(DistillConfig, values, origin=f"{student.path} config")
     images_per_s = _images_per_s(student)
     return config, config.steps * config.batch_size / images_per_s
 

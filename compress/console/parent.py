@@ -4,10 +4,16 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Mapping
 
 PARENT = "POCKETGAN_PARENT"
 """Environment variable with the process number of who started a command and wants it to end with it."""
 _PR_SET_PDEATHSIG = 1
+
+
+def child_variables(more: Mapping[str, str] = {}) -> dict[str, str]:
+    """Return the environment of a command that is to end with this process: this one's own, and more."""
+    return {**os.environ, **more, PARENT: str(os.getpid())}
 
 
 def follow_parent() -> None:

@@ -1,11 +1,10 @@
 """Commands of this program in processes of their own, which end with this one."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
-from compress.console.parent import PARENT
+from compress.console.parent import child_variables
 from compress.errors import PocketGANError
 
 
@@ -36,7 +35,7 @@ def run_module(module: str, arguments: Sequence[str], *, given: str = "", enviro
         text=True,
         errors="replace",
         check=False,
-        env=_variables() | dict(environment),
+        env=child_variables(environment),
     )
     if finished.returncode != 0:
         said = finished.stderr.strip().splitlines() or ["nothing"]
@@ -54,7 +53,7 @@ def run_command(arguments: Sequence[str]) -> None:
         CommandFailed: With its exit code; it has said why itself.
     """
     finished = subprocess.run(
-        _command_line("compress", arguments), stdout=subprocess.DEVNULL, check=False, env=_variables()
+        _command_line("compress", arguments), stdout=subprocess.DEVNULL, check=False, env=child_variables()
     )
     if finished.returncode != 0:
         raise CommandFailed(arguments, _exit_code(finished.returncode), "see above")
@@ -62,10 +61,6 @@ def run_command(arguments: Sequence[str]) -> None:
 
 def _command_line(module: str, arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-P", "-m", module, *arguments]
-
-
-def _variables() -> dict[str, str]:
-    return os.environ | {PARENT: str(os.getpid())}
 
 
 def _exit_code(returned: int) -> int:

@@ -22,7 +22,7 @@ from typing import Any
 
 from compress.console.exits import handling
 from compress.console.library_lines import VERBOSE
-from compress.console.parent import PARENT
+from compress.console.parent import child_variables
 from compress.errors import PocketGANError, UsageError
 from compress.files.atomic import remove, remove_leftovers, replace_text
 from compress.files.ownership import fingerprint_written, is_empty, is_ours
@@ -230,10 +230,9 @@ def _run_to_end(command: list[str]) -> int:
     `subprocess.run` would kill it a quarter of a second after Ctrl-C, while it removes what it had half written. Who
     ends this process means the stage, which would otherwise go on by itself. A signal's exit code is a shell's.
     """
-    environment = os.environ | {PARENT: str(os.getpid())}
     results = sys.stderr if os.environ.get(VERBOSE) else subprocess.DEVNULL
     with (
-        subprocess.Popen(command, stdout=results, stderr=sys.stderr, env=environment) as process,
+        subprocess.Popen(command, stdout=results, stderr=sys.stderr, env=child_variables()) as process,
         _ended_with(process),
     ):
         try:

@@ -44,8 +44,6 @@ class QuantizeConfig(TuneConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, calibration_images=1, steps=1)
+        require_at_least(self, calibration_images=1, steps=1, max_bytes=1)
         if self.float_ops < 0:
             raise UsageError(f"float_ops = {self.float_ops}, expected 0 (all in int8) or more operators.")
-        if self.max_bytes is not None:
-            require_at_least(self, max_bytes=1)

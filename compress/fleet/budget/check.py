@@ -29,11 +29,6 @@ class Verdict:
     """For people: which budget could not be checked, and why."""
 
 
-def check(trial: Trial, budgets: Budgets, sweep_dir: Path, *, base: str) -> Verdict:
-    """Check one trial, as `check_all` does."""
-    return check_all([trial], budgets, sweep_dir, base=base)[0]
-
-
 def check_all(trials: Sequence[Trial], budgets: Budgets, sweep_dir: Path, *, base: str) -> list[Verdict]:
     """Predict what the students of trials will cost, and hold it against the budgets.
 

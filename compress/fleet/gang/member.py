@@ -1,7 +1,6 @@
 """A member of a gang: the process on a node that trains with the others, held by a Ray actor that it ends with."""
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from compress.console.parent import PARENT
+from compress.console.parent import child_variables
 from compress.training.replicas import TF_CONFIG
 
 
@@ -60,14 +59,13 @@ class Member:
             rank: Its own.
         """
         config = {"cluster": {"worker": list(workers)}, "task": {"type": "worker", "index": rank}}
-        environment = os.environ | {TF_CONFIG: json.dumps(config), PARENT: str(os.getpid())}
         line = arguments if rank == 0 else replace_out(arguments, self._scratch / "out")
         progress, result = self._scratch / "progress", self._scratch / "result"
         with progress.open("wb") as stderr, result.open("wb") as stdout:
             self._child = subprocess.Popen(
                 [sys.executable, "-P", "-m", "compress", *line],
                 cwd=folder,
-                env=environment,
+                env=child_variables({TF_CONFIG: json.dumps(config)}),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,

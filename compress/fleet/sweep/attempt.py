@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 
-from compress.console.parent import PARENT
+from compress.console.parent import child_variables
 from compress.errors import UsageError
 from compress.files.atomic import replace_text
 from compress.fleet.sweep.held_back import may_pause
@@ -128,7 +128,7 @@ def attempt(order: Order, node: str) -> Report:
             stdout=stream,
             stderr=stream,
             cwd=order.sweep_dir,
-            env=os.environ | _shares(order) | {PARENT: str(os.getpid())},
+            env=child_variables(_shares(order)),
         ) as process:
             has_paused = _follow(process, order, node)
     exit_code = process.returncode if process.returncode >= 0 else 128 - process.returncode

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.fleet.model import ScoringCosts, SweepCosts, most_useful_workers, predict_scoring, predict_sweep
+from benchmarks.fleet.model import ScoringCosts, SweepCosts, predict_scoring, predict_sweep
 
 COSTS = ScoringCosts(
     start_s=3.0,
@@ -34,16 +34,6 @@ def test_few_images_are_limited_by_the_start_and_many_by_the_pairs():
 def test_shards_that_are_too_small_are_limited_by_who_hands_them_out():
     parts = predict_scoring(1_000_000, 10_000, COSTS, shard_images=1)
     assert parts.dispatch == pytest.approx(1_000_000 * 0.001 - parts.work)
-
-
-def test_more_workers_stop_helping_where_little_is_left_to_split():
-    assert most_useful_workers(100, COSTS, shard_images=100) == 1
-    many = most_useful_workers(100_000, COSTS, shard_images=100)
-    saved = [
-        predict_scoring(100_000, workers, COSTS, shard_images=100).total for workers in (many // 2, many, 2 * many)
-    ]
-    assert saved[1] <= 0.75 * saved[0]
-    assert saved[2] > 0.75 * saved[1]
 
 
 def test_trials_run_in_rounds_of_as_many_as_fit():

@@ -180,7 +180,7 @@ def test_what_was_not_distilled_here_has_no_time_to_give(
 
 def test_a_student_that_started_from_another_gives_its_time_as_any(tmp_path: Path) -> None:
     config = to_mapping(CONFIG) | {"init": "starter:unet", "init_fingerprint": "abc"}
-    found, seconds = training._read_student(_student(tmp_path / "like", 4.0, config=config))
+    found, seconds = training._read_student(open_artifact(_student(tmp_path / "like", 4.0, config=config)))
     assert found == dataclasses.replace(CONFIG, init="starter:unet")
     assert seconds == CONFIG.steps * CONFIG.batch_size / 4.0
 
@@ -196,7 +196,7 @@ def test_a_damaged_record_of_a_students_training_is_named(damage: str, tmp_path:
     like = _student(tmp_path / "like", 2.0)
     (like / "training.json").write_text(damage)
     with pytest.raises(UnusableArtifact, match=r"training\.json cannot be read|images_per_s in training\.json"):
-        training._read_student(like)
+        training._read_student(open_artifact(like))
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"steps": "many"}'])

@@ -10,7 +10,7 @@ from compress.cost import FILE_ERROR, LayerCost, predict_file_bytes
 from compress.errors import UsageError
 from compress.fleet.budget import check as checking
 from compress.fleet.budget import costs
-from compress.fleet.budget.check import Verdict, check, check_all
+from compress.fleet.budget.check import Verdict, check_all
 from compress.fleet.budget.config import Budgets
 from compress.fleet.budget.latency import Latency
 from compress.fleet.budget.shape import ShippedShape
@@ -24,6 +24,10 @@ BASE = "[distill]\nwidth = 48\nimage_size_px = 32\n"
 
 def make_trial(recipe: str) -> Trial:
     return Trial(number=0, key="0" * 12, settings={}, recipe=recipe)
+
+
+def check(trial: Trial, budgets: Budgets, sweep_dir: Path, *, base: str) -> Verdict:
+    return check_all([trial], budgets, sweep_dir, base=base)[0]
 
 
 @pytest.fixture
