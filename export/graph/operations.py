@@ -5,7 +5,7 @@ a batch of 1, named by strings; shapes are `(height, width, channels)`. Kernels 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -23,7 +23,7 @@ PadMode = Literal["zero", "reflect", "replicate"]
 Axis = Literal["height", "width", "channels"]
 AXES: Mapping[Axis, int] = {"height": 1, "width": 2, "channels": 3}
 """Position of each axis in NHWC."""
-Function = Literal["relu", "relu6", "leaky_relu", "tanh", "sigmoid"]
+Function = Literal["relu", "relu6", "leaky_relu", "tanh", "sigmoid", "exp"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,6 +79,32 @@ class Multiply(Operation):
     """Product of two tensors; one of them may be `(1, 1, channels)`."""
 
     activation: FusedActivation = "none"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Subtract(Operation):
+    """The first tensor less the second, of one shape. It and the next three are those of no generator's layers."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Divide(Operation):
+    """The first tensor by the second, of one shape."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Affine(Operation):
+    """Every value times a gain, and an offset."""
+
+    gain: float = 1.0
+    offset: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Clip(Operation):
+    """Every value, or the nearer of two bounds beyond them."""
+
+    least: float
+    greatest: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -179,11 +205,18 @@ class Graph:
     output: str
     input_shape: Shape
     operations: tuple[Operation, ...]
+    other_inputs: Mapping[str, Shape] = field(default_factory=dict)
+    """What else it takes, and of which shape; nothing where it is a generator."""
+
+    @property
+    def inputs(self) -> Mapping[str, Shape]:
+        """The shape of every tensor that it takes, in the files' order."""
+        return {self.input: self.input_shape, **self.other_inputs}
 
     @cached_property
     def shapes(self) -> Mapping[str, Shape]:
         """The shape of every tensor."""
-        return {self.input: self.input_shape} | {operation.output: operation.shape for operation in self.operations}
+        return {**self.inputs, **{operation.output: operation.shape for operation in self.operations}}
 
     @cached_property
     def consumers(self) -> Mapping[str, tuple[Operation, ...]]:

@@ -4,7 +4,7 @@ NumPy rather than the float `.tflite`: it is independent of the runtime that it 
 takes a fraction of a second an image, since convolutions are matrix products.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import singledispatch
 
 import numpy as np
@@ -13,12 +13,15 @@ from export.graph.operations import (
     AXES,
     Activate,
     Add,
+    Affine,
+    Clip,
     Concatenate,
     Convolution,
     Crop,
     DepthToSpace,
     DepthwiseConvolution,
     Dequantize,
+    Divide,
     Graph,
     InstanceNorm,
     Mean,
@@ -29,6 +32,7 @@ from export.graph.operations import (
     Quantize,
     Resize,
     SpaceToDepth,
+    Subtract,
     TransposedConvolution,
     margins_of,
 )
@@ -40,23 +44,38 @@ Compute = Callable[..., np.ndarray]
 """A function that runs one operation on the values of its inputs."""
 
 
-def run_graph(graph: Graph, images: np.ndarray, observe: Observer | None = None) -> np.ndarray:
+def run_graph(
+    graph: Graph,
+    images: np.ndarray,
+    observe: Observer | None = None,
+    *,
+    others: Mapping[str, np.ndarray] | None = None,
+) -> np.ndarray:
     """Run a graph in float32.
 
     Args:
         graph: The graph to run.
         images: `(batch, height, width, 3)` float32 in [-1, 1].
         observe: Called with every tensor, the input first.
+        others: Its other inputs, likewise, by their names.
 
     Returns:
         `(batch, height, width, 3)` float32.
     """
-    return execute_graph(graph, images.astype(np.float32), compute, observe)
+    singles = {name: values.astype(np.float32) for name, values in (others or {}).items()}
+    return execute_graph(graph, images.astype(np.float32), compute, observe, others=singles)
 
 
-def execute_graph(graph: Graph, images: np.ndarray, step: Compute, observe: Observer | None) -> np.ndarray:
+def execute_graph(
+    graph: Graph,
+    images: np.ndarray,
+    step: Compute,
+    observe: Observer | None,
+    *,
+    others: Mapping[str, np.ndarray] | None = None,
+) -> np.ndarray:
     """Run each operation by `step(operation, *inputs)`; a tensor is dropped when its last reader is done."""
-    tensors = {graph.input: images}
+    tensors = {graph.input: images, **(others or {})}
     if observe is not None:
         observe(graph.input, images)
     last_reader = {name: operation for operation in graph.operations for name in operation.inputs}
@@ -106,6 +125,26 @@ def _(operation: Add, first: np.ndarray, second: np.ndarray) -> np.ndarray:
 @compute.register
 def _(operation: Multiply, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return activate(first * second, operation.activation)
+
+
+@compute.register
+def _(operation: Subtract, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return first - second
+
+
+@compute.register
+def _(operation: Divide, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return first / second
+
+
+@compute.register
+def _(operation: Affine, features: np.ndarray) -> np.ndarray:
+    return features * np.float32(operation.gain) + np.float32(operation.offset)
+
+
+@compute.register
+def _(operation: Clip, features: np.ndarray) -> np.ndarray:
+    return np.clip(features, np.float32(operation.least), np.float32(operation.greatest))
 
 
 @compute.register
@@ -198,4 +237,6 @@ def activate(features: np.ndarray, function: str, slope: float = 0.0) -> np.ndar
         return np.tanh(features)
     if function == "sigmoid":
         return 1 / (1 + np.exp(-features))
+    if function == "exp":
+        return np.exp(features)
     return features

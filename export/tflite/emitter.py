@@ -31,6 +31,7 @@ PIXEL_RANGES: Mapping[IoType, tuple[float, float]] = {
 }
 """Values of a black and of a white pixel in a file's input and output."""
 DEFAULT_METADATA = ModelMetadata()
+_PHOTO, _PICTURE = "RGB photo.", "RGB picture; (value - mean) / std is a byte."
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def float_file(
     *,
     others: Sequence[Graph] = (),
     unit_output: bool = False,
+    byte_ends: bool = False,
 ) -> bytes:
     """Emit a graph whose activations are float.
 
@@ -59,17 +61,24 @@ def float_file(
         metadata: Texts about the file.
         others: The same generator at other sizes, each under a signature of its own, see `signature_of`.
         unit_output: Whether the output lies in 0..1, as MediaPipe's tasks read a float image.
+        byte_ends: Whether inputs and output are uint8 and reached by `BYTE_SCALE` alone, half a step low: for a graph
+            whose output is shifted by what all its inputs are.
     """
     file = TfliteFile()
     for each in (graph, *others):
-        context = EmitContext(_add_subgraph(file, each, graph), each, weights=weights)
+        suffix = "_float" if byte_ends else ""
+        context = EmitContext(_add_subgraph(file, each, graph), each, weights=weights, suffix=suffix)
+        taken = {name: _add_filled(context, name, byte_ends=byte_ends) for name in each.inputs}
         for operation in each.operations:
             emit(operation, context)
         made = context.tensor(each.output)
         if unit_output:
             made = _add_unit_output(context, made)
-        context.file.close({each.input: context.tensor(each.input)}, {each.output: made})
-    ends = _Ends("float", unit_output=unit_output)
+        if byte_ends:
+            real, made = made, _add_bytes(context, each.output)
+            context.file.add_operator("QUANTIZE", 1, [real], made)
+        context.file.close(taken, {each.output: made})
+    ends = _Ends("uint8" if byte_ends else "float", unit_output=unit_output)
     return file.finish(metadata.description, _metadata_buffer([graph, *others], ends, metadata))
 
 
@@ -114,6 +123,16 @@ def signature_of(graph: Graph) -> str:
 
 def _add_subgraph(file: TfliteFile, graph: Graph, usual: Graph) -> Subgraph:
     return file.add_subgraph(SIGNATURE if graph is usual else signature_of(graph))
+
+
+def _add_filled(context: EmitContext, name: str, *, byte_ends: bool) -> int:
+    """Add a tensor that a caller fills, of which the graph reads floats; return it."""
+    real = context.tensor(name)
+    if not byte_ends:
+        return real
+    filled = _add_bytes(context, name)
+    context.file.add_operator("DEQUANTIZE", 1, [filled], real)
+    return filled
 
 
 def _add_input(context: EmitContext, ends: _Ends) -> int:
@@ -196,11 +215,11 @@ def _add_bytes(context: EmitContext, name: str, scale: TensorScale = BYTE_SCALE)
 
 
 def _metadata_buffer(graphs: Sequence[Graph], ends: _Ends, metadata: ModelMetadata) -> dict[str, bytes]:
-    return {ENTRY: build_metadata(metadata, [_image_metadata(graph, ends) for graph in graphs])}
+    return {ENTRY: build_metadata(metadata, [_image_metadata(graph, ends, metadata.ends) for graph in graphs])}
 
 
-def _image_metadata(graph: Graph, ends: _Ends) -> tuple[ImageMetadata, ImageMetadata]:
-    """Describe how bytes become the file's input, and its output becomes bytes."""
+def _image_metadata(graph: Graph, ends: _Ends, texts: Mapping[str, str]) -> tuple[list[ImageMetadata], ImageMetadata]:
+    """Describe how bytes become the file's inputs, and its output becomes bytes."""
     # For uint8, normalisation and the tensor's own scale must give the byte back: its zero is half a step off.
     middle = float(BYTE_SCALE.zero_point) if ends.io_type == "uint8" else 127.5
     half = 128.0 if ends.io_type == "uint8" and ends.integer else 127.5
@@ -208,18 +227,14 @@ def _image_metadata(graph: Graph, ends: _Ends) -> tuple[ImageMetadata, ImageMeta
     if ends.unit_output:
         # For uint8, again, the tensor's own scale and these must give the byte back.
         back = (0.0, 1 / 255)
-    taken, returned = (
+    read_range = (0.0, 1.0) if ends.unit_output and ends.io_type == "float" else PIXEL_RANGES[ends.io_type]
+    *taken, returned = (
         ImageMetadata(
             name=name, description=text, shape=graph.shapes[name], mean=mean, std=std, least=least, greatest=greatest
         )
         for name, text, (mean, std), (least, greatest) in (
-            (graph.input, "RGB photo.", (middle, half), PIXEL_RANGES[ends.io_type]),
-            (
-                graph.output,
-                "RGB picture; (value - mean) / std is a byte.",
-                back,
-                (0.0, 1.0) if ends.unit_output and ends.io_type == "float" else PIXEL_RANGES[ends.io_type],
-            ),
+            *((name, texts.get(name, _PHOTO), (middle, half), PIXEL_RANGES[ends.io_type]) for name in graph.inputs),
+            (graph.output, texts.get(graph.output, _PICTURE), back, read_range),
         )
     )
     return taken, returned

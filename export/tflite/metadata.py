@@ -6,8 +6,8 @@ any more.
 Source: tensorflow/tflite-support, `metadata/metadata_schema.fbs`, of which nothing younger than 1.0.0 is used.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import flatbuffers
 
@@ -33,6 +33,8 @@ class ModelMetadata:
     description: str = "PocketGAN generator: one RGB image in, one RGB image out."
     author: str = ""
     license: str = ""
+    ends: Mapping[str, str] = field(default_factory=dict)
+    """Sentence about an input or output, by its name, where more is to be said than that it is a picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,17 +53,17 @@ class ImageMetadata:
     """Least and greatest value that the tensor holds."""
 
 
-def build_metadata(model: ModelMetadata, images: Sequence[tuple[ImageMetadata, ImageMetadata]]) -> bytes:
+def build_metadata(model: ModelMetadata, images: Sequence[tuple[Sequence[ImageMetadata], ImageMetadata]]) -> bytes:
     """Build the metadata buffer of a file.
 
     Args:
         model: Texts about the file.
-        images: Input and output of each of its subgraphs.
+        images: Inputs and output of each of its subgraphs.
     """
     builder = flatbuffers.Builder(1 << 10)
     subgraphs = []
-    for pair in images:
-        taken, returned = (_offsets(builder, [_image(builder, image)]) for image in pair)
+    for inputs, output in images:
+        taken, returned = (_offsets(builder, [_image(builder, image) for image in ends]) for ends in (inputs, [output]))
         subgraphs.append(_table(builder, 9, {2: _reference(taken), 3: _reference(returned)}))
     texts = {0: model.name, 1: model.description, 4: model.author, 5: model.license, 7: _PARSER_VERSION}
     fields = {slot: _reference(builder.CreateString(text)) for slot, text in texts.items() if text}

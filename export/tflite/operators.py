@@ -15,12 +15,15 @@ from export.graph.operations import (
     AXES,
     Activate,
     Add,
+    Affine,
+    Clip,
     Concatenate,
     Convolution,
     Crop,
     DepthToSpace,
     DepthwiseConvolution,
     Dequantize,
+    Divide,
     FusedActivation,
     Graph,
     InstanceNorm,
@@ -33,6 +36,7 @@ from export.graph.operations import (
     Quantize,
     Resize,
     SpaceToDepth,
+    Subtract,
     TransposedConvolution,
     Weighted,
 )
@@ -79,11 +83,11 @@ class EmitContext:
         if name not in self._indices:
             shape = (1, *self.graph.shapes[name])
             scale = None if self.quantized is None else self.quantized.tensors.get(name)
+            own = name + self.suffix if name in (*self.graph.inputs, self.graph.output) else name
             if scale is None:
-                self._indices[name] = self.file.add_tensor(name, shape, np.float32)
+                self._indices[name] = self.file.add_tensor(own, shape, np.float32)
             else:
                 parameters = quantization_parameters([scale.scale], [scale.zero_point])
-                own = name + self.suffix if name in (self.graph.input, self.graph.output) else name
                 self._indices[name] = self.file.add_tensor(own, shape, np.int8, parameters)
         return self._indices[name]
 
@@ -196,6 +200,43 @@ def _(operation: Multiply, context: EmitContext) -> None:
 
 
 @emit.register
+def _(operation: Subtract, context: EmitContext) -> None:
+    context.operator("SUB", operation, options=schema.SubOptionsT())
+
+
+@emit.register
+def _(operation: Divide, context: EmitContext) -> None:
+    context.operator("DIV", operation, options=schema.DivOptionsT())
+
+
+@emit.register
+def _(operation: Affine, context: EmitContext) -> None:
+    steps = [("MUL", operation.gain, schema.MulOptionsT)] if operation.gain != 1 else []
+    steps += [("ADD", operation.offset, schema.AddOptionsT)] if operation.offset != 0 or not steps else []
+    _apply_constants(operation, context, steps)
+
+
+@emit.register
+def _(operation: Clip, context: EmitContext) -> None:
+    options = schema.MaximumMinimumOptionsT
+    bounds = [("MAXIMUM", operation.least, options), ("MINIMUM", operation.greatest, options)]
+    _apply_constants(operation, context, bounds)
+
+
+def _apply_constants(operation: Operation, context: EmitContext, steps: list[tuple[str, float, Any]]) -> None:
+    """Write operators of a tensor and a number, one after the other."""
+    file, name = context.file, operation.output
+    read = context.tensor(operation.inputs[0])
+    for code, number, options in steps:
+        constant = file.add_constant(f"{name}/{code.lower()}", np.array(number, dtype=np.float32))
+        is_last = code == steps[-1][0]
+        between = f"{name}/after_{code.lower()}"
+        made = context.tensor(name) if is_last else file.add_tensor(between, (1, *operation.shape), np.float32)
+        file.add_operator(code, 1, [read, constant], made, options())
+        read = made
+
+
+@emit.register
 def _(operation: Mean, context: EmitContext) -> None:
     options = schema.ReducerOptionsT()
     options.keepDims = True
@@ -298,6 +339,7 @@ def _(operation: Activate, context: EmitContext) -> None:
         "leaky_relu": "LEAKY_RELU",
         "tanh": "TANH",
         "sigmoid": "LOGISTIC",
+        "exp": "EXP",
     }
     options = None
     if operation.function == "leaky_relu":

@@ -18,10 +18,12 @@ from compress.models.layers import (
 from export.calibration import observe
 from export.config import IoType
 from export.graph.lower import lower
-from export.graph.operations import Graph, Weighted
+from export.graph.operations import Activate, Affine, Clip, Divide, Graph, Operation, Subtract, Weighted
 from export.graph.quantized import quantize_graph
+from export.interpreter import numpy_float
 from export.interpreter.litert import TfliteGenerator
 from export.tflite import emitter
+from export.tflite.delegation import delegate_coverage
 
 SHAPE = (16, 12, 3)
 LAYERS = {
@@ -87,6 +89,56 @@ def _merging() -> keras.Model:
     gain = layers.GlobalAveragePooling2D(keepdims=True)(second)
     merged = layers.ReLU()(layers.Add()([first, layers.Multiply()([second, gain])]))
     return keras.Model(image, layers.Concatenate()([merged, first]))
+
+
+ARITHMETIC = {
+    "difference": lambda ends: Subtract(inputs=("image", "other"), **ends),
+    "quotient": lambda ends: Divide(inputs=("image", "other"), **ends),
+    "gain": lambda ends: Affine(inputs=("image",), gain=-2.5, **ends),
+    "offset": lambda ends: Affine(inputs=("image",), offset=0.25, **ends),
+    "gain and offset": lambda ends: Affine(inputs=("image",), gain=3.0, offset=-1.0, **ends),
+    "gain of one": lambda ends: Affine(inputs=("image",), **ends),
+    "bounds": lambda ends: Clip(inputs=("image",), least=-0.5, greatest=0.25, **ends),
+    "exponential": lambda ends: Activate(inputs=("image",), function="exp", **ends),
+}
+EXPECTED = {
+    "difference": lambda one, other: one - other,
+    "quotient": lambda one, other: one / other,
+    "gain": lambda one, _: -2.5 * one,
+    "offset": lambda one, _: one + 0.25,
+    "gain and offset": lambda one, _: 3 * one - 1,
+    "gain of one": lambda one, _: one,
+    "bounds": lambda one, _: np.minimum(np.maximum(one, -0.5), 0.25),
+    "exponential": lambda one, _: np.exp(one),
+}
+
+
+def _arithmetic(name: str) -> Graph:
+    operation: Operation = ARITHMETIC[name]({"output": "generated", "shape": SHAPE})
+    others = {"other": SHAPE}
+    return Graph(input="image", output="generated", input_shape=SHAPE, operations=(operation,), other_inputs=others)
+
+
+@pytest.mark.parametrize("delegate", [True, False])
+@pytest.mark.parametrize("name", ARITHMETIC)
+def test_arithmetic_of_two_inputs_is_that_of_its_formula(images, name: str, delegate: bool):
+    graph, other = _arithmetic(name), 2 + images[:, ::-1]
+    resolver = OpResolverType.AUTO if delegate else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(model_content=emitter.float_file(graph), experimental_op_resolver_type=resolver)
+    made = interpreter.get_signature_runner()(image=images, other=other)["generated"]
+    expected = EXPECTED[name](images, other)
+    np.testing.assert_allclose(made, expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(numpy_float.run_graph(graph, images, others={"other": other}), expected, rtol=1e-6)
+    assert delegate_coverage(emitter.float_file(graph)).complete
+
+
+def test_bytes_of_every_input_count_by_one_scale(images):
+    one, other = (np.arange(start, start + images.size, dtype=np.uint8).reshape(images.shape) for start in (0, 128))
+    other[one < other] = 0
+    content = emitter.float_file(_arithmetic("difference"), byte_ends=True)
+    made = Interpreter(model_content=content).get_signature_runner()(image=one, other=other)["generated"]
+    # A difference has no shift left, so that its zero is the byte 128.
+    np.testing.assert_array_equal(made, np.clip(one.astype(int) - other + 128, 0, 255))
 
 
 def test_half_precision_halves_the_file_and_stays_close(student, photos):
