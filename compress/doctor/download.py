@@ -13,7 +13,7 @@ from typing import Any
 DISK_PER_DOWNLOAD, DISK_PER_DOWNLOAD_OF_SOME = 2.2, 3.3
 """Bytes on disk for each byte that is downloaded, packages unpacked and compiled to bytecode: of all, and of what
 the demo needs, without the GPU libraries, which are packed less. Measured on Linux x86-64 with Python 3.11 (`du -s
-.venv`): 8.7 GB of 3.9 GB, and 2.5 GB of 0.75 GB."""
+.venv`): 8.7 GB of 3.9 GB, and 2.65 GB of 0.8 GB."""
 _PROJECT, _DEVELOPERS = "pocketgan", "dev"
 _Package = Mapping[str, Any]
 

@@ -4,16 +4,14 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from PIL import Image
 
-from compress.faces.sample import sample, take_part
 from compress.faces.template import Placement
+from compress.faces.warp import shrink, warp, window_means
 
 _ENLARGED = 0.75
-"""Pixels of the photo for each of the square's below which a cubic filter is worth three times the time."""
+"""Pixels of the photo for each of the square's below which a cubic filter is worth its time."""
 _AVERAGED = 4
 """The same from which whole groups of pixels are averaged first."""
-_ROWS = 16
 _SPARE_PX = 3
 """Pixels around the square that the filters may look at."""
 
@@ -33,24 +31,16 @@ def cut(photo: np.ndarray, placement: Placement, size_px: int) -> np.ndarray:
         `(size_px, size_px, 3)` uint8.
     """
     matrix, step = placement.matrix(size_px), placement.side_px / size_px
-    if _ENLARGED <= step < 1.5:
-        return sample(photo, matrix, size_px, size_px).astype(np.uint8)
-    left, top, right, bottom = bounds(placement, spare_px=_SPARE_PX + round(step))
-    part = take_part(photo, left, top, right, bottom)
+    part, left, top = _part(photo, bounds(placement, spare_px=_SPARE_PX + round(step)))
     matrix = matrix - np.array([[0, 0, left], [0, 0, top]])
-    if step < _ENLARGED:
-        square = Image.fromarray(part).transform(
-            (size_px, size_px), Image.Transform.AFFINE, tuple(matrix.ravel()), Image.Resampling.BICUBIC
-        )
-        return np.asarray(square)
     if step >= _AVERAGED:
-        # The last pixels of a row that no whole group is left of are averaged by themselves, which nothing samples.
-        shrink = int(step / 2)
-        part, matrix, step = np.asarray(Image.fromarray(part).reduce(shrink)), matrix / shrink, step / shrink
-    reach = round(step)
-    # The mean of a group lies in its middle.
-    matrix[:, 2] -= (reach - 1) / 2
-    return sample(_means(part, reach), matrix, size_px, size_px).astype(np.uint8)
+        factor = int(step / 2)
+        part, matrix, step = shrink(part, factor), matrix / factor, step / factor
+    if (reach := round(step)) > 1:
+        part = window_means(part, reach)
+        # The mean of a group lies in its middle.
+        matrix[:, 2] -= (reach - 1) / 2
+    return warp(part, matrix, size_px, size_px, cubic=step < _ENLARGED)
 
 
 def cut_coarsely(photo: np.ndarray, placement: Placement, size_px: int) -> np.ndarray:
@@ -60,8 +50,8 @@ def cut_coarsely(photo: np.ndarray, placement: Placement, size_px: int) -> np.nd
         return cut(photo, placement, size_px)
     left, top, right, bottom = bounds(placement, spare_px=_SPARE_PX * step)
     # From frame to frame the same pixels are left out, wherever the square lies.
-    left, top = (min(max(end, 0), side - 1) // step * step for end, side in ((left, photo.shape[1]), (top, len(photo))))
-    part = thin(photo[top : max(bottom, top + 1), left : max(right, left + 1)], step)
+    part, left, top = _part(photo, (left // step * step, top // step * step, right, bottom))
+    part = thin(part, step)
     # Of a group of pixels the first is kept, whose centre lies half a pixel from the group's corner.
     x, y = ((value - 0.5) / step + 0.5 for value in (placement.x - left, placement.y - top))
     return cut(part, replace(placement, x=x, y=y, side_px=placement.side_px / step), size_px)
@@ -81,20 +71,8 @@ def bounds(placement: Placement, *, spare_px: int = 0) -> tuple[int, int, int, i
     return left, top, right, bottom
 
 
-def _means(photo: np.ndarray, reach: int) -> np.ndarray:
-    """Return the mean of each group of `reach` by `reach` neighbours, which overlap, uint8: fewer by `reach` - 1."""
-    height, width = photo.shape[0] - reach + 1, photo.shape[1] - reach + 1
-    means = np.empty((height, width, 3), np.uint8)
-    for start in range(0, height, _ROWS):
-        block = means[start : start + _ROWS]
-        rows = photo[start : start + len(block) + reach - 1].astype(np.uint16).reshape(-1, 3 * photo.shape[1])
-        columns = rows[: len(block)].copy()
-        for later in range(1, reach):
-            columns += rows[later : later + len(block)]
-        sums = columns[:, : 3 * width].copy()
-        for later in range(1, reach):
-            sums += columns[:, 3 * later : 3 * (later + width)]
-        sums += reach**2 // 2
-        sums //= reach**2
-        block[...] = sums.reshape(block.shape)
-    return means
+def _part(photo: np.ndarray, box: tuple[int, int, int, int]) -> tuple[np.ndarray, int, int]:
+    """Return what of a photo lies in a box, at least a pixel of its edge, and where that begins: left and top."""
+    left, top, right, bottom = box
+    left, top = min(max(left, 0), photo.shape[1] - 1), min(max(top, 0), len(photo) - 1)
+    return photo[top : max(bottom, top + 1), left : max(right, left + 1)], left, top

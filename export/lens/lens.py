@@ -19,7 +19,6 @@ from export.alignment import find_template
 from export.lens.config import LensConfig
 from export.lens.detail import local_gain
 from export.lens.paste import Kept, Photo, feathered_mask, lay, paste
-from export.lens.resample import pack
 from export.translator import Translator, open_translator
 
 FindFaces = Callable[[np.ndarray], list[Face]]
@@ -87,14 +86,12 @@ class Lens:
         made = to_uint8(self.translate(square))
         # What is larger in the photo is enlarged there.
         size = min(self.size_px, len(part))
-        picture, before, share = (
-            _resized(layer, size, Image.Resampling.BICUBIC).astype(np.int16) for layer in (made, square, weight)
-        )
+        picture, before, share = (_resized(layer, size, Image.Resampling.BICUBIC) for layer in (made, square, weight))
+        laid = np.dstack([picture, share])
         if self.config.detail == "none":
-            lay(photo, box, pack(picture, share))
+            lay(photo, box, laid)
         else:
-            kept = Kept(original, pack(before), pack(local_gain(before, picture)))
-            lay(photo, box, pack(picture, share), kept)
+            lay(photo, box, laid, Kept(original, np.dstack([before, share]), local_gain(before, picture)))
 
 
 def open_lens(model: Path, config: LensConfig, *, reading: ReadingConfig = AS_FOUND) -> Lens:

@@ -1,4 +1,4 @@
-// Resampling in whole numbers, bilinear, pixel centres at halves: as export/lens/resample.py does it, bit by bit.
+// Resampling in whole numbers, bilinear, pixel centres at halves: as compress/faces/warp.py does it, but for rounding.
 
 // Steps of a weight.
 const STEP_BITS = 7;
@@ -99,7 +99,5 @@ function meanOf(pixels, side, left, top, factor, channel) {
   for (let y = top; y < bottom; y += 1) {
     for (let x = left; x < right; x += 1) sum += pixels[4 * (y * side + x) + channel];
   }
-  const count = (right - left) * (bottom - top);
-  // Pillow multiplies by a fraction in whole numbers.
-  return Math.floor(((sum + (count >> 1)) * Math.floor(2 ** 24 / count)) / 2 ** 24);
+  return Math.round(sum / ((right - left) * (bottom - top)));
 }
