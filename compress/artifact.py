@@ -154,6 +154,12 @@ def is_left_by_system(name: str) -> bool:
     return name in _LEFT_BY_SYSTEMS or name.startswith("._")
 
 
+def check_exists(model: Path) -> None:
+    """Check that a model's path exists, before the seconds that a framework takes to load."""
+    if not model.exists():
+        raise UnusableModel(f"{model} does not exist; expected an artifact or a model file.")
+
+
 def require_content(path: Path, sha256: str, *, what: str, remedy: str) -> None:
     """Check that a file that we did not make holds what it is taken for.
 

@@ -6,11 +6,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from compress import console
-from compress.errors import UnusableModel
+from compress.artifact import check_exists
 from compress.files.atomic import refuse_existing
 from compress.fleet.config import ALONE, FleetConfig
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
 from export.config import CoremlConfig, OnnxConfig, TfliteConfig, TranslateConfig
+from export.detail.config import DetailConfig
 from export.quantize.config import QuantizeConfig
 from export.web.config import WebConfig
 
@@ -193,6 +194,30 @@ def web(
     console.show(export_web(source, config or WebConfig(), out, overwrite=overwrite), as_json=json)
 
 
+@app.command
+def detail(
+    student: Path,
+    *,
+    out: Path,
+    config: Annotated[DetailConfig, Flags] | None = None,
+    overwrite: Switch = False,
+    json: Switch = False,
+) -> None:
+    """Write a .tflite beside a student's, which gives its pictures a larger photo's own detail, as the lens does.
+
+    Args:
+        student: A .tflite file or an artifact of one.
+        out: The .tflite file to write: inputs photo, image and generated, output detailed.
+        overwrite: Replace `out` if it exists.
+        json: Print JSON.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    check_exists(student)
+    from export.detail.stage import export_detail
+
+    console.show(export_detail(student, config or DetailConfig(), out, overwrite=overwrite), as_json=json)
+
+
 def quantize(
     *,
     student: Path,
@@ -248,9 +273,3 @@ def translate(
     chosen, said = config or TranslateConfig(), reading or AS_FOUND
     result = run_stage(model, images, out, chosen, reading=said, fleet=fleet or ALONE, overwrite=overwrite)
     console.show(result, as_json=json)
-
-
-def check_exists(model: Path) -> None:
-    """Check that a model's path exists, before the seconds that a framework takes to load."""
-    if not model.exists():
-        raise UnusableModel(f"{model} does not exist; expected an artifact or a model file.")

@@ -19,9 +19,12 @@ GENERATOR = "PocketGAN"
 """Name under which this tool signs files: HTML's `generator`, PNG's `Software`, MP4's comment."""
 CARD_SIGNATURE = f"<!-- generator: {GENERATOR} -->"
 """Line of a Markdown file that says who wrote it."""
+DETAIL_SIGNATURE = f"{GENERATOR} detail"
+"""Beginning of the description of a `.tflite` file that `compress export detail` wrote; a student's has another."""
 _SIGNATURES = {
     ".md": CARD_SIGNATURE.encode(),
     ".html": f'<meta name="generator" content="{GENERATOR}">'.encode(),
+    ".tflite": DETAIL_SIGNATURE.encode(),
     ".png": f"Software\0{GENERATOR}".encode(),
 }
 _UNSEALED = ({"schema", "key", "distances"}, {"schema", "kind", "models"})

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, SignatureRunner
 
+from compress.artifact import is_artifact, open_artifact
 from compress.errors import UnusableModel
 from export.interpreter.checked_file import check_file
 from export.interpreter.image_tensor import ImageCode, ImageTensor
@@ -141,6 +142,18 @@ class TfliteGenerator:
     def to_picture(self, output: np.ndarray) -> np.ndarray:
         """Turn what `run` returned into a float picture in [-1, 1]."""
         return self._decoding.decode(output)
+
+
+def find_tflite(source: Path) -> Path | None:
+    """Return the `.tflite` file that a path is, or that an artifact holds; None where it is something else.
+
+    Raises:
+        UnusableArtifact: If an artifact is torn.
+    """
+    if is_artifact(source):
+        artifact = open_artifact(source)
+        return artifact.model_path if artifact.manifest.format == "tflite" else None
+    return source if source.suffix == ".tflite" else None
 
 
 def _details(found: Any) -> list[Any]:

@@ -7,9 +7,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from compress import console
+from compress.artifact import check_exists
 from compress.errors import UnusableData
 from compress.teachers.reading.config import AS_FOUND, ReadingConfig
-from export.cli import check_exists
 from export.lens.config import LensConfig
 from export.web.config import WebConfig
 

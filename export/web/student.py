@@ -15,7 +15,7 @@ from compress.images import to_uint8
 from compress.teachers.reading.content import find_content
 from export.alignment import find_template
 from export.config import TfliteConfig
-from export.interpreter.litert import TfliteGenerator
+from export.interpreter.litert import TfliteGenerator, find_tflite
 from export.tflite.stage import export_tflite
 from export.web.config import WebConfig
 from export.web.runnable import require_runnable
@@ -65,7 +65,7 @@ def load_student(source: Path, config: WebConfig) -> Student:
         UnusableModel: If it is no generator of square images, or LiteRT.js cannot feed it.
         UnusableArtifact: If an artifact is torn.
     """
-    file = _find_tflite(source)
+    file = find_tflite(source)
     if file is not None:
         if config.data is not None:
             raise UsageError(f"{source} is exported already; --data is for what is not. Leave it out.")
@@ -108,14 +108,6 @@ def _with_command(error: PocketGANError, source: Path) -> PocketGANError:
         return error
     has = f"`compress export tflite {source}` has {', '.join(sorted(flags))}, this command has not"
     return type(error)(f"{error}\n{has}. Run that, with --io-type uint8 or float, and give what it writes.")
-
-
-def _find_tflite(source: Path) -> Path | None:
-    """Return the `.tflite` file that a path is or holds; None where it is something else."""
-    if is_artifact(source):
-        artifact = open_artifact(source)
-        return artifact.model_path if artifact.manifest.format == "tflite" else None
-    return source if source.suffix == ".tflite" else None
 
 
 def _name(source: Path) -> str:

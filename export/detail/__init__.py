@@ -1,0 +1,1 @@
+"""Detail beyond a student's size as a `.tflite` file of its own."""
