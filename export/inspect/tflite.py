@@ -54,12 +54,12 @@ def read_tflite_facts(path: Path) -> dict[str, Any]:
     if not inputs or not outputs:
         raise UnusableModel(f"{path} has {len(inputs)} inputs and {len(outputs)} outputs; expected one of each.")
     taken, returned = inputs[0], outputs[0]
-    # A file of several sizes has a signature for each.
+    # A file of several sizes has a signature for each, of one input.
     signatures = {
-        printable_name(name): other["shape"].tolist()[1:]
+        printable_name(name): details[0]["shape"].tolist()[1:]
         for name in filter(None, interpreter.get_signature_list())
-        for other in interpreter.get_signature_runner(name).get_input_details().values()
-        if other["shape"].tolist() != taken["shape"].tolist()
+        if len(details := list(interpreter.get_signature_runner(name).get_input_details().values())) == 1
+        and details[0]["shape"].tolist() != taken["shape"].tolist()
     }
     return {
         "path": str(path),

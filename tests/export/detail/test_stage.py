@@ -18,6 +18,7 @@ from export.detail import network
 from export.detail.config import LARGEST_PX, DetailConfig
 from export.detail.stage import export_detail
 from export.graph.operations import Graph
+from export.inspect.tflite import inspect_tflite, read_tflite_facts
 from export.tflite.emitter import float_file
 
 SIDE = 32
@@ -151,3 +152,15 @@ def test_file_says_what_it_takes(students: Mapping[IoType, Path], tmp_path: Path
         model.description == b"PocketGAN detail: adds the detail of a photo of 80x80 to a student's picture of 32x32."
     )
     assert b"The same square, 32x32: what the student takes." in out.read_bytes()
+
+
+def test_inspect_lists_its_inputs_and_takes_none_for_another_size(
+    students: Mapping[IoType, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "detail.tflite"
+    export_detail(students["uint8"], SMALL, out)
+    report = read_tflite_facts(out)
+    assert report["input"]["shape"] == [80, 80, 3]
+    assert [each["shape"] for each in report["other_inputs"]] == [[SIDE, SIDE, 3]] * 2
+    assert "other_signatures" not in report
+    assert inspect_tflite(out)["fallbacks"] == []
