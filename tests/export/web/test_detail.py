@@ -93,7 +93,7 @@ def test_the_page_pastes_as_python_does(bare_page: Any, script: str, photo: np.n
     assert (answer["box"]["left"], answer["box"]["top"]) == (max(left, 0), max(top, 0))
     pasted = np.frombuffer(base64.b64decode(answer["colours"]), np.uint8).reshape(240, 320, 4)[..., :3]
     assert (expected != photo).any()
-    # Python's pictures are OpenCV's, which samples between other steps than the page: by rounding, they differ a little.
+    # Python samples by OpenCV, between other steps than the page: by rounding, they differ a little.
     off = np.abs(pasted.astype(int) - expected)
     assert off.max() <= 6
     assert off[expected != photo].mean() < 1
