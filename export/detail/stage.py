@@ -1,7 +1,5 @@
 """`compress export detail`: a student in, a `.tflite` out that adds a photo's own detail to the student's pictures."""
 
-import logging
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +15,11 @@ from export.detail.network import DETAILED, PHOTO, build_detail_graph
 from export.graph.operations import INPUT, OUTPUT
 from export.graph.passes import TFLITE, apply_passes
 from export.interpreter.litert import TfliteGenerator, find_tflite
+from export.tflite.delegation import log_undelegated
 from export.tflite.emitter import float_file
 from export.tflite.metadata import ModelMetadata
 
 _SUFFIX = ".tflite"
-_log = logging.getLogger(__name__)
 
 
 def export_detail(student: Path, config: DetailConfig, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
@@ -63,7 +61,7 @@ def export_detail(student: Path, config: DetailConfig, out: Path, *, overwrite: 
         partial.write_bytes(content)
         network = DetailNetwork(partial)
         checked = require_close(network, lambda photo: to_uint8(generator.translate(photo)))
-    _log_undelegated(network)
+    log_undelegated(network.coverage)
     return {
         "file": str(out),
         "size_bytes": len(content),
@@ -118,9 +116,3 @@ def _metadata(config: DetailConfig, size_px: int) -> ModelMetadata:
             DETAILED: "The student's picture at the photo's size, with the photo's own detail.",
         },
     )
-
-
-def _log_undelegated(network: DetailNetwork) -> None:
-    if network.coverage.undelegated:
-        counts = ", ".join(f"{count} {kind}" for kind, count in Counter(network.coverage.undelegated).items())
-        _log.info("XNNPACK leaves %s to slower kernels", counts)

@@ -91,7 +91,7 @@ class Lens:
         if self.config.detail == "none":
             lay(photo, box, laid)
         else:
-            lay(photo, box, laid, Kept(original, np.dstack([before, share]), local_gain(before, picture)))
+            lay(photo, box, laid, Kept(original, before, local_gain(before, picture)))
 
 
 def open_lens(model: Path, config: LensConfig, *, reading: ReadingConfig = AS_FOUND) -> Lens:

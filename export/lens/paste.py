@@ -100,8 +100,8 @@ def paste(
     if detail == "none" and magnified > 1:
         lay(photo, box, picture)
         return
-    before = _turn(_opaque(cut_out), placement, box)
-    gain = None if magnified <= _LEAST_WITH_DETAIL else local_gain(before[..., :3], picture[..., :3])
+    before = _colours(_turn(_opaque(cut_out), placement, box))
+    gain = None if magnified <= _LEAST_WITH_DETAIL else local_gain(before, _colours(picture))
     lay(photo, box, picture, Kept(photo.seen() if original is None else original, before, gain))
 
 
@@ -112,7 +112,7 @@ class Kept:
     original: np.ndarray
     """`(height, width, 3)` uint8: all of the photo, on white, before anything was laid over it."""
     before: np.ndarray
-    """`(height, width, 4)` uint8: the part as the model saw it, of the picture's size; nothing reads the fourth."""
+    """`(height, width, 3)` uint8: the part as the model saw it, of the picture's size."""
     gain: np.ndarray | None = None
     """`(height, width, 3)` int16 of what the difference is multiplied by, from `local_gain`; 1 where None."""
 
@@ -129,16 +129,23 @@ def lay(photo: Photo, box: tuple[int, int, int, int], picture: np.ndarray, kept:
     left, top, right, bottom = box
     height, width = bottom - top, right - left
     enlarged = resize(picture, height, width)
-    before = resize(kept.before, height, width) if kept else None
-    gain = None if kept is None or kept.gain is None else resize(_bytes(kept.gain), height, width)
+    unseen = _unseen_layers(kept, box) if kept else []
     rows = max(1, _AT_ONCE // width)
     for start in range(0, height, rows):
         band = slice(start, min(start + rows, height))
-        place = np.s_[top + band.start : top + band.stop, left:right]
         new = _colours(enlarged[band])
-        if kept and before is not None:
-            new = _with_detail(new, kept.original[place], before[band], None if gain is None else gain[band])
-        _blend(photo.part(place), new, enlarged[band][..., 3])
+        if unseen:
+            new = _with_detail(new, *(layer[band] for layer in unseen))
+        part = photo.part(np.s_[top + band.start : top + band.stop, left:right])
+        _blend(part, new, enlarged[band][..., 3])
+
+
+def _unseen_layers(kept: Kept, box: tuple[int, int, int, int]) -> list[np.ndarray]:
+    """Return what `_with_detail` takes beside the picture, over all of a part: original, before, and gain if any."""
+    left, top, right, bottom = box
+    small = [kept.before, *([] if kept.gain is None else [_bytes(kept.gain)])]
+    enlarged = [resize(_opaque(layer), bottom - top, right - left) for layer in small]
+    return [kept.original[top:bottom, left:right], *enlarged]
 
 
 def _with_detail(
@@ -155,8 +162,8 @@ def _with_detail(
 
 
 def _bytes(gain: np.ndarray) -> np.ndarray:
-    """Return `(height, width, 3)` int16 gains as bytes of four channels, which are enlarged in a third of the time."""
-    return _opaque(np.clip(gain + _NO_GAIN, 0, 255).astype(np.uint8))
+    """Return int16 gains as bytes, which are enlarged in a third of the time."""
+    return np.clip(gain + _NO_GAIN, 0, 255).astype(np.uint8)
 
 
 def _blend(part: Photo, new: np.ndarray, share: np.ndarray) -> None:

@@ -1,5 +1,6 @@
 """The part of a `.tflite` file that the XNNPACK delegate runs, and the operators that it leaves to slower kernels."""
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 from ai_edge_litert.interpreter import Interpreter
 
 _DELEGATE = "DELEGATE"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,13 @@ def read_coverage(interpreter: Interpreter) -> Coverage:
     """Return the delegate's share of a file that is loaded already, its tensors allocated."""
     outputs = [detail["index"] for detail in interpreter.get_output_details()]
     return read_listed_coverage(interpreter._get_ops_details(), outputs)
+
+
+def log_undelegated(coverage: Coverage) -> None:
+    """Tell which operators of a file that was written are left to slower kernels, if any."""
+    if coverage.undelegated:
+        counts = ", ".join(f"{count} {kind}" for kind, count in Counter(coverage.undelegated).items())
+        _log.info("XNNPACK leaves %s to slower kernels", counts)
 
 
 def read_listed_coverage(operators: Sequence[Mapping[str, Any]], outputs: Sequence[int]) -> Coverage:

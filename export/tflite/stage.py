@@ -1,7 +1,6 @@
 """`compress export tflite`: a generator in, an artifact with a checked `.tflite` file out."""
 
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,7 @@ from export.sample_project import check_place
 from export.source import SourceGenerator, load_source
 from export.tflite import emitter, targets
 from export.tflite.app import write_app
-from export.tflite.delegation import Coverage, read_coverage
+from export.tflite.delegation import log_undelegated, read_coverage
 from export.tflite.differences import find_differences
 from export.tflite.metadata import ModelMetadata
 
@@ -93,7 +92,7 @@ def export_tflite(
     exported = TfliteGenerator(content)
     checked = _check(exported, graphs, config)
     coverage = read_coverage(exported.interpreter)
-    _log_undelegated(coverage)
+    log_undelegated(coverage)
     _warn_of_differences(content)
     usual = graphs[0]
     with atomic_dir(out, overwrite=overwrite) as scratch:
@@ -190,12 +189,6 @@ def _note(content: bytes, graph: Graph, generator: SourceGenerator) -> str:
         ends=(graph.input, graph.output),
         unread=targets.find_unread(content),
     )
-
-
-def _log_undelegated(coverage: Coverage) -> None:
-    if coverage.undelegated:
-        counts = ", ".join(f"{count} {kind}" for kind, count in Counter(coverage.undelegated).items())
-        _log.info("XNNPACK leaves %s to slower kernels", counts)
 
 
 def _warn_of_differences(content: bytes) -> None:

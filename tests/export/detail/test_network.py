@@ -32,6 +32,14 @@ def pictures(photo_px: int, image_px: int) -> tuple[np.ndarray, np.ndarray, np.n
     return photo, image, generated.astype(np.uint8)
 
 
+def paste_whole(photo: np.ndarray, image: np.ndarray, generated: np.ndarray) -> np.ndarray:
+    """The photo with the lens's pasting over all of it."""
+    side, pasted = len(photo), photo.copy()
+    mask = np.full(image.shape[:2], 255, np.uint8)
+    paste(Photo(pasted), image, generated, Placement(x=side / 2, y=side / 2, side_px=side), mask, detail="local-affine")
+    return pasted
+
+
 def content_of(photo_px: int, image_px: int, *, byte_ends: bool) -> bytes:
     graph = apply_passes(build_detail_graph(photo_px, image_px, bounded=not byte_ends), TFLITE)
     return float_file(graph, byte_ends=byte_ends)
@@ -47,10 +55,7 @@ def in_litert(content: bytes, *values: np.ndarray, delegate: bool = True) -> np.
 @pytest.mark.parametrize(("photo_px", "image_px"), SIZES)
 def test_graph_is_the_lens_on_a_square_that_fills_its_part_of_the_photo(photo_px: int, image_px: int) -> None:
     photo, image, generated = pictures(photo_px, image_px)
-    pasted = photo.copy()
-    placement = Placement(x=photo_px / 2, y=photo_px / 2, side_px=photo_px)
-    mask = np.full((image_px, image_px), 255, np.uint8)
-    paste(Photo(pasted), image, generated, placement, mask, detail="local-affine")
+    pasted = paste_whole(photo, image, generated)
     graph = build_detail_graph(photo_px, image_px, bounded=True)
     large, *small = (to_float(picture)[np.newaxis] for picture in (photo, image, generated))
     made = to_uint8(run_graph(graph, large, others=dict(zip(("image", "generated"), small, strict=True)))[0])
@@ -65,10 +70,7 @@ def test_graph_is_the_lens_on_a_square_that_fills_its_part_of_the_photo(photo_px
 @pytest.mark.parametrize(("photo_px", "image_px"), SIZES)
 def test_reference_of_the_check_is_pasting(photo_px: int, image_px: int) -> None:
     photo, image, generated = pictures(photo_px, image_px)
-    pasted = photo.copy()
-    placement = Placement(x=photo_px / 2, y=photo_px / 2, side_px=photo_px)
-    mask = np.full((image_px, image_px), 255, np.uint8)
-    paste(Photo(pasted), image, generated, placement, mask, detail="local-affine")
+    pasted = paste_whole(photo, image, generated)
     steps = np.abs(add_detail(photo, image, generated).astype(int) - pasted)
     assert steps.max() <= 3
     assert steps.mean() < 0.5
